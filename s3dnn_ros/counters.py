@@ -1,0 +1,109 @@
+"""Counts what became of every camera's frames, and how long they took.
+
+A frame that several instances watch has a fate for each of them, so counts are
+kept per camera and instance (an empty instance where there is none yet).
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import threading
+from typing import Dict, Iterable, Tuple
+
+import numpy as np
+
+WINDOW = 1024   # samples that percentiles are taken over
+
+
+@dataclasses.dataclass(frozen=True)
+class Percentiles:
+    """p50, p95 and p99 of the last samples, 0 when there are none."""
+
+    p50: float = 0.0
+    p95: float = 0.0
+    p99: float = 0.0
+
+    @classmethod
+    def of(cls, samples):
+        """Return the percentiles of a sequence of numbers."""
+        return cls(*np.percentile(samples, (50, 95, 99)).tolist()) if len(samples) else cls()
+
+
+@dataclasses.dataclass(frozen=True)
+class CameraCount:
+    """The counters of one camera and instance at one moment; the fields of CameraStats.msg."""
+
+    camera: str
+    instance: str = ''
+    frames: int = 0
+    published: int = 0
+    missed: int = 0
+    dropped: Tuple[Tuple[str, int], ...] = ()
+    last_error: str = ''
+    latency_ms: Percentiles = Percentiles()
+
+    @property
+    def dropped_total(self):
+        """Return the number of frames dropped, whatever the reason."""
+        return sum(count for _, count in self.dropped)
+
+
+class _Counts:
+    def __init__(self):
+        self.frames = self.published = self.missed = 0
+        self.dropped = collections.Counter()
+        self.last_error = ''
+        self.latencies_ms = collections.deque(maxlen=WINDOW)
+
+
+class Counters:
+    """The counters of one node; may be used from several threads.
+
+    For every camera and instance, frames = published + dropped + frames still inside.
+    """
+
+    def __init__(self, streams: Iterable[Tuple[str, str]] = ()):
+        self._lock = threading.Lock()
+        self._counts: Dict[Tuple[str, str], _Counts] = {stream: _Counts() for stream in streams}
+
+    def arrived(self, camera, instance=''):
+        """Count a frame that came in."""
+        with self._lock:
+            self._of(camera, instance).frames += 1
+
+    def published(self, camera, instance='', *, latency_s, missed=False):
+        """Count a frame that was handed on, `latency_s` after its stamp."""
+        with self._lock:
+            counts = self._of(camera, instance)
+            counts.published += 1
+            counts.missed += bool(missed)
+            counts.latencies_ms.append(1000.0 * latency_s)
+
+    def dropped(self, camera, instance='', *, reason, sentence=''):
+        """Count a frame that went no further, with one word and one sentence of why."""
+        with self._lock:
+            counts = self._of(camera, instance)
+            counts.dropped[reason] += 1
+            if sentence:
+                counts.last_error = sentence
+
+    def withdrawn(self, camera, instance='', *, reason, sentence=''):
+        """Turn a frame that was counted as handed on into a dropped one."""
+        with self._lock:
+            self._of(camera, instance).published -= 1
+        self.dropped(camera, instance, reason=reason, sentence=sentence)
+
+    def snapshot(self) -> Tuple[CameraCount, ...]:
+        """Return all counters, in the order of their first appearance."""
+        with self._lock:
+            return tuple(
+                CameraCount(
+                    camera, instance, counts.frames, counts.published, counts.missed,
+                    tuple(sorted(counts.dropped.items())), counts.last_error,
+                    Percentiles.of(counts.latencies_ms))
+                for (camera, instance), counts in self._counts.items()
+            )
+
+    def _of(self, camera, instance):
+        return self._counts.setdefault((camera, instance), _Counts())

@@ -1,0 +1,34 @@
+"""Inference engines, chosen by name in one place."""
+
+from s3dnn_ros.errors import ParameterError
+
+# in the order `auto` tries them
+ENGINES = ('onnxruntime',)
+
+
+def make_engine(name, clock, threads=0):
+    """Return (engine, reason): the engine of this name, or for `auto` the first that works.
+
+    Raises
+    ------
+    ParameterError
+        The engine, or with `auto` every engine, cannot be used here.
+
+    """
+    refusals = []
+    for candidate in ENGINES if name == 'auto' else (name,):
+        try:
+            engine = _make(candidate, clock, threads)
+        except ImportError as error:
+            refusals.append(f'{candidate}: {error}')
+        else:
+            return engine, '; '.join([*refusals, f'{candidate} works'])
+    raise ParameterError('engine', name, 'no such engine works here (' + '; '.join(refusals)
+                         + '); install one, for example `pip install onnxruntime`')
+
+
+def _make(name, clock, threads):
+    if name == 'onnxruntime':
+        from s3dnn_ros.engines.onnxruntime_engine import OnnxRuntimeEngine
+        return OnnxRuntimeEngine(clock, threads)
+    raise ParameterError('engine', name, 'expected auto or one of ' + ', '.join(ENGINES))

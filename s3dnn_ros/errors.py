@@ -1,0 +1,49 @@
+"""Every error the package raises, each a sentence that tells what to do."""
+
+
+class S3dnnError(Exception):
+    """Base of all errors that a user can mend."""
+
+
+class ParameterError(S3dnnError, ValueError):
+    """A parameter, or a combination of parameters, that cannot be used."""
+
+    def __init__(self, name, value, expected):
+        self.name = name
+        super().__init__(f"parameter '{name}' is {value!r}; {expected}")
+
+
+class ImageError(S3dnnError):
+    """An image that cannot become a network input; `reason` is one word for counters."""
+
+    def __init__(self, reason, sentence):
+        self.reason = reason
+        super().__init__(sentence)
+
+
+class ModelError(S3dnnError):
+    """A model description or model file that cannot be used."""
+
+    def __init__(self, source, sentence):
+        self.source = str(source)
+        super().__init__(f'{source}: {sentence}')
+
+
+class FetchError(S3dnnError):
+    """A download that failed or whose content has the wrong hash."""
+
+
+class RingError(S3dnnError):
+    """A shared-memory segment that cannot be created, attached or read."""
+
+
+class StaleSlotError(RingError):
+    """A slot that was taken back by its owner before it was read."""
+
+
+class EngineError(S3dnnError):
+    """A network that cannot be loaded or whose run failed; names the instance."""
+
+    def __init__(self, instance, sentence):
+        self.instance = instance
+        super().__init__(f"instance '{instance}': {sentence}")

@@ -1,0 +1,69 @@
+"""What travels with pixels: frames, batches, and the way back to source pixels."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Callable, Tuple
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Transform:
+    """How source pixels lie in the network's input: input = source * scale + offset."""
+
+    scale_x: float
+    scale_y: float
+    offset_x: float = 0.0
+    offset_y: float = 0.0
+
+    def to_source(self, xyxy, width, height):
+        """Return boxes (n, 4) of left, top, right, bottom in source pixels, clipped to the image.
+
+        Boxes that are not finite come back empty, so that no consumer has to
+        look for them.
+        """
+        offset = np.array([self.offset_x, self.offset_y] * 2, np.float32)
+        scale = np.array([self.scale_x, self.scale_y] * 2, np.float32)
+        limit = np.array([width, height] * 2, np.float32)
+        source = (np.asarray(xyxy, np.float32).reshape(-1, 4) - offset) / scale
+        return np.clip(np.nan_to_num(source, nan=0.0), 0.0, limit)
+
+
+@dataclasses.dataclass(frozen=True)
+class FrameInfo:
+    """One camera frame in a batch; the fields of FrameInfo.msg."""
+
+    camera: str
+    frame_id: str
+    stamp_ns: int
+    sequence: int
+    width: int
+    height: int
+    transform: Transform
+    received_s: float
+    deadline_s: float
+
+
+@dataclasses.dataclass(frozen=True)
+class FrameBatch:
+    """Frames that run through one network together.
+
+    `pixels` is uint8 (N, H, W, 3) in the model's colour order. Whoever has read
+    them calls `release()` once; it returns False when they were overwritten
+    meanwhile, and what was made of them is worth nothing.
+    """
+
+    front_end: str
+    sequence: int
+    instance: str
+    model: str
+    frames: Tuple[FrameInfo, ...]
+    sent_s: float
+    pixels: np.ndarray
+    release: Callable[[], bool]
+
+    @property
+    def deadline_s(self):
+        """Return the earliest deadline among the frames."""
+        return min(frame.deadline_s for frame in self.frames)

@@ -1,0 +1,236 @@
+"""From images to batches: accept → synchronise → fuse → fit.
+
+Knows no ROS: the node hands images over with `offer()` and sends the batches
+that `poll()` returns. Not thread-safe; one thread owns it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Callable, Dict, List, Mapping, Optional
+
+from s3dnn_ros.counters import Counters
+from s3dnn_ros.errors import ImageError, RingError
+from s3dnn_ros.frames import FrameInfo
+from s3dnn_ros.governor.fusion import FusionQueue, Request
+from s3dnn_ros.governor.images import fit
+from s3dnn_ros.governor.slots import Slot, SlotPool
+from s3dnn_ros.governor.synchroniser import Stamped, Synchroniser
+
+# A stamp further back than this is a restart (a bag played again, a clock that
+# was set); a smaller step back is a frame that comes too late.
+RESTART_S = 1.0
+# While every slot is under way, releases are looked for at this period.
+STARVED_POLL_S = 0.002
+NS_PER_S = 1_000_000_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Image:
+    """An image as it arrives; `open()` returns its Pixels or raises ImageError."""
+
+    camera: str
+    frame_id: str
+    stamp_ns: int
+    received_s: float
+    open: Callable[[], Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Batch:
+    """A batch that is ready to be sent; its pixels are in `slot.pixels`."""
+
+    sequence: int
+    instance: str
+    model: str
+    frames: tuple
+    slot: Slot
+    shape: tuple
+
+
+@dataclasses.dataclass
+class _Camera:
+    last_stamp_ns: int = 0
+    last_taken_s: float = float('-inf')
+    sequence: int = 0
+
+
+class Governor:
+    """Turns the images of all cameras into batches for all instances.
+
+    Parameters
+    ----------
+    settings : GovernorSettings
+    specs : mapping of instance name to ModelSpec
+    pools : mapping of instance name to SlotPool
+    counters : Counters
+
+    """
+
+    def __init__(self, settings, specs, pools: Mapping[str, SlotPool], counters: Counters):
+        self._specs = dict(specs)
+        self._pools = dict(pools)
+        self._counters = counters
+        self._cameras = {name: _Camera() for name in settings.cameras}
+        self._groups = {name: Synchroniser(group.cameras, 0.0, 0.0)
+                        for name, group in settings.groups.items()}
+        self._queues: Dict[str, FusionQueue] = {
+            name: FusionQueue(settings.cameras_of(name), 1, 0.0) for name in settings.instances}
+        self._watchers = {
+            camera: [name for name in settings.instances if camera in settings.cameras_of(name)]
+            for camera in settings.cameras}
+        self._sent: Dict[str, Dict[int, Batch]] = {name: {} for name in settings.instances}
+        self._sequence = 0
+        self.configure(settings)
+
+    def configure(self, settings):
+        """Take over changed settings; those that are not live must be the same."""
+        self._settings = settings
+        self._group_of = {}
+        self._deadline_s = {name: (instance.deadline_ms or self._specs[name].deadline_ms) / 1e3
+                            for name, instance in settings.instances.items()}
+        for name, group in settings.groups.items():
+            synchroniser = self._groups[name]
+            synchroniser.max_skew_s = group.max_skew_ms / 1e3
+            synchroniser.max_wait_s = group.max_wait_ms / 1e3
+            self._group_of.update(dict.fromkeys(group.cameras, synchroniser))
+        for name, instance in settings.instances.items():
+            limit = self._specs[name].max_batch
+            self._queues[name].max_batch = (min(instance.max_batch, limit) if limit
+                                            else instance.max_batch)
+            self._queues[name].max_delay_s = instance.max_fusion_delay_ms / 1e3
+
+    def offer(self, image: Image, now_s):
+        """Take an image in, or drop it and count why."""
+        camera = self._arrive(image.camera)
+        reason, sentence = self._refusal(camera, image)
+        if reason:
+            self._drop(image.camera, reason, sentence)
+            return
+        camera.last_stamp_ns = image.stamp_ns
+        camera.last_taken_s = image.received_s
+        synchroniser = self._group_of.get(image.camera)
+        stamped = Stamped(image.camera, image.stamp_ns / NS_PER_S, (image, camera.sequence))
+        moments = synchroniser.offer(stamped, now_s) if synchroniser else [[stamped]]
+        self._enqueue(moments, now_s)
+
+    def refuse(self, camera, error: ImageError):
+        """Count an image that could not even be opened."""
+        self._arrive(camera)
+        self._drop(camera, error.reason, str(error))
+
+    def poll(self, now_s, listening: Callable[[str], bool] = lambda instance: True
+             ) -> List[Batch]:
+        """Return the batches to send now.
+
+        While nobody is `listening` for an instance, only the newest frame of
+        each of its cameras waits.
+        """
+        for synchroniser in self._groups.values():
+            self._enqueue(synchroniser.poll(now_s), now_s)
+        batches = []
+        for name, queue in self._queues.items():
+            self._withdraw_overdue(name, now_s)
+            while queue and queue.due_s() <= now_s and listening(name):
+                try:
+                    slot = self._pools[name].acquire(now_s)
+                except RingError as error:
+                    for request in queue.discard():
+                        self._counters.dropped(request.camera, name, reason='memory',
+                                               sentence=str(error))
+                    break
+                if slot is None:
+                    break
+                batches += self._fill(name, queue.take(), slot)
+        return batches
+
+    def next_wake_s(self, now_s) -> Optional[float]:
+        """Return when `poll` should be called next if no image comes before."""
+        due = [synchroniser.next_due_s() for synchroniser in self._groups.values()]
+        due += [queue.due_s() for queue in self._queues.values()]
+        due = [time_s for time_s in due if time_s is not None]
+        # what is due and still here waits for a slot
+        return max(min(due), now_s + STARVED_POLL_S) if due else None
+
+    def close(self):
+        """Drop what waits and free the memory."""
+        for name, queue in self._queues.items():
+            for request in queue.discard():
+                self._counters.dropped(request.camera, name, reason='shutdown')
+            self._pools[name].close()
+
+    def _arrive(self, name):
+        for instance in self._watchers[name]:
+            self._counters.arrived(name, instance)
+        camera = self._cameras[name]
+        camera.sequence += 1
+        return camera
+
+    def _refusal(self, camera, image):
+        back_s = (camera.last_stamp_ns - image.stamp_ns) / NS_PER_S
+        if 0.0 <= back_s <= RESTART_S and camera.last_stamp_ns:
+            return 'stamp', (f'stamp {image.stamp_ns} is {1e3 * back_s:.1f} ms before the last '
+                             'one; the camera repeats itself or its clock was set back')
+        max_rate_hz = self._settings.cameras[image.camera].max_rate_hz
+        # a tenth of a period of tolerance, so that jitter does not halve the rate
+        if max_rate_hz and image.received_s - camera.last_taken_s < 0.9 / max_rate_hz:
+            return 'rate', ''
+        return None, None
+
+    def _enqueue(self, moments, now_s):
+        for moment in moments:
+            for stamped in moment:
+                for name in self._watchers[stamped.camera]:
+                    deadline_s = stamped.stamp_s + self._deadline_s[name]
+                    request = Request(stamped.camera, deadline_s, now_s, stamped.item)
+                    if self._queues[name].put(request):
+                        self._counters.dropped(stamped.camera, name, reason='replaced')
+
+    def _fill(self, name, requests, slot) -> List[Batch]:
+        spec = self._specs[name]
+        size = spec.height * spec.width * 3
+        frames = []
+        for request in requests:
+            image, sequence = request.item
+            start = len(frames) * size
+            target = slot.pixels[start:start + size].reshape(spec.height, spec.width, 3)
+            try:
+                pixels = image.open()
+                transform = fit(pixels, target, colour=spec.colour, resize=spec.resize,
+                                pad=spec.pad)
+            except ImageError as error:
+                self._counters.dropped(image.camera, name, reason=error.reason,
+                                       sentence=f"camera '{image.camera}': {error}")
+                continue
+            frames.append(FrameInfo(image.camera, image.frame_id, image.stamp_ns, sequence,
+                                    pixels.width, pixels.height, transform, image.received_s,
+                                    request.deadline_s))
+        if not frames:
+            self._pools[name].abandon(slot)
+            return []
+        self._sequence += 1
+        batch = Batch(self._sequence, name, spec.name, tuple(frames), slot,
+                      (len(frames), spec.height, spec.width, 3))
+        self._sent[name][slot.index] = batch
+        return [batch]
+
+    def sent(self, batch: Batch, now_s):
+        """Count the frames of a batch as handed on."""
+        for frame in batch.frames:
+            self._counters.published(frame.camera, batch.instance,
+                                     latency_s=now_s - frame.stamp_ns / NS_PER_S,
+                                     missed=now_s > frame.deadline_s)
+
+    def _withdraw_overdue(self, name, now_s):
+        lease_s = self._settings.slot_lease_ms / 1e3
+        for slot in self._pools[name].overdue(now_s, lease_s):
+            for frame in self._sent[name][slot.index].frames:
+                self._counters.withdrawn(
+                    frame.camera, name, reason='lease',
+                    sentence=f"no executor finished a batch of instance '{name}' within "
+                             f'slot_lease_ms ({self._settings.slot_lease_ms:g})')
+
+    def _drop(self, camera, reason, sentence):
+        for instance in self._watchers[camera]:
+            self._counters.dropped(camera, instance, reason=reason,
+                                   sentence=sentence and f"camera '{camera}': {sentence}")

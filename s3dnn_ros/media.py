@@ -1,0 +1,112 @@
+"""Images out of files, as a camera would see them at a given time."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from s3dnn_ros.errors import ParameterError
+
+# A still image is looked at through a window of this part of its size, which
+# moves once around in this time.
+WINDOW = 0.7
+CYCLE_S = 10.0
+STILL_SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.webp')
+
+
+class Video:
+    """A video file that starts again when it ends."""
+
+    def __init__(self, path, start_s=0.0):
+        self._path = str(path)
+        self._start_s = start_s
+        self._capture = cv2.VideoCapture(self._path)
+        self._fps = self._capture.get(cv2.CAP_PROP_FPS) or 25.0
+        self._frames = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        self._next = 0
+        if not self._capture.isOpened() or self._frames < 1:
+            raise ParameterError('sources.*.file', self._path, 'OpenCV cannot read this video')
+        self._image = None
+
+    def at(self, time_s):
+        """Return the BGR image shown at this time; times must not fall."""
+        wanted = int((time_s + self._start_s) * self._fps) % self._frames
+        if self._image is not None and wanted == self._next - 1:
+            return self._image
+        if wanted < self._next:
+            self._capture.set(cv2.CAP_PROP_POS_FRAMES, 0)
+            self._next = 0
+        while self._next <= wanted:
+            # the frame count in a header is an estimate
+            if not self._capture.grab():
+                self._frames = max(1, self._next)
+                break
+            self._next += 1
+        read, image = self._capture.retrieve()
+        if read:
+            self._image = image
+        return self._image
+
+
+class Still:
+    """A photo seen through a window that pans over it or zooms into it."""
+
+    def __init__(self, path, motion='none'):
+        self._image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        if self._image is None:
+            raise ParameterError('sources.*.file', str(path), 'OpenCV cannot read this image')
+        self._motion = motion
+
+    def at(self, time_s):
+        """Return the BGR image seen at this time."""
+        swing = 0.5 - 0.5 * math.cos(2.0 * math.pi * time_s / CYCLE_S)
+        height, width = self._image.shape[:2]
+        if self._motion == 'pan':
+            part, x, y = WINDOW, swing, 0.5
+        elif self._motion == 'zoom':
+            part, x, y = 1.0 - (1.0 - WINDOW) * swing, 0.5, 0.5
+        else:
+            return self._image
+        inner_width, inner_height = round(width * part), round(height * part)
+        left = round((width - inner_width) * x)
+        top = round((height - inner_height) * y)
+        return self._image[top:top + inner_height, left:left + inner_width]
+
+
+def open_media(path, *, motion='none', start_s=0.0):
+    """Return a Video or Still for a file; raises ParameterError if it cannot be read."""
+    path = Path(path)
+    if not path.is_file():
+        raise ParameterError('sources.*.file', str(path), 'there is no such file')
+    if path.suffix.lower() in STILL_SUFFIXES:
+        return Still(path, motion)
+    return Video(path, start_s)
+
+
+def encode(image, encoding):
+    """Return (bytes, step) of a BGR image in a sensor_msgs encoding, or of JPEG or PNG."""
+    if encoding in ('jpeg', 'png'):
+        suffix = '.jpg' if encoding == 'jpeg' else '.png'
+        return cv2.imencode(suffix, image)[1].tobytes(), 0
+    if encoding == 'yuv422':
+        array = _uyvy(image)
+    elif encoding == 'bgr8':
+        array = np.ascontiguousarray(image)
+    else:
+        array = cv2.cvtColor(image, {'rgb8': cv2.COLOR_BGR2RGB, 'bgra8': cv2.COLOR_BGR2BGRA,
+                                     'mono8': cv2.COLOR_BGR2GRAY}[encoding])
+    return array.tobytes(), array.strides[0]
+
+
+def _uyvy(image):
+    """Return UYVY pixels (H, W, 2); a last odd column is cut off."""
+    image = image[:, :image.shape[1] // 2 * 2]
+    yuv = cv2.cvtColor(image, cv2.COLOR_BGR2YUV)
+    array = np.empty((*image.shape[:2], 2), np.uint8)
+    array[:, :, 1] = yuv[:, :, 0]
+    array[:, 0::2, 0] = yuv[:, 0::2, 1]
+    array[:, 1::2, 0] = yuv[:, 0::2, 2]
+    return array

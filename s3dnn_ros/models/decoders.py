@@ -1,0 +1,79 @@
+"""How the outputs of a detector become boxes: one protocol, chosen by name in one place."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from typing import Dict, List, Mapping, Protocol, Sequence, Tuple
+
+import numpy as np
+
+from s3dnn_ros.errors import ModelError
+from s3dnn_ros.models.boxes import Boxes
+from s3dnn_ros.models.decode_classification import ClassificationDecoder
+from s3dnn_ros.models.decode_nanodet import NanoDetDecoder
+from s3dnn_ros.models.decode_ssd import SsdDecoder
+from s3dnn_ros.models.decode_yolo import YoloV5Decoder, YoloV8Decoder
+
+__all__ = ['Boxes', 'Decoder', 'decoder_names', 'make_decoder']
+
+
+class Decoder(Protocol):
+    """Reads a network's outputs; holds no state between calls."""
+
+    def check(self, output_shapes: Mapping[str, Sequence]) -> int:
+        """Return the number of classes that outputs of these shapes tell apart.
+
+        A shape starts with the batch; None or a string stands for a size not yet known. The
+        number is 0 where the shapes do not say. Raises ModelError with what was expected and
+        what was found.
+        """
+
+    def decode(
+        self,
+        outputs: Mapping[str, np.ndarray],
+        score_threshold: float,
+        iou_threshold: float,
+        max_detections: int,
+    ) -> List[Boxes]:
+        """Return one Boxes per image, best score first.
+
+        `outputs` are arrays with the batch first; scores at or above `score_threshold` count,
+        NaN and infinite ones never do. Raises ModelError where `check` would.
+        """
+
+
+_DECODERS: Dict[str, type] = {
+    'nanodet': NanoDetDecoder,
+    'yolov5': YoloV5Decoder,
+    'yolov8': YoloV8Decoder,
+    'ssd': SsdDecoder,
+    'classification': ClassificationDecoder,
+}
+
+_SIZE = ('width', 'height')
+
+
+def decoder_names() -> Tuple[str, ...]:
+    """Return the names that `make_decoder` knows."""
+    return tuple(_DECODERS)
+
+
+def make_decoder(name: str, width: int, height: int, **options) -> Decoder:
+    """Return the decoder `name` for a network whose input is `width` × `height` pixels.
+
+    Raises ModelError for an unknown name or option, or an option's unusable value.
+    """
+    if name not in _DECODERS:
+        raise ModelError(f"decoder '{name}'", f'is not known; known are {", ".join(_DECODERS)}')
+    factory = _DECODERS[name]
+    known = [key for key in inspect.signature(factory).parameters if key not in _SIZE]
+    for option in options:
+        if option not in known:
+            near = difflib.get_close_matches(option, known, 1, 0.5)
+            hint = f'did you mean {near[0]!r}?' if near else f'known are {", ".join(known)}'
+            raise ModelError(f"decoder '{name}'", f'has no option {option!r}; {hint}')
+    try:
+        return factory(width, height, **options)
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"decoder '{name}'", f'an option cannot be used: {error}') from error

@@ -1,0 +1,194 @@
+"""ONNX files: loaded with errors a user can act on, and fed with images instead of tensors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import List, Tuple
+
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError
+from onnx import TensorProto, helper, numpy_helper
+
+from s3dnn_ros.errors import ModelError
+from s3dnn_ros.models.batch import BATCH, free_batch
+from s3dnn_ros.models.cache import sha256_of
+from s3dnn_ros.models.shapes import fits, shape_of
+from s3dnn_ros.models.spec import ModelSpec
+
+IMAGE_INPUT = 'image'
+# Names of what with_image_input adds; no other part of a graph may start like this.
+PREFIX = 's3dnn_image/'
+
+_FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16)
+
+
+def load_graph(spec: ModelSpec) -> onnx.ModelProto:
+    """Return the checked network of a model description.
+
+    Raises ModelError, naming the file, if it is missing, broken or not the stated one, or if
+    its input is not one image of the stated size.
+    """
+    path = spec.onnx
+    if not path.is_file():
+        hint = (
+            f'run `s3dnn models export {spec.zoo}`'
+            if spec.zoo
+            else f'put the file there or correct `onnx` in {spec.name}.yaml'
+        )
+        raise ModelError(path, f'does not exist; {hint}')
+    found = sha256_of(path) if spec.sha256 else ''
+    if found != spec.sha256:
+        raise ModelError(
+            path,
+            f'has the SHA-256 {found}, not {spec.sha256}; '
+            f'get the right file or correct `sha256` in {spec.name}.yaml',
+        )
+    model = _parse(path, spec)
+    _check_input(model, spec)
+    return model
+
+
+def image_input(model: onnx.ModelProto, source='ONNX graph') -> onnx.ValueInfoProto:
+    """Return the one input that is not an initializer.
+
+    Raises ModelError, naming `source`, if there is none or more than one.
+    """
+    stored = {tensor.name for tensor in model.graph.initializer}
+    inputs = [value for value in model.graph.input if value.name not in stored]
+    if len(inputs) != 1:
+        names = ', '.join(value.name for value in inputs) or 'none'
+        raise ModelError(
+            source,
+            f'has {len(inputs)} inputs ({names}); expected one image input, so export the '
+            'network without the others',
+        )
+    return inputs[0]
+
+
+def batch_of(model: onnx.ModelProto) -> int:
+    """Return the batch that a network is fixed to, 0 if it takes any."""
+    batch = shape_of(image_input(model))[0]
+    return batch if isinstance(batch, int) else 0
+
+
+def with_image_input(model: onnx.ModelProto, spec: ModelSpec) -> onnx.ModelProto:
+    """Return a copy that takes `image`, uint8 [N, H, W, 3] in the order of `spec.colour`.
+
+    Subtracting the mean, dividing by the deviation and the change of layout become nodes of the
+    graph. N is free if the network allows it, which is tried by shape inference; else it keeps
+    the network's own batch (`batch_of`). Raises ModelError if the input does not fit `spec`.
+    """
+    planes = _check_input(model, spec)
+    result = onnx.ModelProto()
+    result.CopyFrom(model)
+    graph = result.graph
+    _free_name(result, IMAGE_INPUT, spec.onnx)
+    original = image_input(result)
+    batch = shape_of(original)[0] or BATCH
+    if isinstance(batch, int) and free_batch(result, original.name):
+        batch = BATCH
+    element_type = original.type.tensor_type.elem_type
+    nodes = _preprocessing(spec, original.name, element_type, planes)
+    graph.input.remove(original)
+    graph.input.insert(
+        0,
+        helper.make_tensor_value_info(
+            IMAGE_INPUT, TensorProto.UINT8, [batch, spec.height, spec.width, 3]
+        ),
+    )
+    for label, numbers in (('mean', spec.mean), ('scale', 1.0 / np.array(spec.std))):
+        array = np.asarray(numbers, np.float32)
+        graph.initializer.append(numpy_helper.from_array(array, PREFIX + label))
+    network = list(graph.node)
+    del graph.node[:]
+    graph.node.extend(nodes + network)
+    return result
+
+
+def _parse(path: Path, spec: ModelSpec) -> onnx.ModelProto:
+    again = f'run `s3dnn models export {spec.zoo}`' if spec.zoo else 'copy it again'
+    try:
+        model = onnx.load(str(path))
+    except (DecodeError, ValueError, RuntimeError, onnx.checker.ValidationError) as error:
+        raise ModelError(path, f'is not a whole ONNX file ({_line(error)}); {again}') from error
+    except OSError as error:
+        raise ModelError(path, f'cannot be read ({_line(error)}); check it') from error
+    if not model.graph.node:
+        raise ModelError(path, f'holds no network; {again}')
+    try:
+        onnx.checker.check_model(model)
+    except onnx.checker.ValidationError as error:
+        raise ModelError(path, f'is not valid ONNX ({_line(error)}); export it again') from error
+    return model
+
+
+def _line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _check_input(model: onnx.ModelProto, spec: ModelSpec) -> bool:
+    """Return whether the input is [N, 3, H, W] (and not [N, H, W, 3]) of the stated size."""
+    value = image_input(model, spec.onnx)
+    shape = shape_of(value)
+    where = f"{spec.onnx}, input '{value.name}'"
+    if value.type.tensor_type.elem_type not in _FLOATS:
+        kind = TensorProto.DataType.Name(value.type.tensor_type.elem_type)
+        raise ModelError(where, f'is {kind}; expected FLOAT or FLOAT16: export a float network')
+    found = '[' + ', '.join(str(item or '?') for item in shape) + ']'
+    for channel, (row, column), planes in ((1, (2, 3), True), (3, (1, 2), False)):
+        if not fits(shape, tuple(3 if axis == channel else None for axis in range(4))):
+            continue
+        for axis, wanted in ((row, spec.height), (column, spec.width)):
+            if isinstance(shape[axis], int) and shape[axis] != wanted:
+                raise ModelError(
+                    where,
+                    f'has the shape {found}; {spec.name}.yaml says {spec.width} × {spec.height} '
+                    'pixels (width × height): correct it there',
+                )
+        return planes
+    raise ModelError(
+        where, f'has the shape {found}; expected an image, [N, 3, H, W] or [N, H, W, 3]'
+    )
+
+
+def _preprocessing(spec: ModelSpec, target: str, element_type: int, planes: bool) -> List:
+    """Return the nodes from the image to `target`; the last one writes it."""
+    steps: List[Tuple[str, List[str], dict]] = [
+        ('Cast', [], {'to': TensorProto.FLOAT}),
+        ('Sub', [PREFIX + 'mean'], {}),
+        ('Mul', [PREFIX + 'scale'], {}),
+    ]
+    if element_type == TensorProto.FLOAT16:
+        steps.append(('Cast', [], {'to': TensorProto.FLOAT16}))
+    if planes:
+        steps.append(('Transpose', [], {'perm': [0, 3, 1, 2]}))
+    nodes, source = [], IMAGE_INPUT
+    for index, (kind, more, attributes) in enumerate(steps):
+        name = f'{PREFIX}{index}_{kind.lower()}'
+        output = target if index == len(steps) - 1 else name
+        nodes.append(helper.make_node(kind, [source, *more], [output], name, **attributes))
+        source = output
+    return nodes
+
+
+def _free_name(model: onnx.ModelProto, name: str, source) -> None:
+    """Rename a tensor called `name`, in all graphs; the network's outputs keep their names."""
+    if any(output.name == name for output in model.graph.output):
+        raise ModelError(
+            source,
+            f"has an output called '{name}', the name of the image input; rename the output",
+        )
+    new = PREFIX + 'was_' + name
+
+    def visit(graph: onnx.GraphProto) -> None:
+        for tensor in list(graph.input) + list(graph.initializer) + list(graph.value_info):
+            tensor.name = new if tensor.name == name else tensor.name
+        for node in graph.node:
+            for names in (node.input, node.output):
+                names[:] = [new if item == name else item for item in names]
+            for attribute in node.attribute:
+                for inner in [*attribute.graphs, attribute.g]:
+                    visit(inner)
+
+    visit(model.graph)

@@ -1,0 +1,172 @@
+"""What a user says about a model in YAML, found by name, read and checked once."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Iterable, List, Mapping, Tuple
+
+from s3dnn_ros.errors import ModelError
+from s3dnn_ros.models.cache import exported_path
+from s3dnn_ros.models.decoders import Decoder, decoder_names, make_decoder
+from s3dnn_ros.models.document import Document
+from s3dnn_ros.models.labels import NAMED_LABELS
+
+ZOO_PREFIX = 'zoo:'
+COLOURS = ('bgr', 'rgb')
+RESIZES = ('stretch', 'letterbox')
+SIZE_LIMIT = 4096
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A model, the image it expects and how its outputs are read.
+
+    `mean` and `std` are in pixel units (0..255), in the channel order of `colour`:
+    the network sees (pixel - mean) / std. A network that wants 0..1 has mean 0 and std 255.
+    `max_batch` 0 means any; `deadline_ms` counts from the capture of the image; `zoo` is the
+    name of the zoo model that `onnx` is exported from, if any.
+    """
+
+    name: str
+    onnx: Path
+    width: int
+    height: int
+    colour: str
+    mean: Tuple[float, float, float]
+    std: Tuple[float, float, float]
+    resize: str
+    decoder: str
+    pad: int = 114
+    decoder_options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    labels: Tuple[str, ...] = ()
+    deadline_ms: float = 100.0
+    max_batch: int = 0
+    sha256: str = ''
+    description: str = ''
+    licence: str = ''
+    source: str = ''
+    zoo: str = ''
+
+    def label(self, class_id: int) -> str:
+        """Return the name of a class, or its number where the list has none."""
+        if 0 <= class_id < len(self.labels):
+            return self.labels[class_id]
+        return str(class_id)
+
+    def make_decoder(self) -> Decoder:
+        """Return a decoder of this model's outputs."""
+        return make_decoder(self.decoder, self.width, self.height, **self.decoder_options)
+
+
+def load_spec(name_or_path, directories: Iterable = ()) -> ModelSpec:
+    """Read a model description, by name or by the path of its YAML file.
+
+    A name is looked up as NAME.yaml in `directories`, then in $S3DNN_MODEL_PATH, then in the
+    package's own config/models. Raises ModelError, which names the file and the key.
+    """
+    text = str(name_or_path)
+    if text.endswith(('.yaml', '.yml')):
+        return _read(Path(text).expanduser())
+    places = _search_path(directories)
+    for place in places:
+        path = place / f'{text}.yaml'
+        if path.is_file():
+            return _read(path)
+    raise ModelError(
+        f"model '{text}'",
+        f'is not known; known are {", ".join(known_models(directories)) or "none"}; '
+        f'looked for {text}.yaml in {", ".join(str(place) for place in places)}',
+    )
+
+
+def known_models(directories: Iterable = ()) -> List[str]:
+    """Return the names that `load_spec` finds, sorted."""
+    places = _search_path(directories)
+    return sorted({path.stem for place in places for path in place.glob('*.yaml')})
+
+
+def share_directory() -> Path:
+    """Return the package's own config/models: of the checkout, the installation or the wheel."""
+    package = Path(__file__).absolute().parents[1]
+    places = [package.parent / 'config' / 'models']
+    for prefix in os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep):
+        if prefix:
+            places.append(Path(prefix) / 'share' / 's3dnn_ros' / 'config' / 'models')
+    places.append(package / 'config' / 'models')
+    return next((place for place in places if place.is_dir()), places[-1])
+
+
+def _search_path(directories: Iterable) -> List[Path]:
+    configured = os.environ.get('S3DNN_MODEL_PATH', '').split(os.pathsep)
+    places = [Path(place).expanduser() for place in directories]
+    places += [Path(place).expanduser() for place in configured if place]
+    return [*places, share_directory()]
+
+
+def _read(path: Path) -> ModelSpec:
+    keys = [item.name for item in fields(ModelSpec) if item.name not in ('name', 'zoo')]
+    document = Document(path, keys)
+    onnx, zoo = _onnx(document)
+    spec = ModelSpec(
+        name=path.stem,
+        onnx=onnx,
+        zoo=zoo,
+        width=document.integer('width', 1, SIZE_LIMIT),
+        height=document.integer('height', 1, SIZE_LIMIT),
+        colour=document.choice('colour', COLOURS),
+        mean=document.triple('mean'),
+        std=document.triple('std'),
+        resize=document.choice('resize', RESIZES),
+        pad=document.integer('pad', 0, 255, 114),
+        decoder=document.choice('decoder', decoder_names()),
+        decoder_options=MappingProxyType(document.mapping('decoder_options')),
+        labels=_labels(document),
+        deadline_ms=document.positive('deadline_ms', 100.0),
+        max_batch=document.integer('max_batch', 0, SIZE_LIMIT, 0),
+        sha256=_sha256(document),
+        description=document.text('description'),
+        licence=document.text('licence'),
+        source=document.text('source'),
+    )
+    if 0.0 in spec.std:
+        document.fail('std', 'three numbers other than zero, because pixels are divided by them')
+    try:
+        spec.make_decoder()
+    except ModelError as error:
+        raise ModelError(path, f"key 'decoder_options': {error}") from error
+    return spec
+
+
+def _onnx(document: Document) -> Tuple[Path, str]:
+    value = document.text('onnx')
+    if value in ('', ZOO_PREFIX):
+        document.fail('onnx', 'the path of an ONNX file, or zoo:NAME')
+    if value.startswith(ZOO_PREFIX):
+        zoo = value.replace(ZOO_PREFIX, '', 1)
+        return exported_path(zoo), zoo
+    return document.beside(value), ''
+
+
+def _sha256(document: Document) -> str:
+    value = document.text('sha256').lower()
+    if value and (len(value) != 64 or value.strip('0123456789abcdef')):
+        document.fail('sha256', '64 hexadecimal digits, in quotes')
+    return value
+
+
+def _labels(document: Document) -> Tuple[str, ...]:
+    value = document.get('labels', [])
+    if isinstance(value, str) and value in NAMED_LABELS:
+        return NAMED_LABELS[value]
+    if isinstance(value, str):
+        try:
+            value = document.beside(value).read_text(encoding='utf-8').splitlines()
+        except (OSError, UnicodeDecodeError):
+            value = None
+    if not isinstance(value, list) or not all(isinstance(label, (str, int)) for label in value):
+        known = ', '.join(NAMED_LABELS)
+        document.fail('labels', f'a list, {known}, or a text file with one label a line')
+    return tuple(str(label).strip() for label in value)

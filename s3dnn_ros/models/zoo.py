@@ -1,0 +1,108 @@
+"""Models the package can write by itself, from weights that a registry carries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable, Dict, Iterable, List, Tuple
+
+import onnx
+
+from s3dnn_ros.errors import ModelError
+from s3dnn_ros.models import nanodet, squeezenet
+from s3dnn_ros.models.assets import ASSETS, asset_path
+from s3dnn_ros.models.cache import cache_dir, exported_path, locked, sha256_of, write_whole
+from s3dnn_ros.models.spec import ModelSpec
+
+
+@dataclass(frozen=True)
+class ZooModel:
+    """How a model is written: `convert` takes the paths of `assets`, in that order.
+
+    `revision` grows whenever the written file changes, so that caches are renewed.
+    """
+
+    convert: Callable[..., onnx.ModelProto]
+    assets: Tuple[str, ...]
+    revision: int
+
+
+ZOO: Dict[str, ZooModel] = {
+    'nanodet_g': ZooModel(nanodet.convert, ('nanodet_g.json', 'nanodet_g.bin'), 1),
+    'squeezenet_1_1': ZooModel(squeezenet.convert, ('squeezenet_1_1.pkl',), 1),
+}
+
+
+def zoo_model(name: str) -> ZooModel:
+    """Return a zoo model by name; raises ModelError that lists the known ones."""
+    if name not in ZOO:
+        raise ModelError(f"zoo model '{name}'", f'is not known; known are {", ".join(ZOO)}')
+    return ZOO[name]
+
+
+def assets_of(names: Iterable[str]) -> List[str]:
+    """Return the assets behind names of zoo models; other names stay as they are."""
+    return [asset for name in names for asset in (ZOO[name].assets if name in ZOO else (name,))]
+
+
+def state_of(spec: ModelSpec) -> str:
+    """Return whether a model is ready, or what it waits for, in a word or two."""
+    if not spec.zoo:
+        return 'ready' if spec.onnx.is_file() else 'file missing'
+    if spec.zoo not in ZOO:
+        return 'not in the zoo'
+    if is_exported(spec.zoo):
+        return 'ready'
+    folder = cache_dir() / 'assets'
+    fetched = all((folder / asset).is_file() for asset in assets_of([spec.zoo]))
+    return 'needs export' if fetched else 'needs fetch'
+
+
+def is_exported(name: str) -> bool:
+    """Tell whether the exported file is there, whole, and written by this revision."""
+    path = exported_path(name)
+    try:
+        return name in ZOO and _key_path(path).read_text(encoding='utf-8') == _key(name, path)
+    except OSError:
+        return False
+
+
+def export(name: str) -> Path:
+    """Write a zoo model as ONNX into the cache, unless it is there already; return its path.
+
+    Raises FetchError if its weights have not been fetched, ModelError if they do not fit.
+    """
+    model, path = zoo_model(name), exported_path(name)
+    try:
+        with locked(path.parent):
+            if not is_exported(name):
+                write_whole(path, _convert(name, model))
+                # The key goes last: a file without its key is only written again.
+                write_whole(_key_path(path), _key(name, path).encode())
+    except OSError as error:
+        raise ModelError(
+            path, f'cannot be written ({error.strerror}); free space there or set $S3DNN_CACHE'
+        ) from error
+    return path
+
+
+def _convert(name: str, model: ZooModel) -> bytes:
+    sources = [asset_path(asset) for asset in model.assets]
+    for asset, source in zip(model.assets, sources):
+        if sha256_of(source) != ASSETS[asset].sha256:
+            raise ModelError(
+                source, f'is damaged; run `s3dnn models fetch {name}`, which replaces it'
+            )
+    return model.convert(*sources).SerializeToString(deterministic=True)
+
+
+def _key_path(path: Path) -> Path:
+    return path.with_suffix('.key')
+
+
+def _key(name: str, path: Path) -> str:
+    """Return what an export came from and what it holds, one line each."""
+    model = ZOO[name]
+    sources = [f'{asset} {ASSETS[asset].sha256}' for asset in model.assets]
+    lines = [f'revision {model.revision}', *sources, f'{path.name} {sha256_of(path)}']
+    return '\n'.join(lines) + '\n'

@@ -1,0 +1,188 @@
+"""The executor: batches in, detections out."""
+
+from __future__ import annotations
+
+import functools
+import sys
+import threading
+
+import numpy as np
+
+from s3dnn_ros.engines import make_engine
+from s3dnn_ros.errors import ParameterError, RingError, StaleSlotError
+from s3dnn_ros.frames import FrameBatch as Frames
+from s3dnn_ros.governor.ring import SlotReader
+from s3dnn_ros.models.spec import load_spec
+from s3dnn_ros.msg import Detections, ExecutorStats, FrameBatch
+from s3dnn_ros.nodes.messages import (
+    detection_2d_array,
+    detections_msg,
+    executor_stats,
+    frames_of,
+    s_of,
+)
+from s3dnn_ros.nodes.node import S3dnnNode, qos, run
+from s3dnn_ros.nodes.overlay import Overlay
+from s3dnn_ros.runtime.executor import Executor
+
+try:
+    from vision_msgs.msg import Detection2DArray
+except ImportError:
+    Detection2DArray = None
+
+RESULT_DEPTH = 50
+# Front ends come and go; so many of their segments stay attached.
+MAX_READERS = 16
+
+
+class ExecutorNode(S3dnnNode):
+    """Runs the batches of all front ends and publishes what the networks saw."""
+
+    def __init__(self, **options):
+        super().__init__('executor', **options)
+        self._runtime = None
+        self._overlay = None
+        self._batches = []
+        self._readers = {}
+        self._outputs = {}
+        self._outputs_lock = threading.Lock()
+        self._stats = None
+        self._last_busy = (0.0, 0.0)
+
+    def start(self, settings):
+        """Load and warm every model, and create the publishers."""
+        if settings.output != 'native' and Detection2DArray is None:
+            raise ParameterError('output', settings.output, 'vision_msgs is not installed; '
+                                 'install ros-$ROS_DISTRO-vision-msgs or use native')
+        specs = {name: load_spec(instance.model, settings.model_directories)
+                 for name, instance in settings.instances.items()}
+        engine, reason = make_engine(settings.engine, self.clock_s, settings.engine_threads)
+        self.get_logger().info(f'engine {engine.name} on {engine.device} ({reason})')
+        self._overlay = Overlay(self, settings)
+        self._runtime = Executor(settings, specs, engine, self.clock_s, self._publish,
+                                 self._complain)
+        for camera in settings.cameras:
+            self._outputs_of(camera)
+        self._stats = self.create_publisher(ExecutorStats, '~/stats', 10)
+        self._last_busy = (self.clock_s.now_s(), 0.0)
+        self.get_logger().info('ready: ' + ', '.join(
+            f'{name} runs {spec.name}' for name, spec in specs.items()))
+
+    def apply(self, settings):
+        """Take over live parameters."""
+        self._runtime.configure(settings)
+        self._overlay.configure(settings)
+
+    def activate(self):
+        """Listen for batches."""
+        for name in self.settings.instances:
+            self._batches.append(self.create_subscription(
+                FrameBatch, f'batches/{name}', self._on_batch, qos('reliable', 64)))
+
+    def deactivate(self):
+        """Take no more batches."""
+        while self._batches:
+            self.destroy_subscription(self._batches.pop())
+
+    def stop(self):
+        """Finish what runs, free the models and the publishers."""
+        if self._runtime is not None:
+            self._runtime.close()
+            self._runtime = None
+        if self._overlay is not None:
+            self._overlay.close()
+            self._overlay = None
+        if self._stats is not None:
+            self.destroy_publisher(self._stats)
+            self._stats = None
+        for publishers in self._outputs.values():
+            for publisher in publishers:
+                self.destroy_publisher(publisher)
+        self._outputs = {}
+        self._readers = {}
+
+    def accept(self, batch: Frames):
+        """Take a batch from a governor in this process."""
+        for frame in batch.frames:
+            self._outputs_of(frame.camera)
+        self._runtime.accept(batch)
+
+    def counts(self):
+        """Return the cameras' counters."""
+        return self._runtime.counters.snapshot()
+
+    def publish_stats(self, stamp, counts):
+        """Publish them with the instances'."""
+        instances, busy_s = self._runtime.snapshot()
+        now_s = s_of(stamp)
+        last_s, last_busy_s = self._last_busy
+        share = (busy_s - last_busy_s) / max(now_s - last_s, 1e-6)
+        self._last_busy = (now_s, busy_s)
+        self._stats.publish(executor_stats(
+            self.get_name(), stamp, self._runtime, self.settings.scheduler, instances, share))
+
+    def _on_batch(self, msg):
+        frames = frames_of(msg)
+        pixels, release = np.zeros(0, np.uint8), _intact
+        sentence = reason = ''
+        try:
+            pixels, release = self._pixels(msg)
+        except StaleSlotError as error:
+            reason, sentence = 'lease', str(error)
+        except RingError as error:
+            reason, sentence = 'memory', str(error)
+        batch = Frames(msg.front_end, msg.sequence, msg.instance, msg.model, frames,
+                       s_of(msg.sent), pixels, release)
+        if reason:
+            self._runtime.accept_refused(batch, reason, sentence)
+        else:
+            self.accept(batch)
+
+    def _pixels(self, msg):
+        shape = tuple(int(size) for size in msg.shape)
+        if not msg.segment:
+            pixels = np.frombuffer(msg.data, np.uint8)
+            if pixels.size != int(np.prod(shape)):
+                raise RingError(f'an inline batch of shape {shape} carries {pixels.size} bytes')
+            return pixels.reshape(shape), _intact
+        if msg.segment not in self._readers:
+            while len(self._readers) >= MAX_READERS:
+                del self._readers[next(iter(self._readers))]
+            self._readers[msg.segment] = SlotReader(msg.segment)
+        reader = self._readers[msg.segment]
+        return (reader.view(msg.slot, msg.ticket, shape),
+                functools.partial(reader.release, msg.slot, msg.ticket))
+
+    def _outputs_of(self, camera):
+        with self._outputs_lock:
+            if camera not in self._outputs:
+                depth = qos('reliable', RESULT_DEPTH)
+                output = self.settings.output
+                self._outputs[camera] = (
+                    self.create_publisher(Detections, f'detections/{camera}', depth)
+                    if output != 'vision_msgs' else None,
+                    self.create_publisher(Detection2DArray, f'detections_2d/{camera}', depth)
+                    if output != 'native' else None)
+            return self._outputs[camera]
+
+    def _publish(self, result):
+        native, vision = self._outputs_of(result.frame.camera)
+        if vision is not None:
+            vision.publish(detection_2d_array(result))
+        published_s = self.clock_s.now_s()
+        if native is not None:
+            native.publish(detections_msg(result, published_s))
+        self._overlay.show(result)
+        return published_s
+
+    def _complain(self, sentence):
+        self.get_logger().warning(sentence, throttle_duration_sec=5.0)
+
+
+def _intact():
+    return True
+
+
+def main():
+    """Run the executor alone."""
+    return sys.exit(run(lambda *_: ExecutorNode()))

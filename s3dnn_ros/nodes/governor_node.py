@@ -1,0 +1,186 @@
+"""The governor: camera topics in, batches out."""
+
+from __future__ import annotations
+
+import functools
+import sys
+
+import numpy as np
+from sensor_msgs.msg import CompressedImage
+from sensor_msgs.msg import Image as ImageMsg
+
+from s3dnn_ros.counters import Counters
+from s3dnn_ros.errors import ImageError
+from s3dnn_ros.frames import FrameBatch as Frames
+from s3dnn_ros.governor.governor import Governor, Image
+from s3dnn_ros.governor.images import ENCODINGS, Pixels, decode_compressed, view_raw
+from s3dnn_ros.governor.ring import SharedSlots
+from s3dnn_ros.governor.slots import HeapSlots
+from s3dnn_ros.models.spec import load_spec
+from s3dnn_ros.msg import FrameBatch, StageStats
+from s3dnn_ros.nodes.messages import batch_to_msg, ns_of, stage_stats
+from s3dnn_ros.nodes.node import S3dnnNode, qos, run
+
+try:
+    from cv_bridge import CvBridge
+except ImportError:
+    CvBridge = None
+
+
+class GovernorNode(S3dnnNode):
+    """Subscribes to cameras and hands batches to an executor.
+
+    With an `executor` node in the same process, batches are handed over as
+    references; otherwise they are published.
+    """
+
+    def __init__(self, executor=None, **options):
+        super().__init__('governor', **options)
+        self._executor = executor
+        self._governor = None
+        self._cameras = []
+        self._batches = {}
+        self._stats = None
+        self._wake = None
+        self._bridge = CvBridge() if CvBridge else None
+
+    def start(self, settings):
+        """Load the models' descriptions, make the memory, create the publishers."""
+        specs = {name: load_spec(instance.model, settings.model_directories)
+                 for name, instance in settings.instances.items()}
+        self._pools = {}
+        for name, spec in specs.items():
+            frames = spec.max_batch or max(settings.instances[name].max_batch,
+                                           len(settings.cameras_of(name)))
+            size = frames * spec.height * spec.width * 3
+            shared = self._executor is None and settings.transport == 'shared_memory'
+            self._pools[name] = (
+                SharedSlots(f'{self.get_name()}_{name}', settings.ring_slots, size) if shared
+                else HeapSlots(settings.ring_slots, size))
+        self._counters = Counters(
+            (camera, name) for name in settings.instances for camera in settings.cameras_of(name))
+        self._governor = Governor(settings, specs, self._pools, self._counters)
+        if self._executor is None:
+            self._batches = {
+                name: self.create_publisher(FrameBatch, f'batches/{name}',
+                                            qos('reliable', settings.ring_slots))
+                for name in settings.instances}
+        self._stats = self.create_publisher(StageStats, '~/stats', 10)
+        self._wake = self.create_timer(1.0, self._pump)
+        self._wake.cancel()
+
+    def apply(self, settings):
+        """Take over live parameters."""
+        self._governor.configure(settings)
+
+    def activate(self):
+        """Subscribe to the cameras."""
+        for name, camera in self.settings.cameras.items():
+            compressed = camera.transport == 'compressed'
+            self._cameras.append(self.create_subscription(
+                CompressedImage if compressed else ImageMsg, camera.topic_of(name),
+                functools.partial(self._on_compressed if compressed else self._on_raw, name),
+                qos(camera.qos, camera.depth)))
+
+    def deactivate(self):
+        """Hear no more of the cameras."""
+        while self._cameras:
+            self.destroy_subscription(self._cameras.pop())
+
+    def stop(self):
+        """Free memory and publishers."""
+        if self._governor is not None:
+            self._governor.close()
+            self._governor = None
+        if self._wake is not None:
+            self.destroy_timer(self._wake)
+            self.destroy_publisher(self._stats)
+            self._wake = self._stats = None
+        for publisher in self._batches.values():
+            self.destroy_publisher(publisher)
+        self._batches = {}
+
+    def counts(self):
+        """Return the cameras' counters."""
+        return self._counters.snapshot()
+
+    def publish_stats(self, stamp, counts):
+        """Publish them."""
+        self._stats.publish(stage_stats(self.get_name(), stamp, counts))
+
+    def _on_raw(self, camera, msg):
+        now_s = self.clock_s.now_s()
+        try:
+            pixels = self._view(msg)
+        except ImageError as error:
+            self._refuse(camera, error)
+        else:
+            self._take(camera, msg.header, now_s, lambda: pixels)
+
+    def _on_compressed(self, camera, msg):
+        decode = functools.lru_cache(1)(functools.partial(
+            decode_compressed, msg.data, max_side=self.settings.max_image_side))
+        self._take(camera, msg.header, self.clock_s.now_s(), decode)
+
+    def _view(self, msg):
+        if msg.encoding not in ENCODINGS and self._bridge is not None:
+            return self._bridged(msg)
+        return view_raw(msg.encoding, msg.width, msg.height, msg.step, msg.data,
+                        is_bigendian=bool(msg.is_bigendian),
+                        max_side=self.settings.max_image_side)
+
+    def _bridged(self, msg):
+        try:
+            array = self._bridge.imgmsg_to_cv2(msg, 'bgr8')
+        except Exception as error:
+            # cv_bridge passes on whatever OpenCV raises
+            raise ImageError('encoding', f"cv_bridge cannot convert encoding '{msg.encoding}': "
+                                         f'{error}') from error
+        return Pixels(np.ascontiguousarray(array), ENCODINGS['bgr8'])
+
+    def _refuse(self, camera, error):
+        self.get_logger().warning(f"camera '{camera}': {error}", throttle_duration_sec=5.0)
+        self._governor.refuse(camera, error)
+
+    def _take(self, camera, header, now_s, open_pixels):
+        # a driver that does not stamp its images gets the time of arrival
+        stamp_ns = ns_of(header.stamp) or round(now_s * 1e9)
+        self._governor.offer(Image(camera, header.frame_id, stamp_ns, now_s, open_pixels), now_s)
+        self._pump()
+
+    def _pump(self):
+        now_s = self.clock_s.now_s()
+        for batch in self._governor.poll(now_s, self._listening):
+            self._send(batch)
+        wake_s = self._governor.next_wake_s(now_s)
+        if wake_s is None:
+            self._wake.cancel()
+        else:
+            self._wake.timer_period_ns = max(1, round(1e9 * (wake_s - now_s)))
+            self._wake.reset()
+
+    def _listening(self, instance):
+        return self._executor is not None \
+            or self._batches[instance].get_subscription_count() > 0
+
+    def _send(self, batch):
+        pool = self._pools[batch.instance]
+        sent_s = self.clock_s.now_s()
+        pixels = batch.slot.pixels[:int(np.prod(batch.shape))].reshape(batch.shape)
+        if self._executor is not None:
+            self._executor.accept(Frames(
+                self.get_fully_qualified_name(), batch.sequence, batch.instance, batch.model,
+                batch.frames, sent_s, pixels, lambda: pool.release(batch.slot)))
+        else:
+            shared = isinstance(pool, SharedSlots)
+            self._batches[batch.instance].publish(batch_to_msg(
+                batch, self.get_fully_qualified_name(), sent_s,
+                segment=pool.name if shared else '', data=b'' if shared else pixels.tobytes()))
+            if not shared:
+                pool.release(batch.slot)
+        self._governor.sent(batch, sent_s)
+
+
+def main():
+    """Run the governor alone."""
+    return sys.exit(run(lambda *_: GovernorNode()))

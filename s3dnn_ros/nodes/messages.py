@@ -1,0 +1,171 @@
+"""ROS messages to plain data and back: the only place that knows message fields."""
+
+from __future__ import annotations
+
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+from std_msgs.msg import Header
+
+from s3dnn_ros.counters import CameraCount, Percentiles
+from s3dnn_ros.frames import FrameInfo, Transform
+from s3dnn_ros.msg import (
+    CameraStats,
+    Detection,
+    Detections,
+    ExecutorStats,
+    StageStats,
+)
+from s3dnn_ros.msg import FrameBatch as FrameBatchMsg
+from s3dnn_ros.msg import FrameInfo as FrameInfoMsg
+
+NS_PER_S = 1_000_000_000
+
+
+def time_msg(seconds):
+    """Return a Time message."""
+    return time_msg_ns(round(seconds * NS_PER_S))
+
+
+def time_msg_ns(nanoseconds):
+    """Return a Time message; exact."""
+    return Time(sec=nanoseconds // NS_PER_S, nanosec=nanoseconds % NS_PER_S)
+
+
+def ns_of(stamp):
+    """Return a Time message as whole nanoseconds."""
+    return stamp.sec * NS_PER_S + stamp.nanosec
+
+
+def s_of(stamp):
+    """Return a Time message in seconds."""
+    return stamp.sec + stamp.nanosec * 1e-9
+
+
+def header_of(frame: FrameInfo):
+    """Return the header of the image that the frame came from."""
+    return Header(stamp=time_msg_ns(frame.stamp_ns), frame_id=frame.frame_id)
+
+
+def batch_to_msg(batch, front_end, sent_s, *, segment='', data=b''):
+    """Return the message for a governor's Batch, by reference or, with `data`, inline."""
+    return FrameBatchMsg(
+        front_end=front_end, sequence=batch.sequence, instance=batch.instance, model=batch.model,
+        frames=[_frame_to_msg(frame) for frame in batch.frames],
+        deadline=time_msg(min(frame.deadline_s for frame in batch.frames)), sent=time_msg(sent_s),
+        shape=list(batch.shape), segment=segment, slot=batch.slot.index,
+        ticket=batch.slot.ticket, data=data)
+
+
+def frames_of(msg: FrameBatchMsg):
+    """Return the frames of a batch message."""
+    return tuple(
+        FrameInfo(
+            frame.camera, frame.header.frame_id, ns_of(frame.header.stamp), frame.sequence,
+            frame.width, frame.height,
+            Transform(frame.scale_x, frame.scale_y, frame.offset_x, frame.offset_y),
+            s_of(frame.received), s_of(frame.deadline))
+        for frame in msg.frames)
+
+
+def detections_msg(result, published_s):
+    """Return the Detections of a FrameResult."""
+    frame = result.frame
+    return Detections(
+        header=header_of(frame), camera=frame.camera, instance=result.instance,
+        model=result.model, sequence=frame.sequence, width=frame.width, height=frame.height,
+        detections=[
+            Detection(class_id=class_id, label=label_of(result, class_id), score=score,
+                      x=left, y=top, width=right - left, height=bottom - top)
+            for class_id, score, (left, top, right, bottom) in zip(
+                result.class_ids.tolist(), result.scores.tolist(), result.xyxy.tolist())],
+        deadline=time_msg(frame.deadline_s), missed=published_s > frame.deadline_s,
+        latency_ms=1e3 * (published_s - frame.stamp_ns / NS_PER_S),
+        transport_ms=1e3 * (frame.received_s - frame.stamp_ns / NS_PER_S),
+        governor_ms=1e3 * (result.sent_s - frame.received_s),
+        handover_ms=1e3 * (result.arrived_s - result.sent_s),
+        queue_ms=1e3 * (result.started_s - result.arrived_s),
+        engine_ms=1e3 * (result.ended_s - result.started_s),
+        finish_ms=1e3 * (published_s - result.ended_s),
+        batch=result.batch)
+
+
+def detection_2d_array(result):
+    """Return a vision_msgs/Detection2DArray of a FrameResult; needs vision_msgs."""
+    from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
+
+    header = header_of(result.frame)
+    array = Detection2DArray(header=header)
+    for class_id, score, (left, top, right, bottom) in zip(
+            result.class_ids.tolist(), result.scores.tolist(), result.xyxy.tolist()):
+        detection = Detection2D(header=header)
+        hypothesis = ObjectHypothesisWithPose()
+        hypothesis.hypothesis.class_id = label_of(result, class_id)
+        hypothesis.hypothesis.score = score
+        detection.results.append(hypothesis)
+        detection.bbox.center.position.x = (left + right) / 2.0
+        detection.bbox.center.position.y = (top + bottom) / 2.0
+        detection.bbox.size_x = right - left
+        detection.bbox.size_y = bottom - top
+        array.detections.append(detection)
+    return array
+
+
+def label_of(result, class_id):
+    """Return the class's label, or its number where the model names none."""
+    return result.labels[class_id] if class_id < len(result.labels) else str(class_id)
+
+
+def stage_stats(node, stamp, counts, finished=False):
+    """Return the counters of a node that passes frames on."""
+    return StageStats(stamp=stamp, node=node, finished=finished,
+                      cameras=[_camera_stats(count) for count in counts])
+
+
+def counts_of(msg):
+    """Return the counters in a StageStats or ExecutorStats message."""
+    return tuple(
+        CameraCount(
+            stats.camera, stats.instance, stats.frames, stats.published, stats.missed,
+            tuple(zip(stats.dropped_reasons, stats.dropped_counts)), stats.last_error,
+            Percentiles(stats.latency_p50_ms, stats.latency_p95_ms, stats.latency_p99_ms))
+        for stats in msg.cameras)
+
+
+def executor_stats(node, stamp, executor, scheduler, instances, busy_share):
+    """Return the counters of an executor."""
+    return ExecutorStats(
+        stamp=stamp, node=node, engine=executor.engine.name, device=executor.engine.device,
+        scheduler=scheduler, instances=[count.instance for count in instances],
+        models=[count.model for count in instances],
+        batches=[count.batches for count in instances],
+        errors=[count.errors for count in instances],
+        engine_p50_ms=[count.engine_ms.p50 for count in instances],
+        engine_p99_ms=[count.engine_ms.p99 for count in instances],
+        busy_share=busy_share,
+        cameras=[_camera_stats(count) for count in executor.counters.snapshot()])
+
+
+def diagnostic(name, hardware_id, level, message, values):
+    """Return a DiagnosticStatus; `values` maps keys to anything printable."""
+    return DiagnosticStatus(
+        name=name, hardware_id=hardware_id, level=level, message=message,
+        values=[KeyValue(key=key, value=str(value)) for key, value in values.items()])
+
+
+def _frame_to_msg(frame):
+    return FrameInfoMsg(
+        header=header_of(frame), camera=frame.camera, sequence=frame.sequence,
+        width=frame.width, height=frame.height, scale_x=frame.transform.scale_x,
+        scale_y=frame.transform.scale_y, offset_x=float(frame.transform.offset_x),
+        offset_y=float(frame.transform.offset_y), received=time_msg(frame.received_s),
+        deadline=time_msg(frame.deadline_s))
+
+
+def _camera_stats(count):
+    return CameraStats(
+        camera=count.camera, instance=count.instance, frames=count.frames,
+        published=count.published, missed=count.missed,
+        dropped_reasons=[reason for reason, _ in count.dropped],
+        dropped_counts=[number for _, number in count.dropped], last_error=count.last_error,
+        latency_p50_ms=count.latency_ms.p50, latency_p95_ms=count.latency_ms.p95,
+        latency_p99_ms=count.latency_ms.p99)

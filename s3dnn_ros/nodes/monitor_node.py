@@ -1,0 +1,165 @@
+"""A live table of what every camera gets, and a report at the end."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import functools
+import json
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+from rich.console import Console
+from rich.live import Live
+from sensor_msgs.msg import Image as ImageMsg
+
+from s3dnn_ros.errors import ParameterError
+from s3dnn_ros.msg import Detections, ExecutorStats, StageStats
+from s3dnn_ros.nodes.messages import counts_of, ns_of
+from s3dnn_ros.nodes.node import S3dnnNode, qos, run
+from s3dnn_ros.summary import Summary, table
+
+REFRESH_S = 0.5
+# where nobody watches, a table now and then is enough
+LOG_PERIOD_S = 5.0
+# after the last frame, how long the counters may take to agree
+SETTLE_S = 5.0
+KEPT_RESULTS = 100
+
+
+class _Picture:
+    """The best overlay image of one camera so far, and the scores to judge the next."""
+
+    def __init__(self):
+        self.scores = collections.OrderedDict()
+        self.best = -1.0
+        self.image = None
+
+
+class MonitorNode(S3dnnNode):
+    """Watches results and counters; draws and writes, but publishes nothing."""
+
+    def __init__(self, **options):
+        super().__init__('monitor', **options)
+        self.finished = False
+        self._summary = Summary()
+        self._subscriptions_of = []
+        self._timers_of = []
+        self._live = None
+        self._report_due = False
+
+    def start(self, settings):
+        """Make the place for the report."""
+        self._summary = Summary()
+        self._pictures = {name: _Picture() for name in settings.camera_names}
+        self._finished_s = self._logged_s = None
+        self._started_s = None
+        self._report_due = bool(settings.output_directory)
+        if settings.output_directory:
+            try:
+                Path(settings.output_directory).mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise ParameterError('output_directory', settings.output_directory,
+                                     f'a directory that can be written ({error})') from error
+
+    def activate(self):
+        """Subscribe and show the table."""
+        listen = functools.partial(self._listen, qos('reliable', 100))
+        for camera in self.settings.camera_names:
+            listen(Detections, f'detections/{camera}', self._on_detections)
+            if self.settings.output_directory:
+                listen(ImageMsg, f'overlay/{camera}',
+                       functools.partial(self._on_overlay, self._pictures[camera]))
+        listen(StageStats, 'replay/stats', self._on_replay)
+        listen(StageStats, 'governor/stats', self._on_governor)
+        listen(ExecutorStats, 'executor/stats', self._on_executor)
+        if self.settings.table and Console().is_terminal:
+            self._live = Live(self._table(), refresh_per_second=4, transient=True)
+            self._live.start()
+        self._timers_of.append(self.create_timer(REFRESH_S, self._refresh))
+
+    def deactivate(self):
+        """Hear nothing more."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+        while self._subscriptions_of:
+            self.destroy_subscription(self._subscriptions_of.pop())
+        while self._timers_of:
+            self.destroy_timer(self._timers_of.pop())
+
+    def stop(self):
+        """Write the report, if one is wanted and none was written."""
+        if self._report_due:
+            self._report_due = False
+            self._write()
+
+    def _listen(self, profile, kind, topic, callback):
+        self._subscriptions_of.append(self.create_subscription(kind, topic, callback, profile))
+
+    def _on_detections(self, msg):
+        now_s = self.clock_s.now_s()
+        self._started_s = self._started_s or now_s
+        self._summary.result(msg.camera, msg.instance,
+                             [item.label for item in msg.detections], msg.latency_ms, now_s)
+        picture = self._pictures[msg.camera]
+        picture.scores[ns_of(msg.header.stamp)] = sum(item.score for item in msg.detections)
+        while len(picture.scores) > KEPT_RESULTS:
+            picture.scores.popitem(last=False)
+
+    def _on_overlay(self, picture, msg):
+        score = picture.scores.get(ns_of(msg.header.stamp), 0.0)
+        if score > picture.best:
+            picture.best = score
+            picture.image = np.frombuffer(msg.data, np.uint8).reshape(msg.height, msg.width, 3)
+
+    def _on_replay(self, msg):
+        self._summary.source(counts_of(msg))
+        if msg.finished and self._finished_s is None:
+            self._finished_s = self.clock_s.now_s()
+
+    def _on_governor(self, msg):
+        self._summary.governor(counts_of(msg))
+
+    def _on_executor(self, msg):
+        self._summary.engine = msg.engine
+        self._summary.models = tuple(dict.fromkeys(msg.models))
+        self._summary.executor(counts_of(msg))
+
+    def _table(self):
+        return table(self._summary)
+
+    def _refresh(self):
+        now_s = self.clock_s.now_s()
+        if self._live is not None:
+            self._live.update(self._table())
+        elif self.settings.table and now_s - (self._logged_s or 0.0) >= LOG_PERIOD_S:
+            self._logged_s = now_s
+            Console().print(self._table())
+        if self.settings.exit_when_finished and self._finished_s is not None:
+            settled = self._summary.pending() == 0 and now_s - self._finished_s > 1.0
+            if settled or now_s - self._finished_s > SETTLE_S:
+                self.finished = True
+
+    def _write(self):
+        seconds = self.clock_s.now_s() - self._started_s if self._started_s else 0.0
+        directory = Path(self.settings.output_directory)
+        path = directory / 'summary.json'
+        path.write_text(json.dumps(self._summary.as_dict(seconds), indent=2) + '\n')
+        written = [path]
+        for camera, picture in self._pictures.items():
+            if picture.image is not None:
+                written.append(directory / f'{camera}.png')
+                cv2.imwrite(str(written[-1]), picture.image)
+        console = Console()
+        with contextlib.suppress(BrokenPipeError):
+            console.print(self._table())
+            for path in written:
+                console.print(f'wrote {path}', highlight=False, soft_wrap=True)
+
+
+def main():
+    """Run the monitor until it is stopped, or has seen everything."""
+    return sys.exit(run(lambda *_: MonitorNode()))

@@ -1,0 +1,293 @@
+"""What all nodes of the package share: lifecycle, parameters, counters, main()."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rcl_interfaces.msg import ParameterDescriptor, ParameterType, SetParametersResult
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
+from rclpy.qos import (
+    HistoryPolicy,
+    QoSProfile,
+    ReliabilityPolicy,
+    qos_profile_sensor_data,
+    qos_profile_system_default,
+)
+
+from s3dnn_ros.errors import S3dnnError
+from s3dnn_ros.nodes.messages import diagnostic, s_of
+from s3dnn_ros.parameters import declarations, differences, name_lists, read
+from s3dnn_ros.settings import NODES, unknown_names
+
+_TYPES = {bool: ParameterType.PARAMETER_BOOL, int: ParameterType.PARAMETER_INTEGER,
+          float: ParameterType.PARAMETER_DOUBLE, str: ParameterType.PARAMETER_STRING,
+          tuple: ParameterType.PARAMETER_STRING_ARRAY}
+# A camera that has sent before and now is silent for so long is reported.
+SILENCE_S = 3.0
+# Python hands its interpreter lock over at this interval; the default of 5 ms
+# would be the largest part of a frame's latency.
+SWITCH_INTERVAL_S = 0.0005
+
+
+class RosClock:
+    """A node's clock (wall or simulated) behind the package's Clock protocol."""
+
+    def __init__(self, node):
+        self._clock = node.get_clock()
+
+    def now_s(self):
+        """Return the ROS time in seconds."""
+        return self._clock.now().nanoseconds * 1e-9
+
+
+class S3dnnNode(LifecycleNode):
+    """A lifecycle node whose parameters are one settings object.
+
+    Subclasses implement `start(settings)` (configure: load, create),
+    `apply(settings)` (live parameters changed), `activate()`, `deactivate()`,
+    `stop()` (cleanup: free) and `counts()` (what to publish and diagnose).
+    """
+
+    def __init__(self, kind, **options):
+        super().__init__(kind, **options)
+        self._kind = NODES[kind]
+        self._configured = False
+        self._timer = None
+        self._last_counts = {}
+        self._last_change_s = {}
+        self._diagnostics = None
+        self.clock_s = RosClock(self)
+        self._refuse_unknown()
+        self.settings = self._read()
+        self.add_on_set_parameters_callback(self._on_set)
+
+    finished = False     # a node that sets this ends the process
+
+    # what subclasses give
+
+    def start(self, settings):
+        """Load and create everything; raises S3dnnError."""
+
+    def apply(self, settings):
+        """Take over changed live settings."""
+
+    def activate(self):
+        """Begin."""
+
+    def deactivate(self):
+        """Pause."""
+
+    def stop(self):
+        """Free everything that start() made."""
+
+    def counts(self):
+        """Return the cameras' counters, a tuple of CameraCount."""
+        return ()
+
+    def publish_stats(self, stamp, counts):
+        """Publish the node's own statistics message."""
+
+    # lifecycle
+
+    def on_configure(self, state):
+        """Load; a refusal is logged as one sentence and leaves the node unconfigured."""
+        try:
+            self.settings = self._read()
+            self.start(self.settings)
+        except S3dnnError as error:
+            self.get_logger().error(str(error))
+            self.stop()
+            return TransitionCallbackReturn.FAILURE
+        self._configured = True
+        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        self._last_counts, self._last_change_s = {}, {}
+        period_s = getattr(self.settings, 'stats_period_s', None)
+        if period_s:
+            self._timer = self.create_timer(period_s, self._report)
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_activate(self, state):
+        """Begin."""
+        self.activate()
+        return super().on_activate(state)
+
+    def on_deactivate(self, state):
+        """Pause."""
+        self.deactivate()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state):
+        """Free everything; the node can be configured again."""
+        self._free()
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_shutdown(self, state):
+        """Free everything."""
+        self._free()
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_error(self, state):
+        """Free everything after an exception in a transition."""
+        self._free()
+        return TransitionCallbackReturn.SUCCESS
+
+    def autostart(self):
+        """Configure and activate; returns whether both succeeded."""
+        return (self.trigger_configure() == TransitionCallbackReturn.SUCCESS
+                and self.trigger_activate() == TransitionCallbackReturn.SUCCESS)
+
+    def destroy_node(self):
+        """Free everything, whatever state the node is in."""
+        self._free()
+        return super().destroy_node()
+
+    def _free(self):
+        if self._timer is not None:
+            self.destroy_timer(self._timer)
+            self._timer = None
+        if self._configured:
+            self._configured = False
+            self.deactivate()
+            self.stop()
+
+    # parameters
+
+    def _declare(self, declaration):
+        if self.has_parameter(declaration.name):
+            return
+        default = declaration.default
+        self.declare_parameter(
+            declaration.name, list(default) if declaration.type is tuple else default,
+            ParameterDescriptor(
+                type=_TYPES[declaration.type], description=declaration.description,
+                additional_constraints=f'Expects {declaration.expected}.'
+                + ('' if declaration.live else ' Takes effect at the next configure.'),
+                # our own check names parameter, value and range; rclpy's does not
+                dynamic_typing=True))
+
+    def _read(self):
+        for declaration in name_lists(self._kind):
+            self._declare(declaration)
+        names = {item.name: self._value(item.name) for item in name_lists(self._kind)}
+        for declaration in declarations(self._kind, names):
+            self._declare(declaration)
+        return read(self._kind, self._values())
+
+    def _value(self, name):
+        value = self.get_parameter(name).value
+        # an empty list has no type in ROS and comes back as bytes
+        return list(value) if value is not None and not isinstance(
+            value, (str, bool, int, float)) else value
+
+    def _values(self):
+        return {name: self._value(name) for name in self._parameters}
+
+    def _refuse_unknown(self):
+        for name, nearest in unknown_names(
+                {name: item.value for name, item in self._parameter_overrides.items()}).items():
+            self.get_logger().warning(
+                f"parameter '{name}' is unknown and has no effect; did you mean '{nearest}'?")
+
+    def _on_set(self, parameters):
+        merged = dict(self._values(), **{item.name: item.value for item in parameters})
+        try:
+            settings = read(self._kind, merged)
+        except S3dnnError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        if self._configured:
+            frozen = [name for name, live in differences(self.settings, settings).items()
+                      if not live]
+            if frozen:
+                return SetParametersResult(
+                    successful=False,
+                    reason=f"parameter '{frozen[0]}' takes effect at configure; deactivate and "
+                           'clean the node up first')
+            self.apply(settings)
+            self.settings = settings
+        return SetParametersResult(successful=True)
+
+    # counters
+
+    def _report(self):
+        counts = self.counts()
+        now = self.get_clock().now().to_msg()
+        self.publish_stats(now, counts)
+        status = [self._status(count, s_of(now)) for count in counts]
+        if status:
+            array = DiagnosticArray(status=status)
+            array.header.stamp = now
+            self._diagnostics.publish(array)
+        self._last_counts = {(count.camera, count.instance): count for count in counts}
+
+    def _status(self, count, now_s):
+        key = (count.camera, count.instance)
+        last = self._last_counts.get(key)
+        new_frames = count.frames - (last.frames if last else 0)
+        new_drops = count.dropped_total - (last.dropped_total if last else 0)
+        new_misses = count.missed - (last.missed if last else 0)
+        if new_frames:
+            self._last_change_s[key] = now_s
+        silent_s = now_s - self._last_change_s.get(key, now_s)
+        level, message = DiagnosticStatus.OK, 'all frames handed on'
+        if silent_s > SILENCE_S:
+            level, message = DiagnosticStatus.ERROR, f'no frame for {silent_s:.0f} s'
+        elif not count.frames:
+            level, message = DiagnosticStatus.WARN, 'no frame yet'
+        elif new_drops:
+            level = DiagnosticStatus.WARN
+            message = count.last_error or f'{new_drops} frames dropped'
+        elif new_misses:
+            level, message = DiagnosticStatus.WARN, f'{new_misses} deadlines missed'
+        name = f'{self.get_name()}: {count.camera}'
+        return diagnostic(
+            name + (f' → {count.instance}' if count.instance else ''), count.camera, level,
+            message, {
+                'frames': count.frames, 'published': count.published, 'missed': count.missed,
+                **{f'dropped ({reason})': number for reason, number in count.dropped},
+                'latency p50 (ms)': f'{count.latency_ms.p50:.1f}',
+                'latency p95 (ms)': f'{count.latency_ms.p95:.1f}',
+                'latency p99 (ms)': f'{count.latency_ms.p99:.1f}',
+                'last error': count.last_error})
+
+
+def qos(name, depth):
+    """Return a QoS profile by name, with the given history depth."""
+    if name == 'system_default':
+        return qos_profile_system_default
+    if name in ('sensor_data', 'best_effort'):
+        return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=depth,
+                          reliability=qos_profile_sensor_data.reliability)
+    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=depth,
+                      reliability=ReliabilityPolicy.RELIABLE)
+
+
+def run(*factories, args=None):
+    """Run nodes in one process until it is stopped; returns the exit status."""
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    rclpy.init(args=args)
+    nodes = []
+    executor = SingleThreadedExecutor()
+    try:
+        for factory in factories:
+            nodes.append(factory(*nodes))
+        for node in reversed(nodes):
+            executor.add_node(node)
+            if node.settings.autostart and not node.autostart():
+                return 1
+        while rclpy.ok() and not any(node.finished for node in nodes):
+            executor.spin_once()
+    except S3dnnError as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 1
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        for node in nodes:
+            with contextlib.suppress(KeyboardInterrupt):
+                node.destroy_node()
+        rclpy.try_shutdown()
+    return 0

@@ -1,0 +1,135 @@
+"""The image with boxes in it, drawn only while somebody subscribes.
+
+The executor has the network's input, not the camera's image. So while somebody
+looks, the camera's own topic is subscribed to, and each result is drawn into
+the image with its stamp.
+"""
+
+from __future__ import annotations
+
+import collections
+import functools
+import threading
+
+import numpy as np
+from sensor_msgs.msg import CompressedImage
+from sensor_msgs.msg import Image as ImageMsg
+
+from s3dnn_ros.errors import ImageError
+from s3dnn_ros.governor.images import decode_compressed, fit, view_raw
+from s3dnn_ros.drawing import draw
+from s3dnn_ros.nodes.messages import header_of, label_of, ns_of
+from s3dnn_ros.nodes.node import qos
+
+# Images kept per camera until their result comes.
+KEPT = 10
+# How often subscribers are looked for.
+LOOK_S = 0.5
+
+
+class _View:
+    """One camera's overlay topic and, while it is looked at, the camera's images."""
+
+    def __init__(self, publisher):
+        self.publisher = publisher
+        self.subscription = None
+        self.images = collections.OrderedDict()
+        self.results = collections.OrderedDict()
+        self.last_s = 0.0
+
+
+class Overlay:
+    """Overlay topics of all cameras; lives inside the executor node."""
+
+    def __init__(self, node, settings):
+        self._node = node
+        self._lock = threading.Lock()
+        self._views = {}
+        self.configure(settings)
+        for camera in settings.cameras:
+            self._views[camera] = _View(node.create_publisher(
+                ImageMsg, f'overlay/{camera}', qos('reliable', 2)))
+        self._timer = node.create_timer(LOOK_S, self._look)
+
+    def configure(self, settings):
+        """Take over live parameters."""
+        self._settings = settings
+
+    def show(self, result):
+        """Draw a result once its image is here; any thread."""
+        view = self._views.get(result.frame.camera)
+        if view is None or view.subscription is None:
+            return
+        with self._lock:
+            self._keep(view.results, result.frame.stamp_ns, result)
+            pair = self._match(view, result.frame.stamp_ns)
+        if pair:
+            self._publish(view, *pair)
+
+    def close(self):
+        """Remove topics and subscriptions."""
+        self._node.destroy_timer(self._timer)
+        for view in self._views.values():
+            if view.subscription is not None:
+                self._node.destroy_subscription(view.subscription)
+            self._node.destroy_publisher(view.publisher)
+        self._views = {}
+
+    def _look(self):
+        for camera, view in self._views.items():
+            wanted = self._settings.overlay and view.publisher.get_subscription_count() > 0
+            if wanted and view.subscription is None:
+                view.subscription = self._subscribe(camera, view)
+            elif not wanted and view.subscription is not None:
+                self._node.destroy_subscription(view.subscription)
+                view.subscription = None
+                with self._lock:
+                    view.images.clear()
+                    view.results.clear()
+
+    def _subscribe(self, camera, view):
+        settings = self._settings.cameras[camera]
+        kind = CompressedImage if settings.transport == 'compressed' else ImageMsg
+        return self._node.create_subscription(
+            kind, settings.topic_of(camera), functools.partial(self._on_image, view),
+            qos(settings.qos, settings.depth))
+
+    def _on_image(self, view, msg):
+        stamp_ns = ns_of(msg.header.stamp)
+        with self._lock:
+            self._keep(view.images, stamp_ns, msg)
+            pair = self._match(view, stamp_ns)
+        if pair:
+            self._publish(view, *pair)
+
+    def _keep(self, store, key, value):
+        store[key] = value
+        while len(store) > KEPT:
+            store.popitem(last=False)
+
+    def _match(self, view, stamp_ns):
+        """Return (image, result) of this stamp when both are here and it is time to draw."""
+        if stamp_ns not in view.images or stamp_ns not in view.results:
+            return None
+        now_s = self._node.clock_s.now_s()
+        if now_s - view.last_s < 0.9 / self._settings.overlay_max_rate_hz:
+            return None
+        view.last_s = now_s
+        return view.images[stamp_ns], view.results.pop(stamp_ns)
+
+    def _publish(self, view, msg, result):
+        try:
+            pixels = (view_raw(msg.encoding, msg.width, msg.height, msg.step, msg.data,
+                               is_bigendian=bool(msg.is_bigendian))
+                      if isinstance(msg, ImageMsg) else decode_compressed(msg.data))
+        except ImageError:
+            return      # the governor has counted and reported it already
+        image = np.empty((pixels.height, pixels.width, 3), np.uint8)
+        fit(pixels, image)
+        draw(image, [
+            (label_of(result, class_id), score, box) for class_id, score, box in zip(
+                result.class_ids.tolist(), result.scores.tolist(), result.xyxy.tolist())])
+        out = ImageMsg(header=header_of(result.frame), height=pixels.height, width=pixels.width,
+                       encoding='bgr8', step=3 * pixels.width)
+        out.data.frombytes(image.tobytes())
+        view.publisher.publish(out)

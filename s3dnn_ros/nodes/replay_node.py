@@ -1,0 +1,125 @@
+"""Recorded images, published as cameras would publish them."""
+
+from __future__ import annotations
+
+import functools
+import sys
+
+import cv2
+from sensor_msgs.msg import CompressedImage
+from sensor_msgs.msg import Image as ImageMsg
+
+from s3dnn_ros.counters import Counters
+from s3dnn_ros.media import encode, open_media
+from s3dnn_ros.models.assets import asset_path
+from s3dnn_ros.msg import StageStats
+from s3dnn_ros.nodes.messages import stage_stats
+from s3dnn_ros.nodes.node import S3dnnNode, qos, run
+
+LOOK_S = 0.1
+ASSET = 'asset:'
+
+
+class ReplayNode(S3dnnNode):
+    """Simulated cameras: one topic each, all at the same rate, each with its phase."""
+
+    def __init__(self, **options):
+        super().__init__('replay', **options)
+        self._publishers_of = {}
+        self._media = {}
+        self._timers_of = []
+        self._stats = None
+
+    def start(self, settings):
+        """Open the files and create the publishers."""
+        self._media = {
+            name: open_media(_path_of(source.file), motion=source.motion,
+                             start_s=source.time_shift_s)
+            for name, source in settings.sources.items()}
+        self._publishers_of = {
+            name: self.create_publisher(
+                CompressedImage if camera.transport == 'compressed' else ImageMsg,
+                camera.topic_of(name), qos(camera.qos, camera.depth))
+            for name, camera in settings.cameras.items()}
+        self._stats = self.create_publisher(StageStats, '~/stats', 10)
+        self._counters = Counters((name, '') for name in settings.sources)
+        self._finished = False
+        self._started_s = None
+
+    def activate(self):
+        """Wait for subscribers, then start the cameras."""
+        self._waiting_since_s = self.clock_s.now_s()
+        self._timers_of = [self.create_timer(LOOK_S, self._look)]
+
+    def deactivate(self):
+        """Stop the cameras."""
+        while self._timers_of:
+            self.destroy_timer(self._timers_of.pop())
+
+    def stop(self):
+        """Close files and topics."""
+        for publisher in self._publishers_of.values():
+            self.destroy_publisher(publisher)
+        if self._stats is not None:
+            self.destroy_publisher(self._stats)
+            self._stats = None
+        self._publishers_of, self._media = {}, {}
+
+    def counts(self):
+        """Return the cameras' counters."""
+        return self._counters.snapshot()
+
+    def publish_stats(self, stamp, counts):
+        """Publish them."""
+        self._stats.publish(stage_stats(self.get_name(), stamp, counts, self._finished))
+
+    def _look(self):
+        waited_s = self.clock_s.now_s() - self._waiting_since_s
+        heard = all(publisher.get_subscription_count()
+                    for publisher in self._publishers_of.values())
+        if not heard and waited_s < self.settings.wait_for_subscribers_s:
+            return
+        self.deactivate()
+        self._started_s = self.clock_s.now_s()
+        for name, source in self.settings.sources.items():
+            # the first shot ends the phase, the next ones come at the camera's rate
+            self._timers_of.append(self.create_timer(
+                max(source.phase_ms / 1e3, 1e-6), functools.partial(self._begin, name)))
+
+    def _begin(self, name):
+        index = list(self.settings.sources).index(name)
+        self.destroy_timer(self._timers_of[index])
+        self._timers_of[index] = self.create_timer(
+            1.0 / self.settings.fps, functools.partial(self._shoot, name))
+        self._shoot(name)
+
+    def _shoot(self, name):
+        time_s = self.clock_s.now_s() - self._started_s
+        if self.settings.duration_s and time_s >= self.settings.duration_s:
+            self._finished = True
+            return
+        source = self.settings.sources[name]
+        image = self._media[name].at(time_s)
+        width = source.width or image.shape[1]
+        height = source.height or image.shape[0]
+        if (width, height) != (image.shape[1], image.shape[0]):
+            image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+        data, step = encode(image, source.encoding)
+        stamp = self.get_clock().now()
+        msg = CompressedImage(format=source.encoding) if step == 0 else ImageMsg(
+            height=height, width=width, encoding=source.encoding, step=step)
+        msg.header.stamp = stamp.to_msg()
+        msg.header.frame_id = f'{name}_optical_frame'
+        msg.data.frombytes(data)
+        self._counters.arrived(name)
+        self._publishers_of[name].publish(msg)
+        self._counters.published(name, latency_s=self.clock_s.now_s() - stamp.nanoseconds * 1e-9)
+
+
+def _path_of(file):
+    return asset_path(file[len(ASSET):]) if file.startswith(ASSET) else file
+
+
+def main():
+    """Run the replay node."""
+    return sys.exit(run(lambda *_: ReplayNode()))

@@ -1,0 +1,110 @@
+"""The runtime's loop: schedule → submit → complete.
+
+One thread of our own runs it. Arrivals and completions come from other threads
+through one inbox; everything that decides happens here, in order.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from typing import Callable, Dict
+
+from s3dnn_ros.engines.base import Engine, Run
+from s3dnn_ros.runtime.instance import Job
+
+
+class Loop:
+    """Runs jobs on an engine in the order a scheduler decides.
+
+    Parameters
+    ----------
+    scheduler : Scheduler
+    engine : Engine
+    clock : Clock
+    finished : callable
+        Called in the loop's thread with every job whose run ended, well or not.
+    dropped : callable
+        Called in the loop's thread with (job, reason, sentence) for every job
+        that will not run.
+
+    """
+
+    def __init__(self, scheduler, engine: Engine, clock, finished: Callable[[Job], None],
+                 dropped: Callable[[Job, str, str], None], *, max_queue=32, late_policy='run'):
+        self.max_queue = max_queue
+        self.late_policy = late_policy
+        self._scheduler = scheduler
+        self._engine = engine
+        self._clock = clock
+        self._finished = finished
+        self._dropped = dropped
+        self._inbox: queue.SimpleQueue = queue.SimpleQueue()
+        self._waiting: Dict[int, Job] = {}     # by id of their work, oldest first
+        self._running: Dict[int, Job] = {}
+        self._thread = threading.Thread(target=self._run, name='s3dnn-loop', daemon=True)
+
+    def start(self):
+        """Start the thread."""
+        self._thread.start()
+
+    def admit(self, job: Job):
+        """Hand a job over; any thread."""
+        self._inbox.put(lambda: self._schedule(job))
+
+    def stop(self):
+        """Drop what waits, wait for what runs, and end the thread."""
+        self._inbox.put(None)
+        self._thread.join()
+
+    def _run(self):
+        event = self._inbox.get()
+        while event is not None:
+            event()
+            self._submit()
+            event = self._inbox.get()
+        for job in list(self._waiting.values()):
+            self._drop(job, 'shutdown', '')
+        while self._running:
+            event = self._inbox.get()
+            if event is not None:
+                event()
+
+    def _schedule(self, job):
+        work = job.next_work()
+        self._waiting[id(work)] = job
+        self._scheduler.enqueue(work, self._clock.now_s())
+        while len(self._waiting) > self.max_queue:
+            oldest = next(iter(self._waiting.values()))
+            self._drop(oldest, 'queue', f'more than max_queue ({self.max_queue}) batches waited')
+
+    def _submit(self):
+        now_s = self._clock.now_s()
+        for work in self._scheduler.dequeue(now_s).submit:
+            job = self._waiting.pop(id(work))
+            if self.late_policy == 'drop' and now_s > job.batch.deadline_s:
+                self._scheduler.complete(work, now_s)
+                self._dropped(job, 'late', 'the deadline had passed before the batch started')
+                self._inbox.put(_nothing)     # the scheduler may have more to say
+                continue
+            self._running[id(work)] = job
+            self._engine.submit(
+                job.instance.network, job.batch.pixels,
+                lambda run, job=job: self._inbox.put(lambda: self._complete(job, run)))
+
+    def _complete(self, job, run: Run):
+        del self._running[id(job.work)]
+        self._scheduler.complete(job.work, self._clock.now_s())
+        job.run = run
+        if not run.error:
+            job.instance.observe(run)
+        self._finished(job)
+
+    def _drop(self, job, reason, sentence):
+        del self._waiting[id(job.work)]
+        self._scheduler.withdraw(job.work)
+        self._dropped(job, reason, sentence)
+
+
+def _nothing():
+    pass

@@ -1,0 +1,63 @@
+"""What a scheduler sees of the world: work items, and its decisions about them."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Optional, Protocol, Tuple
+
+
+@dataclasses.dataclass(frozen=True)
+class SegmentWork:
+    """One segment of one job, ready to run. Times in seconds on one clock.
+
+    `tb_ratio` is the kernel's thread blocks over those the GPU can host (S3DNN),
+    `remaining_s` the time the job still needs, this segment included, `time_s`
+    the time of this segment alone, `utilization` the share of the GPU that
+    packing counts with (RT-mDL).
+    """
+
+    instance: str
+    segment: int
+    tb_ratio: float
+    deadline_s: float
+    remaining_s: float
+    time_s: float
+    priority: int = 0
+    utilization: Optional[float] = None
+    successor: Optional[SegmentWork] = None
+
+    def __post_init__(self):
+        """Let utilization default to tb_ratio."""
+        if self.utilization is None:
+            object.__setattr__(self, 'utilization', self.tb_ratio)
+
+    def slack_s(self, now_s):
+        """Return how long the job can wait and still meet its deadline."""
+        return self.deadline_s - now_s - self.remaining_s
+
+
+@dataclasses.dataclass(frozen=True)
+class Dispatch:
+    """A decision: submit these now, one stream each; keep those reserved."""
+
+    submit: Tuple[SegmentWork, ...] = ()
+    reserved: Tuple[SegmentWork, ...] = ()
+
+
+class Scheduler(Protocol):
+    """Decides what runs next. Pure: no device, no clock, one thread.
+
+    Work items are told apart by identity: equal ones may be queued at once.
+    """
+
+    def enqueue(self, work: SegmentWork, now_s: float) -> None:
+        """Add work that is ready to run."""
+
+    def dequeue(self, now_s: float) -> Dispatch:
+        """Decide what to submit now; empty when nothing should be."""
+
+    def complete(self, work: SegmentWork, now_s: float) -> None:
+        """Take note that submitted work has finished."""
+
+    def withdraw(self, work: SegmentWork) -> bool:
+        """Forget queued work; False if it was submitted already."""

@@ -1,0 +1,281 @@
+"""Every parameter of every node, once: type, default, range and description."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from typing import Any, Dict, Mapping, Tuple
+
+from s3dnn_ros.errors import ParameterError
+from s3dnn_ros.parameters import declarations, name_lists, named, parameter
+
+QOS_NAMES = ('sensor_data', 'reliable', 'best_effort', 'system_default')
+# declared by rclpy itself
+_FOREIGN = ('use_sim_time', 'start_type_description_service')
+
+
+@dataclasses.dataclass(frozen=True)
+class CameraSettings:
+    """One camera topic as the governor reads it."""
+
+    topic: str = parameter('', 'Image topic. Empty: "<camera>/image_raw", and '
+                           '"<camera>/image_raw/compressed" for compressed transport.')
+    transport: str = parameter('raw', 'Message type on the topic: sensor_msgs/Image (raw) or '
+                               'sensor_msgs/CompressedImage (compressed).',
+                               choices=('raw', 'compressed'))
+    qos: str = parameter('sensor_data', 'Quality of service of the subscription; a reliable '
+                         'subscription hears nothing from a best-effort camera.',
+                         choices=QOS_NAMES)
+    depth: int = parameter(5, 'Messages the middleware keeps for this camera.', low=1, high=1000)
+    max_rate_hz: float = parameter(0.0, 'Take at most this many frames per second, drop the others '
+                                   'as "rate". 0: all.', low=0.0, high=1000.0, live=True)
+
+    def topic_of(self, camera):
+        """Return the topic to subscribe to for the camera of this name."""
+        if self.topic:
+            return self.topic
+        suffix = '/compressed' if self.transport == 'compressed' else ''
+        return f'{camera}/image_raw{suffix}'
+
+
+@dataclasses.dataclass(frozen=True)
+class GroupSettings:
+    """Cameras whose frames belong together."""
+
+    cameras: Tuple[str, ...] = parameter((), 'Cameras of the group; each camera is in one '
+                                         'group at most.')
+    max_skew_ms: float = parameter(20.0, 'Greatest difference between the capture stamps of '
+                                   'frames that count as one moment.', low=0.0, high=10000.0, live=True)
+    max_wait_ms: float = parameter(50.0, 'How long the first frame of a moment to arrive waits '
+                                   'for the others, counted from its arrival; then the moment '
+                                   'goes on incomplete.', low=0.0, high=10000.0, live=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class InstanceSettings:
+    """One network watching some cameras, as the governor sees it."""
+
+    model: str = parameter('', 'Model name (config/models/NAME.yaml) or path of a YAML file.')
+    cameras: Tuple[str, ...] = parameter((), 'Cameras this instance watches. Empty: all.')
+    deadline_ms: float = parameter(0.0, 'Relative deadline, from the capture stamp to the '
+                                   'publication of the result. 0: the model\'s own.',
+                                   low=0.0, high=60000.0, live=True)
+    max_batch: int = parameter(1, 'Most frames fused into one run of the network.',
+                               low=1, high=64, live=True)
+    max_fusion_delay_ms: float = parameter(0.0, 'Longest wait for frames to fuse with, counted '
+                                           'from the moment the oldest of them is ready; 0 fuses '
+                                           'only what is there already.',
+                                           low=0.0, high=10000.0, live=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class GovernorSettings:
+    """The governor node."""
+
+    autostart: bool = parameter(True, 'Configure and activate without waiting for a lifecycle '
+                                'manager.')
+    cameras: Dict[str, CameraSettings] = named(CameraSettings, 'camera_names', 'Cameras.')
+    groups: Dict[str, GroupSettings] = named(GroupSettings, 'group_names',
+                                             'Synchronisation groups.')
+    instances: Dict[str, InstanceSettings] = named(InstanceSettings, 'instance_names',
+                                                   'Network instances.')
+    model_directories: Tuple[str, ...] = parameter((), 'Directories searched for model '
+                                                   'descriptions before the package\'s own.')
+    transport: str = parameter('shared_memory', 'How pixels reach the executor: shared_memory on '
+                               'one host, inline to another.',
+                               choices=('shared_memory', 'inline'))
+    ring_slots: int = parameter(8, 'Batches that may be under way at once, per instance; beyond '
+                                'that only the newest frame of each camera waits.',
+                                low=1, high=64)
+    slot_lease_ms: float = parameter(2000.0, 'After this time a batch that no executor finished '
+                                     'counts as lost and its slot is used again.',
+                                     low=10.0, high=60000.0, live=True)
+    max_image_side: int = parameter(8192, 'Images wider or higher than this are refused.',
+                                    low=1, high=65536, live=True)
+    stats_period_s: float = parameter(1.0, 'Period of the counters on ~/stats and /diagnostics.',
+                                      low=0.05, high=60.0)
+
+    def check(self):
+        """Refuse combinations that cannot work; raises ParameterError."""
+        group_of: Dict[str, str] = {}
+        for name, group in self.groups.items():
+            _require_known(f'groups.{name}.cameras', group.cameras, self.cameras, 'camera_names')
+            for camera in group.cameras:
+                if camera in group_of:
+                    raise ParameterError(f'groups.{name}.cameras', list(group.cameras),
+                                         f"camera '{camera}' is in group '{group_of[camera]}' "
+                                         'already; a camera belongs to one group at most')
+                group_of[camera] = name
+        for name, instance in self.instances.items():
+            _require_model(name, instance)
+            _require_known(f'instances.{name}.cameras', instance.cameras, self.cameras,
+                           'camera_names')
+            for camera in instance.cameras or self.cameras:
+                group = self.groups.get(group_of.get(camera, ''))
+                if group and 0.0 < instance.deadline_ms <= group.max_wait_ms:
+                    raise ParameterError(
+                        f'groups.{group_of[camera]}.max_wait_ms', group.max_wait_ms,
+                        f"instance '{name}' has a deadline of {instance.deadline_ms} ms; wait "
+                        'for less than that')
+
+    def cameras_of(self, instance):
+        """Return the names of the cameras that the instance of this name watches."""
+        return self.instances[instance].cameras or tuple(self.cameras)
+
+
+@dataclasses.dataclass(frozen=True)
+class ExecutorInstanceSettings:
+    """One network instance as the executor runs it."""
+
+    model: str = parameter('', 'Model name (config/models/NAME.yaml) or path of a YAML file.')
+    score_threshold: float = parameter(0.4, 'Detections below this score are not published.',
+                                       low=0.0, high=1.0, live=True)
+    iou_threshold: float = parameter(0.5, 'Of two boxes of one class that overlap more than this, '
+                                     'the better is kept.', low=0.0, high=1.0, live=True)
+    max_detections: int = parameter(100, 'Most detections per frame.', low=1, high=10000,
+                                    live=True)
+    priority: int = parameter(0, 'Scheduling priority; larger is more important.',
+                              low=-100, high=100, live=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class ExecutorSettings:
+    """The executor node."""
+
+    autostart: bool = parameter(True, 'Configure and activate without waiting for a lifecycle '
+                                'manager.')
+    instances: Dict[str, ExecutorInstanceSettings] = named(ExecutorInstanceSettings,
+                                                           'instance_names', 'Network instances.')
+    model_directories: Tuple[str, ...] = parameter((), 'Directories searched for model '
+                                                   'descriptions before the package\'s own.')
+    engine: str = parameter('auto', 'Inference engine. auto: the first that works here.',
+                            choices=('auto', 'onnxruntime'))
+    engine_threads: int = parameter(0, 'CPU threads of one network run. 0: one per core.',
+                                    low=0, high=256)
+    warmup_runs: int = parameter(2, 'Runs of each network before the node is ready.',
+                                 low=0, high=100)
+    scheduler: str = parameter('fifo', 'Scheduling policy.', choices=('fifo',))
+    max_queue: int = parameter(32, 'Batches that may wait in the executor; the oldest one beyond '
+                               'that is dropped.', low=1, high=1000, live=True)
+    late_policy: str = parameter('run', 'What happens to a batch whose deadline has passed before '
+                                 'it starts: run it late, or drop it.',
+                                 choices=('run', 'drop'), live=True)
+    cpu_workers: int = parameter(1, 'Threads for decoding and publication.', low=1, high=64)
+    output: str = parameter('native', 'Result messages: s3dnn_ros/Detections (native), '
+                            'vision_msgs/Detection2DArray (vision_msgs), or both.',
+                            choices=('native', 'vision_msgs', 'both'))
+    overlay: bool = parameter(True, 'Offer an image with boxes on overlay/<camera>; it is drawn '
+                              'only while somebody subscribes.', live=True)
+    overlay_max_rate_hz: float = parameter(10.0, 'Most overlay images per second and camera.',
+                                           low=0.1, high=120.0, live=True)
+    stats_period_s: float = parameter(1.0, 'Period of the counters on ~/stats and /diagnostics.',
+                                      low=0.05, high=60.0)
+    cameras: Dict[str, CameraSettings] = named(CameraSettings, 'camera_names',
+                                               'Cameras; read for the overlay alone.')
+
+    def check(self):
+        """Refuse combinations that cannot work; raises ParameterError."""
+        for name, instance in self.instances.items():
+            _require_model(name, instance)
+
+
+@dataclasses.dataclass(frozen=True)
+class SourceSettings:
+    """One simulated camera."""
+
+    file: str = parameter('', 'Path of a video or image, or asset:NAME for one that '
+                          '`s3dnn models fetch` brought.')
+    motion: str = parameter('none', 'Movement over a still image.',
+                            choices=('none', 'pan', 'zoom'))
+    width: int = parameter(0, 'Width of the published image, in pixels. 0: the file\'s own.',
+                           low=0, high=16384)
+    height: int = parameter(0, 'Height of the published image, in pixels. 0: the file\'s own.',
+                            low=0, high=16384)
+    encoding: str = parameter('bgr8', 'Encoding of raw images, or jpeg/png for compressed ones.',
+                              choices=('bgr8', 'rgb8', 'mono8', 'bgra8', 'yuv422', 'jpeg', 'png'))
+    time_shift_s: float = parameter(0.0, 'Start this far into the video.', low=0.0, high=36000.0)
+    phase_ms: float = parameter(0.0, 'Delay of this camera\'s shutter against the others.',
+                                low=0.0, high=10000.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class ReplaySettings:
+    """The replay node: recorded images published as cameras would."""
+
+    autostart: bool = parameter(True, 'Configure and activate without waiting for a lifecycle '
+                                'manager.')
+    sources: Dict[str, SourceSettings] = named(SourceSettings, 'camera_names',
+                                               'Simulated cameras.')
+    cameras: Dict[str, CameraSettings] = named(CameraSettings, 'camera_names',
+                                               'Topics and transport, as the governor has them.')
+    fps: float = parameter(5.0, 'Frames per second of every camera.', low=0.1, high=1000.0)
+    duration_s: float = parameter(0.0, 'Stop publishing after this time; 0 goes on.',
+                                  low=0.0, high=1e6)
+    wait_for_subscribers_s: float = parameter(10.0, 'Wait at most this long for a subscriber on '
+                                              'every topic before the first image.',
+                                              low=0.0, high=600.0)
+    stats_period_s: float = parameter(1.0, 'Period of the counters on ~/stats.',
+                                      low=0.05, high=60.0)
+
+    def check(self):
+        """Refuse combinations that cannot work; raises ParameterError."""
+        for name, source in self.sources.items():
+            if not source.file:
+                raise ParameterError(f'sources.{name}.file', '', 'name a video or an image')
+            compressed = source.encoding in ('jpeg', 'png')
+            if compressed != (self.cameras[name].transport == 'compressed'):
+                raise ParameterError(f'sources.{name}.encoding', source.encoding,
+                                     f"cameras.{name}.transport is "
+                                     f"'{self.cameras[name].transport}'; compressed transport "
+                                     'takes jpeg or png, raw takes the others')
+
+
+@dataclasses.dataclass(frozen=True)
+class MonitorSettings:
+    """The monitor node: a live table, and a report at the end."""
+
+    autostart: bool = parameter(True, 'Configure and activate without waiting for a lifecycle '
+                                'manager.')
+    camera_names: Tuple[str, ...] = parameter((), 'Cameras to watch.')
+    table: bool = parameter(True, 'Show the live table.')
+    output_directory: str = parameter('', 'Where summary.json and one annotated PNG per camera '
+                                      'are written at the end. Empty: nowhere.')
+    exit_when_finished: bool = parameter(False, 'End once the replay node has published its last '
+                                         'frame and every frame is accounted for.')
+
+
+NODES = {
+    'governor': GovernorSettings,
+    'executor': ExecutorSettings,
+    'replay': ReplaySettings,
+    'monitor': MonitorSettings,
+}
+
+
+def unknown_names(values: Mapping[str, Any]) -> Dict[str, str]:
+    """Return the given names that no node of this package knows, each with the nearest one."""
+    known = set(_FOREIGN)
+    for kind in NODES.values():
+        lists = list(name_lists(kind))
+        known.update(item.name for item in lists)
+        given = {item.name: values.get(item.name, ()) for item in lists}
+        known.update(item.name for item in declarations(kind, given))
+    return {
+        name: next(iter(difflib.get_close_matches(name, sorted(known), 1, 0.0)), '')
+        for name in values
+        if name not in known and not name.startswith('qos_overrides.')
+    }
+
+
+def _require_known(parameter_name, used, known, known_name):
+    for name in used:
+        if name not in known:
+            raise ParameterError(parameter_name, list(used),
+                                 f"'{name}' is not in {known_name} "
+                                 f"({', '.join(known) or 'which is empty'})")
+
+
+def _require_model(name, instance):
+    if not instance.model:
+        raise ParameterError(f'instances.{name}.model', '',
+                             'name a model; `s3dnn models list` shows those there are')

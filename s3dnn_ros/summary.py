@@ -1,0 +1,124 @@
+"""What the whole pipeline did: every frame of every camera accounted for."""
+
+from __future__ import annotations
+
+import collections
+from typing import Dict, Iterable, Tuple
+
+from s3dnn_ros.counters import CameraCount, Percentiles
+
+# Samples per camera that the report's percentiles are taken over.
+KEPT = 100_000
+
+
+class _Seen:
+    def __init__(self):
+        self.latencies_ms = collections.deque(maxlen=KEPT)
+        self.results = self.detections = 0
+        self.first_s = self.last_s = None
+
+
+class Summary:
+    """Collects results and the counters of all nodes.
+
+    A frame is lost either inside a node, which counts it with a reason, or
+    between two nodes: `transport` from camera to governor, `handover` from
+    governor to executor.
+    """
+
+    def __init__(self):
+        self.classes = collections.Counter()
+        self.engine = ''
+        self.models: Tuple[str, ...] = ()
+        self._seen: Dict[str, _Seen] = {}
+        self._source: Dict[str, CameraCount] = {}
+        self._governor: Dict[Tuple[str, str], CameraCount] = {}
+        self._executor: Dict[Tuple[str, str], CameraCount] = {}
+
+    def result(self, camera, instance, labels, latency_ms, now_s):
+        """Take note of one published result."""
+        seen = self._seen.setdefault(_name(camera, instance), _Seen())
+        seen.results += 1
+        seen.detections += len(labels)
+        seen.latencies_ms.append(latency_ms)
+        seen.first_s = now_s if seen.first_s is None else seen.first_s
+        seen.last_s = now_s
+        self.classes.update(labels)
+
+    def source(self, counts: Iterable[CameraCount]):
+        """Take over what the cameras say they published."""
+        self._source = {count.camera: count for count in counts}
+
+    def governor(self, counts: Iterable[CameraCount]):
+        """Take over the governor's counters."""
+        self._governor = {(count.camera, count.instance): count for count in counts}
+
+    def executor(self, counts: Iterable[CameraCount]):
+        """Take over the executor's counters."""
+        self._executor = {(count.camera, count.instance): count for count in counts}
+
+    def as_dict(self, seconds):
+        """Return the report, as documented for summary.json."""
+        return {'cameras': self.cameras(), 'classes': dict(self.classes.most_common()),
+                'engine': self.engine, 'models': list(self.models),
+                'seconds': round(seconds, 3)}
+
+    def cameras(self):
+        """Return one entry per camera; with several instances per camera, per both."""
+        streams = sorted(set(self._governor) | set(self._executor))
+        instances = collections.Counter(camera for camera, _ in streams)
+        return {
+            _name(camera, instance if instances[camera] > 1 else ''):
+                self._camera(camera, instance) for camera, instance in streams}
+
+    def pending(self):
+        """Return how many frames are not yet published or dropped."""
+        return sum(entry['frames'] - entry['published'] - entry['dropped']
+                   for entry in self.cameras().values())
+
+    def _camera(self, camera, instance):
+        key = (camera, instance)
+        governor = self._governor.get(key, CameraCount(camera, instance))
+        executor = self._executor.get(key, CameraCount(camera, instance))
+        frames = self._source[camera].published if camera in self._source else governor.frames
+        reasons = collections.Counter(dict(governor.dropped))
+        reasons.update(dict(executor.dropped))
+        reasons['transport'] += max(0, frames - governor.frames)
+        reasons['handover'] += max(0, governor.published - executor.frames)
+        seen = self._seen.get(_name(camera, instance), _Seen())
+        latency = Percentiles.of(seen.latencies_ms)
+        took_s = (seen.last_s - seen.first_s) if seen.results > 1 else 0.0
+        return {
+            'frames': frames, 'published': executor.published,
+            'dropped': sum(reasons.values()), 'missed': executor.missed,
+            'detections': seen.detections,
+            'fps': round((seen.results - 1) / took_s, 2) if took_s else 0.0,
+            'latency_ms': {'p50': round(latency.p50, 2), 'p95': round(latency.p95, 2),
+                           'p99': round(latency.p99, 2)},
+            'dropped_by': {reason: count for reason, count in sorted(reasons.items()) if count}}
+
+
+def _name(camera, instance):
+    return f'{camera}/{instance}' if instance else camera
+
+
+def table(summary):
+    """Return the summary as a rich table."""
+    from rich.table import Table
+
+    view = Table(title='s3dnn_ros' + (f' · {", ".join(summary.models)} on {summary.engine}'
+                                      if summary.engine else ''))
+    for heading in ('camera', 'frames', 'results', 'dropped', 'missed', 'found', 'fps',
+                    'p50 ms', 'p95 ms', 'p99 ms', 'dropped because'):
+        view.add_column(heading, justify='left' if heading in ('camera', 'dropped because')
+                        else 'right')
+    for name, entry in summary.cameras().items():
+        latency = entry['latency_ms']
+        view.add_row(
+            name, *(str(entry[key]) for key in ('frames', 'published', 'dropped', 'missed',
+                                                'detections', 'fps')),
+            *(f'{latency[key]:.1f}' for key in ('p50', 'p95', 'p99')),
+            ', '.join(f'{reason} {count}' for reason, count in entry['dropped_by'].items()))
+    found = ', '.join(f'{name} {count}' for name, count in summary.classes.most_common(8))
+    view.caption = f'seen: {found}' if found else 'nothing seen yet'
+    return view

@@ -1,0 +1,197 @@
+"""Networks load with errors a user can act on, and take images like they took tensors."""
+
+import hashlib
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper
+import pytest
+
+from s3dnn_ros.errors import ModelError
+from s3dnn_ros.models.graph import batch_of, load_graph, with_image_input
+
+# The network sees (x - mean) / std; the graph multiplies by the inverse instead.
+ROUNDING = 1e-6
+
+
+@pytest.fixture
+def save(make_spec):
+    def save(model, **changes):
+        spec = make_spec(**changes)
+        spec.onnx.write_bytes(model.SerializeToString())
+        return spec
+
+    return save
+
+
+def normalised(pixels, spec):
+    floats = (pixels.astype(np.float32) - np.float32(spec.mean)) / np.float32(spec.std)
+    return np.ascontiguousarray(floats.transpose(0, 3, 1, 2))
+
+
+def random_pixels(images):
+    return np.random.default_rng(1).integers(0, 256, (images, 6, 8, 3), np.uint8)
+
+
+def test_a_good_file_loads(save, make_network):
+    spec = save(make_network(None))
+    digest = hashlib.sha256(spec.onnx.read_bytes()).hexdigest()
+    assert load_graph(save(make_network(None), sha256=digest)).graph.node[0].op_type == 'Conv'
+
+
+def test_a_missing_file_says_what_to_do(make_spec):
+    with pytest.raises(ModelError, match=r'tiny\.onnx.*put the file there'):
+        load_graph(make_spec())
+    with pytest.raises(ModelError, match='s3dnn models export nanodet_g'):
+        load_graph(make_spec(zoo='nanodet_g'))
+
+
+def test_another_file_than_the_stated_one_is_refused(save, make_network):
+    with pytest.raises(ModelError, match=f'not {"0" * 64}'):
+        load_graph(save(make_network(None), sha256='0' * 64))
+
+
+@pytest.mark.parametrize('kept', [0.0, 0.3, 0.9, 0.999])
+def test_a_truncated_file_is_refused(save, make_network, kept):
+    spec = save(make_network(None))
+    content = spec.onnx.read_bytes()
+    spec.onnx.write_bytes(content[:int(len(content) * kept)])
+    with pytest.raises(ModelError, match=r'tiny\.onnx'):
+        load_graph(spec)
+
+
+def test_text_in_place_of_a_network_is_refused(make_spec):
+    spec = make_spec()
+    spec.onnx.write_text('version https://git-lfs.github.com/spec/v1\n', encoding='utf-8')
+    with pytest.raises(ModelError, match=r'tiny\.onnx'):
+        load_graph(spec)
+
+
+def test_a_graph_that_uses_an_undefined_tensor_is_refused(save, make_network):
+    broken = make_network([helper.make_node('Relu', ['nothing'], ['y'])])
+    with pytest.raises(ModelError, match='not valid ONNX'):
+        load_graph(save(broken))
+
+
+@pytest.mark.parametrize(('shape', 'told'), [
+    (('N', 3, 6, 9), r'says 8 × 6'),
+    (('N', 3, 8, 6), r'says 8 × 6'),
+    (('N', 1, 6, 8), r'\[N, 3, H, W\]'),
+    ((3, 6, 8), r'\[N, 3, H, W\]'),
+])
+def test_an_input_of_another_shape_is_refused(save, make_network, shape, told):
+    with pytest.raises(ModelError, match=told):
+        load_graph(save(make_network(None, shape=shape)))
+
+
+def test_inputs_besides_the_image_are_refused(save, make_network):
+    model = make_network(None)
+    model.graph.input.append(helper.make_tensor_value_info('scale', TensorProto.FLOAT, [1]))
+    with pytest.raises(ModelError, match=r'tiny\.onnx.*x, scale'):
+        load_graph(save(model))
+
+
+def test_an_integer_input_is_refused(make_spec):
+    cast = helper.make_node('Cast', ['x'], ['y'], to=TensorProto.FLOAT)
+    graph = helper.make_graph(
+        [cast], 'g', [helper.make_tensor_value_info('x', TensorProto.UINT8, ['N', 3, 6, 8])],
+        [helper.make_tensor_value_info('y', TensorProto.FLOAT, ['N', 3, 6, 8])])
+    with pytest.raises(ModelError, match='UINT8'):
+        with_image_input(helper.make_model(graph), make_spec())
+
+
+def test_the_graph_preprocesses_as_one_would_by_hand(make_network, make_spec, run_onnx):
+    model, spec, pixels = make_network(None), make_spec(), random_pixels(3)
+    fed = with_image_input(model, spec)
+    expected, = run_onnx(model, x=normalised(pixels, spec))
+    np.testing.assert_allclose(run_onnx(fed, image=pixels)[0], expected, ROUNDING, 1e-4)
+    assert batch_of(fed) == 0
+    assert [value.name for value in fed.graph.input] == ['image']
+
+
+def test_the_model_that_is_given_stays_as_it_was(make_network, make_spec):
+    model = make_network(None, shape=(1, 3, 6, 8), output=(1, 4, 6, 8))
+    before = model.SerializeToString()
+    with_image_input(model, make_spec())
+    assert model.SerializeToString() == before
+
+
+def test_a_half_precision_network_gets_half_precision(make_network, make_spec, run_onnx):
+    model = make_network(None, element_type=TensorProto.FLOAT16)
+    fed = with_image_input(model, make_spec())
+    pixels = random_pixels(1)
+    expected, = run_onnx(model, x=normalised(pixels, make_spec()).astype(np.float16))
+    got, = run_onnx(fed, image=pixels)
+    assert got.dtype == np.float16
+    np.testing.assert_allclose(got, expected, 2e-2, 0.2)
+
+
+def test_a_network_that_takes_pixels_last_is_not_transposed(make_spec, run_onnx):
+    graph = helper.make_graph(
+        [helper.make_node('Relu', ['x'], ['y'])], 'g',
+        [helper.make_tensor_value_info('x', TensorProto.FLOAT, [None, 6, 8, 3])],
+        [helper.make_tensor_value_info('y', TensorProto.FLOAT, [None, 6, 8, 3])])
+    model = helper.make_model(
+        graph, ir_version=7, opset_imports=[helper.make_opsetid('', 13)])
+    spec, pixels = make_spec(), random_pixels(2)
+    got, = run_onnx(with_image_input(model, spec), image=pixels)
+    expected = np.maximum(normalised(pixels, spec), 0).transpose(0, 2, 3, 1)
+    np.testing.assert_allclose(got, expected, ROUNDING, 1e-5)
+
+
+def test_an_input_already_called_image_is_renamed(make_network, make_spec, run_onnx):
+    model = make_network(None, name='image')
+    spec, pixels = make_spec(), random_pixels(1)
+    got, = run_onnx(with_image_input(model, spec), image=pixels)
+    expected, = run_onnx(model, image=normalised(pixels, spec))
+    np.testing.assert_allclose(got, expected, ROUNDING, 1e-4)
+
+
+def test_an_output_called_image_is_refused(make_network, make_spec):
+    model = make_network([helper.make_node('Relu', ['features'], ['image'])])
+    model.graph.output[0].name = 'image'
+    with pytest.raises(ModelError, match='rename the output'):
+        with_image_input(model, make_spec())
+
+
+def reshape(shape):
+    return [helper.make_node('Reshape', ['features', 'shape'], ['y'])], {
+        'shape': np.array(shape, np.int64)}
+
+
+def resize_then_add():
+    # The constant size carries the batch of one, and the addition would broadcast it away.
+    nodes = [
+        helper.make_node('Resize', ['features', '', '', 'sizes'], ['small'], mode='nearest'),
+        helper.make_node('Add', ['features', 'small'], ['y']),
+    ]
+    return nodes, {'sizes': np.array([1, 4, 6, 8], np.int64)}
+
+
+@pytest.mark.parametrize(('tail', 'output', 'free'), [
+    ((None, None), (1, 4, 6, 8), True),
+    (reshape([-1, 192]), (1, 192), True),
+    (reshape([0, 192]), (1, 192), True),
+    (reshape([1, -1]), (1, 192), False),
+    (reshape([1, 192]), (1, 192), False),
+    (reshape([-1, 4]), (48, 4), False),
+    (resize_then_add(), (1, 4, 6, 8), False),
+])
+def test_a_fixed_batch_is_freed_only_where_the_network_allows(
+        make_network, make_spec, run_onnx, tail, output, free):
+    nodes, constants = tail
+    model = make_network(nodes, (1, 3, 6, 8), output, constants)
+    onnx.checker.check_model(model, full_check=True)
+    spec, pixels = make_spec(), random_pixels(3)
+    fed = with_image_input(model, spec)
+    assert batch_of(fed) == (0 if free else 1)
+    images = pixels if free else pixels[:1]
+    one_by_one = [run_onnx(model, x=normalised(image[None], spec))[0] for image in images]
+    np.testing.assert_allclose(
+        run_onnx(fed, image=images)[0], np.concatenate(one_by_one), ROUNDING, 1e-4)
+
+
+def test_a_fixed_batch_of_two_stays_two(make_network, make_spec):
+    nodes, constants = reshape([2, 192])
+    model = make_network(nodes, (2, 3, 6, 8), (2, 192), constants)
+    assert batch_of(with_image_input(model, make_spec())) == 2

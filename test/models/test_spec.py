@@ -1,0 +1,127 @@
+"""A model description is found by name and refused with the key that is wrong."""
+
+import pytest
+import yaml
+
+from s3dnn_ros.errors import ModelError
+from s3dnn_ros.models.labels import COCO80
+from s3dnn_ros.models.spec import known_models, load_spec, share_directory
+
+GOOD = {
+    'onnx': 'net.onnx', 'width': 32, 'height': 24, 'colour': 'rgb', 'mean': [0, 0, 0],
+    'std': [255, 255, 255], 'resize': 'letterbox', 'decoder': 'yolov8', 'labels': 'coco80',
+}
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(name='net', **changes):
+        keys = {key: value for key, value in {**GOOD, **changes}.items() if value is not ...}
+        path = tmp_path / f'{name}.yaml'
+        path.write_text(yaml.safe_dump(keys), encoding='utf-8')
+        return path
+
+    return write
+
+
+def test_every_key_arrives_in_its_type(write, tmp_path):
+    spec = load_spec(write(deadline_ms=40, max_batch=4, pad=0, sha256='AB' * 32))
+    assert spec.name == 'net'
+    assert spec.onnx == tmp_path / 'net.onnx'
+    assert (spec.width, spec.height, spec.pad, spec.max_batch) == (32, 24, 0, 4)
+    assert spec.std == (255.0, 255.0, 255.0)
+    assert spec.deadline_ms == 40.0
+    assert spec.labels == COCO80
+    assert spec.sha256 == 'ab' * 32
+    assert spec.make_decoder().check({'y': ('N', 84, 100)}) == 80
+
+
+@pytest.mark.parametrize(('changes', 'told'), [
+    ({'widht': 3}, "did you mean 'width'"),
+    ({'width': ...}, "'width' is missing"),
+    ({'width': 0}, 'from 1 to 4096'),
+    ({'height': 4097}, 'from 1 to 4096'),
+    ({'width': True}, 'from 1 to 4096'),
+    ({'width': 3.5}, 'from 1 to 4096'),
+    ({'colour': 'grey'}, 'one of bgr, rgb'),
+    ({'resize': ['stretch']}, 'one of stretch, letterbox'),
+    ({'decoder': 'yolov9'}, 'nanodet, yolov5, yolov8'),
+    ({'decoder_options': {'outptu': 'y'}}, "did you mean 'output'"),
+    ({'decoder': 'nanodet', 'decoder_options': {'strides': []}}, 'decoder_options'),
+    ({'decoder_options': ['output']}, 'a mapping'),
+    ({'std': [1, 0, 1]}, 'other than zero'),
+    ({'std': [1, 1]}, 'three numbers'),
+    ({'mean': [1, 1, float('nan')]}, 'three numbers'),
+    ({'labels': 'nowhere.txt'}, 'one label a line'),
+    ({'labels': 7}, 'one label a line'),
+    ({'pad': 256}, 'from 0 to 255'),
+    ({'deadline_ms': 0}, 'greater than zero'),
+    ({'max_batch': -1}, 'from 0'),
+    ({'sha256': 'abc'}, '64 hexadecimal'),
+    ({'onnx': ''}, 'zoo:NAME'),
+    ({'onnx': 'zoo:'}, 'zoo:NAME'),
+    ({'description': 7}, 'text'),
+])
+def test_a_wrong_key_is_named_with_the_file(write, changes, told):
+    path = write(**changes)
+    with pytest.raises(ModelError) as caught:
+        load_spec(path)
+    assert str(path) in str(caught.value)
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize('text', ['', '- a list', 'width: [', 'width: \t3'])
+def test_a_file_that_is_no_mapping_is_refused(tmp_path, text):
+    path = tmp_path / 'net.yaml'
+    path.write_text(text, encoding='utf-8')
+    with pytest.raises(ModelError, match=r'net\.yaml'):
+        load_spec(path)
+
+
+def test_binary_and_missing_files_are_refused(tmp_path):
+    path = tmp_path / 'net.yaml'
+    with pytest.raises(ModelError, match='cannot be read'):
+        load_spec(path)
+    path.write_bytes(b'\xff\xfe\x00')
+    with pytest.raises(ModelError, match='not valid YAML'):
+        load_spec(path)
+
+
+def test_labels_come_from_a_list_or_a_file_beside_the_description(write, tmp_path):
+    (tmp_path / 'names.txt').write_text('cat\ndog', encoding='utf-8')
+    assert load_spec(write(labels='names.txt')).labels == ('cat', 'dog')
+    spec = load_spec(write(labels=['cat', 7]))
+    assert spec.labels == ('cat', '7')
+    assert [spec.label(index) for index in (-1, 0, 1, 2)] == ['-1', 'cat', '7', '2']
+
+
+def test_directories_win_over_the_model_path_and_that_over_the_share(
+        write, tmp_path, monkeypatch):
+    for place, width in (('first', 1), ('second', 2)):
+        (tmp_path / place).mkdir()
+        write(f'{place}/nanodet_g', width=width)
+    assert load_spec('nanodet_g').width == 416
+    monkeypatch.setenv('S3DNN_MODEL_PATH', f'{tmp_path / "none"}:{tmp_path / "second"}')
+    assert load_spec('nanodet_g').width == 2
+    assert load_spec('nanodet_g', [tmp_path / 'first']).width == 1
+
+
+def test_an_unknown_name_lists_the_known_ones_and_the_places(write, tmp_path):
+    write('mine')
+    with pytest.raises(ModelError) as caught:
+        load_spec('yours', [tmp_path])
+    for told in ('yours', 'mine', 'nanodet_g', str(tmp_path), str(share_directory())):
+        assert told in str(caught.value)
+
+
+def test_every_description_of_the_package_is_valid():
+    names = known_models()
+    assert {'nanodet_g', 'squeezenet_1_1'} <= set(names)
+    for name in names:
+        assert load_spec(name).name == name
+
+
+def test_a_zoo_model_lives_in_the_cache(own_cache):
+    spec = load_spec('nanodet_g')
+    assert spec.zoo == 'nanodet_g'
+    assert spec.onnx == own_cache / 'models' / 'nanodet_g.onnx'
