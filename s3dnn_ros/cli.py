@@ -12,7 +12,7 @@ from s3dnn_ros.errors import S3dnnError
 
 # Each is a module of s3dnn_ros.commands whose register(subparsers) adds a parser and sets its
 # default `run`, a function of the parsed arguments that returns an exit code or None for 0.
-COMMANDS = ('demo', 'models')
+COMMANDS = ('demo', 'bench', 'models', 'parameters')
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -30,7 +30,9 @@ def main(argv: Optional[List[str]] = None) -> int:
     """Run a command; return 0, or 1 after an error told in one sentence (usage errors exit 2)."""
     arguments = build_parser().parse_args(argv)
     try:
-        return arguments.run(arguments) or 0
+        code = arguments.run(arguments) or 0
+        sys.stdout.flush()
+        return code
     except S3dnnError as error:
         print(f's3dnn: {error}', file=sys.stderr)
         return 1

@@ -9,10 +9,13 @@ _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 def draw(image, detections, caption=''):
-    """Draw (label, score, (left, top, right, bottom)) tuples into a BGR image, in place."""
+    """Draw (label, score, (left, top, right, bottom)) tuples into a BGR image, in place.
+
+    The best score comes last, on top of the others.
+    """
     scale = max(0.4, image.shape[1] / 1600.0)
     thickness = max(1, round(2.0 * scale))
-    for label, score, box in detections:
+    for label, score, box in sorted(detections, key=lambda item: item[1]):
         left, top, right, bottom = (round(value) for value in box)
         colour = colour_of(label)
         cv2.rectangle(image, (left, top), (right, bottom), colour, thickness)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 
@@ -84,6 +85,42 @@ def open_media(path, *, motion='none', start_s=0.0):
     if path.suffix.lower() in STILL_SUFFIXES:
         return Still(path, motion)
     return Video(path, start_s)
+
+
+@dataclasses.dataclass(frozen=True)
+class Shot:
+    """One image, encoded; `step` is 0 for JPEG and PNG."""
+
+    data: bytes
+    encoding: str
+    width: int
+    height: int
+    step: int
+
+
+class SimulatedCamera:
+    """Shows a Video or Still in a fixed size (0: its own) and encoding."""
+
+    def __init__(self, media, encoding, width=0, height=0):
+        self._media = media
+        self._encoding = encoding
+        self._size = (width, height)
+        self._last = (None, None)
+
+    def shoot(self, time_s) -> Shot:
+        """Return what the camera sees at this time."""
+        image = self._media.at(time_s)
+        # a picture that has not changed need not be encoded again
+        if image is not self._last[0]:
+            self._last = (image, self._encode(image))
+        return self._last[1]
+
+    def _encode(self, image):
+        size = (self._size[0] or image.shape[1], self._size[1] or image.shape[0])
+        if size != (image.shape[1], image.shape[0]):
+            image = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
+        data, step = encode(image, self._encoding)
+        return Shot(data, self._encoding, *size, step)
 
 
 def encode(image, encoding):

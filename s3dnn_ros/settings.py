@@ -240,6 +240,9 @@ class MonitorSettings:
     table: bool = parameter(True, 'Show the live table.')
     output_directory: str = parameter('', 'Where summary.json and one annotated PNG per camera '
                                       'are written at the end. Empty: nowhere.')
+    pictures: bool = parameter(True, 'Subscribe to the overlay images, for the PNGs.')
+    settle_s: float = parameter(0.0, 'Leave the first seconds out of the percentiles.',
+                                low=0.0, high=3600.0)
     exit_when_finished: bool = parameter(False, 'End once the replay node has published its last '
                                          'frame and every frame is accounted for.')
 

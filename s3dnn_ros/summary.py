@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 from typing import Dict, Iterable, Tuple
 
 from s3dnn_ros.counters import CameraCount, Percentiles
@@ -11,9 +12,14 @@ from s3dnn_ros.counters import CameraCount, Percentiles
 KEPT = 100_000
 
 
+STAGES = ('transport', 'governor', 'handover', 'queue', 'engine', 'finish')
+
+
 class _Seen:
     def __init__(self):
         self.latencies_ms = collections.deque(maxlen=KEPT)
+        self.overheads_ms = collections.deque(maxlen=KEPT)
+        self.stages_ms = {stage: collections.deque(maxlen=KEPT) for stage in STAGES}
         self.results = self.detections = 0
         self.first_s = self.last_s = None
 
@@ -26,24 +32,34 @@ class Summary:
     governor to executor.
     """
 
-    def __init__(self):
+    def __init__(self, settle_s=0.0):
+        self._settle_s = settle_s
+        self._started_s = None
         self.classes = collections.Counter()
         self.engine = ''
         self.models: Tuple[str, ...] = ()
-        self._seen: Dict[str, _Seen] = {}
+        self._seen: Dict[Tuple[str, str], _Seen] = {}
         self._source: Dict[str, CameraCount] = {}
         self._governor: Dict[Tuple[str, str], CameraCount] = {}
         self._executor: Dict[Tuple[str, str], CameraCount] = {}
 
-    def result(self, camera, instance, labels, latency_ms, now_s):
-        """Take note of one published result."""
-        seen = self._seen.setdefault(_name(camera, instance), _Seen())
+    def result(self, camera, instance, labels, latency_ms, stages_ms, now_s):
+        """Take note of one published result; `stages_ms` maps STAGES to milliseconds.
+
+        Times of the first `settle_s` seconds do not enter the percentiles.
+        """
+        seen = self._seen.setdefault((camera, instance), _Seen())
         seen.results += 1
         seen.detections += len(labels)
-        seen.latencies_ms.append(latency_ms)
         seen.first_s = now_s if seen.first_s is None else seen.first_s
         seen.last_s = now_s
         self.classes.update(labels)
+        self._started_s = now_s if self._started_s is None else self._started_s
+        if now_s - self._started_s >= self._settle_s:
+            seen.latencies_ms.append(latency_ms)
+            seen.overheads_ms.append(latency_ms - stages_ms['engine'])
+            for stage, took_ms in stages_ms.items():
+                seen.stages_ms[stage].append(took_ms)
 
     def source(self, counts: Iterable[CameraCount]):
         """Take over what the cameras say they published."""
@@ -85,17 +101,22 @@ class Summary:
         reasons.update(dict(executor.dropped))
         reasons['transport'] += max(0, frames - governor.frames)
         reasons['handover'] += max(0, governor.published - executor.frames)
-        seen = self._seen.get(_name(camera, instance), _Seen())
-        latency = Percentiles.of(seen.latencies_ms)
+        seen = self._seen.get(key, _Seen())
         took_s = (seen.last_s - seen.first_s) if seen.results > 1 else 0.0
         return {
             'frames': frames, 'published': executor.published,
             'dropped': sum(reasons.values()), 'missed': executor.missed,
             'detections': seen.detections,
             'fps': round((seen.results - 1) / took_s, 2) if took_s else 0.0,
-            'latency_ms': {'p50': round(latency.p50, 2), 'p95': round(latency.p95, 2),
-                           'p99': round(latency.p99, 2)},
+            'latency_ms': _rounded(seen.latencies_ms),
+            'overhead_ms': _rounded(seen.overheads_ms),
+            'stages_ms': {stage: _rounded(samples) for stage, samples in seen.stages_ms.items()},
             'dropped_by': {reason: count for reason, count in sorted(reasons.items()) if count}}
+
+
+def _rounded(samples):
+    return {key: round(value, 2)
+            for key, value in dataclasses.asdict(Percentiles.of(samples)).items()}
 
 
 def _name(camera, instance):

@@ -22,6 +22,7 @@ class Network(Protocol):
     """One network, loaded and ready; image input uint8 (N, H, W, 3)."""
 
     output_shapes: Mapping[str, tuple]
+    batch: int      # the largest batch it takes; 0: any
 
     def run(self, pixels: np.ndarray) -> Mapping[str, np.ndarray]:
         """Run now, in the caller's thread; used to warm up and to check."""

@@ -18,13 +18,23 @@ class OnnxRuntimeNetwork:
     def __init__(self, session):
         self._session = session
         self._names = [output.name for output in session.get_outputs()]
-        self._input = session.get_inputs()[0].name
+        image = session.get_inputs()[0]
+        self._input = image.name
+        self.batch = image.shape[0] if isinstance(image.shape[0], int) else 0
         self.output_shapes = {output.name: tuple(output.shape)
                               for output in session.get_outputs()}
 
     def run(self, pixels: np.ndarray):
-        """Run on uint8 (N, H, W, 3); returns the outputs by name, batch first."""
-        return dict(zip(self._names, self._session.run(self._names, {self._input: pixels})))
+        """Run on uint8 (N, H, W, 3); returns the outputs by name, batch first.
+
+        A network that is fixed to a larger batch gets black images in addition.
+        """
+        count = len(pixels)
+        if count < self.batch:
+            pixels = np.concatenate(
+                [pixels, np.zeros((self.batch - count, *pixels.shape[1:]), np.uint8)])
+        outputs = self._session.run(self._names, {self._input: pixels})
+        return {name: output[:count] for name, output in zip(self._names, outputs)}
 
 
 class OnnxRuntimeEngine:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Dict, List
 
 from s3dnn_ros.errors import S3dnnError
+from s3dnn_ros.middleware import image_environment
 
 # How long a node may take to end after SIGINT before it is killed.
 PATIENCE_S = 8.0
@@ -27,7 +29,7 @@ class Processes:
         self._log_directory = log_directory
         self._namespace = namespace
         self._running: Dict[str, subprocess.Popen] = {}
-        self._environment = dict(os.environ)
+        self._environment = dict(os.environ, **image_environment())
         # only this machine needs to know of these nodes; the older name is Humble's
         self._environment.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
         if self._environment.get('ROS_DISTRO') == 'humble':
@@ -41,18 +43,21 @@ class Processes:
         """End every node."""
         self.stop(list(self._running))
 
-    def start(self, name, *, show=False):
-        """Start a node; its output goes to NAME.log, or with `show` to the terminal."""
+    def start(self, name, *, show=False, cpus=None):
+        """Start a node, on some CPUs alone if named.
+
+        Its output goes to NAME.log, or with `show` to the terminal.
+        """
         command = [str(executable(name)), '--ros-args', '--params-file', str(self._parameters),
                    '-r', f'__ns:={self._namespace}']
-        if show:
-            self._running[name] = subprocess.Popen(command, env=self._environment,
-                                                   stdin=subprocess.DEVNULL)
-            return
-        with open(self.log_of(name), 'wb') as log:
+        if cpus is not None:
+            command = ['taskset', '-c', ','.join(map(str, cpus)), *command]
+        with contextlib.ExitStack() as files:
+            output = {} if show else {
+                'stdout': files.enter_context(open(self.log_of(name), 'wb')),
+                'stderr': subprocess.STDOUT}
             self._running[name] = subprocess.Popen(
-                command, env=self._environment, stdin=subprocess.DEVNULL, stdout=log,
-                stderr=subprocess.STDOUT)
+                command, env=self._environment, stdin=subprocess.DEVNULL, **output)
 
     def log_of(self, name) -> Path:
         """Return where a node's output is."""

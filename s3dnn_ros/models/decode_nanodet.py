@@ -40,7 +40,9 @@ class NanoDetDecoder:
         if len(output_shapes) == 1:
             ((_, shape),) = output_shapes.items()
             if fits(shape, (None, sum(cells), None)):
-                return max(size(shape, 2) - 4 * self._bins, 0)
+                classes = size(shape, 2) - 4 * self._bins
+                if classes > 0 or not size(shape, 2):
+                    return max(classes, 0)
         elif all(
             fits(output_shapes.get(f'cls_{stride}', ()), (None, count, None))
             and fits(output_shapes.get(f'reg_{stride}', ()), (None, count, 4 * self._bins))

@@ -59,7 +59,7 @@ def decoder_names() -> Tuple[str, ...]:
     return tuple(_DECODERS)
 
 
-def make_decoder(name: str, width: int, height: int, **options) -> Decoder:
+def make_decoder(name: str, width: int, height: int, /, **options) -> Decoder:
     """Return the decoder `name` for a network whose input is `width` × `height` pixels.
 
     Raises ModelError for an unknown name or option, or an option's unusable value.

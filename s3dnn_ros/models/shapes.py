@@ -14,7 +14,8 @@ Shapes = Mapping[str, Sequence]
 def shape_of(value: onnx.ValueInfoProto) -> List:
     """Return a tensor's shape: a number, or a symbol's name, or None, per dimension."""
     return [
-        dim.dim_value if dim.HasField('dim_value') else (dim.dim_param or None)
+        # Some exporters write -1 or 0 for a size that is free.
+        dim.dim_value if dim.dim_value > 0 else (dim.dim_param or None)
         for dim in value.type.tensor_type.shape.dim
     ]
 

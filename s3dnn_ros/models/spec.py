@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Iterable, List, Mapping, Tuple
 
 from s3dnn_ros.errors import ModelError
@@ -40,7 +39,7 @@ class ModelSpec:
     resize: str
     decoder: str
     pad: int = 114
-    decoder_options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    decoder_options: Mapping[str, Any] = field(default_factory=dict)
     labels: Tuple[str, ...] = ()
     deadline_ms: float = 100.0
     max_batch: int = 0
@@ -122,7 +121,7 @@ def _read(path: Path) -> ModelSpec:
         resize=document.choice('resize', RESIZES),
         pad=document.integer('pad', 0, 255, 114),
         decoder=document.choice('decoder', decoder_names()),
-        decoder_options=MappingProxyType(document.mapping('decoder_options')),
+        decoder_options=document.mapping('decoder_options'),
         labels=_labels(document),
         deadline_ms=document.positive('deadline_ms', 100.0),
         max_batch=document.integer('max_batch', 0, SIZE_LIMIT, 0),
@@ -166,7 +165,8 @@ def _labels(document: Document) -> Tuple[str, ...]:
             value = document.beside(value).read_text(encoding='utf-8').splitlines()
         except (OSError, UnicodeDecodeError):
             value = None
-    if not isinstance(value, list) or not all(isinstance(label, (str, int)) for label in value):
+    # YAML reads an unquoted `no` as false: such a label needs quotes.
+    if not isinstance(value, list) or not all(type(label) in (str, int) for label in value):
         known = ', '.join(NAMED_LABELS)
         document.fail('labels', f'a list, {known}, or a text file with one label a line')
     return tuple(str(label).strip() for label in value)

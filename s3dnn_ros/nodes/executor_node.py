@@ -40,6 +40,7 @@ class ExecutorNode(S3dnnNode):
 
     def __init__(self, **options):
         super().__init__('executor', **options)
+        self.listening = False      # for a governor in the same process
         self._runtime = None
         self._overlay = None
         self._batches = []
@@ -78,9 +79,11 @@ class ExecutorNode(S3dnnNode):
         for name in self.settings.instances:
             self._batches.append(self.create_subscription(
                 FrameBatch, f'batches/{name}', self._on_batch, qos('reliable', 64)))
+        self.listening = True
 
     def deactivate(self):
         """Take no more batches."""
+        self.listening = False
         while self._batches:
             self.destroy_subscription(self._batches.pop())
 

@@ -39,6 +39,7 @@ class GovernorNode(S3dnnNode):
         self._executor = executor
         self._governor = None
         self._cameras = []
+        self._pools = {}
         self._batches = {}
         self._stats = None
         self._wake = None
@@ -72,6 +73,8 @@ class GovernorNode(S3dnnNode):
     def apply(self, settings):
         """Take over live parameters."""
         self._governor.configure(settings)
+        # what waits may be due now
+        self._pump()
 
     def activate(self):
         """Subscribe to the cameras."""
@@ -92,6 +95,10 @@ class GovernorNode(S3dnnNode):
         if self._governor is not None:
             self._governor.close()
             self._governor = None
+        # where start() failed, there is memory but no governor yet
+        for pool in self._pools.values():
+            pool.close()
+        self._pools = {}
         if self._wake is not None:
             self.destroy_timer(self._wake)
             self.destroy_publisher(self._stats)
@@ -160,8 +167,9 @@ class GovernorNode(S3dnnNode):
             self._wake.reset()
 
     def _listening(self, instance):
-        return self._executor is not None \
-            or self._batches[instance].get_subscription_count() > 0
+        if self._executor is not None:
+            return self._executor.listening
+        return self._batches[instance].get_subscription_count() > 0
 
     def _send(self, batch):
         pool = self._pools[batch.instance]

@@ -19,7 +19,7 @@ from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.msg import Detections, ExecutorStats, StageStats
 from s3dnn_ros.nodes.messages import counts_of, ns_of
 from s3dnn_ros.nodes.node import S3dnnNode, qos, run
-from s3dnn_ros.summary import Summary, table
+from s3dnn_ros.summary import STAGES, Summary, table
 
 REFRESH_S = 0.5
 # where nobody watches, a table now and then is enough
@@ -27,6 +27,7 @@ LOG_PERIOD_S = 5.0
 # after the last frame, how long the counters may take to agree
 SETTLE_S = 5.0
 KEPT_RESULTS = 100
+DOUBTFUL = 0.55
 
 
 class _Picture:
@@ -34,7 +35,7 @@ class _Picture:
 
     def __init__(self):
         self.scores = collections.OrderedDict()
-        self.best = -1.0
+        self.best = float('-inf')
         self.image = None
 
 
@@ -52,7 +53,7 @@ class MonitorNode(S3dnnNode):
 
     def start(self, settings):
         """Make the place for the report."""
-        self._summary = Summary()
+        self._summary = Summary(settings.settle_s)
         self._pictures = {name: _Picture() for name in settings.camera_names}
         self._finished_s = self._logged_s = None
         self._started_s = None
@@ -69,14 +70,14 @@ class MonitorNode(S3dnnNode):
         listen = functools.partial(self._listen, qos('reliable', 100))
         for camera in self.settings.camera_names:
             listen(Detections, f'detections/{camera}', self._on_detections)
-            if self.settings.output_directory:
+            if self.settings.pictures and self.settings.output_directory:
                 listen(ImageMsg, f'overlay/{camera}',
                        functools.partial(self._on_overlay, self._pictures[camera]))
         listen(StageStats, 'replay/stats', self._on_replay)
         listen(StageStats, 'governor/stats', self._on_governor)
         listen(ExecutorStats, 'executor/stats', self._on_executor)
         if self.settings.table and Console().is_terminal:
-            self._live = Live(self._table(), refresh_per_second=4, transient=True)
+            self._live = Live(table(self._summary), refresh_per_second=4, transient=True)
             self._live.start()
         self._timers_of.append(self.create_timer(REFRESH_S, self._refresh))
 
@@ -102,16 +103,19 @@ class MonitorNode(S3dnnNode):
     def _on_detections(self, msg):
         now_s = self.clock_s.now_s()
         self._started_s = self._started_s or now_s
-        self._summary.result(msg.camera, msg.instance,
-                             [item.label for item in msg.detections], msg.latency_ms, now_s)
+        self._summary.result(
+            msg.camera, msg.instance, [item.label for item in msg.detections], msg.latency_ms,
+            {stage: getattr(msg, f'{stage}_ms') for stage in STAGES}, now_s)
         picture = self._pictures[msg.camera]
-        picture.scores[ns_of(msg.header.stamp)] = sum(item.score for item in msg.detections)
+        # sure finds speak for a picture, doubtful ones against it
+        picture.scores[ns_of(msg.header.stamp)] = sum(item.score - DOUBTFUL
+                                                      for item in msg.detections)
         while len(picture.scores) > KEPT_RESULTS:
             picture.scores.popitem(last=False)
 
     def _on_overlay(self, picture, msg):
-        score = picture.scores.get(ns_of(msg.header.stamp), 0.0)
-        if score > picture.best:
+        score = picture.scores.get(ns_of(msg.header.stamp), float('-inf'))
+        if score > picture.best or picture.image is None:
             picture.best = score
             picture.image = np.frombuffer(msg.data, np.uint8).reshape(msg.height, msg.width, 3)
 
@@ -128,16 +132,13 @@ class MonitorNode(S3dnnNode):
         self._summary.models = tuple(dict.fromkeys(msg.models))
         self._summary.executor(counts_of(msg))
 
-    def _table(self):
-        return table(self._summary)
-
     def _refresh(self):
         now_s = self.clock_s.now_s()
         if self._live is not None:
-            self._live.update(self._table())
+            self._live.update(table(self._summary))
         elif self.settings.table and now_s - (self._logged_s or 0.0) >= LOG_PERIOD_S:
             self._logged_s = now_s
-            Console().print(self._table())
+            Console().print(table(self._summary))
         if self.settings.exit_when_finished and self._finished_s is not None:
             settled = self._summary.pending() == 0 and now_s - self._finished_s > 1.0
             if settled or now_s - self._finished_s > SETTLE_S:
@@ -155,7 +156,7 @@ class MonitorNode(S3dnnNode):
                 cv2.imwrite(str(written[-1]), picture.image)
         console = Console()
         with contextlib.suppress(BrokenPipeError):
-            console.print(self._table())
+            console.print(table(self._summary))
             for path in written:
                 console.print(f'wrote {path}', highlight=False, soft_wrap=True)
 

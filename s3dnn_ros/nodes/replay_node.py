@@ -5,12 +5,11 @@ from __future__ import annotations
 import functools
 import sys
 
-import cv2
 from sensor_msgs.msg import CompressedImage
 from sensor_msgs.msg import Image as ImageMsg
 
 from s3dnn_ros.counters import Counters
-from s3dnn_ros.media import encode, open_media
+from s3dnn_ros.media import SimulatedCamera, open_media
 from s3dnn_ros.models.assets import asset_path
 from s3dnn_ros.msg import StageStats
 from s3dnn_ros.nodes.messages import stage_stats
@@ -33,8 +32,10 @@ class ReplayNode(S3dnnNode):
     def start(self, settings):
         """Open the files and create the publishers."""
         self._media = {
-            name: open_media(_path_of(source.file), motion=source.motion,
-                             start_s=source.time_shift_s)
+            name: SimulatedCamera(
+                open_media(_path_of(source.file), motion=source.motion,
+                           start_s=source.time_shift_s),
+                source.encoding, source.width, source.height)
             for name, source in settings.sources.items()}
         self._publishers_of = {
             name: self.create_publisher(
@@ -98,19 +99,13 @@ class ReplayNode(S3dnnNode):
         if self.settings.duration_s and time_s >= self.settings.duration_s:
             self._finished = True
             return
-        source = self.settings.sources[name]
-        image = self._media[name].at(time_s)
-        width = source.width or image.shape[1]
-        height = source.height or image.shape[0]
-        if (width, height) != (image.shape[1], image.shape[0]):
-            image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
-        data, step = encode(image, source.encoding)
-        stamp = self.get_clock().now()
-        msg = CompressedImage(format=source.encoding) if step == 0 else ImageMsg(
-            height=height, width=width, encoding=source.encoding, step=step)
-        msg.header.stamp = stamp.to_msg()
+        shot = self._media[name].shoot(time_s)
+        msg = CompressedImage(format=shot.encoding) if shot.step == 0 else ImageMsg(
+            height=shot.height, width=shot.width, encoding=shot.encoding, step=shot.step)
         msg.header.frame_id = f'{name}_optical_frame'
-        msg.data.frombytes(data)
+        msg.data.frombytes(shot.data)
+        stamp = self.get_clock().now()
+        msg.header.stamp = stamp.to_msg()
         self._counters.arrived(name)
         self._publishers_of[name].publish(msg)
         self._counters.published(name, latency_s=self.clock_s.now_s() - stamp.nanoseconds * 1e-9)

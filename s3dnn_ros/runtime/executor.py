@@ -11,7 +11,7 @@ from typing import Callable, Mapping, Tuple
 import numpy as np
 
 from s3dnn_ros.counters import Counters, Percentiles
-from s3dnn_ros.errors import EngineError, S3dnnError
+from s3dnn_ros.errors import EngineError, ModelError, S3dnnError
 from s3dnn_ros.frames import FrameBatch, FrameInfo
 from s3dnn_ros.models.decoders import make_decoder
 from s3dnn_ros.models.graph import load_graph
@@ -137,6 +137,10 @@ class Executor:
 
     def _load(self, name, spec, settings):
         network = self.engine.load(name, load_graph(spec), spec)
+        if network.batch and not 0 < spec.max_batch <= network.batch:
+            raise ModelError(spec.onnx, f'takes batches of {network.batch} at most; state '
+                             f'max_batch: {network.batch} in {spec.name}.yaml, or export it with '
+                             'a free batch')
         decoder = make_decoder(spec.decoder, spec.width, spec.height, **spec.decoder_options)
         instance = Instance(name, spec, network, decoder, settings.instances[name])
         try:

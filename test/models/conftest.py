@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from s3dnn_ros.models.assets import ASSETS
 from s3dnn_ros.models.spec import ModelSpec
@@ -24,7 +24,7 @@ def own_cache(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def fetched(monkeypatch):
+def fetched():
     """Return a function that gives the path of a fetched asset, or skips the test."""
     def path_of(name):
         path = Path(FETCHED_CACHE) / 'assets' / name
@@ -64,8 +64,7 @@ def make_network():
     def build(tail, shape=('N', 3, 6, 8), output=('N', 4, 6, 8), constants=None,
               name='x', element_type=TensorProto.FLOAT):
         rng = np.random.default_rng(0)
-        numpy_type = helper.tensor_dtype_to_np_dtype(element_type) \
-            if hasattr(helper, 'tensor_dtype_to_np_dtype') else np.float32
+        numpy_type = np.float16 if element_type == TensorProto.FLOAT16 else np.float32
         weights = {'w': rng.normal(size=(4, 3, 3, 3)).astype(numpy_type)}
         weights.update(constants or {})
         nodes = [helper.make_node('Conv', [name, 'w'], ['features'], 'conv', pads=[1] * 4)]

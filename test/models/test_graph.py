@@ -4,8 +4,8 @@ import hashlib
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper
 import pytest
+from onnx import TensorProto, helper
 
 from s3dnn_ros.errors import ModelError
 from s3dnn_ros.models.graph import batch_of, load_graph, with_image_input
@@ -62,7 +62,7 @@ def test_a_truncated_file_is_refused(save, make_network, kept):
 
 def test_text_in_place_of_a_network_is_refused(make_spec):
     spec = make_spec()
-    spec.onnx.write_text('version https://git-lfs.github.com/spec/v1\n', encoding='utf-8')
+    spec.onnx.write_text('oid sha256:4d7a\nsize 7574558\n', encoding='utf-8')
     with pytest.raises(ModelError, match=r'tiny\.onnx'):
         load_graph(spec)
 
@@ -189,6 +189,12 @@ def test_a_fixed_batch_is_freed_only_where_the_network_allows(
     one_by_one = [run_onnx(model, x=normalised(image[None], spec))[0] for image in images]
     np.testing.assert_allclose(
         run_onnx(fed, image=images)[0], np.concatenate(one_by_one), ROUNDING, 1e-4)
+
+
+@pytest.mark.parametrize('batch', [-1, 0, None, 'batch'])
+def test_every_way_to_say_any_batch_is_understood(make_network, make_spec, batch):
+    fed = with_image_input(make_network(None, (batch, 3, 6, 8), (batch, 4, 6, 8)), make_spec())
+    assert batch_of(fed) == 0
 
 
 def test_a_fixed_batch_of_two_stays_two(make_network, make_spec):

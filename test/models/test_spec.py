@@ -1,5 +1,8 @@
 """A model description is found by name and refused with the key that is wrong."""
 
+import copy
+import pickle
+
 import pytest
 import yaml
 
@@ -54,6 +57,7 @@ def test_every_key_arrives_in_its_type(write, tmp_path):
     ({'mean': [1, 1, float('nan')]}, 'three numbers'),
     ({'labels': 'nowhere.txt'}, 'one label a line'),
     ({'labels': 7}, 'one label a line'),
+    ({'labels': ['yes', False]}, 'one label a line'),
     ({'pad': 256}, 'from 0 to 255'),
     ({'deadline_ms': 0}, 'greater than zero'),
     ({'max_batch': -1}, 'from 0'),
@@ -119,6 +123,25 @@ def test_every_description_of_the_package_is_valid():
     assert {'nanodet_g', 'squeezenet_1_1'} <= set(names)
     for name in names:
         assert load_spec(name).name == name
+
+
+@pytest.mark.parametrize(('prefix', 'expected'), [
+    ('ros', 'ros/share/s3dnn_ros/config/models'),
+    ('elsewhere', 'lib/s3dnn_ros/config/models'),
+])
+def test_an_installed_package_looks_in_its_share_or_in_itself(
+        tmp_path, monkeypatch, prefix, expected):
+    for place in ('ros/share/s3dnn_ros/config/models', 'lib/s3dnn_ros/config/models'):
+        (tmp_path / place).mkdir(parents=True)
+    monkeypatch.setattr(
+        's3dnn_ros.models.spec.__file__', str(tmp_path / 'lib/s3dnn_ros/models/spec.py'))
+    monkeypatch.setenv('AMENT_PREFIX_PATH', f'/nowhere:{tmp_path / prefix}')
+    assert share_directory() == tmp_path / expected
+
+
+def test_a_description_can_be_copied_and_sent_to_another_process(write):
+    spec = load_spec(write(decoder_options={'output': 'y'}))
+    assert pickle.loads(pickle.dumps(spec)) == copy.deepcopy(spec) == spec
 
 
 def test_a_zoo_model_lives_in_the_cache(own_cache):

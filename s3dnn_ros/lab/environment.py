@@ -1,0 +1,45 @@
+"""What a figure was measured on and with; goes into every result file."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import importlib
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+_LIBRARIES = ('numpy', 'cv2', 'onnx', 'onnxruntime')
+
+
+def environment():
+    """Return machine, versions, commit and date as a dict that JSON can hold."""
+    versions = {'python': platform.python_version()}
+    for name in _LIBRARIES:
+        with contextlib.suppress(ImportError):
+            versions[name] = importlib.import_module(name).__version__
+    return {
+        'machine': {'cpu': _cpu(), 'cores': len(os.sched_getaffinity(0)),
+                    'system': platform.platform()},
+        'versions': versions,
+        'ros_distro': os.environ.get('ROS_DISTRO', ''),
+        'rmw': os.environ.get('RMW_IMPLEMENTATION', 'default'),
+        'commit': _commit(),
+        'date': datetime.datetime.now(datetime.timezone.utc).isoformat(timespec='seconds'),
+    }
+
+
+def _cpu():
+    for line in Path('/proc/cpuinfo').read_text().splitlines():
+        if line.lower().startswith(('model name', 'hardware')):
+            return line.split(':', 1)[1].strip()
+    return platform.machine()
+
+
+def _commit():
+    here = Path(__file__).resolve().parent
+    found = subprocess.run(['git', '-C', str(here), 'describe', '--always', '--dirty'],
+                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                           universal_newlines=True, check=False)
+    return found.stdout.strip() or 'unknown'

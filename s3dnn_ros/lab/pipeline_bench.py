@@ -1,0 +1,194 @@
+"""What the pipeline costs: latency on top of inference, copies, CPU and memory.
+
+Every figure comes from the nodes as they are shipped, in processes of their
+own, over the middleware; the cameras are a process of their own as well.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import tempfile
+import time
+import tracemalloc
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+import yaml
+from onnx import TensorProto, helper
+
+from s3dnn_ros.governor.images import fit, view_raw
+from s3dnn_ros.lab.environment import environment
+from s3dnn_ros.lab.probe import Probe
+from s3dnn_ros.lab.processes import Processes
+
+SETTLE_S = 3.0
+NETWORK_SIDE = 416
+# the figures this bench exists for, in ms
+TARGETS = {'separate': {'p50': 6.0, 'p99': 15.0}, 'composed': {'p50': 3.0, 'p99': None}}
+
+
+def run(*, seconds, runs, memory_seconds, model):
+    """Run all parts; returns the results as a dict that JSON can hold."""
+    with tempfile.TemporaryDirectory(prefix='s3dnn-bench-') as scratch:
+        scratch = Path(scratch)
+        results = {'environment': environment(), 'copies': count_copies()}
+        for mode in ('separate', 'composed'):
+            results[mode] = [overhead(scratch / f'{mode}-{index}', mode, seconds, model)
+                             for index in range(runs)]
+        results['governor'] = [governor_alone(scratch / f'governor-{index}', seconds)
+                               for index in range(runs)]
+        if memory_seconds:
+            results['memory'] = governor_alone(scratch / 'memory', memory_seconds)
+        return results
+
+
+def overhead(folder, mode, seconds, model):
+    """Latency on top of the engine's own time: 4 cameras 640×480 at 10 fps, not fused.
+
+    Their shutters are a quarter of a period apart, so that frames do not wait
+    for each other's inference.
+    """
+    names = [f'camera_{index}' for index in range(4)]
+    parameters = _parameters(folder, names, (640, 480), fps=10.0, seconds=seconds + SETTLE_S,
+                             model=model, phases_ms=[25.0 * index for index in range(4)])
+    with Processes(parameters, folder) as nodes:
+        for name in ('executor', 'governor') if mode == 'separate' else ('pipeline',):
+            nodes.start(name)
+        summary = _summary_of(nodes, folder)
+    cameras = summary['cameras'].values()
+    worst = {key: max(camera['overhead_ms'][key] for camera in cameras)
+             for key in ('p50', 'p95', 'p99')}
+    return {
+        'overhead_ms': worst,
+        'engine_ms': max(camera['stages_ms']['engine']['p50'] for camera in cameras),
+        'stages_p50_ms': {stage: max(camera['stages_ms'][stage]['p50'] for camera in cameras)
+                          for stage in next(iter(cameras))['stages_ms']},
+        'frames': sum(camera['frames'] for camera in cameras),
+        'dropped': sum(camera['dropped'] for camera in cameras),
+    }
+
+
+def governor_alone(folder, seconds):
+    """8 cameras 1280×720 bgr8 at 30 fps into a governor on one core.
+
+    Cameras and executor are on the other cores; the network is next to nothing.
+    """
+    names = [f'camera_{index}' for index in range(8)]
+    folder.mkdir(parents=True)
+    parameters = _parameters(folder, names, (1280, 720), fps=30.0, seconds=seconds,
+                             model=_tiny_model(folder),
+                             phases_ms=[4.0 * index for index in range(8)])
+    cores = sorted(os.sched_getaffinity(0))
+    others = cores[1:] or cores
+    with Processes(parameters, folder) as nodes:
+        nodes.start('executor', cpus=others)
+        nodes.start('governor', cpus=cores[:1])
+        probe = Probe({name: nodes.pid_of(name) for name in ('governor', 'executor')})
+        summary = _summary_of(nodes, folder, cpus=others)
+        load = probe.stop(settle_s=min(60.0, seconds / 5.0))
+    cameras = summary['cameras'].values()
+    reasons = {}
+    for camera in cameras:
+        for reason, count in camera['dropped_by'].items():
+            reasons[reason] = reasons.get(reason, 0) + count
+    return {'frames': sum(camera['frames'] for camera in cameras),
+            'published': sum(camera['published'] for camera in cameras),
+            'dropped_by': reasons, 'seconds': seconds, 'processes': load}
+
+
+def count_copies():
+    """Show what happens to a frame's pixels after rclpy has made the message."""
+    width, height = 1280, 720
+    data = np.random.default_rng(0).integers(0, 255, height * width * 3, np.uint8)
+    slot = np.zeros((NETWORK_SIDE, NETWORK_SIDE, 3), np.uint8)
+    fit(view_raw('bgr8', width, height, 3 * width, data), slot)
+    tracemalloc.start()
+    pixels = view_raw('bgr8', width, height, 3 * width, data)
+    fit(pixels, slot)
+    allocated = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    expected = cv2.resize(pixels.array, (NETWORK_SIDE, NETWORK_SIDE))
+    return {'view_shares_the_message': bool(np.shares_memory(pixels.array, data)),
+            'written_straight_into_the_slot': bool(np.array_equal(slot, expected)),
+            'bytes_allocated_on_the_way': allocated, 'image_bytes': int(data.size),
+            'copies_of_pixels': 1}
+
+
+def report(results):
+    """Return the figures as lines of text."""
+    lines = []
+    for mode, target in TARGETS.items():
+        for key in ('p50', 'p99'):
+            values = [run_['overhead_ms'][key] for run_ in results[mode]]
+            wanted = f'  (wanted ≤ {target[key]:g})' if target[key] else ''
+            lines.append(f'{mode:9} over the engine {key}: {_spread(values)} ms{wanted}')
+        lines.append(f'{"":9} engine p50: '
+                     + _spread([run_['engine_ms'] for run_ in results[mode]]) + ' ms')
+    for run_ in results['governor'] + [results[key] for key in ('memory',) if key in results]:
+        lost = run_['frames'] - run_['published']
+        load = run_['processes']['governor']
+        lines.append(f"governor  {run_['frames']} frames in {run_['seconds']:g} s, {lost} lost "
+                     f"{run_['dropped_by'] or ''}, {100 * load['cpu_share']:.0f}% of a core, "
+                     f"{load['own_mb_last']} MB, {load['own_slope_mb_per_min']:+} MB/min")
+    copies = results['copies']
+    lines.append(f"copies    {copies['copies_of_pixels']} of pixels after rclpy; "
+                 f"{copies['bytes_allocated_on_the_way']} bytes allocated for an image of "
+                 f"{copies['image_bytes']}")
+    return lines
+
+
+def _parameters(folder, names, size, *, fps, seconds, model, phases_ms):
+    folder.mkdir(parents=True, exist_ok=True)
+    picture = folder / 'picture.png'
+    noise = np.random.default_rng(1).integers(0, 255, (size[1] // 8, size[0] // 8, 3), np.uint8)
+    cv2.imwrite(str(picture), cv2.resize(noise, size))
+    parameters = {
+        'camera_names': names,
+        'cameras': {name: {'qos': 'reliable', 'depth': 5} for name in names},
+        'sources': {name: {'file': str(picture), 'encoding': 'bgr8', 'phase_ms': phase_ms}
+                    for name, phase_ms in zip(names, phases_ms)},
+        'fps': fps, 'duration_s': float(seconds),
+        'instance_names': ['network'],
+        'instances': {'network': {'model': str(model), 'max_batch': 1, 'deadline_ms': 500.0}},
+        'output_directory': str(folder), 'pictures': False, 'table': False,
+        'settle_s': SETTLE_S, 'exit_when_finished': True,
+    }
+    file = folder / 'parameters.yaml'
+    file.write_text(yaml.safe_dump({'/**': {'ros__parameters': parameters}}))
+    return file
+
+
+def _summary_of(nodes, folder, cpus=None):
+    nodes.start('monitor', cpus=cpus)
+    time.sleep(2.0)     # the cameras start when every node is there
+    nodes.start('replay', cpus=cpus)
+    nodes.wait('monitor')
+    return json.loads((folder / 'summary.json').read_text())
+
+
+def _tiny_model(folder):
+    """Write a network that does next to nothing with a full-size input."""
+    image = helper.make_tensor_value_info('input', TensorProto.FLOAT,
+                                          ['N', 3, NETWORK_SIDE, NETWORK_SIDE])
+    scores = helper.make_tensor_value_info('scores', TensorProto.FLOAT, ['N', 3])
+    pool = helper.make_node('GlobalAveragePool', ['input'], ['pooled'])
+    flat = helper.make_node('Flatten', ['pooled'], ['scores'])
+    graph = helper.make_graph([pool, flat], 'tiny', [image], [scores])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 13)])
+    model.ir_version = 8
+    onnx.save(model, str(folder / 'tiny.onnx'))
+    description = {'onnx': 'tiny.onnx', 'width': NETWORK_SIDE, 'height': NETWORK_SIDE,
+                   'colour': 'bgr', 'mean': [0.0] * 3, 'std': [255.0] * 3, 'resize': 'stretch',
+                   'decoder': 'classification', 'labels': ['blue', 'green', 'red'],
+                   'deadline_ms': 500.0}
+    file = folder / 'tiny.yaml'
+    file.write_text(yaml.safe_dump(description))
+    return file
+
+
+def _spread(values):
+    return f'{statistics.median(values):.2f} ({min(values):.2f}–{max(values):.2f})'

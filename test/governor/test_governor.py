@@ -1,0 +1,498 @@
+"""The governor: every frame accounted for, urgent frames first, broken images alone."""
+
+import collections
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from s3dnn_ros.counters import Counters
+from s3dnn_ros.errors import ImageError, RingError
+from s3dnn_ros.governor.governor import RESTART_S, Governor, Image
+from s3dnn_ros.governor.images import ENCODINGS, Pixels, view_raw
+from s3dnn_ros.governor.slots import HeapSlots
+
+START_S = 1000.0
+LEASE_S = 2.0
+SLOTS = 2
+SECOND_NS = 1_000_000_000
+
+
+class FakeMemory(HeapSlots):
+    """Slots whose memory can run out."""
+
+    exhausted = False
+
+    def acquire(self, now_s):
+        if self.exhausted:
+            raise RingError('shared memory is full')
+        return super().acquire(now_s)
+
+
+class Bench:
+    """A governor with a clock to turn, cameras to trigger and an executor that may answer."""
+
+    def __init__(self, settings, spec, **specs):
+        self.now_s = START_S
+        self.settings = settings
+        self.counters = Counters()
+        specs = {name: specs.get(name, spec) for name in settings.instances}
+        self.pools = {name: FakeMemory(SLOTS, 8 * spec.height * spec.width * 3)
+                      for name, spec in specs.items()}
+        self.governor = Governor(settings, specs, self.pools, self.counters)
+        self.batches = []
+
+    def image(self, camera='front', *, stamp_s=None, error=None, value=0, view=None):
+        """Offer an image of one grey value, taken now unless told otherwise."""
+        def open_pixels():
+            if error is not None:
+                raise error
+            if view is not None:
+                return view_raw(*view)
+            return Pixels(np.full((6, 8, 3), value, np.uint8), ENCODINGS['bgr8'])
+
+        stamp_ns = round((self.now_s if stamp_s is None else stamp_s) * SECOND_NS)
+        self.governor.offer(
+            Image(camera, f'{camera}_optical', stamp_ns, self.now_s, open_pixels), self.now_s)
+
+    def poll(self, listening=True):
+        batches = self.governor.poll(self.now_s, lambda instance: listening)
+        for batch in batches:
+            self.governor.sent(batch, self.now_s)
+        self.batches += batches
+        return [[frame.camera for frame in batch.frames] for batch in batches]
+
+    def step(self, seconds=0.1):
+        self.now_s += seconds
+
+    def release_all(self):
+        for batch in self.batches:
+            self.pools[batch.instance].release(batch.slot)
+
+    def drain(self):
+        """Bring out everything that is still inside."""
+        for pool in self.pools.values():
+            pool.exhausted = False
+        for _ in range(10):
+            self.release_all()
+            self.poll()
+            self.step(10.0)
+
+    def count(self, camera='front', instance='net'):
+        return next(count for count in self.counters.snapshot()
+                    if (count.camera, count.instance) == (camera, instance))
+
+    def dropped(self, camera='front', instance='net'):
+        return dict(self.count(camera, instance).dropped)
+
+
+@pytest.fixture(scope='session')
+def bench(governor_settings, make_spec):
+    """Return a builder of benches from flat settings."""
+    def build(cameras=('front',), instances=('net',), specs=None, **values):
+        return Bench(governor_settings(cameras, instances, **values), make_spec(),
+                     **(specs or {}))
+    return build
+
+
+def pixels_of(batch):
+    return batch.slot.pixels[:int(np.prod(batch.shape))].reshape(batch.shape)
+
+
+# one frame
+
+def test_a_frame_becomes_a_batch_with_its_pixels_and_description(bench):
+    governor = bench()
+    governor.image(value=70)
+    governor.poll()
+    (batch,) = governor.batches
+    (frame,) = batch.frames
+    assert batch.shape == (1, 4, 4, 3)
+    assert (pixels_of(batch) == 70).all()
+    assert (batch.instance, batch.model) == ('net', 'tiny')
+    assert (frame.camera, frame.frame_id) == ('front', 'front_optical')
+    assert (frame.width, frame.height) == (8, 6)
+    assert frame.stamp_ns == round(START_S * SECOND_NS)
+    assert frame.received_s == START_S
+    assert frame.transform.to_source([[4, 4, 4, 4]], 8, 6)[0].tolist() == [8, 6, 8, 6]
+
+
+def test_batches_and_frames_are_numbered(bench):
+    governor = bench()
+    for _ in range(3):
+        governor.image()
+        governor.poll()
+        governor.release_all()
+        governor.step()
+    assert [batch.sequence for batch in governor.batches] == [1, 2, 3]
+    assert [batch.frames[0].sequence for batch in governor.batches] == [1, 2, 3]
+
+
+def test_a_dropped_frame_leaves_a_gap_in_the_numbers(bench):
+    governor = bench()
+    governor.governor.refuse('front', ImageError('encoding', 'unknown'))
+    governor.image()
+    governor.poll()
+    assert governor.batches[0].frames[0].sequence == 2
+
+
+@pytest.mark.parametrize('deadline_ms, expected_s', [(40.0, 0.040), (0.0, 0.250)])
+def test_the_deadline_is_the_instances_or_else_the_models(
+        bench, make_spec, deadline_ms, expected_s):
+    governor = bench(specs={'net': make_spec(deadline_ms=250.0)},
+                     instances__net__deadline_ms=deadline_ms)
+    governor.image(stamp_s=START_S - 0.010)
+    governor.poll()
+    assert governor.batches[0].frames[0].deadline_s == pytest.approx(START_S - 0.010 + expected_s)
+
+
+def test_a_frame_sent_after_its_deadline_is_missed(bench):
+    governor = bench(instances__net__deadline_ms=50.0)
+    for age_s in (0.04, 0.06):
+        governor.image(stamp_s=governor.now_s - age_s)
+        governor.poll()
+        governor.release_all()
+        governor.step()
+    assert (governor.count().published, governor.count().missed) == (2, 1)
+    assert governor.count().latency_ms.p50 == pytest.approx(50.0, abs=0.01)
+
+
+# what is dropped
+
+@pytest.mark.parametrize('back_s', [0.0, 0.001, RESTART_S])
+def test_a_stamp_that_does_not_advance_is_dropped_with_a_reason(bench, back_s):
+    governor = bench()
+    governor.image(stamp_s=500.0)
+    governor.image(stamp_s=500.0 - back_s)
+    assert governor.dropped() == {'stamp': 1}
+    assert "camera 'front'" in governor.count().last_error
+
+
+def test_a_stamp_far_back_is_a_restart(bench):
+    governor = bench()
+    for stamp_s in (500.0, 100.0, 100.1):
+        governor.image(stamp_s=stamp_s)
+        governor.poll()
+        governor.release_all()
+    assert governor.count().published == 3
+
+
+def test_frames_beyond_the_rate_are_dropped(bench):
+    governor = bench(cameras__front__max_rate_hz=10.0)
+    for _ in range(30):
+        governor.image()
+        governor.poll()
+        governor.release_all()
+        governor.step(0.0334)
+    assert governor.count().published == 10
+    assert governor.dropped() == {'rate': 20}
+
+
+def test_a_camera_at_its_limit_loses_nothing_to_jitter(bench):
+    governor = bench(cameras__front__max_rate_hz=10.0)
+    for jitter_s in (0.005, -0.005) * 5:
+        governor.image()
+        governor.poll()
+        governor.release_all()
+        governor.step(0.1 + jitter_s)
+    assert governor.count().published == 10
+
+
+def test_a_rate_limit_survives_a_clock_that_is_set_back(bench):
+    governor = bench(cameras__front__max_rate_hz=10.0)
+    governor.image()
+    governor.poll()
+    governor.release_all()
+    governor.now_s -= 500.0       # a bag that starts again, with use_sim_time
+    governor.image()
+    governor.poll()
+    assert governor.count().published == 2
+
+
+def test_an_image_that_cannot_be_opened_is_counted_with_its_reason(bench):
+    governor = bench()
+    governor.image(error=ImageError('data', 'cut short'))
+    assert governor.poll() == []
+    assert governor.dropped() == {'data': 1}
+    assert governor.count().last_error == "camera 'front': cut short"
+
+
+def test_broken_images_do_not_use_up_slots(bench):
+    governor = bench()
+    for _ in range(3 * SLOTS):
+        governor.image(error=ImageError('data', 'cut short'))
+        governor.poll()
+        governor.step()
+    governor.image()
+    assert governor.poll() == [['front']]
+
+
+@pytest.mark.parametrize('broken', [0, 1, 2])
+def test_a_broken_image_does_not_hurt_the_others_in_its_batch(bench, broken):
+    cameras = ('a', 'b', 'c')
+    governor = bench(cameras, instances__net__max_batch=3)
+    for index, camera in enumerate(cameras):
+        error = ImageError('data', 'cut short') if index == broken else None
+        governor.image(camera, value=10 + index, error=error)
+    governor.poll()
+    (batch,) = governor.batches
+    good = [index for index in range(3) if index != broken]
+    assert [frame.camera for frame in batch.frames] == [cameras[index] for index in good]
+    assert batch.shape[0] == 2
+    assert pixels_of(batch)[:, 0, 0, 0].tolist() == [10 + index for index in good]
+    assert governor.dropped(cameras[broken]) == {'data': 1}
+
+
+@pytest.mark.parametrize('view', [
+    ('yuv422', 3, 2, 6, bytes(12)), ('mono16', 3, 2, 7, bytes(14))],
+    ids=['yuv422 of odd width', 'mono16 of odd step'])
+def test_an_odd_image_does_not_stop_the_governor(bench, view):
+    governor = bench()
+    governor.image(view=view)
+    governor.poll()
+    assert governor.count().published + governor.count().dropped_total == 1
+
+
+def test_without_memory_the_waiting_frames_are_dropped_and_the_reason_told(bench):
+    governor = bench()
+    governor.pools['net'].exhausted = True
+    governor.image()
+    assert governor.poll() == []
+    assert governor.dropped() == {'memory': 1}
+    assert governor.count().last_error == 'shared memory is full'
+    governor.pools['net'].exhausted = False
+    governor.step()
+    governor.image()
+    assert governor.poll() == [['front']]
+
+
+# fusion and back pressure
+
+def test_frames_are_fused_up_to_the_smaller_of_setting_and_model(bench, make_spec):
+    cameras = ('a', 'b', 'c', 'd')
+    governor = bench(cameras, specs={'net': make_spec(max_batch=2)},
+                     instances__net__max_batch=4)
+    for camera in cameras:
+        governor.image(camera)
+    assert governor.poll() == [['a', 'b'], ['c', 'd']]
+
+
+def test_frames_leave_in_the_order_of_their_deadlines(bench):
+    governor = bench(('a', 'b', 'c'), instances__net__max_batch=2)
+    for camera, age_s in (('a', 0.01), ('b', 0.03), ('c', 0.02)):
+        governor.image(camera, stamp_s=START_S - age_s)
+    assert governor.poll() == [['b', 'c'], ['a']]
+
+
+def test_a_frame_waits_for_others_to_fuse_with_as_long_as_allowed(bench):
+    governor = bench(('a', 'b'), instances__net__max_batch=2,
+                     instances__net__max_fusion_delay_ms=30.0)
+    governor.image('a')
+    assert governor.poll() == []
+    assert governor.governor.next_wake_s(governor.now_s) == pytest.approx(START_S + 0.030)
+    governor.step(0.031)
+    assert governor.poll() == [['a']]
+    governor.image('a')
+    governor.image('b')
+    assert governor.poll() == [['a', 'b']]
+
+
+def test_while_all_slots_are_out_only_the_newest_frame_waits(bench):
+    governor = bench()
+    for value in range(SLOTS + 3):
+        governor.image(value=value)
+        governor.poll()
+        governor.step(0.01)
+    assert len(governor.batches) == SLOTS
+    assert governor.dropped() == {'replaced': 2}
+    assert governor.governor.next_wake_s(governor.now_s) > governor.now_s
+    governor.release_all()
+    governor.poll()
+    assert (pixels_of(governor.batches[-1]) == SLOTS + 2).all()
+
+
+def test_while_nobody_listens_the_newest_frame_waits(bench):
+    governor = bench()
+    for value in range(3):
+        governor.image(value=value)
+        assert governor.poll(listening=False) == []
+        governor.step(0.01)
+    assert governor.poll() == [['front']]
+    assert (pixels_of(governor.batches[0]) == 2).all()
+    assert governor.dropped() == {'replaced': 2}
+
+
+def test_a_batch_that_nobody_finished_is_withdrawn_and_its_slot_used_again(bench):
+    governor = bench(slot_lease_ms=1000 * LEASE_S)
+    for _ in range(SLOTS):
+        governor.image()
+        governor.poll()
+        governor.step()
+    governor.step(2 * LEASE_S)
+    governor.image()
+    assert governor.poll() == [['front']]
+    assert governor.dropped() == {'lease': SLOTS}
+    assert governor.count().published == 1
+    assert 'slot_lease_ms (2000)' in governor.count().last_error
+
+
+def test_with_nothing_inside_there_is_no_need_to_wake(bench):
+    governor = bench()
+    assert governor.governor.next_wake_s(START_S) is None
+    governor.image()
+    governor.poll()
+    assert governor.governor.next_wake_s(START_S) is None
+
+
+# groups and several instances
+
+def pair(bench, **values):
+    return bench(('a', 'b'), group_names=['pair'], groups__pair__cameras=['a', 'b'],
+                 groups__pair__max_wait_ms=40.0, instances__net__max_batch=2, **values)
+
+
+def test_frames_of_a_group_travel_together(bench):
+    governor = pair(bench)
+    governor.image('a', stamp_s=START_S)
+    assert governor.poll() == []
+    assert governor.governor.next_wake_s(START_S) == pytest.approx(START_S + 0.040)
+    governor.image('b', stamp_s=START_S + 0.005)
+    assert governor.poll() == [['a', 'b']]
+
+
+def test_a_frame_without_its_companion_goes_on_after_the_wait(bench):
+    governor = pair(bench)
+    governor.image('a')
+    governor.step(0.041)
+    assert governor.poll() == [['a']]
+
+
+def test_closing_accounts_for_what_is_inside(bench):
+    governor = pair(bench)
+    governor.image('a')               # waits in its group
+    governor.poll()
+    other = bench()
+    other.image()                     # waits for an executor
+    other.poll(listening=False)
+    governor.governor.close()
+    other.governor.close()
+    assert other.dropped() == {'shutdown': 1}
+    assert governor.dropped('a') == {'shutdown': 1}
+
+
+def test_every_instance_gets_the_frames_of_its_cameras(bench, make_spec):
+    governor = bench(('a', 'b'), ('all', 'some'), instances__some__cameras=['b'],
+                     instances__all__max_batch=2,
+                     specs={'some': make_spec(name='large', width=6, height=2)})
+    governor.image('a', value=1)
+    governor.image('b', value=2)
+    assert governor.poll() == [['a', 'b'], ['b']]
+    everything, some = governor.batches
+    assert (everything.model, some.model) == ('tiny', 'large')
+    assert some.shape == (1, 2, 6, 3)
+    assert (pixels_of(some) == 2).all()
+    assert {(count.camera, count.instance): count.published
+            for count in governor.counters.snapshot()} == {
+        ('a', 'all'): 1, ('b', 'all'): 1, ('b', 'some'): 1}
+
+
+def test_an_instance_without_slots_does_not_hold_up_the_others(bench):
+    governor = bench(instances=('dead', 'live'))
+    for _ in range(3 * SLOTS):
+        governor.image()
+        governor.poll()
+        for batch in governor.batches:
+            if batch.instance == 'live':
+                governor.pools['live'].release(batch.slot)
+        governor.step(0.01)
+    assert governor.count(instance='live').published == 3 * SLOTS
+    assert governor.count(instance='dead').published == SLOTS
+
+
+def test_live_settings_take_effect_with_the_next_frame(bench, governor_settings):
+    governor = bench(('a', 'b'))
+    governor.governor.configure(governor_settings(
+        ('a', 'b'), instances__net__deadline_ms=7.0, instances__net__max_batch=2))
+    governor.image('a')
+    governor.image('b')
+    assert governor.poll() == [['a', 'b']]
+    deadlines = [frame.deadline_s for frame in governor.batches[0].frames]
+    assert deadlines == pytest.approx([START_S + 0.007] * 2)
+
+
+# conservation
+
+CAMERAS = ('a', 'b', 'c')
+EVENTS = st.lists(st.one_of(
+    st.tuples(st.just('image'), st.sampled_from(CAMERAS),
+              st.sampled_from([0.0, 0.0, 0.0, -0.01, -0.5, -60.0])),
+    st.tuples(st.just('broken'), st.sampled_from(CAMERAS)),
+    st.tuples(st.just('refuse'), st.sampled_from(CAMERAS)),
+    st.tuples(st.just('step'), st.sampled_from([0.001, 0.02, 0.06, 3.0])),
+    st.tuples(st.just('poll'), st.booleans()),
+    st.tuples(st.just('memory'), st.booleans()),
+    st.just(('release',)),
+), max_size=50)
+
+
+def play(governor, events):
+    """Play events on a bench; return how many images each camera has sent."""
+    sent, value = collections.Counter(), 0
+    for kind, *arguments in events:
+        if kind == 'image':
+            camera, shift_s = arguments
+            value += 1
+            governor.image(camera, stamp_s=governor.now_s + shift_s, value=value % 256)
+            sent[camera] += 1
+        elif kind == 'broken':
+            governor.image(arguments[0], error=ImageError('data', 'cut short'))
+            sent[arguments[0]] += 1
+        elif kind == 'refuse':
+            governor.governor.refuse(arguments[0], ImageError('size', 'too large'))
+            sent[arguments[0]] += 1
+        elif kind == 'step':
+            governor.step(*arguments)
+        elif kind == 'poll':
+            governor.poll(*arguments)
+        elif kind == 'memory':
+            for pool in governor.pools.values():
+                pool.exhausted = arguments[0]
+        else:
+            governor.release_all()
+    return sent
+
+
+def crowd(bench):
+    return bench(
+        CAMERAS, ('fused', 'single'), group_names=['pair'],
+        groups__pair__cameras=['a', 'b'], instances__fused__max_batch=3,
+        instances__fused__max_fusion_delay_ms=30.0, instances__single__cameras=['b', 'c'],
+        cameras__c__max_rate_hz=20.0, slot_lease_ms=1000 * LEASE_S)
+
+
+@given(EVENTS)
+@example([('image', 'a', 0.0), ('image', 'a', -60.0)])
+def test_every_frame_is_published_or_dropped_in_the_end(bench, events):
+    governor = crowd(bench)
+    sent = play(governor, events)
+    for count in governor.counters.snapshot():
+        assert count.frames - count.published - count.dropped_total >= 0
+    governor.drain()
+    for count in governor.counters.snapshot():
+        assert count.frames == sent[count.camera]
+        assert count.frames == count.published + count.dropped_total, count
+    assert governor.governor.next_wake_s(governor.now_s) is None
+
+
+@given(EVENTS)
+def test_batches_are_never_too_large_and_never_hold_a_camera_twice(bench, events):
+    governor = crowd(bench)
+    play(governor, events)
+    for batch in governor.batches:
+        cameras = [frame.camera for frame in batch.frames]
+        assert len(set(cameras)) == len(cameras) == batch.shape[0]
+        assert len(cameras) <= (3 if batch.instance == 'fused' else 1)
+        assert set(cameras) <= set(governor.settings.cameras_of(batch.instance))
+        deadlines = [frame.deadline_s for frame in batch.frames]
+        assert deadlines == sorted(deadlines)

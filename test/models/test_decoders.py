@@ -1,0 +1,271 @@
+"""Outputs become the boxes they stand for, and nothing else becomes a box."""
+
+import hypothesis
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+
+from s3dnn_ros.errors import ModelError
+from s3dnn_ros.models.decoders import decoder_names, make_decoder
+
+WIDTH, HEIGHT = 64, 32
+CLASSES = 3
+BINS = 11
+# Sizes of the NanoDet grids for strides 8, 16 and 32.
+CELLS = {8: 32, 16: 8, 32: 2}
+
+
+def decode(decoder, outputs, score=0.5, iou=0.5, limit=100):
+    return decoder.decode(outputs, score, iou, limit)
+
+
+def nanodet_outputs(images=1):
+    outputs = {}
+    for stride, cells in CELLS.items():
+        outputs[f'cls_{stride}'] = np.zeros((images, cells, CLASSES), np.float32)
+        outputs[f'reg_{stride}'] = np.zeros((images, cells, 4 * BINS), np.float32)
+    return outputs
+
+
+def yolo_rows(*rows, count=20):
+    """Return [1, boxes, 5 + classes] with (x, y, w, h, objectness, class, score) rows."""
+    output = np.zeros((1, count, 5 + CLASSES), np.float32)
+    for index, (*box, objectness, class_id, score) in enumerate(rows):
+        output[0, index, :5] = [*box, objectness]
+        output[0, index, 5 + class_id] = score
+    return output
+
+
+def iou_of(a, b):
+    overlap = np.clip(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0, None).prod()
+    return overlap / ((a[2:] - a[:2]).prod() + (b[2:] - b[:2]).prod() - overlap)
+
+
+def test_nanodet_reads_distances_from_the_centre_of_a_cell():
+    outputs = nanodet_outputs(images=2)
+    # Cell (column 2, row 1) of the 16-pixel grid has its centre at (40, 24).
+    cell = 1 * 4 + 2
+    outputs['cls_16'][1, cell, 2] = 0.75
+    for edge, distance in enumerate((1, 0, 1, 0)):
+        outputs['reg_16'][1, cell, edge * BINS + distance] = 50.0
+    # Halfway between two bins is halfway between their distances.
+    outputs['reg_16'][1, cell, BINS + 1] = 50.0
+    nothing, found = decode(make_decoder('nanodet', WIDTH, HEIGHT), outputs)
+    assert len(nothing) == 0
+    np.testing.assert_allclose(found.xyxy, [[24, 16, 56, 24]], 1e-5)
+    assert found.scores.tolist() == [0.75]
+    assert found.class_ids.tolist() == [2]
+
+
+def test_one_joined_nanodet_output_reads_like_six():
+    rng = np.random.default_rng(0)
+    outputs = {
+        name: rng.random(array.shape, np.float32) for name, array in nanodet_outputs(3).items()
+    }
+    joined = np.concatenate([
+        np.concatenate((outputs[f'cls_{stride}'], outputs[f'reg_{stride}']), axis=2)
+        for stride in CELLS
+    ], axis=1)
+    decoder = make_decoder('nanodet', WIDTH, HEIGHT)
+    assert decoder.check({'output': joined.shape}) == CLASSES
+    for one, six in zip(decode(decoder, {'output': joined}, 0.9), decode(decoder, outputs, 0.9)):
+        assert len(one) > 0
+        np.testing.assert_array_equal(one.xyxy, six.xyxy)
+
+
+def test_yolov5_multiplies_objectness_and_class():
+    output = yolo_rows((32, 16, 20, 10, 0.9, 1, 0.8), (10, 10, 4, 4, 0.6, 0, 0.6))
+    found, = decode(make_decoder('yolov5', WIDTH, HEIGHT), {'output0': output})
+    np.testing.assert_allclose(found.xyxy, [[22, 11, 42, 21]])
+    np.testing.assert_allclose(found.scores, [0.72], 1e-6)
+    assert found.class_ids.tolist() == [1]
+
+
+def test_yolov8_reads_the_transposed_layout():
+    rows = yolo_rows((32, 16, 20, 10, 0, 1, 0.8), (10, 10, 4, 4, 0, 2, 0.6))
+    output = np.delete(rows, 4, axis=2).transpose(0, 2, 1)
+    found, = decode(make_decoder('yolov8', WIDTH, HEIGHT), {'output0': output})
+    np.testing.assert_allclose(found.xyxy, [[22, 11, 42, 21], [8, 8, 12, 12]])
+    assert found.class_ids.tolist() == [1, 2]
+
+
+def test_a_named_output_is_taken_among_several():
+    output = yolo_rows((32, 16, 20, 10, 0.9, 1, 0.8))
+    decoder = make_decoder('yolov5', WIDTH, HEIGHT, output='y')
+    found, = decode(decoder, {'masks': np.zeros((1, 2)), 'y': output})
+    assert len(found) == 1
+
+
+def test_ssd_scores_per_class_leave_the_background_out():
+    outputs = {
+        'boxes': np.array([[[0.25, 0.25, 0.5, 0.5], [0, 0, 1, 1]]], np.float32),
+        'scores': np.array([[[0.1, 0.0, 0.9], [0.99, 0.01, 0.0]]], np.float32),
+    }
+    found, = decode(make_decoder('ssd', WIDTH, HEIGHT), outputs)
+    np.testing.assert_allclose(found.xyxy, [[16, 8, 32, 16]])
+    assert found.class_ids.tolist() == [1]
+
+
+def test_ssd_reads_pixels_rows_first_and_classes_of_their_own():
+    outputs = {
+        'detection_boxes': np.array([[[8, 16, 16, 32], [1, 1, 2, 2]]], np.float32),
+        'detection_scores': np.array([[0.9, 0.8]], np.float32),
+        'detection_classes': np.array([[3, 0]], np.float32),
+    }
+    decoder = make_decoder(
+        'ssd', WIDTH, HEIGHT, boxes='detection_boxes', scores='detection_scores',
+        classes='detection_classes', normalised=False, order='yxyx')
+    found, = decode(decoder, outputs)
+    np.testing.assert_allclose(found.xyxy, [[16, 8, 32, 16]])
+    assert found.class_ids.tolist() == [2]
+
+
+def test_classification_gives_the_best_classes_around_the_whole_image():
+    scores = np.array([[0.1, 0.6, 0.3], [np.nan, 0.2, 0.7]], np.float32)
+    first, second = decode(
+        make_decoder('classification', WIDTH, HEIGHT, top_k=2), {'y': scores}, score=0.25)
+    assert first.class_ids.tolist() == [1, 2]
+    assert second.class_ids.tolist() == [2]
+    np.testing.assert_array_equal(first.xyxy, [[0, 0, WIDTH, HEIGHT]] * 2)
+
+
+def test_classification_turns_logits_into_scores():
+    decoder = make_decoder('classification', WIDTH, HEIGHT, softmax=True)
+    found, = decode(decoder, {'y': np.array([[[[1000.0]], [[1001.0]]]], np.float32)})
+    np.testing.assert_allclose(found.scores, [1 / (1 + np.exp(-1))], 1e-5)
+
+
+def test_overlaps_are_suppressed_within_a_class_only():
+    box = (32, 16, 20, 10)
+    output = yolo_rows((*box, 1, 0, 0.9), (*box, 1, 0, 0.8), (*box, 1, 1, 0.7))
+    found, = decode(make_decoder('yolov5', WIDTH, HEIGHT), {'y': output})
+    assert found.class_ids.tolist() == [0, 1]
+
+
+def test_the_best_boxes_survive_the_limit():
+    output = yolo_rows(*((6 * index + 3, 16, 4, 4, 1, 0, 0.5 + index / 20) for index in range(9)))
+    found, = decode(make_decoder('yolov5', WIDTH, HEIGHT), {'y': output}, limit=3)
+    np.testing.assert_allclose(found.scores, [0.9, 0.85, 0.8], 1e-6)
+
+
+def test_a_threshold_of_zero_does_not_stall():
+    outputs = {
+        name: np.random.default_rng(0).random(array.shape, np.float32)
+        for name, array in nanodet_outputs().items()
+    }
+    found, = decode(make_decoder('nanodet', WIDTH, HEIGHT), outputs, score=0.0, iou=1.0)
+    assert len(found) == 100
+
+
+@pytest.mark.parametrize('bad', [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize('name', ['nanodet', 'yolov5', 'yolov8', 'ssd', 'classification'])
+def test_scores_that_are_no_numbers_never_become_boxes(name, bad):
+    outputs = {
+        'nanodet': nanodet_outputs(),
+        'yolov5': {'y': yolo_rows()},
+        'yolov8': {'y': np.zeros((1, 4 + CLASSES, 20), np.float32)},
+        'ssd': {'boxes': np.ones((1, 5, 4), np.float32), 'scores': np.ones((1, 5, 4), np.float32)},
+        'classification': {'y': np.zeros((1, 9), np.float32)},
+    }[name]
+    for array in outputs.values():
+        array[...] = bad
+    with np.errstate(all='ignore'):
+        found, = decode(make_decoder(name, WIDTH, HEIGHT), outputs, score=0.0)
+    assert len(found) == 0
+
+
+def test_a_bad_class_does_not_hide_the_good_one_beside_it():
+    output = yolo_rows((32, 16, 20, 10, 1, 1, 0.8))
+    output[0, 0, 5] = np.nan
+    found, = decode(make_decoder('yolov5', WIDTH, HEIGHT), {'y': output})
+    assert found.class_ids.tolist() == [1]
+
+
+@hypothesis.given(
+    name=st.sampled_from(['nanodet', 'yolov5', 'yolov8', 'ssd']),
+    seed=st.integers(0, 2 ** 16),
+    images=st.integers(1, 3),
+    score=st.floats(0.3, 1.0),
+    iou=st.floats(0.0, 1.0),
+    limit=st.integers(0, 20),
+)
+@hypothesis.settings(deadline=None, max_examples=60)
+def test_what_every_detector_promises(name, seed, images, score, iou, limit):
+    rng = np.random.default_rng(seed)
+    boxes = rng.uniform(-10, 70, (images, 20, 4))
+    scores = rng.random((images, 20, CLASSES))
+    if name == 'nanodet':
+        outputs = {key: rng.random(value.shape) for key, value in nanodet_outputs(images).items()}
+    elif name == 'ssd':
+        outputs = {'boxes': boxes / 64, 'scores': scores}
+    elif name == 'yolov5':
+        outputs = {'y': np.concatenate((boxes, np.ones((images, 20, 1)), scores), axis=2)}
+    else:
+        outputs = {'y': np.concatenate((boxes, scores), axis=2).transpose(0, 2, 1)}
+    outputs = {key: value.astype(np.float32) for key, value in outputs.items()}
+    decoder = make_decoder(name, WIDTH, HEIGHT)
+    found = decode(decoder, outputs, score, iou, limit)
+    assert len(found) == images
+    for image, result in enumerate(found):
+        assert result.xyxy.shape == (len(result), 4) and len(result) <= limit
+        assert (result.xyxy.dtype, result.scores.dtype, result.class_ids.dtype) == (
+            np.float32, np.float32, np.int32)
+        assert (np.diff(result.scores) <= 0).all() and (result.scores >= np.float32(score)).all()
+        assert (result.xyxy >= 0).all() and (result.xyxy <= [WIDTH, HEIGHT] * 2).all()
+        for first in range(len(result)):
+            for second in range(first):
+                if result.class_ids[first] == result.class_ids[second]:
+                    assert iou_of(result.xyxy[first], result.xyxy[second]) <= iou + 1e-4
+        alone, = decode(
+            decoder, {key: value[image:image + 1] for key, value in outputs.items()},
+            score, iou, limit)
+        np.testing.assert_array_equal(alone.xyxy, result.xyxy)
+
+
+@pytest.mark.parametrize(('name', 'shapes', 'told'), [
+    ('nanodet', {'y': (1, 7, 80)}, 'cls_8 [N, 32, classes]'),
+    ('nanodet', {'cls_8': (1, 32, 3), 'reg_8': (1, 32, 44)}, 'reg_32'),
+    ('nanodet', {'y': (1, 42, 44)}, 'classes + 44'),
+    ('nanodet', {}, 'no outputs'),
+    ('yolov5', {'y': (1, 7)}, '[N, boxes, 5 + classes]'),
+    ('yolov5', {'y': (1, 7, 5)}, 'y [1, 7, 5]'),
+    ('yolov5', {'y': (1, 7, 8), 'z': (1, 7, 8)}, 'one output'),
+    ('yolov8', {'y': (1, 8400, 84)}, 'more boxes than classes'),
+    ('yolov8', {'y': ('N', 84)}, 'y [N, 84]'),
+    ('ssd', {'boxes': (1, 9, 4)}, 'scores [N, n, classes]'),
+    ('ssd', {'boxes': (1, 9, 4), 'scores': (1, 8, 4)}, 'scores [1, 8, 4]'),
+    ('classification', {'y': (1, 10, 7, 7)}, '[N, classes]'),
+])
+def test_outputs_that_do_not_fit_are_told_with_what_was_expected(name, shapes, told):
+    decoder = make_decoder(name, WIDTH, HEIGHT)
+    with pytest.raises(ModelError) as caught:
+        decoder.check(shapes)
+    assert told in str(caught.value)
+    with pytest.raises(ModelError):
+        decode(decoder, {key: np.zeros([1, *shape[1:]]) for key, shape in shapes.items()})
+
+
+def test_sizes_that_are_not_known_yet_pass_the_check():
+    assert make_decoder('yolov8', WIDTH, HEIGHT).check({'y': ('N', 84, None)}) == 80
+    assert make_decoder('yolov5', WIDTH, HEIGHT).check({'y': (None, None, 'C')}) == 0
+    shapes = {name: ('N', *array.shape[1:]) for name, array in nanodet_outputs().items()}
+    assert make_decoder('nanodet', WIDTH, HEIGHT).check(shapes) == CLASSES
+
+
+def test_an_unknown_decoder_lists_the_known_ones():
+    with pytest.raises(ModelError, match=', '.join(decoder_names())):
+        make_decoder('yolov4', WIDTH, HEIGHT)
+
+
+@pytest.mark.parametrize(('name', 'options', 'told'), [
+    ('nanodet', {'stride': 8}, "did you mean 'strides'"),
+    ('nanodet', {'bins': 1}, 'at least 2'),
+    ('nanodet', {'strides': 8}, 'cannot be used'),
+    ('ssd', {'order': 'xywh'}, 'xyxy, yxyx'),
+    ('classification', {'top_k': 0}, '1 or more'),
+    ('yolov8', {'width': 3}, 'no option'),
+])
+def test_options_that_cannot_be_used_are_refused(name, options, told):
+    with pytest.raises(ModelError) as caught:
+        make_decoder(name, WIDTH, HEIGHT, **options)
+    assert told in str(caught.value)

@@ -1,0 +1,141 @@
+"""Tiny networks whose results tell which pixels they saw, and pictures to show them.
+
+`cells` finds, in each of 4 x 4 cells, how much blue, green and red there is (YOLOv8's layout).
+`mean` tells the mean blue, green and red of the whole image (classification).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import cv2
+import numpy as np
+import yaml
+
+SIDE = 32                   # of the networks' input
+GRID = 4
+LABELS = ('blue', 'green', 'red')
+_DOCUMENT = {
+    'width': SIDE, 'height': SIDE, 'colour': 'bgr', 'mean': [0.0] * 3, 'std': [255.0] * 3,
+    'resize': 'stretch', 'labels': list(LABELS), 'deadline_ms': 1000.0,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Mark:
+    """A cell of one colour on black: what a test's camera shows."""
+
+    cell: int
+    label: str
+    level: int
+
+    @property
+    def score(self):
+        return self.level / 255.0
+
+    def image(self, width=64, height=64):
+        """Return the BGR picture."""
+        image = np.zeros((height, width, 3), np.uint8)
+        left, top, right, bottom = self.box(width, height)
+        image[top:bottom, left:right, LABELS.index(self.label)] = self.level
+        return image
+
+    def box(self, width=64, height=64):
+        """Return left, top, right, bottom of the cell."""
+        row, column = divmod(self.cell, GRID)
+        return (column * width // GRID, row * height // GRID,
+                (column + 1) * width // GRID, (row + 1) * height // GRID)
+
+
+def mark_of(index):
+    """Return a Mark that no other index below 48 has."""
+    return Mark(index * 5 % GRID ** 2, LABELS[index % 3], 255 - 4 * index)
+
+
+def encode(image, encoding):
+    """Return (bytes, step) of a BGR image; written apart from the package's own encoder."""
+    height, width = image.shape[:2]
+    blue, green, red = (image[:, :, index] for index in range(3))
+    alpha = np.full((height, width), 255, np.uint8)
+    if encoding in ('bgr8', '8UC3'):
+        array = image
+    elif encoding == 'rgb8':
+        array = np.stack((red, green, blue), -1)
+    elif encoding in ('bgra8', '8UC4'):
+        array = np.stack((blue, green, red, alpha), -1)
+    elif encoding == 'rgba8':
+        array = np.stack((red, green, blue, alpha), -1)
+    elif encoding in ('mono8', '8UC1'):
+        array = image.max(axis=2)
+    elif encoding in ('mono16', '16UC1'):
+        array = image.max(axis=2).astype(np.uint16) * 256
+    elif encoding in ('yuv422', 'uyvy', 'yuv422_yuy2', 'yuyv'):
+        yuv = cv2.cvtColor(image, cv2.COLOR_BGR2YUV)
+        array = np.empty((height, width, 2), np.uint8)
+        luma, chroma = (1, 0) if encoding in ('yuv422', 'uyvy') else (0, 1)
+        array[:, :, luma] = yuv[:, :, 0]
+        array[:, 0::2, chroma] = yuv[:, 0::2, 1]
+        array[:, 1::2, chroma] = yuv[:, 0::2, 2]
+    else:
+        # bayer_<first row><second row>8: one colour per pixel
+        letters = encoding[len('bayer_'):-1]
+        array = np.empty((height, width), np.uint8)
+        for index, letter in enumerate(letters):
+            row, column = divmod(index, 2)
+            plane = image[:, :, 'bgr'.index(letter)]
+            array[row::2, column::2] = plane[row::2, column::2]
+    array = np.ascontiguousarray(array)
+    return array.tobytes(), array.strides[0]
+
+
+def write_models(directory):
+    """Write cells and mean into a directory; returns it."""
+    _write(directory, 'cells', _cells(), decoder='yolov8')
+    _write(directory, 'mean', _mean(), decoder='classification', colour='rgb',
+           labels=list(reversed(LABELS)), deadline_ms=500.0)
+    _write(directory, 'boxed', _cells(), decoder='yolov8', resize='letterbox')
+    return directory
+
+
+def _write(directory, name, graph, **changes):
+    import onnx
+
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid('', 13)],
+                                   ir_version=8)
+    onnx.checker.check_model(model)
+    onnx.save(model, str(directory / f'{name}.onnx'))
+    document = dict(_DOCUMENT, onnx=f'{name}.onnx', **changes)
+    (directory / f'{name}.yaml').write_text(yaml.safe_dump(document))
+
+
+def _cells():
+    from onnx import TensorProto, helper, numpy_helper
+
+    side = SIDE // GRID
+    centres = (np.arange(GRID) + 0.5) * side
+    x, y = np.tile(centres, GRID), np.repeat(centres, GRID)
+    boxes = np.stack((x, y, np.full(GRID ** 2, side), np.full(GRID ** 2, side)))
+    constants = {'boxes': boxes[None].astype(np.float32), 'zero': np.zeros(1, np.float32),
+                 'flat': np.array([0, 3, GRID ** 2], np.int64)}
+    node = helper.make_node
+    return helper.make_graph(
+        [node('AveragePool', ['x'], ['pooled'], kernel_shape=[side] * 2, strides=[side] * 2),
+         node('Reshape', ['pooled', 'flat'], ['scores']),
+         # the boxes, once for each image of the batch
+         node('ReduceMean', ['scores'], ['any'], axes=[1], keepdims=1),
+         node('Mul', ['any', 'zero'], ['nothing']),
+         node('Add', ['nothing', 'boxes'], ['places']),
+         node('Concat', ['places', 'scores'], ['y'], axis=1)],
+        'cells',
+        [helper.make_tensor_value_info('x', TensorProto.FLOAT, ['N', 3, SIDE, SIDE])],
+        [helper.make_tensor_value_info('y', TensorProto.FLOAT, ['N', 7, GRID ** 2])],
+        [numpy_helper.from_array(array, name) for name, array in constants.items()])
+
+
+def _mean():
+    from onnx import TensorProto, helper
+
+    return helper.make_graph(
+        [helper.make_node('GlobalAveragePool', ['x'], ['y'])], 'mean',
+        [helper.make_tensor_value_info('x', TensorProto.FLOAT, ['N', 3, SIDE, SIDE])],
+        [helper.make_tensor_value_info('y', TensorProto.FLOAT, ['N', 3, 1, 1])])

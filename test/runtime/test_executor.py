@@ -1,0 +1,350 @@
+"""The executor: from batches to results, with every frame accounted for."""
+
+import dataclasses
+import queue
+
+import numpy as np
+import pytest
+
+from s3dnn_ros.engines import make_engine
+from s3dnn_ros.errors import EngineError, ModelError
+from s3dnn_ros.frames import Transform
+from s3dnn_ros.models.boxes import Boxes
+from s3dnn_ros.runtime import executor as executor_module
+from s3dnn_ros.runtime.clock import SystemClock, VirtualClock
+from s3dnn_ros.runtime.executor import Executor
+
+WAIT_S = 30.0      # for what comes at once; a test that waits so long has failed
+NOW_S = 100.0
+SECOND_NS = 1_000_000_000
+TOLERANCE = 1e-5
+
+
+class FakeDecoder:
+    """Finds one box per frame, or whatever `answer` makes of the outputs."""
+
+    def __init__(self, answer):
+        self.answer = answer
+
+    def check(self, output_shapes):
+        return 3
+
+    def decode(self, outputs, score_threshold, iou_threshold, max_detections):
+        return self.answer(outputs)
+
+
+class Bench:
+    """An executor with an engine that waits for us, and what it published and complained of."""
+
+    def __init__(self, engine, clock, settings, specs):
+        self.clock = clock
+        self.engine = engine
+        self.results = queue.Queue()
+        self.complaints = []
+        self.broken_cameras = set()
+        self.executor = Executor(settings, specs, engine, clock, self._publish,
+                                 self.complaints.append)
+
+    def _publish(self, result):
+        if result.frame.camera in self.broken_cameras:
+            raise RuntimeError('the publisher is gone')
+        self.results.put(result)
+        return self.clock.now_s()
+
+    def close(self):
+        """Let the engine finish what it has, and close."""
+        if hasattr(self.engine, 'let_go'):
+            self.engine.let_go()
+        self.executor.close()
+
+    def published(self):
+        """Close, and return all results in the order of their publication."""
+        self.close()
+        return list(self.results.queue)
+
+    def counts(self):
+        return {count.camera: count for count in self.executor.counters.snapshot()}
+
+    def dropped(self, camera='front'):
+        return dict(self.counts()[camera].dropped)
+
+    def settled(self):
+        """Close, and tell whether every frame that came was published or dropped."""
+        self.close()
+        return all(count.frames == count.published + count.dropped_total
+                   for count in self.executor.counters.snapshot())
+
+
+@pytest.fixture
+def bench(fake_engine, executor_settings, make_spec, tiny_onnx):
+    """Return a builder of benches; they are closed at the end."""
+    built = []
+
+    def build(instances=('net',), engine=None, clock=None, spec=None, **values):
+        clock = clock or VirtualClock(NOW_S)
+        spec = spec or make_spec(onnx=tiny_onnx, decoder_options={'top_k': 3})
+        built.append(Bench(engine or fake_engine(clock), clock,
+                           executor_settings(instances, **values),
+                           dict.fromkeys(instances, spec)))
+        return built[-1]
+
+    yield build
+    for bench in built:
+        bench.close()
+
+
+# results
+
+def test_a_colour_is_recognised_from_pixels_to_result(bench, make_batch):
+    clock = SystemClock()
+    engine, _ = make_engine('onnxruntime', clock, 1)
+    run = bench(engine=engine, clock=clock)
+    pixels = np.zeros((1, 4, 4, 3), np.uint8)
+    pixels[..., 1] = 255
+    run.executor.accept(make_batch(pixels=pixels))
+    (result,) = run.published()
+    assert result.labels[result.class_ids[0]] == 'green'
+    assert result.scores == pytest.approx([1.0], abs=TOLERANCE)
+    assert result.xyxy.tolist() == [[0, 0, 4, 4]]
+
+
+def test_every_frame_of_a_batch_gets_its_own_result(bench, make_batch, make_frame):
+    run = bench()
+    pixels = np.zeros((3, 4, 4, 3), np.uint8)
+    for index in range(3):
+        pixels[index, ..., index] = 255
+    frames = [make_frame(camera) for camera in 'abc']
+    run.executor.accept(make_batch(*frames, pixels=pixels))
+    run.engine.finish()
+    results = run.published()
+    assert [result.frame for result in results] == frames
+    assert [result.class_ids.tolist() for result in results] == [[0], [1], [2]]
+    assert [result.batch for result in results] == [3, 3, 3]
+
+
+def test_boxes_come_back_in_source_pixels(bench, make_batch, make_frame):
+    run = bench()
+    frame = dataclasses.replace(make_frame(width=640, height=480),
+                                transform=Transform(0.00625, 0.00625, 0.0, 0.5))
+    run.executor.accept(make_batch(frame, pixels=np.full((1, 4, 4, 3), 255, np.uint8)))
+    run.engine.finish()
+    assert run.published()[0].xyxy[0] == pytest.approx([0, 0, 640, 480])
+
+
+def test_a_result_knows_when_it_was_where(bench, make_batch):
+    run = bench()
+    run.executor.accept(make_batch())
+    run.engine.finish(took_s=0.25)
+    (result,) = run.published()
+    assert (result.sent_s, result.arrived_s) == (0.0, NOW_S)
+    assert (result.started_s, result.ended_s) == (NOW_S, NOW_S + 0.25)
+    assert (result.instance, result.model) == ('net', 'tiny')
+
+
+def test_the_threshold_can_be_changed_while_running(bench, make_batch, executor_settings):
+    run = bench(instances__net__score_threshold=0.9)
+    grey = np.full((1, 4, 4, 3), 128, np.uint8)
+    run.executor.accept(make_batch(pixels=grey))
+    run.engine.finish()
+    assert len(run.results.get(timeout=WAIT_S).scores) == 0
+    run.executor.configure(executor_settings(
+        instances__net__score_threshold=0.3, instances__net__max_detections=2))
+    run.executor.accept(make_batch(pixels=grey))
+    run.engine.finish()
+    assert len(run.results.get(timeout=WAIT_S).scores) == 2
+
+
+def test_latency_counts_from_the_stamp_and_lateness_from_the_deadline(
+        bench, make_batch, make_frame):
+    run = bench()
+    for deadline_s in (NOW_S + 1.0, NOW_S - 1.0):
+        run.executor.accept(make_batch(make_frame(
+            stamp_ns=99 * SECOND_NS, deadline_s=deadline_s)))
+        run.engine.finish()
+    run.close()
+    count = run.counts()['front']
+    assert (count.published, count.missed) == (2, 1)
+    assert count.latency_ms.p50 == pytest.approx(1000.0)
+
+
+def test_the_engines_time_is_counted(bench, make_batch):
+    run = bench()
+    for _ in range(2):
+        run.executor.accept(make_batch())
+        run.engine.finish(took_s=0.5)
+    run.close()
+    (count,), busy_s = run.executor.snapshot()
+    assert (count.instance, count.model, count.batches, count.errors) == ('net', 'tiny', 2, 0)
+    assert count.engine_ms.p50 == pytest.approx(500.0)
+    assert busy_s == pytest.approx(1.0)
+
+
+# what is refused
+
+@pytest.mark.parametrize('change, said', [
+    ({'instance': 'other'}, ["'governor'", "'other'", 'this executor has net, second']),
+    ({'model': 'large'}, ["'governor'", "'net'", "'large'", "'tiny'"]),
+    ({'pixels': np.zeros((1, 5, 4, 3), np.uint8)}, ["'net'", '(1, 5, 4, 3)', '(1, 4, 4, 3)']),
+    ({'pixels': np.zeros((2, 4, 4, 3), np.uint8)}, ['(2, 4, 4, 3)', '(1, 4, 4, 3)']),
+    ({'pixels': np.zeros(48, np.uint8)}, ['(48,)']),
+])
+def test_a_request_that_does_not_fit_is_refused_with_names_and_given_back(
+        bench, make_batch, change, said):
+    run = bench(('net', 'second'))
+    releases = []
+    run.executor.accept(make_batch(releases=releases, **change))
+    assert len(releases) == 1
+    assert run.dropped() == {'request': 1}
+    (complaint,) = run.complaints
+    for part in said:
+        assert part in complaint
+    assert run.counts()['front'].last_error == complaint
+
+
+def test_a_batch_larger_than_the_model_takes_is_refused(
+        bench, make_batch, make_frame, make_spec, tiny_onnx):
+    run = bench(spec=make_spec(onnx=tiny_onnx, max_batch=2))
+    run.executor.accept(make_batch(*(make_frame(camera) for camera in 'abc')))
+    assert run.dropped('a') == {'request': 1}
+    assert '3 frames; it takes 2 at most' in run.complaints[0]
+
+
+def test_a_batch_without_frames_is_refused_and_the_next_one_runs(bench, make_batch):
+    run = bench()
+    releases = []
+    empty = dataclasses.replace(
+        make_batch(releases=releases), frames=(), pixels=np.zeros((0, 4, 4, 3), np.uint8))
+    run.executor.accept(empty)
+    run.executor.accept(make_batch())
+    assert len(run.published()) == 1
+    assert len(releases) == 1
+
+
+def test_a_batch_whose_pixels_cannot_be_read_is_counted(bench, make_batch):
+    run = bench()
+    run.executor.accept_refused(make_batch(), 'lease', 'taken back')
+    assert run.dropped() == {'lease': 1}
+    assert run.complaints == ['taken back']
+
+
+# what goes wrong
+
+def test_an_engine_error_is_of_one_job_alone(bench, make_batch, make_frame):
+    run = bench()
+    releases = []
+    run.executor.accept(make_batch(make_frame('bad'), releases=releases))
+    run.executor.accept(make_batch(make_frame('good'), releases=releases))
+    run.engine.finish(error='out of memory')
+    run.engine.finish()
+    assert run.settled()
+    assert run.dropped('bad') == {'engine': 1}
+    assert run.counts()['good'].published == 1
+    assert len(releases) == 2
+    assert "instance 'net'" in run.complaints[0]
+    assert 'out of memory' in run.complaints[0]
+    (count,), _ = run.executor.snapshot()
+    assert (count.batches, count.errors) == (1, 1)
+
+
+def test_results_of_pixels_that_were_taken_back_are_not_published(bench, make_batch):
+    run = bench()
+    run.executor.accept(make_batch(intact=False))
+    run.engine.finish()
+    assert run.settled()
+    assert run.results.empty()
+    assert run.dropped() == {'lease': 1}
+    assert 'slot_lease_ms' in run.complaints[0]
+
+
+def test_outputs_that_cannot_be_decoded_are_counted_and_the_next_batch_runs(bench, make_batch):
+    run = bench()
+    for outputs in ({'scores': np.zeros((1, 2, 3, 4), np.float32)}, None):
+        run.executor.accept(make_batch())
+        run.engine.finish(outputs=outputs)
+    assert run.settled()
+    assert run.dropped() == {'decoder': 1}
+    assert run.counts()['front'].published == 1
+    assert "instance 'net'" in run.complaints[0]
+
+
+@pytest.mark.parametrize('broken, published', [('a', ''), ('b', 'a'), ('c', 'ab')])
+def test_when_publication_fails_the_rest_of_the_batch_is_counted(
+        bench, make_batch, make_frame, broken, published):
+    run = bench()
+    run.broken_cameras = {broken}
+    run.executor.accept(make_batch(*(make_frame(camera) for camera in 'abc')))
+    run.engine.finish()
+    assert run.settled()
+    assert ''.join(result.frame.camera for result in run.results.queue) == published
+    assert run.dropped(broken) == {'decoder': 1}
+    assert 'the publisher is gone' in run.complaints[0]
+
+
+@pytest.mark.parametrize('found', [0, 1])
+def test_frames_that_the_decoder_forgets_are_counted(
+        bench, make_batch, make_frame, monkeypatch, found):
+    monkeypatch.setattr(executor_module, 'make_decoder',
+                        lambda *_, **__: FakeDecoder(lambda outputs: [Boxes.none()] * found))
+    run = bench()
+    run.executor.accept(make_batch(make_frame('a'), make_frame('b')))
+    run.engine.finish()
+    assert run.settled()
+
+
+def test_closing_accounts_for_all_frames_and_gives_all_pixels_back(
+        bench, make_batch, make_frame):
+    run = bench(max_queue=3)
+    releases = []
+    for index in range(8):
+        run.executor.accept(make_batch(make_frame('ab'[index % 2]), releases=releases))
+    assert run.settled()
+    assert len(releases) == 8
+    assert sum(count.frames for count in run.counts().values()) == 8
+    assert run.engine.closed
+
+
+def test_late_batches_are_dropped_if_that_is_the_policy(bench, make_batch, make_frame):
+    run = bench(late_policy='drop')
+    releases = []
+    run.executor.accept(make_batch(make_frame(deadline_s=NOW_S - 1.0), releases=releases))
+    run.executor.accept(make_batch(make_frame(deadline_s=NOW_S + 1.0), releases=releases))
+    run.engine.finish()
+    assert run.settled()
+    assert run.dropped() == {'late': 1}
+    assert len(releases) == 2
+
+
+# loading
+
+def test_a_network_that_does_not_fit_its_decoder_is_refused_at_once(
+        bench, make_spec, tiny_onnx):
+    with pytest.raises(ModelError, match='yolov8'):
+        bench(spec=make_spec(onnx=tiny_onnx, decoder='yolov8'))
+
+
+def test_a_missing_file_is_refused_with_its_path(bench, make_spec, tmp_path):
+    with pytest.raises(ModelError, match='gone'):
+        bench(spec=make_spec(onnx=tmp_path / 'gone.onnx'))
+
+
+def test_a_network_that_fails_when_warmed_up_is_named(bench, fake_engine, monkeypatch):
+    engine = fake_engine(VirtualClock())
+    load = engine.load
+
+    def broken(*arguments):
+        network = load(*arguments)
+        network.outputs = RuntimeError('no kernel image')
+        return network
+
+    monkeypatch.setattr(engine, 'load', broken)
+    with pytest.raises(EngineError, match=r"instance 'net'.*no kernel image"):
+        bench(engine=engine)
+
+
+def test_instances_run_their_own_networks(bench, make_batch, make_frame):
+    run = bench(('one', 'two'))
+    for name in ('one', 'two'):
+        run.executor.accept(make_batch(make_frame(name), instance=name))
+        run.engine.finish()
+    assert {result.instance: result.frame.camera for result in run.published()} == {
+        'one': 'one', 'two': 'two'}

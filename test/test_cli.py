@@ -1,0 +1,164 @@
+"""The command answers in sentences and exit codes, never with a traceback."""
+
+import json
+
+import numpy as np
+import onnx
+import pytest
+import yaml
+from onnx import TensorProto, helper, numpy_helper
+
+from s3dnn_ros.cli import main
+from s3dnn_ros.models import assets
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv('S3DNN_CACHE', str(tmp_path / 'cache'))
+    monkeypatch.setenv('S3DNN_MODEL_PATH', str(tmp_path))
+    return tmp_path / 'cache'
+
+
+@pytest.fixture
+def toy(tmp_path):
+    """Write a YOLOv8-like network that always sees one box, and its description."""
+    output = np.zeros((1, 6, 20), np.float32)
+    output[0, :, 3] = [8, 8, 4, 8, 0.25, 0.75]
+    # Its input counts for nothing, but it must be used to count as an input at all.
+    nodes = [
+        helper.make_node('ReduceMean', ['x'], ['mean'], axes=[1, 2, 3], keepdims=1),
+        helper.make_node('Reshape', ['mean', 'shape'], ['flat']),
+        helper.make_node('Mul', ['flat', 'zero'], ['nothing']),
+        helper.make_node('Add', ['nothing', 'boxes'], ['y']),
+    ]
+    constants = {
+        'boxes': output, 'zero': np.zeros(1, np.float32),
+        'shape': np.array([-1, 1, 1], np.int64),
+    }
+    graph = helper.make_graph(
+        nodes, 'toy', [helper.make_tensor_value_info('x', TensorProto.FLOAT, ['N', 3, 16, 16])],
+        [helper.make_tensor_value_info('y', TensorProto.FLOAT, ['N', 6, 20])],
+        [numpy_helper.from_array(array, name) for name, array in constants.items()])
+    model = helper.make_model(graph, ir_version=7, opset_imports=[helper.make_opsetid('', 13)])
+    onnx.save(model, str(tmp_path / 'toy.onnx'))
+    description = {
+        'onnx': 'toy.onnx', 'width': 16, 'height': 16, 'colour': 'rgb', 'mean': [0, 0, 0],
+        'std': [255, 255, 255], 'resize': 'letterbox', 'decoder': 'yolov8',
+        'labels': ['cat', 'dog'], 'licence': 'MIT',
+    }
+    (tmp_path / 'toy.yaml').write_text(yaml.safe_dump(description), encoding='utf-8')
+    return tmp_path / 'toy.yaml'
+
+
+@pytest.fixture
+def photo(tmp_path):
+    cv2 = pytest.importorskip('cv2')
+    path = tmp_path / 'photo.png'
+    cv2.imwrite(str(path), np.zeros((32, 64, 3), np.uint8))
+    return path
+
+
+def test_list_shows_each_model_and_its_state(toy, capsys):
+    (toy.parent / 'bad.yaml').write_text('widht: 3', encoding='utf-8')
+    assert main(['models', 'list']) == 0
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert 'ready' in lines['toy'] and '16x16 rgb' in lines['toy'] and 'MIT' in lines['toy']
+    assert 'needs fetch' in lines['nanodet_g']
+    assert 'broken' in lines['bad'] and 'widht' in lines['bad']
+
+
+def test_check_finds_the_box_in_pixels_of_the_image(toy, photo, capsys):
+    pytest.importorskip('onnxruntime')
+    assert main(['models', 'check', str(toy), '--image', str(photo), '--json']) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report['classes'] == 2 and report['batch'] == 0 and report['run_ms'] > 0
+    assert report['outputs'] == {'y': [1, 6, 20]}
+    box, = report['boxes']
+    assert (box['label'], box['score']) == ('dog', 0.75)
+    # 64 × 32 in 16 × 16 is a quarter, with 4 rows of padding above.
+    assert box['xyxy'] == [24, 0, 40, 32]
+
+
+def test_check_is_readable_and_takes_a_name(toy, photo, capsys):
+    pytest.importorskip('onnxruntime')
+    assert main(['models', 'check', 'toy', '--image', str(photo), '--score', '0.8']) == 0
+    told = capsys.readouterr().out
+    assert 'yolov8, 2 classes' in told and 'batch any' in told and '0 boxes' in told
+
+
+def test_check_works_without_an_image(toy, capsys):
+    pytest.importorskip('onnxruntime')
+    assert main(['models', 'check', 'toy']) == 0
+    assert 'ms' in capsys.readouterr().out
+
+
+def one_error(capsys):
+    out, err = capsys.readouterr()
+    assert out == ''
+    assert len(err.strip().splitlines()) == 1
+    return err
+
+
+@pytest.mark.parametrize(('arguments', 'told'), [
+    (['check', 'nothing'], 'known are'),
+    (['check', 'nothing.yaml'], 'cannot be read'),
+    (['check', 'nanodet_g'], 's3dnn models export nanodet_g'),
+    (['export', 'nanodet_g'], 's3dnn models fetch'),
+    (['export', 'nothing'], 'known are'),
+    (['fetch', 'nothing'], 'known are'),
+])
+def test_an_error_is_one_sentence_and_code_1(capsys, arguments, told):
+    assert main(['models', *arguments]) == 1
+    assert told in one_error(capsys)
+
+
+def test_a_decoder_that_does_not_fit_is_told(toy, capsys):
+    toy.write_text(toy.read_text().replace('yolov8', 'nanodet'), encoding='utf-8')
+    assert main(['models', 'check', 'toy']) == 1
+    assert 'cls_8' in one_error(capsys)
+
+
+@pytest.mark.parametrize('content', [None, b'', b'no image'])
+def test_an_image_that_cannot_be_used_is_told(toy, tmp_path, capsys, content):
+    path = tmp_path / 'bad.png'
+    if content is not None:
+        path.write_bytes(content)
+    assert main(['models', 'check', 'toy', '--image', str(path)]) == 1
+    assert 'image' in one_error(capsys)
+
+
+@pytest.mark.parametrize('arguments', [
+    [], ['models'], ['models', 'chek'], ['models', 'export'],
+    ['models', 'check', 'toy', '--score', 'high'],
+])
+def test_wrong_usage_is_code_2(arguments, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert 'usage: s3dnn' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(('arguments', 'expected'), [
+    ([], assets.DEMO),
+    (['squeezenet_1_1'], ('squeezenet_1_1.pkl',)),
+    (['nanodet_g', 'bikes.mp4'], ('nanodet_g.json', 'nanodet_g.bin', 'bikes.mp4')),
+    (['--all'], tuple(assets.ASSETS)),
+])
+def test_fetch_takes_models_and_files_and_defaults_to_the_demo(
+        monkeypatch, arguments, expected):
+    asked = []
+    monkeypatch.setattr(
+        's3dnn_ros.commands.models.fetch', lambda names, progress: asked.extend(names))
+    assert main(['models', 'fetch', *arguments]) == 0
+    assert tuple(asked) == expected
+
+
+def test_export_copies_to_a_file_or_a_folder(toy, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr('s3dnn_ros.commands.models.export', lambda name: tmp_path / 'toy.onnx')
+    (tmp_path / 'folder').mkdir()
+    for target, place in (('copy.onnx', 'copy.onnx'), ('folder', 'folder/toy.onnx')):
+        assert main(['models', 'export', 'toy', '-o', str(tmp_path / target)]) == 0
+        assert (tmp_path / place).read_bytes() == (tmp_path / 'toy.onnx').read_bytes()
+        assert str(tmp_path / place) in capsys.readouterr().out
+    assert main(['models', 'export', 'toy', '-o', str(tmp_path / 'none' / 'x.onnx')]) == 1
+    assert 'cannot be written' in one_error(capsys)
