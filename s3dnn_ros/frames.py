@@ -27,7 +27,8 @@ class Transform:
         scale = np.array([self.scale_x, self.scale_y] * 2, np.float32)
         limit = np.array([width, height] * 2, np.float32)
         source = (np.asarray(xyxy, np.float32).reshape(-1, 4) - offset) / scale
-        return np.clip(np.nan_to_num(source, nan=0.0), 0.0, limit)
+        source[~np.isfinite(source).all(axis=1)] = 0.0
+        return np.clip(source, 0.0, limit)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -261,7 +261,9 @@ def unknown_names(values: Mapping[str, Any]) -> Dict[str, str]:
     for kind in NODES.values():
         lists = list(name_lists(kind))
         known.update(item.name for item in lists)
-        given = {item.name: values.get(item.name, ()) for item in lists}
+        # a list of another type is for read() to refuse
+        given = {item.name: values[item.name] for item in lists
+                 if isinstance(values.get(item.name), (list, tuple))}
         known.update(item.name for item in declarations(kind, given))
     return {
         name: next(iter(difflib.get_close_matches(name, sorted(known), 1, 0.0)), '')

@@ -172,3 +172,9 @@ def test_settings_survive_being_written_and_read(names, floors, colour, guests):
 
 def test_numpy_numbers_are_refused_rather_than_kept():
     assert 'floors' in refusal(floors=np.int64(3))
+
+
+@pytest.mark.parametrize('value', [math.nan, math.inf, -math.inf])
+def test_a_number_without_a_range_must_be_finite(value):
+    with pytest.raises(ParameterError, match=r"'height' .*expected a number"):
+        Declaration('height', float, 0.0, 'Height.').convert(value)

@@ -154,6 +154,9 @@ class Governor:
 
     def close(self):
         """Drop what waits and free the memory."""
+        for synchroniser in self._groups.values():
+            for stamped in synchroniser.discard():
+                self._drop(stamped.camera, 'shutdown', '')
         for name, queue in self._queues.items():
             for request in queue.discard():
                 self._counters.dropped(request.camera, name, reason='shutdown')
@@ -173,7 +176,7 @@ class Governor:
                              'one; the camera repeats itself or its clock was set back')
         max_rate_hz = self._settings.cameras[image.camera].max_rate_hz
         # a tenth of a period of tolerance, so that jitter does not halve the rate
-        if max_rate_hz and image.received_s - camera.last_taken_s < 0.9 / max_rate_hz:
+        if max_rate_hz and 0.0 <= image.received_s - camera.last_taken_s < 0.9 / max_rate_hz:
             return 'rate', ''
         return None, None
 

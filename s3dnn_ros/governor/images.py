@@ -52,6 +52,9 @@ ENCODINGS = {
 }
 
 
+_PAIRS = (cv2.COLOR_YUV2BGR_UYVY, cv2.COLOR_YUV2BGR_YUY2)
+
+
 @dataclasses.dataclass(frozen=True)
 class Pixels:
     """An image ready to be fitted: `array` is (H, W) or (H, W, C)."""
@@ -95,6 +98,11 @@ def view_raw(encoding, width, height, step, data, *, is_bigendian=False, max_sid
     if buffer.size < needed:
         raise ImageError('data', f'{width}x{height} {encoding} with step {step} takes {needed} '
                                  f'bytes, but the message has {buffer.size}')
+    if known.to_bgr in _PAIRS and width % 2:
+        raise ImageError('size', f'{encoding} stores pixels in pairs, but the image is {width} '
+                                 'pixels wide')
+    if step % item:
+        raise ImageError('data', f'step is {step}, not a multiple of the {item} bytes of a pixel')
     order = '>' if is_bigendian and item > 1 else '='
     array = np.ndarray((height, width, known.channels), np.dtype(known.dtype).newbyteorder(order),
                        buffer, strides=(step, known.channels * item, item))

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import math
 import mmap
 import os
 import re
@@ -88,6 +89,7 @@ class SharedSlots(SlotPool):
                 # a sparse file would kill the process with SIGBUS once the
                 # memory runs out; this fails here and now instead
                 os.posix_fallocate(file, 0, size)
+                self._map = mmap.mmap(file, size)
             except OSError:
                 os.close(file)
                 os.unlink(path)
@@ -95,7 +97,6 @@ class SharedSlots(SlotPool):
         except OSError as error:
             raise RingError(_creation_failed(path, size, error)) from error
         self._file = file
-        self._map = mmap.mmap(self._file, size)
         self._map[:_HEADER.size] = _HEADER.pack(_MAGIC, self._count, self._slot_bytes)
         self._words = _words(self._map, self._count)
         self._memory = np.frombuffer(self._map, np.uint8, self._count * self._slot_bytes,
@@ -133,7 +134,7 @@ class SlotReader:
         magic, count, slot_bytes = (_HEADER.unpack_from(self._map)
                                     if size >= _WORDS_AT else (b'', 0, 0))
         header = _page(_WORDS_AT + count * _LINE)
-        if magic != _MAGIC or size < header + count * slot_bytes:
+        if magic != _MAGIC or not 0 < count * slot_bytes <= size - header:
             raise RingError(f'shared memory {path} is not a segment of this version; '
                             'run governor and executor of the same release')
         self._words = _words(self._map, count)
@@ -151,7 +152,7 @@ class SlotReader:
             Slot or shape do not fit the segment.
 
         """
-        size = int(np.prod(shape, dtype=np.int64))
+        size = math.prod(shape)
         if slot >= len(self._memory) or size > self._memory.shape[1]:
             raise RingError(f'slot {slot} with shape {tuple(shape)} is outside the segment')
         if self._words[slot, 0] != ticket:

@@ -31,9 +31,7 @@ class _Moment:
     due_s: float
 
     def accepts(self, frame, max_skew_s):
-        """Tell whether the frame is of this moment."""
-        if frame.camera in self.frames:
-            return False
+        """Tell whether the frame is of this moment, which has none of its camera."""
         stamps = [other.stamp_s for other in self.frames.values()] + [frame.stamp_s]
         return max(stamps) - min(stamps) <= max_skew_s
 
@@ -68,7 +66,7 @@ class Synchroniser:
             self._newest_s.clear()
         self._newest_s[frame.camera] = frame.stamp_s
         self._absences[frame.camera] = 0
-        for moment in self._open:
+        for moment in self._after_last_of(frame.camera):
             if moment.accepts(frame, self.max_skew_s):
                 moment.frames[frame.camera] = frame
                 break
@@ -77,13 +75,25 @@ class Synchroniser:
         return ready + self.poll(now_s)
 
     def poll(self, now_s) -> List[List[Stamped]]:
-        """Return the moments that are ready now, oldest first."""
-        return self._close([moment for moment in self._open
-                            if self._complete(moment) or now_s >= moment.due_s])
+        """Return the moments that are ready now, oldest first; none overtakes another."""
+        ready = [index for index, moment in enumerate(self._open)
+                 if self._complete(moment) or now_s >= moment.due_s]
+        return self._close(self._open[:ready[-1] + 1] if ready else [])
+
+    def discard(self) -> List[Stamped]:
+        """Remove and return every frame that waits."""
+        frames = [frame for moment in self._open for frame in moment.frames.values()]
+        self._open.clear()
+        return frames
 
     def next_due_s(self) -> Optional[float]:
         """Return when `poll` next has something to return, if no frame comes before."""
         return min((moment.due_s for moment in self._open), default=None)
+
+    def _after_last_of(self, camera):
+        """Return the moments that a new frame of this camera may join, to keep its order."""
+        having = [index for index, moment in enumerate(self._open) if camera in moment.frames]
+        return self._open[having[-1] + 1:] if having else self._open
 
     def _complete(self, moment):
         return not any(
@@ -92,11 +102,11 @@ class Synchroniser:
             for camera, absences in self._absences.items())
 
     def _close(self, moments):
+        moments = list(moments)
         for moment in moments:
             self._open.remove(moment)
             for camera in self._absences:
                 if camera not in moment.frames:
                     self._absences[camera] += 1
-        moments = sorted(moments, key=lambda moment: moment.earliest_s)
         return [sorted(moment.frames.values(), key=lambda frame: frame.camera)
                 for moment in moments]

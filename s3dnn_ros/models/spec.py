@@ -90,11 +90,11 @@ def known_models(directories: Iterable = ()) -> List[str]:
 def share_directory() -> Path:
     """Return the package's own config/models: of the checkout, the installation or the wheel."""
     package = Path(__file__).absolute().parents[1]
-    places = [package.parent / 'config' / 'models']
-    for prefix in os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep):
-        if prefix:
-            places.append(Path(prefix) / 'share' / 's3dnn_ros' / 'config' / 'models')
-    places.append(package / 'config' / 'models')
+    inside = Path('config') / 'models'
+    places = [package.parent / inside]
+    # installed, the package lies some folders below the prefix that has share/
+    places += [prefix / 'share' / 's3dnn_ros' / inside for prefix in package.parents]
+    places.append(package / inside)
     return next((place for place in places if place.is_dir()), places[-1])
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+import math
 import sys
 import threading
 
 import numpy as np
+from rclpy.exceptions import InvalidTopicNameException
 
 from s3dnn_ros.engines import make_engine
 from s3dnn_ros.errors import ParameterError, RingError, StaleSlotError
@@ -134,6 +136,11 @@ class ExecutorNode(S3dnnNode):
             reason, sentence = 'lease', str(error)
         except RingError as error:
             reason, sentence = 'memory', str(error)
+        else:
+            sentence = self._unanswerable(msg.front_end, frames)
+            if sentence:
+                reason = 'request'
+                release()
         batch = Frames(msg.front_end, msg.sequence, msg.instance, msg.model, frames,
                        s_of(msg.sent), pixels, release)
         if reason:
@@ -141,11 +148,23 @@ class ExecutorNode(S3dnnNode):
         else:
             self.accept(batch)
 
+    def _unanswerable(self, front_end, frames):
+        """Return why results could not be published, or an empty string."""
+        if not frames:
+            return f"front end '{front_end}' sends a batch without frames"
+        for frame in frames:
+            try:
+                self._outputs_of(frame.camera)
+            except InvalidTopicNameException:
+                return (f"front end '{front_end}' sends frames of a camera named "
+                        f'{frame.camera!r}, which cannot be part of a topic name')
+        return ''
+
     def _pixels(self, msg):
         shape = tuple(int(size) for size in msg.shape)
         if not msg.segment:
             pixels = np.frombuffer(msg.data, np.uint8)
-            if pixels.size != int(np.prod(shape)):
+            if pixels.size != math.prod(shape):
                 raise RingError(f'an inline batch of shape {shape} carries {pixels.size} bytes')
             return pixels.reshape(shape), _intact
         if msg.segment not in self._readers:

@@ -57,13 +57,14 @@ class MonitorNode(S3dnnNode):
         self._pictures = {name: _Picture() for name in settings.camera_names}
         self._finished_s = self._logged_s = None
         self._started_s = None
-        self._report_due = bool(settings.output_directory)
+        self._report_due = False
         if settings.output_directory:
             try:
                 Path(settings.output_directory).mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise ParameterError('output_directory', settings.output_directory,
                                      f'a directory that can be written ({error})') from error
+            self._report_due = True
 
     def activate(self):
         """Subscribe and show the table."""

@@ -98,8 +98,9 @@ class S3dnnNode(LifecycleNode):
         try:
             self.settings = self._read()
             self.start(self.settings)
-        except S3dnnError as error:
-            self.get_logger().error(str(error))
+        except Exception as error:
+            # rclpy swallows what a transition raises without a word
+            self.get_logger().error(_sentence(error))
             self.stop()
             return TransitionCallbackReturn.FAILURE
         self._configured = True
@@ -111,8 +112,13 @@ class S3dnnNode(LifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
     def on_activate(self, state):
-        """Begin."""
-        self.activate()
+        """Begin; a refusal is logged as one sentence and leaves the node inactive."""
+        try:
+            self.activate()
+        except Exception as error:
+            self.get_logger().error(_sentence(error))
+            self.deactivate()
+            return TransitionCallbackReturn.FAILURE
         return super().on_activate(state)
 
     def on_deactivate(self, state):
@@ -252,6 +258,10 @@ class S3dnnNode(LifecycleNode):
                 'latency p95 (ms)': f'{count.latency_ms.p95:.1f}',
                 'latency p99 (ms)': f'{count.latency_ms.p99:.1f}',
                 'last error': count.last_error})
+
+
+def _sentence(error):
+    return str(error) if isinstance(error, S3dnnError) else f'{type(error).__name__}: {error}'
 
 
 def qos(name, depth):

@@ -161,6 +161,8 @@ class Executor:
     def _mismatch(self, batch, instance):
         """Return why the batch cannot run, or an empty string."""
         asks = f"front end '{batch.front_end}' asks for instance '{batch.instance}'"
+        if not batch.frames:
+            return f'{asks} without frames'
         if instance is None:
             return f'{asks}; this executor has ' + ', '.join(self._instances)
         spec = instance.spec
@@ -211,6 +213,8 @@ class Executor:
         try:
             found = instance.decoder.decode(run.outputs, settings.score_threshold,
                                             settings.iou_threshold, settings.max_detections)
+            if len(found) != len(frames):
+                raise ModelError(spec.onnx, f'gave {len(found)} results for {len(frames)} frames')
             for frame, boxes in zip(frames, found):
                 published_s = self._publish(FrameResult(
                     frame, instance.name, spec.name, spec.labels,

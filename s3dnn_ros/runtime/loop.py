@@ -6,6 +6,8 @@ through one inbox; everything that decides happens here, in order.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import queue
 import threading
 from typing import Callable, Dict
@@ -42,6 +44,9 @@ class Loop:
         self._inbox: queue.SimpleQueue = queue.SimpleQueue()
         self._waiting: Dict[int, Job] = {}     # by id of their work, oldest first
         self._running: Dict[int, Job] = {}
+        self._stopping = False
+        self._closed = False
+        self._door = threading.Lock()          # admitted before the end, or refused
         self._thread = threading.Thread(target=self._run, name='s3dnn-loop', daemon=True)
 
     def start(self):
@@ -49,28 +54,37 @@ class Loop:
         self._thread.start()
 
     def admit(self, job: Job):
-        """Hand a job over; any thread."""
-        self._inbox.put(lambda: self._schedule(job))
+        """Hand a job over; any thread. After the end it is dropped at once."""
+        with self._door:
+            if not self._closed:
+                self._inbox.put(functools.partial(self._schedule, job))
+                return
+        self._dropped(job, 'shutdown', '')
 
     def stop(self):
         """Drop what waits, wait for what runs, and end the thread."""
-        self._inbox.put(None)
+        self._inbox.put(self._stop)
         self._thread.join()
 
     def _run(self):
-        event = self._inbox.get()
-        while event is not None:
-            event()
+        while self._running or not self._stopping:
+            self._inbox.get()()
             self._submit()
-            event = self._inbox.get()
+        with self._door:
+            self._closed = True
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._inbox.get_nowait()()
+
+    def _stop(self):
+        self._stopping = True
         for job in list(self._waiting.values()):
             self._drop(job, 'shutdown', '')
-        while self._running:
-            event = self._inbox.get()
-            if event is not None:
-                event()
 
     def _schedule(self, job):
+        if self._stopping:
+            self._dropped(job, 'shutdown', '')
+            return
         work = job.next_work()
         self._waiting[id(work)] = job
         self._scheduler.enqueue(work, self._clock.now_s())
@@ -90,7 +104,8 @@ class Loop:
             self._running[id(work)] = job
             self._engine.submit(
                 job.instance.network, job.batch.pixels,
-                lambda run, job=job: self._inbox.put(lambda: self._complete(job, run)))
+                lambda run, job=job: self._inbox.put(
+                    functools.partial(self._complete, job, run)))
 
     def _complete(self, job, run: Run):
         del self._running[id(job.work)]

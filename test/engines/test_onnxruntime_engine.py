@@ -53,6 +53,32 @@ def test_mean_and_deviation_are_applied(engine, tiny_onnx, make_spec):
     assert scores == pytest.approx([20.0, 7.5, 4.0], abs=TOLERANCE)
 
 
+def fixed_to(batch):
+    """Return the tiny network with a constant that fixes its batch."""
+    floats = onnx.TensorProto.FLOAT
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node('GlobalAveragePool', ['x'], ['means']),
+         onnx.helper.make_node('Reshape', ['means', 'shape'], ['scores'])], 'tiny',
+        [onnx.helper.make_tensor_value_info('x', floats, [batch, 3, 4, 4])],
+        [onnx.helper.make_tensor_value_info('scores', floats, [batch, 3])],
+        [onnx.numpy_helper.from_array(np.array([batch, 3], np.int64), 'shape')])
+    return onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid('', 13)],
+                                  ir_version=8)
+
+
+@pytest.mark.parametrize('frames', [1, 2, 3])
+def test_a_network_of_fixed_batch_takes_fewer_frames_too(engine, make_spec, frames):
+    network = engine.load('net', fixed_to(3), make_spec())
+    assert network.batch == 3
+    pixels = np.full((frames, 4, 4, 3), 51, np.uint8)
+    assert network.run(pixels)['scores'] == pytest.approx(
+        np.full((frames, 3), 0.2), abs=TOLERANCE)
+
+
+def test_a_network_of_free_batch_says_so(network):
+    assert network.batch == 0
+
+
 def test_runs_end_in_the_order_they_were_submitted(engine, network):
     values = (10, 20, 30)
     runs = submitted(engine, network, *(np.full((1, 4, 4, 3), value, np.uint8)

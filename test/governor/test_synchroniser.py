@@ -97,6 +97,8 @@ def test_no_frame_waits_longer_than_allowed(events):
 
 
 @given(WITHOUT_JUMPS)
+@example([('rear', 0.002, 0.002), ('left', 0.022, 0.022), ('rear', 0.021, 0.022),
+          ('front', 0.001, 0.022)])
 @example([('rear', 0.030, 0.0), ('left', 0.000, 0.01), ('left', 0.040, 0.02)])
 def test_frames_of_a_camera_come_out_in_the_order_of_their_stamps(events):
     for camera in CAMERAS:
@@ -184,3 +186,14 @@ def test_waits_and_skews_can_change_between_frames():
     assert group.offer('rear', 0.5, 0.04) == ['fr']
     group.offer('front', 5.0, 5.0)
     assert group.synchroniser.next_due_s() == 14.0
+
+
+def test_a_camera_that_is_a_frame_behind_is_still_paired():
+    group, period_s, lag_s = Group(('front', 'rear')), 0.033, 0.040
+    # rear has sent one frame more at the beginning, whose companion never comes
+    events = [('front', index * period_s, index * period_s) for index in range(1, 9)]
+    events += [('rear', index * period_s, index * period_s + lag_s) for index in range(8)]
+    for event in sorted(events, key=lambda event: event[2]):
+        group.offer(*event)
+    pairs = [moment for _, moment in group.moments if len(moment) == 2]
+    assert len(pairs) == 7

@@ -127,15 +127,14 @@ def test_every_description_of_the_package_is_valid():
 
 @pytest.mark.parametrize(('prefix', 'expected'), [
     ('ros', 'ros/share/s3dnn_ros/config/models'),
-    ('elsewhere', 'lib/s3dnn_ros/config/models'),
+    ('wheel', 'wheel/lib/python3/site-packages/s3dnn_ros/config/models'),
 ])
 def test_an_installed_package_looks_in_its_share_or_in_itself(
         tmp_path, monkeypatch, prefix, expected):
-    for place in ('ros/share/s3dnn_ros/config/models', 'lib/s3dnn_ros/config/models'):
-        (tmp_path / place).mkdir(parents=True)
+    (tmp_path / expected).mkdir(parents=True)
     monkeypatch.setattr(
-        's3dnn_ros.models.spec.__file__', str(tmp_path / 'lib/s3dnn_ros/models/spec.py'))
-    monkeypatch.setenv('AMENT_PREFIX_PATH', f'/nowhere:{tmp_path / prefix}')
+        's3dnn_ros.models.spec.__file__',
+        str(tmp_path / prefix / 'lib/python3/site-packages/s3dnn_ros/models/spec.py'))
     assert share_directory() == tmp_path / expected
 
 

@@ -14,7 +14,8 @@ WAIT_S = 30.0      # for what comes at once; a test that waits so long has faile
 class FakeNetwork:
     """Gives `outputs`; raises it if it is an exception."""
 
-    def __init__(self):
+    def __init__(self, batch):
+        self.batch = batch
         self.output_shapes = {'scores': ('N', 3)}
         self.outputs = {'scores': np.zeros((1, 3), np.float32)}
 
@@ -32,13 +33,14 @@ class FakeEngine:
 
     def __init__(self, clock):
         self.clock = clock
+        self.network_batch = 0
         self.closed = False
         self._at_once = False
         self.networks = {}
         self.submitted = queue.Queue()
 
     def load(self, instance, model, spec):
-        self.networks[instance] = FakeNetwork()
+        self.networks[instance] = FakeNetwork(self.network_batch)
         return self.networks[instance]
 
     def submit(self, network, pixels, done):

@@ -327,6 +327,19 @@ def test_a_missing_file_is_refused_with_its_path(bench, make_spec, tmp_path):
         bench(spec=make_spec(onnx=tmp_path / 'gone.onnx'))
 
 
+@pytest.mark.parametrize('max_batch, refused', [(0, True), (3, True), (2, False), (1, False)])
+def test_a_network_of_fixed_batch_needs_a_description_that_says_so(
+        bench, fake_engine, make_spec, tiny_onnx, max_batch, refused):
+    engine = fake_engine(VirtualClock())
+    engine.network_batch = 2
+    spec = make_spec(onnx=tiny_onnx, max_batch=max_batch)
+    if refused:
+        with pytest.raises(ModelError, match=r'max_batch: 2 in tiny\.yaml'):
+            bench(engine=engine, spec=spec)
+    else:
+        bench(engine=engine, spec=spec)
+
+
 def test_a_network_that_fails_when_warmed_up_is_named(bench, fake_engine, monkeypatch):
     engine = fake_engine(VirtualClock())
     load = engine.load

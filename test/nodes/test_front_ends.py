@@ -1,0 +1,181 @@
+"""Whoever publishes FrameBatch is a front end: a plain node of somebody else's gets results."""
+
+import array
+import time
+
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy', reason='ROS 2 is not here')
+pytest.importorskip('s3dnn_ros.msg', reason='the package is not built')
+
+from ros_world import ns_of, time_msg  # noqa: E402
+from tiny import SIDE  # noqa: E402
+
+from s3dnn_ros.governor.ring import SharedSlots  # noqa: E402
+from s3dnn_ros.msg import FrameBatch, FrameInfo  # noqa: E402
+
+pytestmark = pytest.mark.ros
+
+UINT32 = 2 ** 32
+
+
+class FrontEnd:
+    """A publisher of batches that knows nothing but the message."""
+
+    def __init__(self, world):
+        self.world = world
+        self.count = 0
+        self.publisher = world.observer.create_publisher(
+            FrameBatch, f'{world.namespace}/batches/{world.instance}', 10)
+
+    def send(self, *cameras, **changes):
+        """Send the cameras' pictures as one batch; returns the stamp of its frames."""
+        world = self.world
+        world.wait_for(self.publisher.get_subscription_count, 'the executor to listen')
+        stamp_ns = time.time_ns()
+        pixels = np.stack([world.mark(camera).image(SIDE, SIDE) for camera in cameras])
+        self.count += 1
+        msg = FrameBatch(
+            front_end='/foreign', sequence=self.count, instance=world.instance, model='cells',
+            shape=list(pixels.shape), sent=time_msg(stamp_ns), deadline=time_msg(stamp_ns + 10 ** 9),
+            frames=[self.frame(camera, stamp_ns) for camera in cameras])
+        msg.data.frombytes(pixels.tobytes())
+        for name, value in changes.items():
+            setattr(msg, name, value)
+        self.publisher.publish(msg)
+        return stamp_ns
+
+    def frame(self, camera, stamp_ns):
+        """Return the FrameInfo of a picture that was 64 x 64."""
+        frame = FrameInfo(camera=camera, sequence=self.count, width=64, height=64,
+                          scale_x=0.5, scale_y=0.5, received=time_msg(stamp_ns),
+                          deadline=time_msg(stamp_ns + 10 ** 9))
+        frame.header.stamp = time_msg(stamp_ns)
+        frame.header.frame_id = f'{camera}_optical'
+        return frame
+
+
+@pytest.fixture
+def front_end(world):
+    """Return a FrontEnd beside a running governor."""
+    world.system()
+    return FrontEnd(world)
+
+
+def test_its_batches_run(world, front_end):
+    stamp_ns = front_end.send('front', 'rear')
+    for name in ('front', 'rear'):
+        msg = world.result(name, stamp_ns)
+        world.check(msg)
+        assert msg.batch == 2 and msg.header.frame_id == f'{name}_optical'
+        assert not msg.missed
+    world.round_trip('front')
+    world.wait_for(lambda: world.count('executor', 'front').published == 2)
+
+
+REFUSED = {
+    'another model': (dict(model='resnet'), ("model 'resnet'", "runs 'cells'")),
+    'no such instance': (dict(instance='nobody'), ("instance 'nobody'", 'this executor has')),
+    'another shape': (dict(shape=[1, 16, 16, 3], data=array.array('B', bytes(16 * 16 * 3))),
+                      ('(1, 16, 16, 3)', '(1, 32, 32, 3)')),
+    'more pixels than frames': (dict(shape=[2, SIDE, SIDE, 3],
+                                     data=array.array('B', bytes(2 * SIDE * SIDE * 3))),
+                                ('(2, 32, 32, 3)', '(1, 32, 32, 3)')),
+}
+
+
+@pytest.mark.parametrize('case', list(REFUSED))
+def test_what_does_not_fit_is_refused(world, front_end, case):
+    changes, words = REFUSED[case]
+    front_end.send('front', **changes)
+    instance = changes.get('instance', world.instance)
+    world.wait_for(lambda: world.dropped('executor', 'front', 'request', instance) == 1)
+    error = world.count('executor', 'front', instance).last_error
+    for word in ("front end '/foreign'", *words):
+        assert word in error
+    world.wait_for(lambda: world.diagnosed("front end '/foreign'", *words))
+    world.wait_for(lambda: world.said("front end '/foreign'", *words))
+    world.check(world.result('rear', front_end.send('rear')))
+    world.round_trip('front')
+    assert len(world.results['front']) == 1
+
+
+UNREADABLE = {
+    'fewer bytes than the shape': (dict(data=array.array('B', bytes(10))), ('carries 10 bytes',)),
+    'more bytes than the shape': (dict(data=array.array('B', bytes(4000))),
+                                  ('carries 4000 bytes',)),
+    'a shape that overflows': (dict(shape=[65536] * 4, data=array.array('B')), ('65536',)),
+    'no such segment': (dict(segment='s3dnn.gone.0', data=array.array('B')),
+                        ('/dev/shm/s3dnn.gone.0', 'cannot be opened')),
+    'a path for a segment': (dict(segment='../../etc/passwd', data=array.array('B')),
+                             ("'../../etc/passwd'", 'not a name')),
+}
+
+
+@pytest.mark.parametrize('case', list(UNREADABLE))
+def test_what_cannot_be_read_is_refused(world, front_end, case):
+    changes, words = UNREADABLE[case]
+    front_end.send('front', **changes)
+    world.wait_for(lambda: world.dropped('executor', 'front', 'memory') == 1)
+    for word in words:
+        assert word in world.count('executor', 'front').last_error
+    world.wait_for(lambda: world.diagnosed(*words))
+    world.check(world.result('rear', front_end.send('rear')))
+    world.round_trip('front')
+
+
+@pytest.mark.parametrize(('changes', 'reason', 'words'), [
+    (dict(slot=9), 'memory', ('slot 9', 'outside the segment')),
+    (dict(shape=[1, 999, 999, 3]), 'memory', ('999', 'outside the segment')),
+    (dict(shape=[65536] * 4), 'memory', ('65536',)),
+    (dict(ticket=77), 'lease', ('slot_lease_ms',)),
+], ids=['slot', 'shape', 'overflow', 'ticket'])
+def test_a_segment_of_its_own(world, front_end, tmp_path, changes, reason, words):
+    pool = SharedSlots(f'foreign_{world.instance}', 2, SIDE * SIDE * 3)
+    try:
+        slot = pool.acquire(0.0)
+        slot.pixels[:SIDE * SIDE * 3] = world.mark('front').image(SIDE, SIDE).reshape(-1)
+        memory = dict(segment=pool.name, slot=slot.index, ticket=slot.ticket,
+                      data=array.array('B'))
+        front_end.send('front', **dict(memory, **changes))
+        world.wait_for(lambda: world.dropped('executor', 'front', reason) == 1)
+        for word in words:
+            assert word in world.count('executor', 'front').last_error
+        world.check(world.result('front', front_end.send('front', **memory)))
+    finally:
+        pool.close()
+    world.round_trip('rear')
+
+
+def test_a_batch_without_frames(world, front_end):
+    """Nothing to run, nobody to tell: but the next batch must run."""
+    front_end.send('front', frames=[], shape=[0, SIDE, SIDE, 3], data=array.array('B'))
+    world.check(world.result('rear', front_end.send('rear')))
+    world.round_trip('front')
+
+
+@pytest.mark.parametrize('camera', ['', 'two words', '/', 'ümlaut', '9lives', 'a//b', 'a' * 300])
+def test_a_camera_name_that_cannot_be_a_topic(world, front_end, camera):
+    stamp_ns = time.time_ns()
+    front_end.send('front', frames=[front_end.frame(camera, stamp_ns)])
+    world.check(world.result('rear', front_end.send('rear')))
+    world.round_trip('front')
+    world.wait_for(lambda: world.dropped('executor', camera, 'request') == 1)
+    assert repr(camera) in world.count('executor', camera).last_error
+    world.wait_for(lambda: world.said("front end '/foreign'", repr(camera)))
+
+
+def test_numbers_out_of_this_world(world, front_end):
+    """Scales of zero and deadlines in 1970 make strange results, but no exception."""
+    stamp_ns = time.time_ns()
+    frame = front_end.frame('front', stamp_ns)
+    frame.scale_x = frame.scale_y = 0.0
+    frame.offset_x = float('nan')
+    frame.deadline = time_msg(0)
+    front_end.send('front', frames=[frame])
+    msg = world.result('front', stamp_ns)
+    assert msg.missed and ns_of(msg) == stamp_ns
+    for item in msg.detections:
+        assert 0.0 <= item.x <= 64.0 and 0.0 <= item.width <= 64.0
+    world.round_trip('rear')

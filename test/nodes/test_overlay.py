@@ -1,0 +1,157 @@
+"""The overlay: drawn while somebody looks, with the boxes on the image they were found in."""
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy', reason='ROS 2 is not here')
+pytest.importorskip('s3dnn_ros.msg', reason='the package is not built')
+
+from ros_world import ns_of  # noqa: E402
+from sensor_msgs.msg import Image  # noqa: E402
+
+from s3dnn_ros.drawing import draw  # noqa: E402
+
+pytestmark = pytest.mark.ros
+
+FAST = {'overlay_max_rate_hz': 120.0}
+
+
+class Viewer:
+    """Looks at one camera's overlay."""
+
+    def __init__(self, world, camera, source='image_raw'):
+        self.world = world
+        self.images = []
+        self._source = f'{world.namespace}/{camera}/{source}'
+        self.subscription = world.listen(Image, f'overlay/{camera}', self.images.append)
+
+    def wait_until_seen(self):
+        """Wait until the executor has noticed: it then hears the camera too."""
+        self.world.wait_for(lambda: self.world.observer.count_subscribers(self._source) == 2,
+                            'the executor to subscribe to the camera')
+
+    def close(self):
+        """Look away."""
+        self.world.observer.destroy_subscription(self.subscription)
+        self.world.wait_for(lambda: self.world.observer.count_subscribers(self._source) == 1,
+                            'the executor to leave the camera')
+
+
+@pytest.fixture(autouse=True)
+def look_often(monkeypatch):
+    monkeypatch.setattr('s3dnn_ros.nodes.overlay.LOOK_S', 0.05)
+
+
+@pytest.mark.parametrize('composed', [False, True])
+def test_only_while_somebody_looks(world, composed):
+    world.system(composed=composed, **FAST)
+    world.round_trip('front')
+    assert world.observer.count_subscribers(f'{world.namespace}/front/image_raw') == 1
+    viewer = Viewer(world, 'front')
+    viewer.wait_until_seen()
+    assert world.observer.count_subscribers(f'{world.namespace}/rear/image_raw') == 1
+    msg = world.round_trip('front')
+    world.round_trip('rear')
+    image = world.wait_for(lambda: viewer.images)[-1]
+    assert ns_of(image) == ns_of(msg) and image.header.frame_id == 'front_optical'
+    assert (image.width, image.height, image.encoding, image.step) == (64, 64, 'bgr8', 192)
+    viewer.close()
+    seen = len(viewer.images)
+    world.round_trip('front')
+    world.round_trip('rear')
+    assert len(viewer.images) == seen
+
+
+def test_boxes_are_drawn_into_the_image_of_the_same_stamp(world):
+    world.system(names=['front'], **FAST)
+    viewer = Viewer(world, 'front')
+    viewer.wait_until_seen()
+    pictures = {}
+    while len(viewer.images) < 3:
+        # each one a little brighter, so that a mixed-up pair shows
+        picture = world.mark('front').image()
+        picture[picture.sum(axis=2) == 0] = len(pictures) % 64
+        stamp_ns = world.send('front', picture)
+        pictures[stamp_ns] = picture
+        world.result('front', stamp_ns)
+    results = {ns_of(msg): msg for msg in world.results['front']}
+    for image in viewer.images:
+        picture, msg = pictures[ns_of(image)], results[ns_of(image)]
+        expected = picture.copy()
+        draw(expected, [(item.label, item.score,
+                         (item.x, item.y, item.x + item.width, item.y + item.height))
+                        for item in msg.detections])
+        pixels = np.frombuffer(image.data, np.uint8).reshape(64, 64, 3)
+        assert np.array_equal(pixels, expected)
+        assert not np.array_equal(pixels, picture)
+
+
+def test_of_a_compressed_and_of_a_grey_camera(world):
+    world.system(cameras={'front': {'transport': 'compressed'}}, **FAST)
+    viewers = [Viewer(world, 'front', 'image_raw/compressed'), Viewer(world, 'rear')]
+    for viewer in viewers:
+        viewer.wait_until_seen()
+    data = cv2.imencode('.png', world.mark('front').image())[1].tobytes()
+    stamps = [world.send_compressed('front', data), world.send('rear', encoding='mono16')]
+    for viewer, stamp_ns in zip(viewers, stamps):
+        image = world.wait_for(lambda viewer=viewer: viewer.images)[-1]
+        assert ns_of(image) == stamp_ns and image.encoding == 'bgr8'
+
+
+def test_a_bad_image_does_not_disturb_it(world):
+    world.system(names=['front'], **FAST)
+    viewer = Viewer(world, 'front')
+    viewer.wait_until_seen()
+    world.send('front', width=0)
+    world.send('front', encoding='nv21')
+    msg = world.round_trip('front')
+    image = world.wait_for(lambda: viewer.images)[-1]
+    assert ns_of(image) == ns_of(msg) and len(viewer.images) == 1
+
+
+def test_switched_off_and_on_while_running(world):
+    world.system(names=['front'], **FAST)
+    viewer = Viewer(world, 'front')
+    viewer.wait_until_seen()
+    world.round_trip('front')
+    world.wait_for(lambda: viewer.images)
+    world.accept('executor', 'overlay', False)
+    topic = f'{world.namespace}/front/image_raw'
+    world.wait_for(lambda: world.observer.count_subscribers(topic) == 1)
+    seen = len(viewer.images)
+    for _ in range(3):
+        world.round_trip('front')
+    assert len(viewer.images) == seen
+    world.accept('executor', 'overlay', True)
+    viewer.wait_until_seen()
+    msg = world.round_trip('front')
+    world.wait_for(lambda: ns_of(viewer.images[-1]) == ns_of(msg))
+
+
+def test_at_most_at_its_rate(world):
+    world.system(names=['front'], overlay_max_rate_hz=0.1)
+    viewer = Viewer(world, 'front')
+    viewer.wait_until_seen()
+    first = world.round_trip('front')
+    for _ in range(5):
+        world.round_trip('front')
+    world.wait_for(lambda: viewer.images)
+    assert [ns_of(image) for image in viewer.images] == [ns_of(first)]
+    world.accept('executor', 'overlay_max_rate_hz', 120.0)
+    msg = world.round_trip('front')
+    world.wait_for(lambda: ns_of(viewer.images[-1]) == ns_of(msg))
+
+
+def test_it_ends_with_the_node_and_begins_again(world):
+    _, executor = world.system(names=['front'], **FAST)
+    viewer = Viewer(world, 'front')
+    viewer.wait_until_seen()
+    executor.trigger_deactivate()
+    executor.trigger_cleanup()
+    world.wait_for(lambda: not world.observer.count_publishers(
+        f'{world.namespace}/overlay/front'))
+    assert executor.autostart()
+    viewer.wait_until_seen()
+    world.round_trip('front')
+    world.wait_for(lambda: viewer.images)
