@@ -4,7 +4,10 @@ from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
+from launch_ros.descriptions import ParameterFile
 from launch_ros.substitutions import FindPackageShare
+
+from s3dnn_ros.middleware import image_environment
 
 
 def generate_launch_description():
@@ -13,11 +16,13 @@ def generate_launch_description():
         DeclareLaunchArgument(
             'params_file', default_value=PathJoinSubstitution(
                 [FindPackageShare('s3dnn_ros'), 'config', 'demo.yaml']),
-            description='Cameras and their files.'),
+            description='Cameras, their files and their rate (fps).'),
         DeclareLaunchArgument(
-            'namespace', default_value='s3dnn', description='Namespace of the cameras.'),
+            'namespace', default_value='s3dnn',
+            description='Namespace of the node and relative camera topics.'),
         DeclareLaunchArgument(
-            'fps', default_value='5.0', description='Frames per second of every camera.'),
+            'log_level', default_value='info',
+            description='Least level to log: debug, info, warn, error or fatal.'),
     ]
 
     # 2. What runs
@@ -25,6 +30,7 @@ def generate_launch_description():
         *arguments,
         Node(package='s3dnn_ros', executable='replay',
              namespace=LaunchConfiguration('namespace'),
-             parameters=[LaunchConfiguration('params_file'), {'fps': LaunchConfiguration('fps')}],
-             output='screen'),
+             parameters=[ParameterFile(LaunchConfiguration('params_file'), allow_substs=True)],
+             arguments=['--ros-args', '--log-level', LaunchConfiguration('log_level')],
+             additional_env=image_environment(), output='screen', emulate_tty=True),
     ])

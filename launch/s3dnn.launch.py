@@ -1,11 +1,19 @@
 """Starts the pipeline: cameras in, detections out."""
 
+import shutil
+
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument
 from launch.conditions import IfCondition, UnlessCondition
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node, SetParameter
+from launch_ros.descriptions import ParameterFile
 from launch_ros.substitutions import FindPackageShare
+
+from s3dnn_ros.middleware import image_environment
+
+# what launch writes before each line: "[monitor-4] "
+PREFIX = 12
 
 
 def generate_launch_description():
@@ -14,42 +22,54 @@ def generate_launch_description():
         DeclareLaunchArgument(
             'params_file', default_value=PathJoinSubstitution(
                 [FindPackageShare('s3dnn_ros'), 'config', 's3dnn.yaml']),
-            description='Cameras, networks and all other parameters.'),
+            description='Cameras, networks and all other parameters, of all nodes.'),
         DeclareLaunchArgument(
-            'namespace', default_value='s3dnn', description='Namespace of all nodes and results.'),
-        DeclareLaunchArgument(
-            'engine', default_value='auto', description='Inference engine.'),
+            'namespace', default_value='s3dnn',
+            description='Namespace of the nodes, their results and relative camera topics.'),
         DeclareLaunchArgument(
             'composed', default_value='false',
             description='Governor and executor in one process; frames cross as references.'),
         DeclareLaunchArgument(
-            'replay', default_value='false',
-            description='Start simulated cameras too (their files are in params_file).'),
+            'respawn', default_value='false',
+            description='Start governor and executor again when they end by themselves.'),
         DeclareLaunchArgument(
-            'monitor', default_value='false', description='Show the live table.'),
+            'replay', default_value='false',
+            description='Start simulated cameras too; their files are in params_file.'),
+        DeclareLaunchArgument(
+            'monitor', default_value='false',
+            description='Show a table of what every camera gets.'),
         DeclareLaunchArgument(
             'use_sim_time', default_value='false', description='Use the time of /clock.'),
-        DeclareLaunchArgument('log_level', default_value='info', description='Least log level.'),
+        DeclareLaunchArgument(
+            'log_level', default_value='info',
+            description='Least level to log: debug, info, warn, error or fatal.'),
     ]
     composed = LaunchConfiguration('composed')
+    respawn = LaunchConfiguration('respawn')
+    images = image_environment()
+    width = str(shutil.get_terminal_size((120, 24)).columns - PREFIX)
 
-    # 2. Nodes
-    def node(executable, condition):
+    # 2. What the nodes have in common
+    def node(executable, condition, **options):
         return Node(
             package='s3dnn_ros', executable=executable, condition=condition,
             namespace=LaunchConfiguration('namespace'),
-            parameters=[LaunchConfiguration('params_file'),
-                        {'engine': LaunchConfiguration('engine')}],
+            parameters=[ParameterFile(LaunchConfiguration('params_file'), allow_substs=True)],
             arguments=['--ros-args', '--log-level', LaunchConfiguration('log_level')],
-            output='screen', emulate_tty=True)
+            output='screen', **options)
 
     # 3. What runs
+    pipeline = {'additional_env': images, 'respawn': respawn, 'respawn_delay': 2.0,
+                'emulate_tty': True}
     return LaunchDescription([
         *arguments,
         SetParameter('use_sim_time', LaunchConfiguration('use_sim_time')),
-        node('executor', UnlessCondition(composed)),
-        node('governor', UnlessCondition(composed)),
-        node('pipeline', IfCondition(composed)),
-        node('replay', IfCondition(LaunchConfiguration('replay'))),
-        node('monitor', IfCondition(LaunchConfiguration('monitor'))),
+        node('executor', UnlessCondition(composed), **pipeline),
+        node('governor', UnlessCondition(composed), **pipeline),
+        node('pipeline', IfCondition(composed), **pipeline),
+        node('replay', IfCondition(LaunchConfiguration('replay')),
+             additional_env=images, emulate_tty=True),
+        # launch prefixes every line, so no live table: one now and then
+        node('monitor', IfCondition(LaunchConfiguration('monitor')),
+             additional_env=dict(images, COLUMNS=width)),
     ])

@@ -88,10 +88,12 @@ class Counters:
             if sentence:
                 counts.last_error = sentence
 
-    def withdrawn(self, camera, instance='', *, reason, sentence=''):
-        """Turn a frame that was counted as handed on into a dropped one."""
+    def withdrawn(self, camera, instance='', *, missed, reason, sentence=''):
+        """Turn a frame that was counted as handed on, `missed` or not, into a dropped one."""
         with self._lock:
-            self._of(camera, instance).published -= 1
+            counts = self._of(camera, instance)
+            counts.published -= 1
+            counts.missed -= bool(missed)
         self.dropped(camera, instance, reason=reason, sentence=sentence)
 
     def snapshot(self) -> Tuple[CameraCount, ...]:

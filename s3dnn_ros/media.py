@@ -15,6 +15,10 @@ from s3dnn_ros.errors import ParameterError
 # moves once around in this time.
 WINDOW = 0.7
 CYCLE_S = 10.0
+# ITU-R BT.601: Y from 16 to 235, U and V from 16 to 240 around 128
+_BGR_TO_YUV = np.array([[0.098, 0.504, 0.257, 16.0],
+                        [0.439, -0.291, -0.148, 128.0],
+                        [-0.071, -0.368, 0.439, 128.0]])
 STILL_SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.webp')
 
 
@@ -117,6 +121,8 @@ class SimulatedCamera:
 
     def _encode(self, image):
         size = (self._size[0] or image.shape[1], self._size[1] or image.shape[0])
+        if self._encoding == 'yuv422':
+            size = (size[0] // 2 * 2, size[1])      # its pixels come in pairs
         if size != (image.shape[1], image.shape[0]):
             image = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
         data, step = encode(image, self._encoding)
@@ -139,9 +145,8 @@ def encode(image, encoding):
 
 
 def _uyvy(image):
-    """Return UYVY pixels (H, W, 2); a last odd column is cut off."""
-    image = image[:, :image.shape[1] // 2 * 2]
-    yuv = cv2.cvtColor(image, cv2.COLOR_BGR2YUV)
+    """Return UYVY pixels (H, W, 2) of an even width, ITU-R BT.601 in video range."""
+    yuv = cv2.transform(image, _BGR_TO_YUV)
     array = np.empty((*image.shape[:2], 2), np.uint8)
     array[:, :, 1] = yuv[:, :, 0]
     array[:, 0::2, 0] = yuv[:, 0::2, 1]

@@ -58,7 +58,7 @@ class InstanceSettings:
     model: str = parameter('', 'Model name (config/models/NAME.yaml) or path of a YAML file.')
     cameras: Tuple[str, ...] = parameter((), 'Cameras this instance watches. Empty: all.')
     deadline_ms: float = parameter(0.0, 'Relative deadline, from the capture stamp to the '
-                                   'publication of the result. 0: the model\'s own.',
+                                   "publication of the result. 0: the model's own.",
                                    low=0.0, high=60000.0, live=True)
     max_batch: int = parameter(1, 'Most frames fused into one run of the network.',
                                low=1, high=64, live=True)
@@ -80,7 +80,7 @@ class GovernorSettings:
     instances: Dict[str, InstanceSettings] = named(InstanceSettings, 'instance_names',
                                                    'Network instances.')
     model_directories: Tuple[str, ...] = parameter((), 'Directories searched for model '
-                                                   'descriptions before the package\'s own.')
+                                                   "descriptions before the package's own.")
     transport: str = parameter('shared_memory', 'How pixels reach the executor: shared_memory on '
                                'one host, inline to another.',
                                choices=('shared_memory', 'inline'))
@@ -147,7 +147,7 @@ class ExecutorSettings:
     instances: Dict[str, ExecutorInstanceSettings] = named(ExecutorInstanceSettings,
                                                            'instance_names', 'Network instances.')
     model_directories: Tuple[str, ...] = parameter((), 'Directories searched for model '
-                                                   'descriptions before the package\'s own.')
+                                                   "descriptions before the package's own.")
     engine: str = parameter('auto', 'Inference engine. auto: the first that works here.',
                             choices=('auto', 'onnxruntime'))
     engine_threads: int = parameter(0, 'CPU threads of one network run. 0: one per core.',
@@ -187,14 +187,14 @@ class SourceSettings:
                           '`s3dnn models fetch` brought.')
     motion: str = parameter('none', 'Movement over a still image.',
                             choices=('none', 'pan', 'zoom'))
-    width: int = parameter(0, 'Width of the published image, in pixels. 0: the file\'s own.',
+    width: int = parameter(0, "Width of the published image, in pixels. 0: the file's own.",
                            low=0, high=16384)
-    height: int = parameter(0, 'Height of the published image, in pixels. 0: the file\'s own.',
+    height: int = parameter(0, "Height of the published image, in pixels. 0: the file's own.",
                             low=0, high=16384)
     encoding: str = parameter('bgr8', 'Encoding of raw images, or jpeg/png for compressed ones.',
                               choices=('bgr8', 'rgb8', 'mono8', 'bgra8', 'yuv422', 'jpeg', 'png'))
     time_shift_s: float = parameter(0.0, 'Start this far into the video.', low=0.0, high=36000.0)
-    phase_ms: float = parameter(0.0, 'Delay of this camera\'s shutter against the others.',
+    phase_ms: float = parameter(0.0, "Delay of this camera's shutter against the others.",
                                 low=0.0, high=10000.0)
 
 
@@ -214,6 +214,7 @@ class ReplaySettings:
     wait_for_subscribers_s: float = parameter(10.0, 'Wait at most this long for a subscriber on '
                                               'every topic before the first image.',
                                               low=0.0, high=600.0)
+    delay_s: float = parameter(0.0, 'Time from there to the first image.', low=0.0, high=600.0)
     stats_period_s: float = parameter(1.0, 'Period of the counters on ~/stats.',
                                       low=0.05, high=60.0)
 

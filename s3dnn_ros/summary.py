@@ -124,22 +124,26 @@ def _name(camera, instance):
 
 
 def table(summary):
-    """Return the summary as a rich table."""
+    """Return the summary as a rich table, 80 columns wide at most for short names."""
+    from rich import box
     from rich.table import Table
 
-    view = Table(title='s3dnn_ros' + (f' · {", ".join(summary.models)} on {summary.engine}'
-                                      if summary.engine else ''))
+    cameras = summary.cameras()
+    view = Table(box=box.SIMPLE_HEAD, padding=(0, 0), title='s3dnn_ros' + (
+        f' · {", ".join(summary.models)} on {summary.engine}' if summary.engine else ''))
     for heading in ('camera', 'frames', 'results', 'dropped', 'missed', 'found', 'fps',
-                    'p50 ms', 'p95 ms', 'p99 ms', 'dropped because'):
-        view.add_column(heading, justify='left' if heading in ('camera', 'dropped because')
-                        else 'right')
-    for name, entry in summary.cameras().items():
+                    'p50', 'p95', 'p99 ms'):
+        view.add_column(heading, justify='left' if heading == 'camera' else 'right', no_wrap=True)
+    for name, entry in cameras.items():
         latency = entry['latency_ms']
         view.add_row(
             name, *(str(entry[key]) for key in ('frames', 'published', 'dropped', 'missed',
-                                                'detections', 'fps')),
-            *(f'{latency[key]:.1f}' for key in ('p50', 'p95', 'p99')),
-            ', '.join(f'{reason} {count}' for reason, count in entry['dropped_by'].items()))
-    found = ', '.join(f'{name} {count}' for name, count in summary.classes.most_common(8))
-    view.caption = f'seen: {found}' if found else 'nothing seen yet'
+                                                'detections')),
+            f"{entry['fps']:.1f}", *(f'{latency[key]:.0f}' for key in ('p50', 'p95', 'p99')))
+    reasons = collections.Counter()
+    for entry in cameras.values():
+        reasons.update(entry['dropped_by'])
+    view.caption = '\n'.join(
+        f'{title}: ' + ', '.join(f'{name} {count}' for name, count in counts.most_common(8))
+        for title, counts in (('seen', summary.classes), ('dropped because', reasons)) if counts)
     return view

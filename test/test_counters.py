@@ -44,10 +44,10 @@ def test_the_last_sentence_stays_when_a_drop_has_none():
 def test_a_withdrawn_frame_moves_from_published_to_dropped():
     counters = Counters()
     counters.arrived('front')
-    counters.published('front', latency_s=0.0)
-    counters.withdrawn('front', reason='lease', sentence='gone')
+    counters.published('front', latency_s=0.0, missed=True)
+    counters.withdrawn('front', missed=True, reason='lease', sentence='gone')
     (count,) = counters.snapshot()
-    assert (count.frames, count.published, count.dropped_total) == (1, 0, 1)
+    assert (count.frames, count.published, count.missed, count.dropped_total) == (1, 0, 0, 1)
     assert count.last_error == 'gone'
 
 
@@ -69,7 +69,7 @@ def test_frames_are_published_dropped_or_inside(fates):
         if fate in ('publish', 'late', 'withdraw'):
             counters.published('front', latency_s=0.0, missed=fate == 'late')
         if fate == 'withdraw':
-            counters.withdrawn('front', reason='lease')
+            counters.withdrawn('front', missed=False, reason='lease')
         if fate == 'drop':
             counters.dropped('front', reason='data')
     (count,) = counters.snapshot()

@@ -67,13 +67,13 @@ def test_an_unknown_distribution_is_refused(checkout):
 
 
 def test_a_step_repeats_until_it_ends_well(checkout):
-    script = f'''
+    script = f"""
         set -euo pipefail
         source {checkout}/scripts/bootstrap
         python=python3
         work() {{ echo 'what went wrong'; [[ -e {checkout}/mended ]]; echo done >>{checkout}/runs; }}
         step work {checkout} key 'Some work' work
-    '''
+    """
     first = run('bash', '-c', script)
     assert first.returncode == 1
     assert 'what went wrong' in first.stderr

@@ -7,7 +7,7 @@ that `poll()` returns. Not thread-safe; one thread owns it.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Callable, Dict, List, Mapping, Optional
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from s3dnn_ros.counters import Counters
 from s3dnn_ros.errors import ImageError, RingError
@@ -79,7 +79,9 @@ class Governor:
         self._watchers = {
             camera: [name for name in settings.instances if camera in settings.cameras_of(name)]
             for camera in settings.cameras}
-        self._sent: Dict[str, Dict[int, Batch]] = {name: {} for name in settings.instances}
+        # by slot: the batch in it, and when it was sent
+        self._sent: Dict[str, Dict[int, Tuple[Batch, float]]] = {
+            name: {} for name in settings.instances}
         self._sequence = 0
         self.configure(settings)
 
@@ -144,10 +146,11 @@ class Governor:
                 batches += self._fill(name, queue.take(), slot)
         return batches
 
-    def next_wake_s(self, now_s) -> Optional[float]:
+    def next_wake_s(self, now_s, listening: Callable[[str], bool] = lambda instance: True
+                    ) -> Optional[float]:
         """Return when `poll` should be called next if no image comes before."""
         due = [synchroniser.next_due_s() for synchroniser in self._groups.values()]
-        due += [queue.due_s() for queue in self._queues.values()]
+        due += [queue.due_s() for name, queue in self._queues.items() if listening(name)]
         due = [time_s for time_s in due if time_s is not None]
         # what is due and still here waits for a slot
         return max(min(due), now_s + STARVED_POLL_S) if due else None
@@ -214,11 +217,11 @@ class Governor:
         self._sequence += 1
         batch = Batch(self._sequence, name, spec.name, tuple(frames), slot,
                       (len(frames), spec.height, spec.width, 3))
-        self._sent[name][slot.index] = batch
         return [batch]
 
     def sent(self, batch: Batch, now_s):
         """Count the frames of a batch as handed on."""
+        self._sent[batch.instance][batch.slot.index] = batch, now_s
         for frame in batch.frames:
             self._counters.published(frame.camera, batch.instance,
                                      latency_s=now_s - frame.stamp_ns / NS_PER_S,
@@ -227,9 +230,10 @@ class Governor:
     def _withdraw_overdue(self, name, now_s):
         lease_s = self._settings.slot_lease_ms / 1e3
         for slot in self._pools[name].overdue(now_s, lease_s):
-            for frame in self._sent[name][slot.index].frames:
+            batch, sent_s = self._sent[name][slot.index]
+            for frame in batch.frames:
                 self._counters.withdrawn(
-                    frame.camera, name, reason='lease',
+                    frame.camera, name, missed=sent_s > frame.deadline_s, reason='lease',
                     sentence=f"no executor finished a batch of instance '{name}' within "
                              f'slot_lease_ms ({self._settings.slot_lease_ms:g})')
 

@@ -52,6 +52,8 @@ ENCODINGS = {
 }
 
 
+_JPEG_START, _JPEG_END = b'\xff\xd8', b'\xff\xd9'
+_JPEG_TAIL = 64      # some cameras pad the end
 _PAIRS = (cv2.COLOR_YUV2BGR_UYVY, cv2.COLOR_YUV2BGR_YUY2)
 
 
@@ -119,8 +121,11 @@ def decode_compressed(data, *, max_side=8192):
 
     """
     buffer = np.frombuffer(data, np.uint8)
+    # old OpenCV fills the rest of a JPEG that was cut short with grey
+    whole = buffer.size and (bytes(buffer[:2]) != _JPEG_START
+                             or _JPEG_END in bytes(buffer[-_JPEG_TAIL:]))
     try:
-        array = cv2.imdecode(buffer, cv2.IMREAD_COLOR) if buffer.size else None
+        array = cv2.imdecode(buffer, cv2.IMREAD_COLOR) if whole else None
     except cv2.error as error:
         raise ImageError('data', f'the compressed image cannot be decoded: {error.err}') from error
     if array is None:

@@ -173,6 +173,8 @@ def remove_orphans(directory=DIRECTORY):
     removed = []
     for path in sorted(Path(directory).glob(_PREFIX + '*')):
         with contextlib.suppress(OSError):
+            if not path.stat().st_size:
+                continue        # being made just now
             file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -51,7 +51,7 @@ class Synchroniser:
         self.max_skew_s = max_skew_s
         self.max_wait_s = max_wait_s
         self._newest_s: Dict[str, float] = {}
-        self._absences: Dict[str, int] = {camera: 0 for camera in cameras}
+        self._absences: Dict[str, int] = dict.fromkeys(cameras, 0)
         self._open: List[_Moment] = []
 
     def offer(self, frame, now_s) -> List[List[Stamped]]:
@@ -75,10 +75,15 @@ class Synchroniser:
         return ready + self.poll(now_s)
 
     def poll(self, now_s) -> List[List[Stamped]]:
-        """Return the moments that are ready now, oldest first; none overtakes another."""
-        ready = [index for index, moment in enumerate(self._open)
-                 if self._complete(moment) or now_s >= moment.due_s]
-        return self._close(self._open[:ready[-1] + 1] if ready else [])
+        """Return the moments that are ready now; each camera's frames stay in order."""
+        ready, cameras = [], set()
+        for moment in reversed(self._open):
+            # an older moment goes too if it holds a frame of a camera whose newer one goes
+            if (self._complete(moment) or now_s >= moment.due_s
+                    or not cameras.isdisjoint(moment.frames)):
+                ready.insert(0, moment)
+                cameras.update(moment.frames)
+        return self._close(ready)
 
     def discard(self) -> List[Stamped]:
         """Remove and return every frame that waits."""

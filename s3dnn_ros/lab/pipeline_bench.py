@@ -6,19 +6,17 @@ own, over the middleware; the cameras are a process of their own as well.
 
 from __future__ import annotations
 
+import collections
 import json
 import os
 import statistics
 import tempfile
-import time
 import tracemalloc
 from pathlib import Path
 
 import cv2
 import numpy as np
-import onnx
 import yaml
-from onnx import TensorProto, helper
 
 from s3dnn_ros.governor.images import fit, view_raw
 from s3dnn_ros.lab.environment import environment
@@ -75,29 +73,28 @@ def overhead(folder, mode, seconds, model):
 def governor_alone(folder, seconds):
     """8 cameras 1280×720 bgr8 at 30 fps into a governor on one core.
 
-    Cameras and executor are on the other cores; the network is next to nothing.
+    On the other cores are the cameras, and instead of the executor a sink that
+    gives every batch back at once.
     """
     names = [f'camera_{index}' for index in range(8)]
-    folder.mkdir(parents=True)
     parameters = _parameters(folder, names, (1280, 720), fps=30.0, seconds=seconds,
-                             model=_tiny_model(folder),
+                             model='nanodet_g',
                              phases_ms=[4.0 * index for index in range(8)])
     cores = sorted(os.sched_getaffinity(0))
     others = cores[1:] or cores
     with Processes(parameters, folder) as nodes:
-        nodes.start('executor', cpus=others)
+        nodes.start('executor', module='s3dnn_ros.nodes.sink_node', cpus=others)
         nodes.start('governor', cpus=cores[:1])
-        probe = Probe({name: nodes.pid_of(name) for name in ('governor', 'executor')})
+        probe = Probe({'governor': nodes.pid_of('governor')})
         summary = _summary_of(nodes, folder, cpus=others)
         load = probe.stop(settle_s=min(60.0, seconds / 5.0))
     cameras = summary['cameras'].values()
-    reasons = {}
+    reasons = collections.Counter()
     for camera in cameras:
-        for reason, count in camera['dropped_by'].items():
-            reasons[reason] = reasons.get(reason, 0) + count
+        reasons.update(camera['dropped_by'])
     return {'frames': sum(camera['frames'] for camera in cameras),
             'published': sum(camera['published'] for camera in cameras),
-            'dropped_by': reasons, 'seconds': seconds, 'processes': load}
+            'dropped_by': dict(reasons), 'seconds': seconds, 'processes': load}
 
 
 def count_copies():
@@ -151,7 +148,7 @@ def _parameters(folder, names, size, *, fps, seconds, model, phases_ms):
         'cameras': {name: {'qos': 'reliable', 'depth': 5} for name in names},
         'sources': {name: {'file': str(picture), 'encoding': 'bgr8', 'phase_ms': phase_ms}
                     for name, phase_ms in zip(names, phases_ms)},
-        'fps': fps, 'duration_s': float(seconds),
+        'delay_s': 3.0, 'fps': fps, 'duration_s': float(seconds),
         'instance_names': ['network'],
         'instances': {'network': {'model': str(model), 'max_batch': 1, 'deadline_ms': 500.0}},
         'output_directory': str(folder), 'pictures': False, 'table': False,
@@ -164,30 +161,9 @@ def _parameters(folder, names, size, *, fps, seconds, model, phases_ms):
 
 def _summary_of(nodes, folder, cpus=None):
     nodes.start('monitor', cpus=cpus)
-    time.sleep(2.0)     # the cameras start when every node is there
     nodes.start('replay', cpus=cpus)
     nodes.wait('monitor')
     return json.loads((folder / 'summary.json').read_text())
-
-
-def _tiny_model(folder):
-    """Write a network that does next to nothing with a full-size input."""
-    image = helper.make_tensor_value_info('input', TensorProto.FLOAT,
-                                          ['N', 3, NETWORK_SIDE, NETWORK_SIDE])
-    scores = helper.make_tensor_value_info('scores', TensorProto.FLOAT, ['N', 3])
-    pool = helper.make_node('GlobalAveragePool', ['input'], ['pooled'])
-    flat = helper.make_node('Flatten', ['pooled'], ['scores'])
-    graph = helper.make_graph([pool, flat], 'tiny', [image], [scores])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 13)])
-    model.ir_version = 8
-    onnx.save(model, str(folder / 'tiny.onnx'))
-    description = {'onnx': 'tiny.onnx', 'width': NETWORK_SIDE, 'height': NETWORK_SIDE,
-                   'colour': 'bgr', 'mean': [0.0] * 3, 'std': [255.0] * 3, 'resize': 'stretch',
-                   'decoder': 'classification', 'labels': ['blue', 'green', 'red'],
-                   'deadline_ms': 500.0}
-    file = folder / 'tiny.yaml'
-    file.write_text(yaml.safe_dump(description))
-    return file
 
 
 def _spread(values):

@@ -27,7 +27,7 @@ class Probe:
         self._times_s: List[float] = []
         self._cpu_s = {name: [] for name in pids}
         self._own_mb = {name: [] for name in pids}
-        self._shared_mb = {name: 0.0 for name in pids}
+        self._shared_mb = dict.fromkeys(pids, 0.0)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Dict, List
@@ -43,12 +44,14 @@ class Processes:
         """End every node."""
         self.stop(list(self._running))
 
-    def start(self, name, *, show=False, cpus=None):
+    def start(self, name, *, module=None, show=False, cpus=None):
         """Start a node, on some CPUs alone if named.
 
-        Its output goes to NAME.log, or with `show` to the terminal.
+        `module` is run instead of the node's own executable. The output goes to
+        NAME.log, or with `show` to the terminal.
         """
-        command = [str(executable(name)), '--ros-args', '--params-file', str(self._parameters),
+        program = [sys.executable, '-m', module] if module else [str(executable(name))]
+        command = [*program, '--ros-args', '--params-file', str(self._parameters),
                    '-r', f'__ns:={self._namespace}']
         if cpus is not None:
             command = ['taskset', '-c', ','.join(map(str, cpus)), *command]
@@ -56,8 +59,9 @@ class Processes:
             output = {} if show else {
                 'stdout': files.enter_context(open(self.log_of(name), 'wb')),
                 'stderr': subprocess.STDOUT}
+            # away from a checkout, whose package without messages `-m` would find first
             self._running[name] = subprocess.Popen(
-                command, env=self._environment, stdin=subprocess.DEVNULL, **output)
+                command, cwd=str(self._log_directory), env=self._environment, stdin=subprocess.DEVNULL, **output)
 
     def log_of(self, name) -> Path:
         """Return where a node's output is."""

@@ -198,7 +198,9 @@ class ExecutorNode(S3dnnNode):
         return published_s
 
     def _complain(self, sentence):
-        self.get_logger().warning(sentence, throttle_duration_sec=5.0)
+        # after Ctrl-C, what still runs can neither be published nor logged
+        if self.context.ok():
+            self.get_logger().warning(sentence, throttle_duration_sec=5.0)
 
 
 def _intact():

@@ -156,10 +156,12 @@ class GovernorNode(S3dnnNode):
         self._pump()
 
     def _pump(self):
+        if self._governor is None:
+            return      # the events executor may still hold a shot of a destroyed timer
         now_s = self.clock_s.now_s()
         for batch in self._governor.poll(now_s, self._listening):
             self._send(batch)
-        wake_s = self._governor.next_wake_s(now_s)
+        wake_s = self._governor.next_wake_s(now_s, self._listening)
         if wake_s is None:
             self._wake.cancel()
         else:

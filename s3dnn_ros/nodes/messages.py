@@ -118,7 +118,7 @@ def label_of(result, class_id):
 def stage_stats(node, stamp, counts, finished=False):
     """Return the counters of a node that passes frames on."""
     return StageStats(stamp=stamp, node=node, finished=finished,
-                      cameras=[_camera_stats(count) for count in counts])
+                      cameras=[camera_stats(count) for count in counts])
 
 
 def counts_of(msg):
@@ -142,7 +142,7 @@ def executor_stats(node, stamp, executor, scheduler, instances, busy_share):
         engine_p50_ms=[count.engine_ms.p50 for count in instances],
         engine_p99_ms=[count.engine_ms.p99 for count in instances],
         busy_share=busy_share,
-        cameras=[_camera_stats(count) for count in executor.counters.snapshot()])
+        cameras=[camera_stats(count) for count in executor.counters.snapshot()])
 
 
 def diagnostic(name, hardware_id, level, message, values):
@@ -161,7 +161,8 @@ def _frame_to_msg(frame):
         deadline=time_msg(frame.deadline_s))
 
 
-def _camera_stats(count):
+def camera_stats(count):
+    """Return one entry of the counters."""
     return CameraStats(
         camera=count.camera, instance=count.instance, frames=count.frames,
         published=count.published, missed=count.missed,

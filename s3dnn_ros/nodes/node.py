@@ -32,6 +32,9 @@ SILENCE_S = 3.0
 # would be the largest part of a frame's latency.
 SWITCH_INTERVAL_S = 0.0005
 
+# With no time limit, Kilted's events executor turns idly and runs nothing.
+SPIN_S = 0.5
+
 
 class RosClock:
     """A node's clock (wall or simulated) behind the package's Clock protocol."""
@@ -219,6 +222,8 @@ class S3dnnNode(LifecycleNode):
     # counters
 
     def _report(self):
+        if not self._configured:
+            return      # the events executor may still hold a shot of a destroyed timer
         counts = self.counts()
         now = self.get_clock().now().to_msg()
         self.publish_stats(now, counts)
@@ -275,26 +280,43 @@ def qos(name, depth):
                       reliability=ReliabilityPolicy.RELIABLE)
 
 
+def make_executor():
+    """Return the executor that spins our nodes.
+
+    The events executor (Kilted and later) takes a quarter of the CPU time and
+    half the latency of the classic one, which rebuilds its wait set every time.
+    """
+    try:
+        from rclpy.experimental import EventsExecutor
+    except ImportError:
+        return SingleThreadedExecutor()
+    return EventsExecutor()
+
+
 def run(*factories, args=None):
     """Run nodes in one process until it is stopped; returns the exit status."""
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     rclpy.init(args=args)
     nodes = []
-    executor = SingleThreadedExecutor()
+    executor = make_executor()
     try:
         for factory in factories:
             nodes.append(factory(*nodes))
         for node in reversed(nodes):
             executor.add_node(node)
-            if node.settings.autostart and not node.autostart():
+            if node.settings.autostart and not node.autostart() and rclpy.ok():
                 return 1
         while rclpy.ok() and not any(node.finished for node in nodes):
-            executor.spin_once()
+            executor.spin_once(SPIN_S)
     except S3dnnError as error:
         print(f'error: {error}', file=sys.stderr)
         return 1
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
+    except Exception:
+        # a signal takes the context from under a node that is only starting
+        if rclpy.ok():
+            raise
     finally:
         for node in nodes:
             with contextlib.suppress(KeyboardInterrupt):

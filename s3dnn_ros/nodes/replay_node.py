@@ -26,7 +26,9 @@ class ReplayNode(S3dnnNode):
         super().__init__('replay', **options)
         self._publishers_of = {}
         self._media = {}
-        self._timers_of = []
+        self._timer_of_all = None
+        self._due_s = {}
+        self._started_s = None
         self._stats = None
 
     def start(self, settings):
@@ -45,17 +47,17 @@ class ReplayNode(S3dnnNode):
         self._stats = self.create_publisher(StageStats, '~/stats', 10)
         self._counters = Counters((name, '') for name in settings.sources)
         self._finished = False
-        self._started_s = None
 
     def activate(self):
         """Wait for subscribers, then start the cameras."""
         self._waiting_since_s = self.clock_s.now_s()
-        self._timers_of = [self.create_timer(LOOK_S, self._look)]
+        self._timer_of_all = self.create_timer(LOOK_S, self._tick)
 
     def deactivate(self):
         """Stop the cameras."""
-        while self._timers_of:
-            self.destroy_timer(self._timers_of.pop())
+        if self._timer_of_all is not None:
+            self.destroy_timer(self._timer_of_all)
+        self._timer_of_all = self._started_s = None
 
     def stop(self):
         """Close files and topics."""
@@ -74,25 +76,31 @@ class ReplayNode(S3dnnNode):
         """Publish them."""
         self._stats.publish(stage_stats(self.get_name(), stamp, counts, self._finished))
 
-    def _look(self):
-        waited_s = self.clock_s.now_s() - self._waiting_since_s
+    def _tick(self):
+        if self._started_s is None and not self._start_cameras():
+            return
+        for name, due_s in self._due_s.items():
+            now_s = self.clock_s.now_s()
+            if now_s >= due_s:
+                # a camera that fell behind leaves shots out; it never hurries after them
+                periods = 1 + int((now_s - due_s) * self.settings.fps)
+                self._due_s[name] = due_s + periods / self.settings.fps
+                self._shoot(name)
+        wait_s = min(self._due_s.values()) - self.clock_s.now_s()
+        self._timer_of_all.timer_period_ns = max(1, round(1e9 * wait_s))
+        self._timer_of_all.reset()
+
+    def _start_cameras(self):
+        """Start if every topic has a subscriber or has waited long enough."""
+        now_s = self.clock_s.now_s()
         heard = all(publisher.get_subscription_count()
                     for publisher in self._publishers_of.values())
-        if not heard and waited_s < self.settings.wait_for_subscribers_s:
-            return
-        self.deactivate()
-        self._started_s = self.clock_s.now_s()
-        for name, source in self.settings.sources.items():
-            # the first shot ends the phase, the next ones come at the camera's rate
-            self._timers_of.append(self.create_timer(
-                max(source.phase_ms / 1e3, 1e-6), functools.partial(self._begin, name)))
-
-    def _begin(self, name):
-        index = list(self.settings.sources).index(name)
-        self.destroy_timer(self._timers_of[index])
-        self._timers_of[index] = self.create_timer(
-            1.0 / self.settings.fps, functools.partial(self._shoot, name))
-        self._shoot(name)
+        if not heard and now_s - self._waiting_since_s < self.settings.wait_for_subscribers_s:
+            return False
+        self._started_s = now_s + self.settings.delay_s
+        self._due_s = {name: self._started_s + source.phase_ms / 1e3
+                       for name, source in self.settings.sources.items()}
+        return True
 
     def _shoot(self, name):
         time_s = self.clock_s.now_s() - self._started_s

@@ -91,7 +91,7 @@ class Executor:
                            for name, spec in specs.items()}
         self._workers = concurrent.futures.ThreadPoolExecutor(settings.cpu_workers, 's3dnn-post')
         self._loop = Loop(make_scheduler(settings.scheduler), engine, clock, self._finished,
-                          self._dropped)
+                          self._dropped, report)
         self.configure(settings)
         self._loop.start()
 

@@ -29,11 +29,14 @@ class Loop:
     dropped : callable
         Called in the loop's thread with (job, reason, sentence) for every job
         that will not run.
+    report : callable
+        Called with a sentence when something failed that nobody answers for.
 
     """
 
     def __init__(self, scheduler, engine: Engine, clock, finished: Callable[[Job], None],
-                 dropped: Callable[[Job, str, str], None], *, max_queue=32, late_policy='run'):
+                 dropped: Callable[[Job, str, str], None], report: Callable[[str], None], *,
+                 max_queue=32, late_policy='run'):
         self.max_queue = max_queue
         self.late_policy = late_policy
         self._scheduler = scheduler
@@ -41,6 +44,7 @@ class Loop:
         self._clock = clock
         self._finished = finished
         self._dropped = dropped
+        self._report = report
         self._inbox: queue.SimpleQueue = queue.SimpleQueue()
         self._waiting: Dict[int, Job] = {}     # by id of their work, oldest first
         self._running: Dict[int, Job] = {}
@@ -68,8 +72,12 @@ class Loop:
 
     def _run(self):
         while self._running or not self._stopping:
-            self._inbox.get()()
-            self._submit()
+            try:
+                self._inbox.get()()
+                self._submit()
+            except Exception as error:
+                # without its thread the node would look alive and do nothing
+                self._report(f'the runtime loop failed: {error!r}; please report this')
         with self._door:
             self._closed = True
         with contextlib.suppress(queue.Empty):

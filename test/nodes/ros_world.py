@@ -16,11 +16,11 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
+from s3dnn_ros.msg import CameraStats, Detections, ExecutorStats, StageStats
 from sensor_msgs.msg import CompressedImage
 from sensor_msgs.msg import Image as ImageMsg
 from tiny import encode, mark_of
 
-from s3dnn_ros.msg import CameraStats, Detections, ExecutorStats, StageStats
 from s3dnn_ros.nodes.executor_node import ExecutorNode
 from s3dnn_ros.nodes.governor_node import GovernorNode
 
@@ -52,7 +52,7 @@ class World:
 
     def __enter__(self):
         rclpy.init(context=self.context, signal_handler_options=SignalHandlerOptions.NO)
-        self.spinner = SingleThreadedExecutor(context=self.context)
+        self.spinner = _executor(self.context)
         self.observer = rclpy.create_node('observer', context=self.context,
                                           namespace=self.namespace, enable_rosout=False)
         self.spinner.add_node(self.observer)
@@ -287,6 +287,15 @@ class World:
                   for name, msg in self.stats.items()}
         return f'counters {counts}; results ' + str(
             {name: len(items) for name, items in self.results.items()}) + f'; logs {self.logs}'
+
+
+def _executor(context):
+    """Return the executor that nodes run on here: Kilted's events executor, or the classic."""
+    try:
+        from rclpy.experimental import EventsExecutor
+    except ImportError:
+        return SingleThreadedExecutor(context=context)
+    return EventsExecutor(context=context)
 
 
 def flatten(values, prefix=''):

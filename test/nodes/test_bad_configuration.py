@@ -8,14 +8,14 @@ import yaml
 pytest.importorskip('rclpy', reason='ROS 2 is not here')
 pytest.importorskip('s3dnn_ros.msg', reason='the package is not built')
 
-from rclpy.lifecycle import TransitionCallbackReturn  # noqa: E402
+from rclpy.lifecycle import TransitionCallbackReturn
 
-from s3dnn_ros.errors import ParameterError  # noqa: E402
-from s3dnn_ros.nodes.executor_node import ExecutorNode  # noqa: E402
-from s3dnn_ros.nodes.governor_node import GovernorNode  # noqa: E402
-from s3dnn_ros.nodes.monitor_node import MonitorNode  # noqa: E402
-from s3dnn_ros.nodes.node import run  # noqa: E402
-from s3dnn_ros.nodes.replay_node import ReplayNode  # noqa: E402
+from s3dnn_ros.errors import ParameterError
+from s3dnn_ros.nodes.executor_node import ExecutorNode
+from s3dnn_ros.nodes.governor_node import GovernorNode
+from s3dnn_ros.nodes.monitor_node import MonitorNode
+from s3dnn_ros.nodes.node import run
+from s3dnn_ros.nodes.replay_node import ReplayNode
 
 pytestmark = pytest.mark.ros
 
@@ -107,8 +107,7 @@ def test_one_bad_instance_leaves_nothing_behind(world, broken):
                               instances={'second': {'model': broken(lambda whole: b'')}})
     node = world.executor(values, start=False)
     refused_at_configure(world, node, 'broken.onnx')
-    assert not node.get_node_names_and_namespaces() or not [
-        info for info in node.get_publishers_info_by_topic('detections/front')]
+    assert not world.observer.count_publishers(f'{world.namespace}/detections/front')
     broken()
     assert node.autostart()
     world.governor(values)
@@ -172,17 +171,17 @@ def test_an_instance_without_a_model_at_start(world):
 
 
 @pytest.mark.parametrize('main', [GovernorNode, ExecutorNode])
-def test_the_process_says_it_and_ends_with_a_status(main, capsys, world):
+def test_the_process_says_it_and_ends_with_a_status(main, capfd, world):
     status = run(lambda *_: main(), args=[
         '--ros-args', '-r', f'__ns:={world.namespace}_other',
         '-p', 'camera_names:=[front, front]'])
     assert status == 1
-    said = capsys.readouterr().err
+    said = capfd.readouterr().err
     assert "error: parameter 'camera_names' is ['front', 'front']" in said
     assert "'front' is there twice" in said
 
 
-def test_an_unknown_model_ends_the_process(capsys, world):
+def test_an_unknown_model_ends_the_process(capfd, world):
     status = run(lambda *_: ExecutorNode(), args=[
         '--ros-args', '-r', f'__ns:={world.namespace}_other', '-p', 'instance_names:=[a]',
         '-p', 'instances.a.model:=resnet_9000'])

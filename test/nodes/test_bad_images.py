@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip('rclpy', reason='ROS 2 is not here')
 pytest.importorskip('s3dnn_ros.msg', reason='the package is not built')
 
-from ros_world import NS_PER_S, PERIOD_NS, ns_of  # noqa: E402
+from ros_world import NS_PER_S, PERIOD_NS, ns_of
 
 pytestmark = pytest.mark.ros
 
@@ -208,7 +208,8 @@ def _white_png(side):
         return struct.pack('>I', len(data)) + body + struct.pack('>I', zlib.crc32(body))
 
     rows = (b'\0' + b'\xff' * (side // 8)) * side
-    return (b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', struct.pack('>IIBBBBB', side, side, 1, 0, 0, 0, 0))
+    header = struct.pack('>IIBBBBB', side, side, 1, 0, 0, 0, 0)
+    return (b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', header)
             + chunk(b'IDAT', zlib.compress(rows, 9)) + chunk(b'IEND', b''))
 
 

@@ -7,18 +7,17 @@ import pytest
 pytest.importorskip('rclpy', reason='ROS 2 is not here')
 pytest.importorskip('s3dnn_ros.msg', reason='the package is not built')
 
-from ros_world import PERIOD_NS, ns_of  # noqa: E402
-from sensor_msgs.msg import CompressedImage  # noqa: E402
+from ros_world import PERIOD_NS, ns_of
+from s3dnn_ros.msg import FrameBatch
 
-from s3dnn_ros.governor.images import ENCODINGS  # noqa: E402
-from s3dnn_ros.msg import FrameBatch  # noqa: E402
+from s3dnn_ros.governor.images import ENCODINGS
 
 pytestmark = pytest.mark.ros
 
-# Some encodings halve the colours' resolution, or are lossy.
-CONVERSION_TOLERANCE = 0.13
+# YUV and Bayer are lossy.
+CONVERSION_TOLERANCE = 0.07
 # float32 milliseconds of six stages
-SUM_TOLERANCE_MS = 1.0
+SUM_TOLERANCE_MS = 0.02
 STAGES = ('transport_ms', 'governor_ms', 'handover_ms', 'queue_ms', 'engine_ms', 'finish_ms')
 GREY = ('mono8', '8UC1', 'mono16', '16UC1')
 
@@ -159,7 +158,8 @@ def test_a_late_result_says_missed(world):
     deadline_ns = msg.deadline.sec * 10 ** 9 + msg.deadline.nanosec
     assert deadline_ns == pytest.approx(stamp_ns + 50_000_000, abs=1000)
     for node in ('governor', 'executor'):
-        world.wait_for(lambda node=node: world.count(node, 'front').missed == 1, f'{node} to count it')
+        world.wait_for(lambda node=node: world.count(node, 'front').missed == 1,
+                       f'{node} to count it')
     world.wait_for(lambda: world.diagnosed('1 deadlines missed'))
 
 
@@ -242,8 +242,9 @@ def test_only_the_newest_frame_waits_while_the_executor_is_away(world):
     stamps = [world.send('front') for _ in range(3)]
     world.wait_for(lambda: world.dropped('governor', 'front', 'replaced') == 2)
     world.executor()
-    world.check(world.result('front', stamps[2]))
+    # the governor looks for a listener when something arrives
     world.round_trip('rear')
+    world.check(world.result('front', stamps[2]))
     assert [ns_of(msg) for msg in world.results['front']] == [stamps[2]]
 
 

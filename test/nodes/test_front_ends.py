@@ -9,11 +9,11 @@ import pytest
 pytest.importorskip('rclpy', reason='ROS 2 is not here')
 pytest.importorskip('s3dnn_ros.msg', reason='the package is not built')
 
-from ros_world import ns_of, time_msg  # noqa: E402
-from tiny import SIDE  # noqa: E402
+from ros_world import ns_of, time_msg
+from s3dnn_ros.msg import FrameBatch, FrameInfo
+from tiny import SIDE
 
-from s3dnn_ros.governor.ring import SharedSlots  # noqa: E402
-from s3dnn_ros.msg import FrameBatch, FrameInfo  # noqa: E402
+from s3dnn_ros.governor.ring import SharedSlots
 
 pytestmark = pytest.mark.ros
 
@@ -38,7 +38,8 @@ class FrontEnd:
         self.count += 1
         msg = FrameBatch(
             front_end='/foreign', sequence=self.count, instance=world.instance, model='cells',
-            shape=list(pixels.shape), sent=time_msg(stamp_ns), deadline=time_msg(stamp_ns + 10 ** 9),
+            shape=list(pixels.shape), sent=time_msg(stamp_ns),
+            deadline=time_msg(stamp_ns + 10 ** 9),
             frames=[self.frame(camera, stamp_ns) for camera in cameras])
         msg.data.frombytes(pixels.tobytes())
         for name, value in changes.items():

@@ -6,8 +6,8 @@ import pytest
 pytest.importorskip('rclpy', reason='ROS 2 is not here')
 pytest.importorskip('s3dnn_ros.msg', reason='the package is not built')
 
-from rclpy.lifecycle import TransitionCallbackReturn  # noqa: E402
-from ros_world import ns_of  # noqa: E402
+from rclpy.lifecycle import TransitionCallbackReturn
+from ros_world import ns_of
 
 pytestmark = pytest.mark.ros
 

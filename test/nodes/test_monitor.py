@@ -8,10 +8,10 @@ import pytest
 pytest.importorskip('rclpy', reason='ROS 2 is not here')
 pytest.importorskip('s3dnn_ros.msg', reason='the package is not built')
 
-from rclpy.lifecycle import TransitionCallbackReturn  # noqa: E402
+from rclpy.lifecycle import TransitionCallbackReturn
 
-from s3dnn_ros.nodes.monitor_node import MonitorNode  # noqa: E402
-from s3dnn_ros.nodes.replay_node import ReplayNode  # noqa: E402
+from s3dnn_ros.nodes.monitor_node import MonitorNode
+from s3dnn_ros.nodes.replay_node import ReplayNode
 
 pytestmark = pytest.mark.ros
 

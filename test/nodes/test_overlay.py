@@ -7,10 +7,10 @@ import pytest
 pytest.importorskip('rclpy', reason='ROS 2 is not here')
 pytest.importorskip('s3dnn_ros.msg', reason='the package is not built')
 
-from ros_world import ns_of  # noqa: E402
-from sensor_msgs.msg import Image  # noqa: E402
+from ros_world import ns_of
+from sensor_msgs.msg import Image
 
-from s3dnn_ros.drawing import draw  # noqa: E402
+from s3dnn_ros.drawing import draw
 
 pytestmark = pytest.mark.ros
 

@@ -2,13 +2,14 @@
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
 pytest.importorskip('rclpy', reason='ROS 2 is not here')
 pytest.importorskip('s3dnn_ros.msg', reason='the package is not built')
 
-from s3dnn_ros.lab.processes import Processes  # noqa: E402
+from s3dnn_ros.lab.processes import Processes
 
 pytestmark = pytest.mark.ros
 
@@ -116,15 +117,17 @@ def test_the_pipeline_in_one_process(world, processes):
     assert 'Traceback' not in processes.log_of('pipeline').read_text()
 
 
-def test_a_node_that_waits_for_a_lifecycle_manager_ends_on_a_signal(world, tmp_path):
-    values = world.parameters(autostart=False)
+@pytest.mark.parametrize('autostart', [False, True])
+def test_a_signal_while_a_node_is_only_starting(world, tmp_path, autostart):
+    values = world.parameters(autostart=autostart)
     with Processes(world.parameter_file(values), tmp_path, world.namespace) as nodes:
         nodes.start('governor')
         world.wait_for(lambda: f'{world.namespace}/governor' in [
             f'{space}/{name}' for name, space in
             world.observer.get_node_names_and_namespaces()], 'the node', PATIENCE_S)
-        assert not world.segments()
         assert kill(world, nodes, 'governor', signal.SIGTERM) == 0
+        assert 'Traceback' not in nodes.log_of('governor').read_text()
+    assert not world.segments()
 
 
 @pytest.mark.parametrize('changes', [
@@ -164,5 +167,4 @@ def test_this_process_keeps_no_file_open(world):
         node.trigger_deactivate()
         node.trigger_cleanup()
     assert not open_segments()
-    mapped = [line for line in open('/proc/self/maps') if world.instance in line]
-    assert not mapped
+    assert world.instance not in Path('/proc/self/maps').read_text()

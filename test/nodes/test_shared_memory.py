@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip('rclpy', reason='ROS 2 is not here')
 pytest.importorskip('s3dnn_ros.msg', reason='the package is not built')
 
-from rclpy.lifecycle import TransitionCallbackReturn  # noqa: E402
+from rclpy.lifecycle import TransitionCallbackReturn
 
 pytestmark = pytest.mark.ros
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 
-import cv2
 import numpy as np
 import yaml
 
@@ -70,7 +69,7 @@ def encode(image, encoding):
     elif encoding in ('mono16', '16UC1'):
         array = image.max(axis=2).astype(np.uint16) * 256
     elif encoding in ('yuv422', 'uyvy', 'yuv422_yuy2', 'yuyv'):
-        yuv = cv2.cvtColor(image, cv2.COLOR_BGR2YUV)
+        yuv = _yuv(image)
         array = np.empty((height, width, 2), np.uint8)
         luma, chroma = (1, 0) if encoding in ('yuv422', 'uyvy') else (0, 1)
         array[:, :, luma] = yuv[:, :, 0]
@@ -86,6 +85,12 @@ def encode(image, encoding):
             array[row::2, column::2] = plane[row::2, column::2]
     array = np.ascontiguousarray(array)
     return array.tobytes(), array.strides[0]
+
+
+def _yuv(image):
+    """Return BT.601 in the range of video, as cameras send it."""
+    matrix = np.array([[0.098, 0.504, 0.257], [0.439, -0.291, -0.148], [-0.071, -0.368, 0.439]])
+    return np.rint(image @ matrix.T + (16, 128, 128)).astype(np.uint8)
 
 
 def write_models(directory):

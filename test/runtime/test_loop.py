@@ -25,8 +25,9 @@ class Bench:
         self.finished = queue.Queue()
         self.dropped = queue.Queue()
         self.make_batch, self.make_frame = make_batch, make_frame
+        self.reports = queue.Queue()
         self.loop = Loop(make_scheduler('fifo'), self.engine, self.clock, self.finished.put,
-                         lambda *what: self.dropped.put(what), **options)
+                         lambda *what: self.dropped.put(what), self.reports.put, **options)
 
     def admit(self, value=0, deadline_s=1e9):
         """Admit a job whose pixels all have this value."""
@@ -179,6 +180,14 @@ def test_a_job_admitted_after_the_end_is_dropped(bench):
     loop.loop.stop()
     last = loop.admit()
     assert [what[0] for what in loop.dropped.queue] == [last]
+
+
+def test_the_loop_outlives_a_job_that_breaks_it(bench):
+    loop = bench()
+    loop.loop.admit(None)
+    assert 'please report' in loop.reports.get(timeout=WAIT_S)
+    loop.admit(7)
+    assert loop.finish()[0] == 7
 
 
 def test_stopping_twice_is_fine(bench):

@@ -1,0 +1,67 @@
+"""Stands in for the executor where the governor is measured alone: runs nothing.
+
+Every batch is read where it lies and given back at once.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from s3dnn_ros.counters import Counters
+from s3dnn_ros.governor.ring import SlotReader
+from s3dnn_ros.msg import ExecutorStats, FrameBatch
+from s3dnn_ros.nodes.messages import camera_stats, frames_of
+from s3dnn_ros.nodes.node import S3dnnNode, qos, run
+
+
+class SinkNode(S3dnnNode):
+    """Takes the executor's name, parameters and statistics topic."""
+
+    def __init__(self, **options):
+        super().__init__('executor', **options)
+        self._readers = {}
+        self._batches = []
+
+    def start(self, settings):
+        """Make the statistics topic."""
+        self._counters = Counters()
+        self._stats = self.create_publisher(ExecutorStats, '~/stats', 10)
+
+    def activate(self):
+        """Listen for batches."""
+        self._batches = [
+            self.create_subscription(FrameBatch, f'batches/{name}', self._on_batch,
+                                     qos('reliable', 64))
+            for name in self.settings.instances]
+
+    def counts(self):
+        """Return the cameras' counters."""
+        return self._counters.snapshot()
+
+    def publish_stats(self, stamp, counts):
+        """Publish them."""
+        self._stats.publish(ExecutorStats(
+            stamp=stamp, node=self.get_name(), engine='none',
+            cameras=[camera_stats(count) for count in counts]))
+
+    def _on_batch(self, msg):
+        if msg.segment not in self._readers:
+            self._readers[msg.segment] = SlotReader(msg.segment)
+        reader = self._readers[msg.segment]
+        reader.view(msg.slot, msg.ticket, tuple(msg.shape)).max()
+        reader.release(msg.slot, msg.ticket)
+        now_s = self.clock_s.now_s()
+        for frame in frames_of(msg):
+            self._counters.arrived(frame.camera, msg.instance)
+            self._counters.published(frame.camera, msg.instance,
+                                     latency_s=now_s - frame.stamp_ns * 1e-9,
+                                     missed=now_s > frame.deadline_s)
+
+
+def main():
+    """Run the sink."""
+    return sys.exit(run(lambda *_: SinkNode()))
+
+
+if __name__ == '__main__':
+    main()
