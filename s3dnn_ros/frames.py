@@ -26,7 +26,8 @@ class Transform:
         offset = np.array([self.offset_x, self.offset_y] * 2, np.float32)
         scale = np.array([self.scale_x, self.scale_y] * 2, np.float32)
         limit = np.array([width, height] * 2, np.float32)
-        source = (np.asarray(xyxy, np.float32).reshape(-1, 4) - offset) / scale
+        with np.errstate(divide='ignore', invalid='ignore'):
+            source = (np.asarray(xyxy, np.float32).reshape(-1, 4) - offset) / scale
         source[~np.isfinite(source).all(axis=1)] = 0.0
         return np.clip(source, 0.0, limit)
 

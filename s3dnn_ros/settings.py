@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
 from typing import Any, Dict, Mapping, Tuple
 
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.parameters import declarations, name_lists, named, parameter
 
 QOS_NAMES = ('sensor_data', 'reliable', 'best_effort', 'system_default')
+_TOPIC = re.compile(r'(~/|/)?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*\Z')
 # declared by rclpy itself
 _FOREIGN = ('use_sim_time', 'start_type_description_service')
 
@@ -27,8 +29,8 @@ class CameraSettings:
                          'subscription hears nothing from a best-effort camera.',
                          choices=QOS_NAMES)
     depth: int = parameter(5, 'Messages the middleware keeps for this camera.', low=1, high=1000)
-    max_rate_hz: float = parameter(0.0, 'Take at most this many frames per second, drop the others '
-                                   'as "rate". 0: all.', low=0.0, high=1000.0, live=True)
+    max_rate_hz: float = parameter(0.0, 'Take at most this many frames per second, drop the '
+                                   'others as "rate". 0: all.', low=0.0, high=1000.0, live=True)
 
     def topic_of(self, camera):
         """Return the topic to subscribe to for the camera of this name."""
@@ -45,7 +47,8 @@ class GroupSettings:
     cameras: Tuple[str, ...] = parameter((), 'Cameras of the group; each camera is in one '
                                          'group at most.')
     max_skew_ms: float = parameter(20.0, 'Greatest difference between the capture stamps of '
-                                   'frames that count as one moment.', low=0.0, high=10000.0, live=True)
+                                   'frames that count as one moment.', low=0.0, high=10000.0,
+                                   live=True)
     max_wait_ms: float = parameter(50.0, 'How long the first frame of a moment to arrive waits '
                                    'for the others, counted from its arrival; then the moment '
                                    'goes on incomplete.', low=0.0, high=10000.0, live=True)
@@ -97,6 +100,11 @@ class GovernorSettings:
 
     def check(self):
         """Refuse combinations that cannot work; raises ParameterError."""
+        for name, camera in self.cameras.items():
+            if camera.topic and not _TOPIC.match(camera.topic):
+                raise ParameterError(f'cameras.{name}.topic', camera.topic,
+                                     'expected a topic name: words of letters, digits and '
+                                     'underscores, no digit first, with / between them')
         group_of: Dict[str, str] = {}
         for name, group in self.groups.items():
             _require_known(f'groups.{name}.cameras', group.cameras, self.cameras, 'camera_names')

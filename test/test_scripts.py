@@ -71,7 +71,11 @@ def test_a_step_repeats_until_it_ends_well(checkout):
         set -euo pipefail
         source {checkout}/scripts/bootstrap
         python=python3
-        work() {{ echo 'what went wrong'; [[ -e {checkout}/mended ]]; echo done >>{checkout}/runs; }}
+        work() {{
+            echo 'what went wrong'
+            [[ -e {checkout}/mended ]]
+            echo done >>{checkout}/runs
+        }}
         step work {checkout} key 'Some work' work
     """
     first = run('bash', '-c', script)

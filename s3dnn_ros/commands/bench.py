@@ -1,4 +1,4 @@
-"""`s3dnn bench`: how fast is it here?"""
+"""The command `s3dnn bench`: how fast it is here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`s3dnn demo`: what does it look like?"""
+"""The command `s3dnn demo`: what it looks like."""
 
 from __future__ import annotations
 

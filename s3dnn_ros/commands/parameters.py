@@ -1,4 +1,4 @@
-"""`s3dnn parameters`: what can I set?"""
+"""The command `s3dnn parameters`: what can be set."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ cost one conversion more.
 from __future__ import annotations
 
 import dataclasses
+import struct
 from typing import Optional
 
 import cv2
@@ -53,6 +54,8 @@ ENCODINGS = {
 
 
 _JPEG_START, _JPEG_END = b'\xff\xd8', b'\xff\xd9'
+_PNG_START = b'\x89PNG'
+_HEADER_BYTES = 65536    # EXIF data comes before a JPEG's size
 _JPEG_TAIL = 64      # some cameras pad the end
 _PAIRS = (cv2.COLOR_YUV2BGR_UYVY, cv2.COLOR_YUV2BGR_YUY2)
 
@@ -121,6 +124,10 @@ def decode_compressed(data, *, max_side=8192):
 
     """
     buffer = np.frombuffer(data, np.uint8)
+    announced = _announced_size(bytes(buffer[:_HEADER_BYTES]))
+    if announced and all(announced):
+        # a few kilobytes can claim gigabytes of pixels
+        _check_size(*announced, max_side)
     # old OpenCV fills the rest of a JPEG that was cut short with grey
     whole = buffer.size and (bytes(buffer[:2]) != _JPEG_START
                              or _JPEG_END in bytes(buffer[-_JPEG_TAIL:]))
@@ -133,6 +140,20 @@ def decode_compressed(data, *, max_side=8192):
                                  'it is cut short or of a format OpenCV does not know')
     _check_size(array.shape[1], array.shape[0], max_side)
     return Pixels(array, ENCODINGS['bgr8'])
+
+
+def _announced_size(head):
+    """Return (width, height) as the head of a JPEG or PNG states them, None if it does not."""
+    if head.startswith(_PNG_START) and len(head) >= 24:
+        return struct.unpack_from('>II', head, 16)
+    position = 2
+    while head.startswith(_JPEG_START) and position + 9 <= len(head):
+        marker, length = struct.unpack_from('>xBH', head, position)
+        # C0 to CF start a frame, but for the tables C4, C8 and CC
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            return struct.unpack_from('>HH', head, position + 5)[::-1]
+        position += 2 + length
+    return None
 
 
 def fit(pixels, target, *, colour='bgr', resize='stretch', pad=114):

@@ -61,7 +61,8 @@ class Processes:
                 'stderr': subprocess.STDOUT}
             # away from a checkout, whose package without messages `-m` would find first
             self._running[name] = subprocess.Popen(
-                command, cwd=str(self._log_directory), env=self._environment, stdin=subprocess.DEVNULL, **output)
+                command, cwd=str(self._log_directory), env=self._environment,
+                stdin=subprocess.DEVNULL, **output)
 
     def log_of(self, name) -> Path:
         """Return where a node's output is."""

@@ -63,7 +63,7 @@ class ExecutorNode(S3dnnNode):
         self.get_logger().info(f'engine {engine.name} on {engine.device} ({reason})')
         self._overlay = Overlay(self, settings)
         self._runtime = Executor(settings, specs, engine, self.clock_s, self._publish,
-                                 self._complain)
+                                 self.complain)
         for camera in settings.cameras:
             self._outputs_of(camera)
         self._stats = self.create_publisher(ExecutorStats, '~/stats', 10)
@@ -196,11 +196,6 @@ class ExecutorNode(S3dnnNode):
             native.publish(detections_msg(result, published_s))
         self._overlay.show(result)
         return published_s
-
-    def _complain(self, sentence):
-        # after Ctrl-C, what still runs can neither be published nor logged
-        if self.context.ok():
-            self.get_logger().warning(sentence, throttle_duration_sec=5.0)
 
 
 def _intact():

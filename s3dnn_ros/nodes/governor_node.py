@@ -146,7 +146,7 @@ class GovernorNode(S3dnnNode):
         return Pixels(np.ascontiguousarray(array), ENCODINGS['bgr8'])
 
     def _refuse(self, camera, error):
-        self.get_logger().warning(f"camera '{camera}': {error}", throttle_duration_sec=5.0)
+        self.complain(f"camera '{camera}': {error}", camera)
         self._governor.refuse(camera, error)
 
     def _take(self, camera, header, now_s, open_pixels):

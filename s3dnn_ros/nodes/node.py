@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import time
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -28,6 +29,8 @@ _TYPES = {bool: ParameterType.PARAMETER_BOOL, int: ParameterType.PARAMETER_INTEG
           tuple: ParameterType.PARAMETER_STRING_ARRAY}
 # A camera that has sent before and now is silent for so long is reported.
 SILENCE_S = 3.0
+COMPLAINT_S = 5.0
+MAX_COMPLAINTS = 1000
 # Python hands its interpreter lock over at this interval; the default of 5 ms
 # would be the largest part of a frame's latency.
 SWITCH_INTERVAL_S = 0.0005
@@ -63,6 +66,7 @@ class S3dnnNode(LifecycleNode):
         self._last_counts = {}
         self._last_change_s = {}
         self._diagnostics = None
+        self._complained_s = {}
         self.clock_s = RosClock(self)
         self._refuse_unknown()
         self.settings = self._read()
@@ -218,6 +222,17 @@ class S3dnnNode(LifecycleNode):
             self.apply(settings)
             self.settings = settings
         return SetParametersResult(successful=True)
+
+    def complain(self, sentence, subject=None):
+        """Log a warning, every few seconds at most about one subject (or with one text)."""
+        key = subject or sentence
+        now_s = time.monotonic()
+        # after Ctrl-C, what still runs can no longer be logged
+        if self.context.ok() and now_s - self._complained_s.get(key, -COMPLAINT_S) >= COMPLAINT_S:
+            self._complained_s[key] = now_s
+            self.get_logger().warning(sentence)
+        if len(self._complained_s) > MAX_COMPLAINTS:
+            self._complained_s.clear()
 
     # counters
 

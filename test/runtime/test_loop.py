@@ -79,10 +79,10 @@ def test_jobs_from_several_threads_all_run(bench):
                for _ in range(4)]
     for thread in threads:
         thread.start()
-    jobs = {id(loop.finished.get(timeout=WAIT_S)) for _ in range(200)}
+    jobs = [loop.finished.get(timeout=WAIT_S) for _ in range(200)]
     for thread in threads:
         thread.join()
-    assert len(jobs) == 200
+    assert len(set(map(id, jobs))) == 200
 
 
 def test_a_failed_run_is_reported_and_hurts_no_other(bench):
