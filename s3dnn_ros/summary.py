@@ -79,28 +79,33 @@ class Summary:
                 'engine': self.engine, 'models': list(self.models),
                 'seconds': round(seconds, 3)}
 
-    def cameras(self):
-        """Return one entry per camera; with several instances per camera, per both."""
+    def cameras(self, final=True):
+        """Return one entry per camera; with several instances per camera, per both.
+
+        What no node counts is under way as long as the nodes run, and lost
+        between them when all is over (`final`).
+        """
         streams = sorted(set(self._governor) | set(self._executor))
         instances = collections.Counter(camera for camera, _ in streams)
         return {
             _name(camera, instance if instances[camera] > 1 else ''):
-                self._camera(camera, instance) for camera, instance in streams}
+                self._camera(camera, instance, final) for camera, instance in streams}
 
     def pending(self):
-        """Return how many frames are not yet published or dropped."""
+        """Return how many frames are under way, or lost between nodes."""
         return sum(entry['frames'] - entry['published'] - entry['dropped']
-                   for entry in self.cameras().values())
+                   for entry in self.cameras(final=False).values())
 
-    def _camera(self, camera, instance):
+    def _camera(self, camera, instance, final):
         key = (camera, instance)
         governor = self._governor.get(key, CameraCount(camera, instance))
         executor = self._executor.get(key, CameraCount(camera, instance))
         frames = self._source[camera].published if camera in self._source else governor.frames
         reasons = collections.Counter(dict(governor.dropped))
         reasons.update(dict(executor.dropped))
-        reasons['transport'] += max(0, frames - governor.frames)
-        reasons['handover'] += max(0, governor.published - executor.frames)
+        if final:
+            reasons['transport'] += max(0, frames - governor.frames)
+            reasons['handover'] += max(0, governor.published - executor.frames)
         seen = self._seen.get(key, _Seen())
         took_s = (seen.last_s - seen.first_s) if seen.results > 1 else 0.0
         return {
@@ -123,12 +128,12 @@ def _name(camera, instance):
     return f'{camera}/{instance}' if instance else camera
 
 
-def table(summary):
+def table(summary, final=True):
     """Return the summary as a rich table, 80 columns wide at most for short names."""
     from rich import box
     from rich.table import Table
 
-    cameras = summary.cameras()
+    cameras = summary.cameras(final)
     view = Table(box=box.SIMPLE_HEAD, padding=(0, 0), title='s3dnn_ros' + (
         f' · {", ".join(summary.models)} on {summary.engine}' if summary.engine else ''))
     for heading in ('camera', 'frames', 'results', 'dropped', 'missed', 'found', 'fps',

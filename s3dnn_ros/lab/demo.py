@@ -51,7 +51,8 @@ def demo_parameters(cameras):
         round_, original = index // len(known) + 1, known[index % len(known)]
         name = f'{original}_{round_}'
         names.append(name)
-        parameters['cameras'][name] = parameters['cameras'][original]
+        # copies: ROS cannot read the aliases that YAML makes of things used twice
+        parameters['cameras'][name] = dict(parameters['cameras'][original])
         source = dict(parameters['sources'][original])
         source['time_shift_s'] = source.get('time_shift_s', 0.0) + 2.0 * (round_ - 1)
         parameters['sources'][name] = source

@@ -78,7 +78,7 @@ class MonitorNode(S3dnnNode):
         listen(StageStats, 'governor/stats', self._on_governor)
         listen(ExecutorStats, 'executor/stats', self._on_executor)
         if self.settings.table and Console().is_terminal:
-            self._live = Live(table(self._summary), refresh_per_second=4, transient=True)
+            self._live = Live(table(self._summary, final=False), refresh_per_second=4, transient=True)
             self._live.start()
         self._timers_of.append(self.create_timer(REFRESH_S, self._refresh))
 
@@ -136,10 +136,10 @@ class MonitorNode(S3dnnNode):
     def _refresh(self):
         now_s = self.clock_s.now_s()
         if self._live is not None:
-            self._live.update(table(self._summary))
+            self._live.update(table(self._summary, final=False))
         elif self.settings.table and now_s - (self._logged_s or 0.0) >= LOG_PERIOD_S:
             self._logged_s = now_s
-            Console().print(table(self._summary))
+            Console().print(table(self._summary, final=False))
         if self.settings.exit_when_finished and self._finished_s is not None:
             settled = self._summary.pending() == 0 and now_s - self._finished_s > 1.0
             if settled or now_s - self._finished_s > SETTLE_S:

@@ -311,7 +311,12 @@ def make_executor():
 def run(*factories, args=None):
     """Run nodes in one process until it is stopped; returns the exit status."""
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    rclpy.init(args=args)
+    try:
+        rclpy.init(args=args)
+    except Exception as error:
+        # rclpy has no type of its own for arguments or parameter files it cannot read
+        print(f'error: ROS does not start: {error}', file=sys.stderr)
+        return 1
     nodes = []
     executor = make_executor()
     try:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+import yaml
 
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.lab.demo import demo_parameters
@@ -40,6 +41,10 @@ def test_every_node_accepts_the_parameters(cameras):
     flat = _flatten(demo_parameters(cameras))
     for kind in NODES.values():
         read(kind, flat)
+
+
+def test_the_parameter_file_has_no_aliases_which_ros_cannot_read():
+    assert '&' not in yaml.safe_dump(demo_parameters(9))
 
 
 @pytest.mark.parametrize('cameras', [0, 17, -1])
