@@ -103,6 +103,9 @@ class Summary:
         frames = self._source[camera].published if camera in self._source else governor.frames
         reasons = collections.Counter(dict(governor.dropped))
         reasons.update(dict(executor.dropped))
+        # what the governor took back but the executor had after all, the executor counts
+        twice = max(0, executor.frames - governor.published)
+        reasons['lease'] -= min(twice, reasons['lease'])
         if final:
             reasons['transport'] += max(0, frames - governor.frames)
             reasons['handover'] += max(0, governor.published - executor.frames)

@@ -60,6 +60,14 @@ def test_losses_inside_and_between_nodes_have_names(summary):
     assert (entry['frames'], entry['published'], entry['dropped']) == (20, 7, 13)
 
 
+def test_a_batch_that_outlived_its_lease_counts_once(summary):
+    summary.source([CameraCount('front', published=5)])
+    summary.governor([CameraCount('front', 'net', frames=5, published=3, dropped=(('lease', 2),))])
+    summary.executor([CameraCount('front', 'net', frames=4, published=3, dropped=(('lease', 1),))])
+    entry = summary.cameras()['front']
+    assert (entry['published'], entry['dropped_by']) == (3, {'lease': 2})
+
+
 def test_while_the_nodes_run_nothing_counts_as_lost_between_them(summary):
     summary.source([CameraCount('front', published=5)])
     summary.governor([CameraCount('front', 'net', frames=4, published=4)])

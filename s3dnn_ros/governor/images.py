@@ -87,7 +87,7 @@ def view_raw(encoding, width, height, step, data, *, is_bigendian=False, max_sid
         With reason `encoding`, `size` or `data`.
 
     """
-    _check_size(width, height, max_side)
+    check_size(width, height, max_side)
     known = ENCODINGS.get(encoding)
     if known is None:
         raise ImageError('encoding', f"encoding '{encoding}' is unknown; known are "
@@ -127,7 +127,7 @@ def decode_compressed(data, *, max_side=8192):
     announced = _announced_size(bytes(buffer[:_HEADER_BYTES]))
     if announced and all(announced):
         # a few kilobytes can claim gigabytes of pixels
-        _check_size(*announced, max_side)
+        check_size(*announced, max_side)
     # old OpenCV fills the rest of a JPEG that was cut short with grey
     whole = buffer.size and (bytes(buffer[:2]) != _JPEG_START
                              or _JPEG_END in bytes(buffer[-_JPEG_TAIL:]))
@@ -138,7 +138,7 @@ def decode_compressed(data, *, max_side=8192):
     if array is None:
         raise ImageError('data', f'the compressed image ({buffer.size} bytes) cannot be decoded; '
                                  'it is cut short or of a format OpenCV does not know')
-    _check_size(array.shape[1], array.shape[0], max_side)
+    check_size(array.shape[1], array.shape[0], max_side)
     return Pixels(array, ENCODINGS['bgr8'])
 
 
@@ -211,7 +211,8 @@ def _resize(array, size, target=None):
     return cv2.resize(array, size, dst=target, interpolation=cv2.INTER_LINEAR)
 
 
-def _check_size(width, height, max_side):
+def check_size(width, height, max_side):
+    """Raise ImageError for an image without content, or larger than is allowed."""
     if width < 1 or height < 1:
         raise ImageError('size', f'the image is {width}x{height} pixels; it has no content')
     if width > max_side or height > max_side:

@@ -13,7 +13,7 @@ from s3dnn_ros.counters import Counters
 from s3dnn_ros.errors import ImageError
 from s3dnn_ros.frames import FrameBatch as Frames
 from s3dnn_ros.governor.governor import Governor, Image
-from s3dnn_ros.governor.images import ENCODINGS, Pixels, decode_compressed, view_raw
+from s3dnn_ros.governor.images import ENCODINGS, Pixels, check_size, decode_compressed, view_raw
 from s3dnn_ros.governor.ring import SharedSlots
 from s3dnn_ros.governor.slots import HeapSlots
 from s3dnn_ros.models.spec import load_spec
@@ -51,9 +51,9 @@ class GovernorNode(S3dnnNode):
                  for name, instance in settings.instances.items()}
         self._pools = {}
         for name, spec in specs.items():
-            frames = spec.max_batch or max(settings.instances[name].max_batch,
-                                           len(settings.cameras_of(name)))
-            size = frames * spec.height * spec.width * 3
+            # of each camera one frame at most is in a batch
+            frames = len(settings.cameras_of(name))
+            size = min(frames, spec.max_batch or frames) * spec.height * spec.width * 3
             shared = self._executor is None and settings.transport == 'shared_memory'
             self._pools[name] = (
                 SharedSlots(f'{self.get_name()}_{name}', settings.ring_slots, size) if shared
@@ -137,13 +137,19 @@ class GovernorNode(S3dnnNode):
                         max_side=self.settings.max_image_side)
 
     def _bridged(self, msg):
+        check_size(msg.width, msg.height, self.settings.max_image_side)
         try:
             array = self._bridge.imgmsg_to_cv2(msg, 'bgr8')
         except Exception as error:
             # cv_bridge passes on whatever OpenCV raises
-            raise ImageError('encoding', f"cv_bridge cannot convert encoding '{msg.encoding}': "
-                                         f'{error}') from error
-        return Pixels(np.ascontiguousarray(array), ENCODINGS['bgr8'])
+            raise ImageError('encoding', f"encoding '{msg.encoding}' is unknown; known are "
+                                         + ', '.join(ENCODINGS)
+                                         + f'; cv_bridge says: {error}') from error
+        array = np.ascontiguousarray(array)
+        if array.shape != (msg.height, msg.width, 3) or array.dtype != np.uint8:
+            raise ImageError('data', f'cv_bridge finds no {msg.width}x{msg.height} pixels of '
+                                     f'{msg.encoding} in the message; step is {msg.step}')
+        return Pixels(array, ENCODINGS['bgr8'])
 
     def _refuse(self, camera, error):
         self.complain(f"camera '{camera}': {error}", camera)

@@ -78,7 +78,8 @@ class MonitorNode(S3dnnNode):
         listen(StageStats, 'governor/stats', self._on_governor)
         listen(ExecutorStats, 'executor/stats', self._on_executor)
         if self.settings.table and Console().is_terminal:
-            self._live = Live(table(self._summary, final=False), refresh_per_second=4, transient=True)
+            self._live = Live(table(self._summary, final=False), refresh_per_second=4,
+                              transient=True)
             self._live.start()
         self._timers_of.append(self.create_timer(REFRESH_S, self._refresh))
 

@@ -34,7 +34,6 @@ MAX_COMPLAINTS = 1000
 # Python hands its interpreter lock over at this interval; the default of 5 ms
 # would be the largest part of a frame's latency.
 SWITCH_INTERVAL_S = 0.0005
-
 # With no time limit, Kilted's events executor turns idly and runs nothing.
 SPIN_S = 0.5
 
@@ -58,6 +57,8 @@ class S3dnnNode(LifecycleNode):
     `stop()` (cleanup: free) and `counts()` (what to publish and diagnose).
     """
 
+    finished = False     # a node that sets this ends the process
+
     def __init__(self, kind, **options):
         super().__init__(kind, **options)
         self._kind = NODES[kind]
@@ -71,8 +72,6 @@ class S3dnnNode(LifecycleNode):
         self._refuse_unknown()
         self.settings = self._read()
         self.add_on_set_parameters_callback(self._on_set)
-
-    finished = False     # a node that sets this ends the process
 
     # what subclasses give
 
@@ -164,6 +163,7 @@ class S3dnnNode(LifecycleNode):
             self._timer = None
         if self._configured:
             self._configured = False
+            self.destroy_publisher(self._diagnostics)
             self.deactivate()
             self.stop()
 

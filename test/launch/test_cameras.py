@@ -5,9 +5,10 @@ import unittest
 
 import pytest
 
-launch_testing = pytest.importorskip('launch_testing', reason='launch_testing is not here')
+pytest.importorskip('launch_testing', reason='launch_testing is not here')
 pytest.importorskip('launch_ros', reason='launch_ros is not here')
 
+import launch_testing
 from launch import LaunchDescription
 from launch_testing.actions import ReadyToTest
 from launch_testing.asserts import assertExitCodes

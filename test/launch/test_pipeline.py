@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-launch_testing = pytest.importorskip('launch_testing', reason='launch_testing is not here')
+pytest.importorskip('launch_testing', reason='launch_testing is not here')
 pytest.importorskip('launch_ros', reason='launch_ros is not here')
 
+import launch_testing
 from launch import LaunchDescription
 from launch_testing.actions import ReadyToTest
 from launch_testing.asserts import assertExitCodes
@@ -41,7 +42,6 @@ class Results(unittest.TestCase):
 
     def test_every_camera_gets_what_it_shows(self):
         from launched import CAMERAS, MARKS, listener
-
         from s3dnn_ros.msg import Detections
 
         with listener(NAMESPACE) as hear:
