@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import signal
 import sys
 import time
 
@@ -338,8 +338,9 @@ def run(*factories, args=None):
         if rclpy.ok():
             raise
     finally:
+        # pressing Ctrl-C again would leave shared memory behind; SIGTERM still ends this
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         for node in nodes:
-            with contextlib.suppress(KeyboardInterrupt):
-                node.destroy_node()
+            node.destroy_node()
         rclpy.try_shutdown()
     return 0

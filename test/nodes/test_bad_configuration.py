@@ -1,6 +1,7 @@
 """What cannot work is refused at configure, or at start, with a sentence that names it."""
 
 import hashlib
+import signal
 
 import pytest
 import yaml
@@ -165,6 +166,15 @@ def test_an_instance_without_a_model_at_start(world):
         world.executor(values)
 
 
+@pytest.fixture
+def interruptible():
+    """Give Ctrl-C back to pytest: a process that ends takes it no more."""
+    handler = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, handler)
+
+
+@pytest.mark.usefixtures('interruptible')
 @pytest.mark.parametrize('main', [GovernorNode, ExecutorNode])
 def test_the_process_says_it_and_ends_with_a_status(main, capfd, world):
     status = run(lambda *_: main(), args=[
@@ -176,6 +186,7 @@ def test_the_process_says_it_and_ends_with_a_status(main, capfd, world):
     assert "'front' is there twice" in said
 
 
+@pytest.mark.usefixtures('interruptible')
 def test_an_unknown_model_ends_the_process(capfd, world):
     status = run(lambda *_: ExecutorNode(), args=[
         '--ros-args', '-r', f'__ns:={world.namespace}_other', '-p', 'instance_names:=[a]',

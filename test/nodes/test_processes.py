@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -30,10 +31,12 @@ def died(process):
     return lambda: process.poll() is not None
 
 
-def kill(world, processes, name, signal_number=signal.SIGKILL):
+def kill(world, processes, name, signal_number=signal.SIGKILL, times=1):
     """Send a signal to a node of ours and wait for its end; returns its status."""
     process = processes._running.pop(name)
-    process.send_signal(signal_number)
+    for _ in range(times):
+        process.send_signal(signal_number)
+        time.sleep(0.02)
     world.wait_for(died(process), f'{name} to end', PATIENCE_S)
     return process.returncode
 
@@ -92,15 +95,16 @@ def test_a_governor_dies_and_returns(world, processes):
     assert executor.counts()
 
 
-@pytest.mark.parametrize('name', ['SIGINT', 'SIGTERM'])
-def test_signals_leave_nothing_behind(world, processes, name):
-    number = getattr(signal, name)
+@pytest.mark.parametrize(('number', 'times'), [
+    (signal.SIGINT, 1), (signal.SIGINT, 3), (signal.SIGTERM, 1),
+])
+def test_signals_leave_nothing_behind(world, processes, number, times):
     for node in ('governor', 'executor'):
         processes.start(node)
     world.check(first_result(world, 'front'))
     assert len(world.segments()) == 1
     for node in ('governor', 'executor'):
-        assert kill(world, processes, node, number) == 0, processes.log_of(node).read_text()
+        assert kill(world, processes, node, number, times) == 0, processes.log_of(node).read_text()
         assert 'Traceback' not in processes.log_of(node).read_text()
     assert not world.segments()
 
