@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import importlib
+import importlib.metadata
 import os
 import platform
 import subprocess
@@ -19,12 +20,13 @@ def environment():
     for name in _LIBRARIES:
         with contextlib.suppress(ImportError):
             versions[name] = importlib.import_module(name).__version__
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        versions['rclpy'] = importlib.metadata.version('rclpy')
     return {
         'machine': {'cpu': _cpu(), 'cores': len(os.sched_getaffinity(0)),
                     'system': platform.platform()},
         'versions': versions,
-        'ros_distro': os.environ.get('ROS_DISTRO', ''),
-        'rmw': os.environ.get('RMW_IMPLEMENTATION', 'default'),
+        'rmw': os.environ.get('RMW_IMPLEMENTATION', "the distribution's default"),
         'commit': _commit(),
         'date': datetime.datetime.now(datetime.timezone.utc).isoformat(timespec='seconds'),
     }
