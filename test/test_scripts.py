@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).absolute().parents[1]
-SHELL_SCRIPTS = ('scripts/bootstrap', 'scripts/demo', 'scripts/test', '.ci/run')
+SHELL_SCRIPTS = ('scripts/bootstrap', 'scripts/demo', 'scripts/run', 'scripts/test', '.ci/run')
 NODES = ('executor', 'governor', 'monitor', 'pipeline', 'replay')
 CORE_TOOLS = ('bash', 'cat', 'cut', 'dirname', 'flock', 'head', 'mkdir', 'rm', 'sha256sum',
               'sort', 'tail', 'uname')
@@ -33,6 +33,12 @@ def run(*command, **environment):
 @pytest.mark.parametrize('script', SHELL_SCRIPTS)
 def test_shell_scripts_parse(script):
     assert run('bash', '-n', ROOT / script).returncode == 0
+
+
+def test_run_without_a_command_says_how_to_call_it():
+    result = run('bash', ROOT / 'scripts' / 'run')
+    assert result.returncode == 2
+    assert result.stderr.startswith('usage: scripts/run COMMAND')
 
 
 @pytest.mark.parametrize('node', NODES)

@@ -13,7 +13,8 @@ def register(subparsers):
         'demo', help='run simulated cameras through the whole pipeline',
         description='Four simulated cameras, a detector, a live table; at the end a summary and '
                     'one annotated picture per camera.')
-    parser.add_argument('--seconds', type=float, default=15.0, help='how long (default 15)')
+    parser.add_argument('--seconds', type=float, default=15.0,
+                        help='how long; 0: until Ctrl-C (default 15)')
     parser.add_argument('--cameras', type=int, default=4, help='how many, 1 to 16 (default 4)')
     parser.add_argument('--fps', type=float, default=4.0,
                         help='frames per second of each camera (default 4)')
