@@ -29,6 +29,14 @@ class ModelError(S3dnnError):
         super().__init__(f'{source}: {sentence}')
 
 
+class ProfileError(S3dnnError):
+    """A profile that cannot be read, or that was measured on something else."""
+
+    def __init__(self, source, sentence):
+        self.source = str(source)
+        super().__init__(f'{source}: {sentence}')
+
+
 class FetchError(S3dnnError):
     """A download that failed or whose content has the wrong hash."""
 

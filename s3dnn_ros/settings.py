@@ -9,11 +9,17 @@ from typing import Any, Dict, Mapping, Tuple
 
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.parameters import declarations, name_lists, named, parameter
+from s3dnn_ros.scheduling import POLICIES
 
 QOS_NAMES = ('sensor_data', 'reliable', 'best_effort', 'system_default')
+# in the order `auto` tries them
+ENGINES = ('torch', 'onnxruntime')
 _TOPIC = re.compile(r'(~/|/)?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*\Z')
 # declared by rclpy itself
 _FOREIGN = ('use_sim_time', 'start_type_description_service')
+_PROFILE = ('Measured times of the model, by which its frames are fused and scheduled. auto: the '
+            'one in the cache that fits model and engine, if there is one; empty: none; else the '
+            'path of a file that `s3dnn profile` wrote.')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,12 +69,17 @@ class InstanceSettings:
     deadline_ms: float = parameter(0.0, 'Relative deadline, from the capture stamp to the '
                                    "publication of the result. 0: the model's own.",
                                    low=0.0, high=60000.0, live=True)
-    max_batch: int = parameter(1, 'Most frames fused into one run of the network.',
+    max_batch: int = parameter(1, 'Most frames fused into one run of the network; with a '
+                               'profile, as many of them as meet the earliest deadline.',
                                low=1, high=64, live=True)
     max_fusion_delay_ms: float = parameter(0.0, 'Longest wait for frames to fuse with, counted '
-                                           'from the moment the oldest of them is ready; 0 fuses '
-                                           'only what is there already.',
-                                           low=0.0, high=10000.0, live=True)
+                                           'from the moment the oldest of them has passed its '
+                                           'synchronisation group (without a group: has '
+                                           'arrived). With a profile, a frame waits only for '
+                                           'cameras that are expected in that time, and only as '
+                                           'long as the deadline allows. 0 fuses only what is '
+                                           'there already.', low=0.0, high=10000.0, live=True)
+    profile: str = parameter('auto', _PROFILE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,6 +95,9 @@ class GovernorSettings:
                                                    'Network instances.')
     model_directories: Tuple[str, ...] = parameter((), 'Directories searched for model '
                                                    "descriptions before the package's own.")
+    engine: str = parameter('auto', 'Inference engine of the executor, whose profiles are read. '
+                            'auto: the newest profile of any engine.',
+                            choices=('auto', *ENGINES))
     transport: str = parameter('shared_memory', 'How pixels reach the executor: shared_memory on '
                                'one host, inline to another.',
                                choices=('shared_memory', 'inline'))
@@ -144,6 +158,7 @@ class ExecutorInstanceSettings:
                                     live=True)
     priority: int = parameter(0, 'Scheduling priority; larger is more important.',
                               low=-100, high=100, live=True)
+    profile: str = parameter('auto', _PROFILE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,18 +172,34 @@ class ExecutorSettings:
     model_directories: Tuple[str, ...] = parameter((), 'Directories searched for model '
                                                    "descriptions before the package's own.")
     engine: str = parameter('auto', 'Inference engine. auto: the first that works here.',
-                            choices=('auto', 'onnxruntime'))
+                            choices=('auto', *ENGINES))
+    engine_sms: int = parameter(0, 'Streaming multiprocessors of the GPU that the torch engine '
+                                'takes for itself. 0: all of them.', low=0, high=1024)
     engine_threads: int = parameter(0, 'CPU threads of one network run. 0: one per core.',
                                     low=0, high=256)
     warmup_runs: int = parameter(2, 'Runs of each network before the node is ready.',
                                  low=0, high=100)
-    scheduler: str = parameter('fifo', 'Scheduling policy.', choices=('fifo',))
+    scheduler: str = parameter('supervised', 'Scheduling policy. supervised: least slack first, '
+                               'small segments side by side (S3DNN); edf: earliest deadline '
+                               'first; fifo: in order of arrival; streams: everything at once, '
+                               'as CUDA does by itself.', choices=tuple(POLICIES))
+    tb_capacity: float = parameter(1.0, 'supervised: how much of the GPU may be taken at once, as '
+                                   'the sum of thread-block ratios.', low=0.1, high=16.0)
+    overlap: bool = parameter(True, 'supervised: run more than that side by side whenever all '
+                              'of it stays in time, however the GPU shares itself out.')
+    fusion: bool = parameter(True, 'Run requests for one model as one batch, of whichever '
+                             'instance or front end they are, as long as the earliest deadline '
+                             'holds.', live=True)
+    max_batch: int = parameter(8, 'Most images of one model that run together; a larger batch of '
+                               'a governor (instances.NAME.max_batch there) is refused.',
+                               low=1, high=64)
     max_queue: int = parameter(32, 'Batches that may wait in the executor; the oldest one beyond '
                                'that is dropped.', low=1, high=1000, live=True)
-    late_policy: str = parameter('run', 'What happens to a batch whose deadline has passed before '
-                                 'it starts: run it late, or drop it.',
+    late_policy: str = parameter('run', 'What happens to a batch that can no longer meet its '
+                                 'deadline when it is to start: run it late, or drop it.',
                                  choices=('run', 'drop'), live=True)
-    cpu_workers: int = parameter(1, 'Threads for decoding and publication.', low=1, high=64)
+    cpu_workers: int = parameter(1, 'Threads for the work before and behind the network: copies '
+                                 'to the device, decoding and publication.', low=1, high=64)
     output: str = parameter('native', 'Result messages: s3dnn_ros/Detections (native), '
                             'vision_msgs/Detection2DArray (vision_msgs), or both.',
                             choices=('native', 'vision_msgs', 'both'))

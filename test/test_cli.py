@@ -10,6 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from s3dnn_ros.cli import main
 from s3dnn_ros.models import assets
+from s3dnn_ros.models.segment_plan import load_plan, plan_path
 
 
 @pytest.fixture(autouse=True)
@@ -64,6 +65,7 @@ def test_list_shows_each_model_and_its_state(toy, capsys):
     lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
     assert 'ready' in lines['toy'] and '16x16 rgb' in lines['toy'] and 'MIT' in lines['toy']
     assert 'needs fetch' in lines['nanodet_g']
+    assert 'needs export' in lines['resnet50']
     assert 'broken' in lines['bad'] and 'widht' in lines['bad']
 
 
@@ -92,6 +94,15 @@ def test_check_works_without_an_image(toy, capsys):
     assert 'ms' in capsys.readouterr().out
 
 
+def test_segment_writes_a_plan_and_shows_it(toy, capsys):
+    pytest.importorskip('onnxruntime')
+    assert main(['models', 'segment', 'toy', '--target-ms', '1000', '--batch', '2']) == 0
+    told = capsys.readouterr().out
+    plan = load_plan(plan_path('toy'))
+    assert plan.target_ms == 1000 and plan.max_alive == 1 and len(plan.times_ms) == 1
+    assert 'toy' in told and 'onnxruntime on CPU' in told and 's3dnn_image/0_cast' in told
+
+
 def one_error(capsys):
     out, err = capsys.readouterr()
     assert out == ''
@@ -105,6 +116,8 @@ def one_error(capsys):
     (['check', 'nanodet_g'], 's3dnn models export nanodet_g'),
     (['export', 'nanodet_g'], 's3dnn models fetch'),
     (['export', 'nothing'], 'known are'),
+    (['segment', 'nothing'], 'known are'),
+    (['segment', 'nanodet_g'], 's3dnn models export nanodet_g'),
     (['fetch', 'nothing'], 'known are'),
 ])
 def test_an_error_is_one_sentence_and_code_1(capsys, arguments, told):
@@ -129,7 +142,9 @@ def test_an_image_that_cannot_be_used_is_told(toy, tmp_path, capsys, content):
 
 @pytest.mark.parametrize('arguments', [
     [], ['models'], ['models', 'chek'], ['models', 'export'],
-    ['models', 'check', 'toy', '--score', 'high'],
+    ['models', 'check', 'toy', '--score', 'high'], ['models', 'segment'],
+    ['models', 'segment', 'toy', '--alive', '0'],
+    ['models', 'segment', 'toy', '--target-ms', 'nan'],
 ])
 def test_wrong_usage_is_code_2(arguments, capsys):
     with pytest.raises(SystemExit) as caught:
@@ -142,6 +157,8 @@ def test_wrong_usage_is_code_2(arguments, capsys):
     ([], assets.DEMO),
     (['squeezenet_1_1'], ('squeezenet_1_1.pkl',)),
     (['nanodet_g', 'bikes.mp4'], ('nanodet_g.json', 'nanodet_g.bin', 'bikes.mp4')),
+    (['alexnet', 'bikes.mp4'], ('bikes.mp4',)),
+    (['vgg16'], ()),
     (['--all'], tuple(assets.ASSETS)),
 ])
 def test_fetch_takes_models_and_files_and_defaults_to_the_demo(

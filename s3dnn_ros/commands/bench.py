@@ -22,13 +22,53 @@ def register(subparsers):
     parser.add_argument('--out', type=Path, help='JSON file for the results')
     parser.set_defaults(run=_pipeline)
 
+    parser = commands.add_parser(
+        's3dnn', help='scheduling policies under the same load, on one engine')
+    parser.add_argument('--models', nargs='+', default=None, metavar='MODEL',
+                        help='networks, in turn (default: five of the zoo)')
+    parser.add_argument('--engine', default='auto', help='inference engine (default auto)')
+    parser.add_argument('--sms', type=int, default=0,
+                        help='multiprocessors of the GPU to use (default 0: all)')
+    parser.add_argument('--instances', type=int, nargs='+', default=None, metavar='N',
+                        help='how many at once')
+    parser.add_argument('--loads', type=float, nargs='+', default=None, metavar='SHARE',
+                        help='offered, as a share of what CUDA streams carry')
+    parser.add_argument('--policies', nargs='+', default=None, metavar='NAME',
+                        help='which, by the names in the table (default: all)')
+    parser.add_argument('--seconds', type=float, default=5.0, help='per run (default 5)')
+    parser.add_argument('--runs', type=int, default=3, help='of each part (default 3)')
+    parser.add_argument('--target-ms', type=float, default=0.5,
+                        help='time of a segment (default 0.5)')
+    parser.add_argument('--out', type=Path, help='JSON file for the results')
+    parser.set_defaults(run=_s3dnn)
+
+
+def _s3dnn(arguments):
+    from s3dnn_ros.engines import make_engine
+    from s3dnn_ros.lab import s3dnn_bench
+    from s3dnn_ros.runtime.clock import SystemClock
+
+    clock = SystemClock()
+    engine, _ = make_engine(arguments.engine, clock, sms=arguments.sms)
+    given = {name: tuple(value) for name, value in vars(arguments).items()
+             if name in ('models', 'instances', 'loads') and value}
+    if arguments.policies:
+        given['policies'] = s3dnn_bench.policies(arguments.policies)
+    plan = s3dnn_bench.Plan(runs=arguments.runs, seconds=arguments.seconds,
+                            target_ms=arguments.target_ms, **given)
+    _write(arguments.out, s3dnn_bench.run(engine, clock, plan))
+
+
+def _write(path, results):
+    if path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(results, indent=1) + '\n')
+
 
 def _pipeline(arguments):
     from s3dnn_ros.lab import pipeline_bench
 
     results = pipeline_bench.run(seconds=arguments.seconds, runs=arguments.runs,
                                  memory_seconds=arguments.memory_seconds, model=arguments.model)
-    if arguments.out:
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        arguments.out.write_text(json.dumps(results, indent=1) + '\n')
+    _write(arguments.out, results)
     print('\n'.join(pipeline_bench.report(results)))

@@ -110,7 +110,7 @@ def check_model(spec: ModelSpec, image: Optional[Path], score_threshold: float) 
     except ParameterError as error:
         return dataclasses.replace(report, engine=f'none, so it was not run: {error}')
     try:
-        network = engine.load(spec.name, model, spec)
+        network = engine.load(spec.name, [fed], list(shapes), spec, max_batch=batch or 1)
         outputs, run_ms = _best_ms(lambda: network.run(pixels))
     finally:
         engine.close()

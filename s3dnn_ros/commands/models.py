@@ -8,10 +8,18 @@ from pathlib import Path
 from typing import List, Sequence
 
 from s3dnn_ros.commands.check import check_model
+from s3dnn_ros.commands.numbers import above_zero
+from s3dnn_ros.engines import make_engine
 from s3dnn_ros.errors import ModelError
 from s3dnn_ros.models.assets import ASSETS, DEMO, fetch
+from s3dnn_ros.models.graph import load_graph, with_image_input
+from s3dnn_ros.models.segment_plan import SegmentPlan, apply, plan_path
+from s3dnn_ros.models.segmentation import Segment
 from s3dnn_ros.models.spec import known_models, load_spec
 from s3dnn_ros.models.zoo import ZOO, assets_of, export, state_of
+from s3dnn_ros.profiling.profiler import make_plan
+from s3dnn_ros.runtime.clock import SystemClock
+from s3dnn_ros.settings import ENGINES
 
 
 def register(subparsers) -> None:
@@ -42,6 +50,39 @@ def register(subparsers) -> None:
     )
     parser.set_defaults(run=_export)
 
+    parser = commands.add_parser(
+        'segment', help='measure where a model can be cut, and choose its segments'
+    )
+    parser.add_argument('names', nargs='+', metavar='NAME', help='a model of `s3dnn models list`')
+    parser.add_argument(
+        '--alive',
+        type=above_zero(int),
+        default=1,
+        metavar='K',
+        help='cut where at most K tensors are alive (default %(default)s)',
+    )
+    parser.add_argument(
+        '--target-ms',
+        type=above_zero(float),
+        default=5.0,
+        metavar='T',
+        help='how long a segment should take (default %(default)s)',
+    )
+    parser.add_argument(
+        '--engine',
+        default='auto',
+        choices=('auto', *ENGINES),
+        help='what measures the layers (default %(default)s)',
+    )
+    parser.add_argument(
+        '--batch',
+        type=above_zero(int),
+        default=1,
+        metavar='N',
+        help='images at a time, where the network allows it (default %(default)s)',
+    )
+    parser.set_defaults(run=_segment)
+
     parser = commands.add_parser('check', help='does a model load, run and give boxes?')
     parser.add_argument('model', metavar='NAME_OR_YAML')
     parser.add_argument('--image', type=Path, metavar='FILE', help='run it on this image')
@@ -66,8 +107,11 @@ def _list(arguments) -> None:
 
 
 def _fetch(arguments) -> None:
-    names = list(ASSETS) if arguments.all else assets_of(arguments.names) or DEMO
-    fetch(names, lambda line: print(line, flush=True))
+    names = assets_of(arguments.names) if arguments.names else DEMO
+    fetch(list(ASSETS) if arguments.all else names, lambda line: print(line, flush=True))
+    for name in arguments.names:
+        if name in ZOO and not ZOO[name].assets:
+            print(f'{name}: nothing to fetch; run `s3dnn models export {name}`')
 
 
 def _export(arguments) -> None:
@@ -85,6 +129,45 @@ def _copy(source: Path, target: Path) -> Path:
     except OSError as error:
         raise ModelError(target, f'cannot be written ({error.strerror})') from error
     return target
+
+
+def _segment(arguments) -> None:
+    engine, _ = make_engine(arguments.engine, SystemClock())
+    try:
+        for name in arguments.names:
+            spec = load_spec(name)
+            plan = make_plan(
+                engine,
+                spec,
+                target_ms=arguments.target_ms,
+                max_alive=arguments.alive,
+                batch=arguments.batch,
+            )
+            path = plan_path(spec.name)
+            plan.save(path)
+            model = with_image_input(load_graph(spec), spec)
+            _print_segments(plan, apply(plan, model, plan.sha256))
+            print(f'{plan.engine} on {plan.device}; written to {path}')
+    finally:
+        engine.close()
+
+
+def _print_segments(plan: SegmentPlan, segments: Sequence[Segment]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f'{plan.model}: {sum(plan.times_ms):.1f} ms')
+    for label in ('Segment', 'Nodes', 'ms'):
+        table.add_column(label, justify='right')
+    for label in ('First node', 'Last node', 'Alive after it'):
+        table.add_column(label, overflow='fold')
+    for segment, time_ms, alive in zip(segments, plan.times_ms, [*plan.cuts, ()]):
+        # Constants are copied to the front of each segment that reads them.
+        nodes = [node for node in segment.model.graph.node if node.op_type != 'Constant']
+        ends = [node.name or node.output[0] for node in (nodes[0], nodes[-1])]
+        numbers = (str(segment.index), str(len(nodes)), f'{time_ms:.2f}')
+        table.add_row(*numbers, *ends, '\n'.join(alive))
+    Console().print(table)
 
 
 def _check(arguments) -> None:

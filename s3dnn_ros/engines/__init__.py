@@ -1,12 +1,10 @@
 """Inference engines, chosen by name in one place."""
 
 from s3dnn_ros.errors import ParameterError
-
-# in the order `auto` tries them
-ENGINES = ('onnxruntime',)
+from s3dnn_ros.settings import ENGINES
 
 
-def make_engine(name, clock, threads=0):
+def make_engine(name, clock, threads=0, sms=0):
     """Return (engine, reason): the engine of this name, or for `auto` the first that works.
 
     Raises
@@ -18,7 +16,7 @@ def make_engine(name, clock, threads=0):
     refusals = []
     for candidate in ENGINES if name == 'auto' else (name,):
         try:
-            engine = _make(candidate, clock, threads)
+            engine = _make(candidate, clock, threads, sms)
         except ImportError as error:
             refusals.append(f'{candidate}: {error}')
         else:
@@ -27,7 +25,10 @@ def make_engine(name, clock, threads=0):
                          + '); install one, for example `pip install onnxruntime`')
 
 
-def _make(name, clock, threads):
+def _make(name, clock, threads, sms):
+    if name == 'torch':
+        from s3dnn_ros.engines.torch_engine import TorchEngine
+        return TorchEngine(clock, sms)
     if name == 'onnxruntime':
         from s3dnn_ros.engines.onnxruntime_engine import OnnxRuntimeEngine
         return OnnxRuntimeEngine(clock, threads)

@@ -3,26 +3,70 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Callable, Mapping, Optional, Protocol
+from typing import Any, Callable, Mapping, Optional, Protocol, Sequence
 
 import numpy as np
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """A finished run: outputs by name (batch first), or the error that ended it."""
+    """A finished segment: when it ran, or the error that ended it."""
 
     started_s: float
     ended_s: float
-    outputs: Optional[Mapping[str, np.ndarray]] = None
     error: str = ''
 
 
-class Network(Protocol):
-    """One network, loaded and ready; image input uint8 (N, H, W, 3)."""
+class Flight(Protocol):
+    """One batch on its way through a network, on a lane of its own.
 
+    All calls come from the loop's thread.
+    """
+
+    def submit(self, segment: int, done: Callable[[Run], None]) -> None:
+        """Start a segment, behind the one before it.
+
+        `done` is called once, from any thread, never from within submit.
+        """
+
+    def outputs(self) -> Mapping[str, np.ndarray]:
+        """Return the network's outputs by name, batch first, once the last segment is done."""
+
+    def close(self) -> None:
+        """Give the lane back; outputs that were taken stay valid."""
+
+
+class Network(Protocol):
+    """One network, loaded and ready, in `segments` segments; at most `lanes` flights at once."""
+
+    segments: int
+    lanes: int
+    stages: bool    # whether `stage` copies, and is worth a thread of the pool
     output_shapes: Mapping[str, tuple]
-    batch: int      # the largest batch it takes; 0: any
+    batch: int      # the batch it is fixed to; 0: any
+    largest: int    # most frames of one flight
+    note: str       # what the user should know about it, or empty
+
+    def padded(self, frames: int) -> int:
+        """Return the batch that runs for so many frames."""
+
+    def stage(self, pixels: np.ndarray) -> Any:
+        """Put pixels, uint8 (N, H, W, 3), where the device can fetch them; any thread."""
+
+    def open(self, staged: Sequence[Any]) -> Flight:
+        """Start a flight with what was staged, in this order; a lane must be free."""
+
+    def measure(self, batch: int, repeats: int) -> Sequence[Sequence[float]]:
+        """Return the seconds of every segment in each of `repeats` runs; nothing else may run."""
+
+    def tb_ratios(self, batch: int) -> Sequence[float]:
+        """Return for every segment its thread blocks over those the device can host.
+
+        1.0 where the device has no thread blocks.
+        """
+
+    def memory_mb(self, batch: int) -> float:
+        """Return what a flight of this batch takes of the device's memory; 0 if unknown."""
 
     def run(self, pixels: np.ndarray) -> Mapping[str, np.ndarray]:
         """Run now, in the caller's thread; used to warm up and to check."""
@@ -33,12 +77,20 @@ class Engine(Protocol):
 
     name: str
     device: str
+    versions: Mapping[str, str]
+    poll_s: Optional[float]     # how often `poll` is wanted while something runs; None: never
 
-    def load(self, instance: str, model, spec) -> Network:
-        """Load an ONNX model; raises EngineError naming the instance."""
+    def load(self, instance: str, segments: Sequence[Any], outputs: Sequence[str], spec, *,
+             lanes: int = 1, max_batch: int = 1) -> Network:
+        """Load a network from the ONNX models of its segments, the first with the image input.
 
-    def submit(self, network: Network, pixels: np.ndarray, done: Callable[[Run], None]) -> None:
-        """Start a run; `done` is called once, from any thread, never from within submit."""
+        `outputs` names the network's outputs, whichever segment makes them. At most `lanes`
+        flights run at once, of `max_batch` frames at most. Raises EngineError naming the
+        instance.
+        """
+
+    def poll(self) -> None:
+        """Call `done` of what has finished; the loop's thread calls it."""
 
     def close(self) -> None:
         """Finish what was submitted and free everything."""

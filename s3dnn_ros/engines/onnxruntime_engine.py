@@ -9,49 +9,131 @@ import numpy as np
 
 from s3dnn_ros.engines.base import Run
 from s3dnn_ros.errors import EngineError
-from s3dnn_ros.models.graph import with_image_input
+
+# Flights are only arrays in memory here: so many that nothing waits for one.
+LANES = 64
 
 
 class OnnxRuntimeNetwork:
-    """An inference session with the image input in front."""
+    """A chain of inference sessions, the image input in front."""
 
-    def __init__(self, session):
-        self._session = session
-        self._names = [output.name for output in session.get_outputs()]
-        image = session.get_inputs()[0]
-        self._input = image.name
+    lanes = LANES
+    stages = False
+    note = ''
+
+    def __init__(self, sessions, outputs, engine, max_batch):
+        self._sessions = sessions
+        self._engine = engine
+        self.segments = len(sessions)
+        image = sessions[0].get_inputs()[0]
+        self._image = image.name
         self.batch = image.shape[0] if isinstance(image.shape[0], int) else 0
-        self.output_shapes = {output.name: tuple(output.shape)
-                              for output in session.get_outputs()}
+        self.largest = min(self.batch or max_batch, max_batch)
+        self._shape = tuple(image.shape[1:])
+        shapes = {value.name: tuple(value.shape)
+                  for session in sessions for value in session.get_outputs()}
+        self.output_shapes = {name: shapes[name] for name in outputs}
 
-    def run(self, pixels: np.ndarray):
-        """Run on uint8 (N, H, W, 3); returns the outputs by name, batch first.
+    def padded(self, frames):
+        """Return the batch that runs: a network may be fixed to a larger one."""
+        return max(frames, self.batch)
 
-        A network that is fixed to a larger batch gets black images in addition.
-        """
-        count = len(pixels)
-        if count < self.batch:
+    def stage(self, pixels):
+        """Return the pixels: the CPU reads them where they are."""
+        return pixels
+
+    def open(self, staged):
+        """Return a flight with these images."""
+        pixels = staged[0] if len(staged) == 1 else np.concatenate(staged)
+        return OnnxRuntimeFlight(self, self._engine, pixels)
+
+    def run(self, pixels):
+        """Run on uint8 (N, H, W, 3); returns the outputs by name, batch first."""
+        tensors = self.start(pixels)
+        for segment in range(self.segments):
+            self.step(segment, tensors)
+        return self.finish(tensors, len(pixels))
+
+    def measure(self, batch, repeats):
+        """Return the seconds of every segment in each of so many runs."""
+        image = np.random.default_rng(0).integers(0, 256, (batch, *self._shape), np.uint8)
+        rows = []
+        for _ in range(repeats):
+            tensors, row = self.start(image), []
+            for segment in range(self.segments):
+                started_s = self._engine.clock.now_s()
+                self.step(segment, tensors)
+                row.append(self._engine.clock.now_s() - started_s)
+            rows.append(row)
+        return rows
+
+    def tb_ratios(self, batch):
+        """Return ones: the CPU has no thread blocks, and one segment takes all of it."""
+        return [1.0] * self.segments
+
+    def memory_mb(self, batch):
+        """Return 0: ONNX Runtime does not tell."""
+        return 0.0
+
+    def start(self, pixels):
+        """Return the tensors to start with; a fixed network gets black images in addition."""
+        missing = self.padded(len(pixels)) - len(pixels)
+        if missing:
             pixels = np.concatenate(
-                [pixels, np.zeros((self.batch - count, *pixels.shape[1:]), np.uint8)])
-        outputs = self._session.run(self._names, {self._input: pixels})
-        return {name: output[:count] for name, output in zip(self._names, outputs)}
+                [pixels, np.zeros((missing, *pixels.shape[1:]), np.uint8)])
+        return {self._image: pixels}
+
+    def step(self, segment, tensors):
+        """Run one segment; its outputs join the tensors."""
+        session = self._sessions[segment]
+        names = [output.name for output in session.get_outputs()]
+        feed = {value.name: tensors[value.name] for value in session.get_inputs()}
+        tensors.update(zip(names, session.run(names, feed)))
+
+    def finish(self, tensors, count):
+        """Return the network's outputs of the first `count` images."""
+        return {name: tensors[name][:count] for name in self.output_shapes}
+
+
+class OnnxRuntimeFlight:
+    """A batch and the tensors it has reached."""
+
+    def __init__(self, network, engine, pixels):
+        self._network = network
+        self._engine = engine
+        self._count = len(pixels)
+        self._tensors = network.start(pixels)
+
+    def submit(self, segment, done):
+        """Queue a segment for the engine's thread."""
+        self._engine.submit(self._network.step, segment, self._tensors, done)
+
+    def outputs(self):
+        """Return the outputs by name."""
+        return self._network.finish(self._tensors, self._count)
+
+    def close(self):
+        """Free the tensors."""
+        self._tensors = {}
 
 
 class OnnxRuntimeEngine:
-    """Runs one network at a time, on `threads` threads (0: one per usable core)."""
+    """Runs one segment at a time, on `threads` threads (0: one per usable core)."""
 
     name = 'onnxruntime'
+    poll_s = None
 
     def __init__(self, clock, threads=0):
         import onnxruntime
 
         self._onnxruntime = onnxruntime
-        self._clock = clock
+        self.clock = clock
         self._threads = threads or len(os.sched_getaffinity(0))
         self._worker = concurrent.futures.ThreadPoolExecutor(1, 's3dnn-engine')
         self.device = f'CPU, {self._threads} threads, onnxruntime {onnxruntime.__version__}'
+        self.versions = {'onnxruntime': onnxruntime.__version__}
 
-    def load(self, instance, model, spec):
+    def load(self, instance, segments, outputs, spec, *, lanes=1, max_batch=1):
         """Return the network; raises EngineError if ONNX Runtime refuses the model."""
         options = self._onnxruntime.SessionOptions()
         options.intra_op_num_threads = self._threads
@@ -60,29 +142,32 @@ class OnnxRuntimeEngine:
         options.add_session_config_entry('session.intra_op.allow_spinning', '0')
         options.log_severity_level = 3
         try:
-            session = self._onnxruntime.InferenceSession(
-                with_image_input(model, spec).SerializeToString(), options,
-                providers=['CPUExecutionProvider'])
+            sessions = [self._onnxruntime.InferenceSession(
+                model.SerializeToString(), options, providers=['CPUExecutionProvider'])
+                for model in segments]
         except Exception as error:
             # ONNX Runtime raises a dozen types of its own, some of them RuntimeError
             raise EngineError(instance, f'ONNX Runtime cannot load {spec.onnx}: {error}; '
                                         'try `s3dnn models check`') from error
-        return OnnxRuntimeNetwork(session)
+        return OnnxRuntimeNetwork(sessions, outputs, self, max_batch)
 
-    def submit(self, network, pixels, done):
-        """Queue a run for the engine's thread."""
-        self._worker.submit(self._run, network, pixels, done)
+    def submit(self, step, segment, tensors, done):
+        """Queue a step for the engine's thread."""
+        self._worker.submit(self._run, step, segment, tensors, done)
+
+    def poll(self):
+        """Do nothing: the engine's thread calls `done`."""
 
     def close(self):
         """Wait for the run under way and end the thread."""
         self._worker.shutdown(wait=True)
 
-    def _run(self, network, pixels, done):
-        started_s = self._clock.now_s()
+    def _run(self, step, segment, tensors, done):
+        started_s = self.clock.now_s()
+        error = ''
         try:
-            outputs = network.run(pixels)
-        except Exception as error:
+            step(segment, tensors)
+        except Exception as caught:
             # whatever a network does, the engine's thread must live on
-            done(Run(started_s, self._clock.now_s(), error=str(error) or repr(error)))
-        else:
-            done(Run(started_s, self._clock.now_s(), outputs))
+            error = str(caught) or repr(caught)
+        done(Run(started_s, self.clock.now_s(), error))

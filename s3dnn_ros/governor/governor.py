@@ -12,10 +12,10 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 from s3dnn_ros.counters import Counters
 from s3dnn_ros.errors import ImageError, RingError
 from s3dnn_ros.frames import FrameInfo
-from s3dnn_ros.governor.fusion import FusionQueue, Request
 from s3dnn_ros.governor.images import fit
 from s3dnn_ros.governor.slots import Slot, SlotPool
 from s3dnn_ros.governor.synchroniser import Stamped, Synchroniser
+from s3dnn_ros.scheduling.fusion import FusionQueue, Request
 
 # A stamp further back than this is a restart (a bag played again, a clock that
 # was set); a smaller step back is a frame that comes too late.
@@ -64,10 +64,13 @@ class Governor:
     specs : mapping of instance name to ModelSpec
     pools : mapping of instance name to SlotPool
     counters : Counters
+    times_s : mapping of instance name to callable
+        The time of one run by its number of frames, for instances with a profile.
 
     """
 
-    def __init__(self, settings, specs, pools: Mapping[str, SlotPool], counters: Counters):
+    def __init__(self, settings, specs, pools: Mapping[str, SlotPool], counters: Counters,
+                 times_s: Optional[Mapping[str, Callable[[int], float]]] = None):
         self._specs = dict(specs)
         self._pools = dict(pools)
         self._counters = counters
@@ -75,7 +78,8 @@ class Governor:
         self._groups = {name: Synchroniser(group.cameras, 0.0, 0.0)
                         for name, group in settings.groups.items()}
         self._queues: Dict[str, FusionQueue] = {
-            name: FusionQueue(settings.cameras_of(name), 1, 0.0) for name in settings.instances}
+            name: FusionQueue(settings.cameras_of(name), 1, 0.0, (times_s or {}).get(name))
+            for name in settings.instances}
         self._watchers = {
             camera: [name for name in settings.instances if camera in settings.cameras_of(name)]
             for camera in settings.cameras}
@@ -143,7 +147,7 @@ class Governor:
                     break
                 if slot is None:
                     break
-                batches += self._fill(name, queue.take(), slot)
+                batches += self._fill(name, queue.take(now_s), slot)
         return batches
 
     def next_wake_s(self, now_s, listening: Callable[[str], bool] = lambda instance: True

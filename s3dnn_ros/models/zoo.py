@@ -1,15 +1,19 @@
-"""Models the package can write by itself, from weights that a registry carries."""
+"""Models the package can write by itself.
+
+Their weights are trained and come from a registry, or are random and only for timing.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Callable, Dict, Iterable, List, Tuple
 
 import onnx
 
 from s3dnn_ros.errors import ModelError
-from s3dnn_ros.models import nanodet, squeezenet
+from s3dnn_ros.models import nanodet, squeezenet, torch_export
 from s3dnn_ros.models.assets import ASSETS, asset_path
 from s3dnn_ros.models.cache import cache_dir, exported_path, locked, sha256_of, write_whole
 from s3dnn_ros.models.spec import ModelSpec
@@ -17,7 +21,7 @@ from s3dnn_ros.models.spec import ModelSpec
 
 @dataclass(frozen=True)
 class ZooModel:
-    """How a model is written: `convert` takes the paths of `assets`, in that order.
+    """How a model is written: `convert` takes the paths of `assets`, if any, in that order.
 
     `revision` grows whenever the written file changes, so that caches are renewed.
     """
@@ -30,6 +34,7 @@ class ZooModel:
 ZOO: Dict[str, ZooModel] = {
     'nanodet_g': ZooModel(nanodet.convert, ('nanodet_g.json', 'nanodet_g.bin'), 1),
     'squeezenet_1_1': ZooModel(squeezenet.convert, ('squeezenet_1_1.pkl',), 1),
+    **{name: ZooModel(partial(torch_export.convert, name), (), 1) for name in torch_export.SIZES},
 }
 
 
@@ -70,7 +75,8 @@ def is_exported(name: str) -> bool:
 def export(name: str) -> Path:
     """Write a zoo model as ONNX into the cache, unless it is there already; return its path.
 
-    Raises FetchError if its weights have not been fetched, ModelError if they do not fit.
+    Raises FetchError if its weights have not been fetched, ModelError if they do not fit or if
+    torch, which writes the untrained ones, is not installed.
     """
     model, path = zoo_model(name), exported_path(name)
     try:

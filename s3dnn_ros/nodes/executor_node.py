@@ -59,11 +59,14 @@ class ExecutorNode(S3dnnNode):
                                  'install ros-$ROS_DISTRO-vision-msgs or use native')
         specs = {name: load_spec(instance.model, settings.model_directories)
                  for name, instance in settings.instances.items()}
-        engine, reason = make_engine(settings.engine, self.clock_s, settings.engine_threads)
+        engine, reason = make_engine(settings.engine, self.clock_s, settings.engine_threads,
+                                     settings.engine_sms)
         self.get_logger().info(f'engine {engine.name} on {engine.device} ({reason})')
         self._overlay = Overlay(self, settings)
         self._runtime = Executor(settings, specs, engine, self.clock_s, self._publish,
                                  self.complain)
+        for note in self._runtime.notes:
+            self.get_logger().info(note)
         for camera in settings.cameras:
             self._outputs_of(camera)
         self._stats = self.create_publisher(ExecutorStats, '~/stats', 10)

@@ -20,6 +20,7 @@ from s3dnn_ros.models.spec import load_spec
 from s3dnn_ros.msg import FrameBatch, StageStats
 from s3dnn_ros.nodes.messages import batch_to_msg, ns_of, stage_stats
 from s3dnn_ros.nodes.node import S3dnnNode, qos, run
+from s3dnn_ros.profiling.find import find_table
 
 try:
     from cv_bridge import CvBridge
@@ -49,6 +50,7 @@ class GovernorNode(S3dnnNode):
         """Load the models' descriptions, make the memory, create the publishers."""
         specs = {name: load_spec(instance.model, settings.model_directories)
                  for name, instance in settings.instances.items()}
+        times_s = self._times_s(settings, specs)
         self._pools = {}
         for name, spec in specs.items():
             # of each camera one frame at most is in a batch
@@ -60,7 +62,7 @@ class GovernorNode(S3dnnNode):
                 else HeapSlots(settings.ring_slots, size))
         self._counters = Counters(
             (camera, name) for name in settings.instances for camera in settings.cameras_of(name))
-        self._governor = Governor(settings, specs, self._pools, self._counters)
+        self._governor = Governor(settings, specs, self._pools, self._counters, times_s)
         if self._executor is None:
             self._batches = {
                 name: self.create_publisher(FrameBatch, f'batches/{name}',
@@ -114,6 +116,20 @@ class GovernorNode(S3dnnNode):
     def publish_stats(self, stamp, counts):
         """Publish them."""
         self._stats.publish(stage_stats(self.get_name(), stamp, counts))
+
+    def _times_s(self, settings, specs):
+        times_s = {}
+        for name, spec in specs.items():
+            # what device it runs on, only the executor knows
+            table, reason = find_table(settings.instances[name].profile, spec, settings.engine)
+            if table is None:
+                sentence = f'fuses whatever waits, as no profile fits ({reason})'
+            else:
+                times_s[name] = table.time_s
+                sentence = f'fuses while the profile of {table.engine} on {table.device} ' \
+                           f'meets the deadlines ({reason})'
+            self.get_logger().info(f"instance '{name}' {sentence}")
+        return times_s
 
     def _on_raw(self, camera, msg):
         now_s = self.clock_s.now_s()

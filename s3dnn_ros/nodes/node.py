@@ -22,6 +22,7 @@ from rclpy.qos import (
 from s3dnn_ros.errors import S3dnnError
 from s3dnn_ros.nodes.messages import diagnostic, s_of
 from s3dnn_ros.parameters import declarations, differences, name_lists, read
+from s3dnn_ros.runtime.clock import SWITCH_INTERVAL_S
 from s3dnn_ros.settings import NODES, unknown_names
 
 _TYPES = {bool: ParameterType.PARAMETER_BOOL, int: ParameterType.PARAMETER_INTEGER,
@@ -31,9 +32,6 @@ _TYPES = {bool: ParameterType.PARAMETER_BOOL, int: ParameterType.PARAMETER_INTEG
 SILENCE_S = 3.0
 COMPLAINT_S = 5.0
 MAX_COMPLAINTS = 1000
-# Python hands its interpreter lock over at this interval; the default of 5 ms
-# would be the largest part of a frame's latency.
-SWITCH_INTERVAL_S = 0.0005
 # With no time limit, Kilted's events executor turns idly and runs nothing.
 SPIN_S = 0.5
 

@@ -6,16 +6,22 @@ import collections
 import concurrent.futures
 import dataclasses
 import threading
-from typing import Callable, Mapping, Tuple
+from typing import Callable, Dict, List, Mapping, Tuple
 
 import numpy as np
 
 from s3dnn_ros.counters import Counters, Percentiles
 from s3dnn_ros.errors import EngineError, ModelError, S3dnnError
 from s3dnn_ros.frames import FrameBatch, FrameInfo
+from s3dnn_ros.models.cache import sha256_of
 from s3dnn_ros.models.decoders import make_decoder
-from s3dnn_ros.models.graph import load_graph
-from s3dnn_ros.runtime.instance import Instance, Job
+from s3dnn_ros.models.graph import load_graph, with_image_input
+from s3dnn_ros.models.segment_plan import apply, cut_at, load_plan, plan_path
+from s3dnn_ros.models.segmentation import split
+from s3dnn_ros.profiling.find import find_table
+from s3dnn_ros.runtime.expectation import Expectation
+from s3dnn_ros.runtime.instance import Instance, Request
+from s3dnn_ros.runtime.line import Line
 from s3dnn_ros.runtime.loop import Loop
 from s3dnn_ros.scheduling import make_scheduler
 
@@ -54,6 +60,17 @@ class InstanceCount:
     engine_ms: Percentiles
 
 
+def _network_of(spec):
+    """Return what makes two models the same network: the file and what its images become."""
+    return (spec.onnx, spec.width, spec.height, spec.colour, spec.mean, spec.std,
+            spec.max_batch)
+
+
+def _scheduler(settings):
+    options = {'supervised': {'capacity': settings.tb_capacity, 'overlap': settings.overlap}}
+    return make_scheduler(settings.scheduler, **options.get(settings.scheduler, {}))
+
+
 class _InstanceRecord:
     def __init__(self):
         self.batches = self.errors = 0
@@ -81,17 +98,17 @@ class Executor:
                  publish: Callable[[FrameResult], float], report: Callable[[str], None]):
         self.engine = engine
         self.counters = Counters()
+        self.notes: List[str] = []      # what the user may want to know, once loaded
         self._clock = clock
         self._publish = publish
         self._report = report
         self._lock = threading.Lock()
         self._records = {name: _InstanceRecord() for name in specs}
-        self._busy_s = 0.0
-        self._instances = {name: self._load(name, spec, settings)
-                           for name, spec in specs.items()}
-        self._workers = concurrent.futures.ThreadPoolExecutor(settings.cpu_workers, 's3dnn-post')
-        self._loop = Loop(make_scheduler(settings.scheduler), engine, clock, self._finished,
-                          self._dropped, report)
+        self._lines: Dict[object, Line] = {}      # by _network_of
+        self._instances = {name: self._load(name, specs, settings) for name in specs}
+        self._workers = concurrent.futures.ThreadPoolExecutor(settings.cpu_workers, 's3dnn-cpu')
+        self._loop = Loop(_scheduler(settings), engine, clock, self._finished,
+                          self._dropped, report, max_batch=settings.max_batch)
         self.configure(settings)
         self._loop.start()
 
@@ -99,6 +116,7 @@ class Executor:
         """Take over changed settings; those that are not live must be the same."""
         self._loop.max_queue = settings.max_queue
         self._loop.late_policy = settings.late_policy
+        self._loop.fuse = settings.fusion
         for name, instance in self._instances.items():
             instance.settings = settings.instances[name]
 
@@ -113,7 +131,15 @@ class Executor:
             return
         for frame in batch.frames:
             self.counters.arrived(frame.camera, batch.instance)
-        self._loop.admit(Job(instance, batch, now_s))
+        request = Request(instance, batch, now_s)
+        if not instance.line.network.stages:
+            self._stage(request)
+            return
+        try:
+            self._workers.submit(self._stage, request)
+        except RuntimeError:
+            # the pool is closed, and the loop before it
+            self._dropped(request, 'shutdown', '')
 
     def accept_refused(self, batch: FrameBatch, reason, sentence):
         """Count a batch whose pixels could not be read."""
@@ -127,7 +153,7 @@ class Executor:
             return tuple(
                 InstanceCount(name, self._instances[name].spec.name, record.batches,
                               record.errors, Percentiles.of(record.engine_ms))
-                for name, record in self._records.items()), self._busy_s
+                for name, record in self._records.items()), self._loop.busy_s
 
     def close(self):
         """Finish what runs, drop what waits, free everything."""
@@ -135,28 +161,75 @@ class Executor:
         self._workers.shutdown(wait=True)
         self.engine.close()
 
-    def _load(self, name, spec, settings):
-        network = self.engine.load(name, load_graph(spec), spec)
-        if network.batch and not 0 < spec.max_batch <= network.batch:
-            raise ModelError(spec.onnx, f'takes batches of {network.batch} at most; state '
-                             f'max_batch: {network.batch} in {spec.name}.yaml, or export it with '
-                             'a free batch')
+    def _load(self, name, specs, settings):
+        spec = specs[name]
+        key = _network_of(spec)
+        if key not in self._lines:
+            # as many lanes as there are instances to ask for one
+            lanes = sum(_network_of(other) == key for other in specs.values())
+            self._lines[key] = self._open_line(name, spec, settings, lanes)
+        line = self._lines[key]
         decoder = make_decoder(spec.decoder, spec.width, spec.height, **spec.decoder_options)
-        instance = Instance(name, spec, network, decoder, settings.instances[name])
         try:
-            decoder.check(network.output_shapes)
-            self._warm_up(instance, settings.warmup_runs)
+            decoder.check(line.network.output_shapes)
+            self._warm_up(line.network, decoder, spec, settings.warmup_runs)
         except S3dnnError:
             raise
         except Exception as error:
             raise EngineError(name, f'{spec.onnx} does not run: {error}') from error
-        return instance
+        return Instance(name, spec, line, decoder, settings.instances[name])
 
-    def _warm_up(self, instance, runs):
-        image = np.zeros((1, instance.spec.height, instance.spec.width, 3), np.uint8)
+    def _open_line(self, name, spec, settings, lanes):
+        model = with_image_input(load_graph(spec), spec)
+        outputs = [value.name for value in model.graph.output]
+        table, reason = find_table(settings.instances[name].profile, spec, self.engine.name,
+                                   self.engine.device)
+        segments = self._cut(spec, model, table, reason)
+        network = self.engine.load(name, [segment.model for segment in segments], outputs, spec,
+                                   lanes=lanes,
+                                   max_batch=min(settings.max_batch, spec.max_batch or 64))
+        if network.batch and not 0 < spec.max_batch <= network.batch:
+            raise ModelError(spec.onnx, f'takes batches of {network.batch} at most; state '
+                             f'max_batch: {network.batch} in {spec.name}.yaml, or export it with '
+                             'a free batch')
+        if network.note:
+            self.notes.append(network.note)
+        return Line(network, Expectation(network.segments, table))
+
+    def _cut(self, spec, model, table, reason):
+        """Return the segments that were profiled, else those planned, else the whole network."""
+        if table is not None:
+            self.notes.append(f'{spec.name}: profile {reason}')
+            return cut_at(model, table.cuts, reason, f'run `s3dnn profile {spec.name}` again')
+        path = plan_path(spec.name)
+        if path.exists():
+            try:
+                segments = apply(load_plan(path), model, sha256_of(spec.onnx))
+            except ModelError as error:
+                reason += f'; {error}'
+            else:
+                self.notes.append(f'{spec.name}: {len(segments)} segments of {path}, without '
+                                  f'times ({reason})')
+                return segments
+        self.notes.append(f'{spec.name}: one segment, without times ({reason})')
+        return split(model, ())
+
+    @staticmethod
+    def _warm_up(network, decoder, spec, runs):
+        image = np.zeros((1, spec.height, spec.width, 3), np.uint8)
         for _ in range(runs):
-            outputs = instance.network.run(image)
-            instance.decoder.decode(outputs, 0.5, 0.5, 1)
+            decoder.decode(network.run(image), 0.5, 0.5, 1)
+
+    def _stage(self, request):
+        try:
+            request.staged = request.instance.line.network.stage(request.batch.pixels)
+        except Exception as error:
+            # whatever the device's driver raises, this batch cannot run and the next may
+            request.batch.release()
+            self._refuse(request.batch.frames, request.instance.name, 'engine',
+                         f"instance '{request.instance.name}': {error}")
+        else:
+            self._loop.admit(request)
 
     def _mismatch(self, batch, instance):
         """Return why the batch cannot run, or an empty string."""
@@ -171,8 +244,10 @@ class Executor:
         shape = (len(batch.frames), spec.height, spec.width, 3)
         if batch.pixels.shape != shape:
             return f'{asks} with pixels of shape {batch.pixels.shape}; {shape} was expected'
-        if spec.max_batch and len(batch.frames) > spec.max_batch:
-            return f'{asks} with {len(batch.frames)} frames; it takes {spec.max_batch} at most'
+        most = min(instance.line.network.largest, spec.max_batch or len(batch.frames))
+        if len(batch.frames) > most:
+            return (f'{asks} with {len(batch.frames)} frames; it takes {most} at most '
+                    '(max_batch of executor and model)')
         return ''
 
     def _refuse(self, frames, instance, reason, sentence):
@@ -180,38 +255,47 @@ class Executor:
             self.counters.dropped(frame.camera, instance, reason=reason, sentence=sentence)
         self._report(sentence)
 
-    def _dropped(self, job, reason, sentence):
-        job.batch.release()
-        name = job.instance.name
-        for frame in job.batch.frames:
+    def _dropped(self, request, reason, sentence):
+        request.batch.release()
+        name = request.instance.name
+        for frame in request.batch.frames:
             self.counters.dropped(frame.camera, name, reason=reason,
                                   sentence=sentence and f"instance '{name}': {sentence}")
 
     def _finished(self, job):
-        intact = job.batch.release()
-        run, name = job.run, job.instance.name
         with self._lock:
-            record = self._records[name]
-            record.batches += not run.error
-            record.errors += bool(run.error)
-            record.engine_ms.append(1e3 * (run.ended_s - run.started_s))
-            self._busy_s += run.ended_s - run.started_s
-        if run.error:
-            self._refuse(job.batch.frames, name, 'engine',
-                         str(EngineError(name, f'the engine failed: {run.error}')))
+            for name in {request.instance.name for request in job.requests}:
+                record = self._records[name]
+                record.batches += not job.error
+                record.errors += bool(job.error)
+                record.engine_ms.append(1e3 * (job.ended_s - job.started_s))
+        first = 0
+        for request in job.requests:
+            self._answer(request, job, first)
+            first += request.frames
+
+    def _answer(self, request, job, first):
+        """Send a request on to decoding; its images are in the outputs from `first` on."""
+        intact = request.batch.release()
+        name = request.instance.name
+        if job.error:
+            self._refuse(request.batch.frames, name, 'engine',
+                         str(EngineError(name, f'the engine failed: {job.error}')))
         elif not intact:
-            self._refuse(job.batch.frames, name, 'lease',
+            self._refuse(request.batch.frames, name, 'lease',
                          f"instance '{name}': the batch was taken back while it ran; "
                          'slot_lease_ms is shorter than the engine needs')
         else:
-            self._workers.submit(self._decode, job)
+            self._workers.submit(self._decode, request, job, first)
 
-    def _decode(self, job):
-        instance, frames, run = job.instance, job.batch.frames, job.run
+    def _decode(self, request, job, first):
+        instance, frames = request.instance, request.batch.frames
         settings, spec = instance.settings, instance.spec
         done = 0
         try:
-            found = instance.decoder.decode(run.outputs, settings.score_threshold,
+            outputs = {name: array[first:first + request.frames]
+                       for name, array in job.outputs.items()}
+            found = instance.decoder.decode(outputs, settings.score_threshold,
                                             settings.iou_threshold, settings.max_detections)
             if len(found) != len(frames):
                 raise ModelError(spec.onnx, f'gave {len(found)} results for {len(frames)} frames')
@@ -219,8 +303,8 @@ class Executor:
                 published_s = self._publish(FrameResult(
                     frame, instance.name, spec.name, spec.labels,
                     frame.transform.to_source(boxes.xyxy, frame.width, frame.height),
-                    boxes.scores, boxes.class_ids, len(frames), job.batch.sent_s,
-                    job.arrived_s, run.started_s, run.ended_s))
+                    boxes.scores, boxes.class_ids, job.frames, request.batch.sent_s,
+                    request.arrived_s, job.started_s, job.ended_s))
                 self.counters.published(frame.camera, instance.name,
                                         latency_s=published_s - frame.stamp_ns / NS_PER_S,
                                         missed=published_s > frame.deadline_s)

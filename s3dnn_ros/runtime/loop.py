@@ -10,14 +10,16 @@ import contextlib
 import functools
 import queue
 import threading
+import time
 from typing import Callable, Dict
 
 from s3dnn_ros.engines.base import Engine, Run
-from s3dnn_ros.runtime.instance import Job
+from s3dnn_ros.runtime.clock import sharpen_timers
+from s3dnn_ros.runtime.instance import Job, Request
 
 
 class Loop:
-    """Runs jobs on an engine in the order a scheduler decides.
+    """Runs requests on an engine in the order a scheduler decides.
 
     Parameters
     ----------
@@ -25,9 +27,9 @@ class Loop:
     engine : Engine
     clock : Clock
     finished : callable
-        Called in the loop's thread with every job whose run ended, well or not.
+        Called in the loop's thread with every job whose last segment ended, well or not.
     dropped : callable
-        Called in the loop's thread with (job, reason, sentence) for every job
+        Called in the loop's thread with (request, reason, sentence) for every request
         that will not run.
     report : callable
         Called with a sentence when something failed that nobody answers for.
@@ -35,10 +37,13 @@ class Loop:
     """
 
     def __init__(self, scheduler, engine: Engine, clock, finished: Callable[[Job], None],
-                 dropped: Callable[[Job, str, str], None], report: Callable[[str], None], *,
-                 max_queue=32, late_policy='run'):
+                 dropped: Callable[[Request, str, str], None], report: Callable[[str], None], *,
+                 max_queue=32, late_policy='run', fuse=True, max_batch=8):
         self.max_queue = max_queue
         self.late_policy = late_policy
+        self.fuse = fuse
+        self.max_batch = max_batch
+        self.busy_s = 0.0       # how long something ran
         self._scheduler = scheduler
         self._engine = engine
         self._clock = clock
@@ -46,8 +51,12 @@ class Loop:
         self._dropped = dropped
         self._report = report
         self._inbox: queue.SimpleQueue = queue.SimpleQueue()
-        self._waiting: Dict[int, Job] = {}     # by id of their work, oldest first
-        self._running: Dict[int, Job] = {}
+        self._waiting: Dict[int, Request] = {}     # by id, oldest first: those not started
+        self._queued: Dict[int, Job] = {}          # by id of their work in the scheduler
+        self._running: Dict[int, Job] = {}         # by id of their work on the device
+        self._started = 0                          # jobs with a lane
+        self._changed = set()                      # lines with new requests or a free lane
+        self._busy_since_s = 0.0
         self._stopping = False
         self._closed = False
         self._door = threading.Lock()          # admitted before the end, or refused
@@ -57,24 +66,33 @@ class Loop:
         """Start the thread."""
         self._thread.start()
 
-    def admit(self, job: Job):
-        """Hand a job over; any thread. After the end it is dropped at once."""
+    def admit(self, request: Request):
+        """Hand a request over; any thread. After the end it is dropped at once."""
         with self._door:
             if not self._closed:
-                self._inbox.put(functools.partial(self._schedule, job))
+                self._inbox.put(functools.partial(self._arrive, request))
                 return
-        self._dropped(job, 'shutdown', '')
+        self._dropped(request, 'shutdown', '')
 
     def stop(self):
         """Drop what waits, wait for what runs, and end the thread."""
         self._inbox.put(self._stop)
         self._thread.join()
 
+    def cpu_s(self) -> float:
+        """Return the CPU seconds that the loop's thread has used."""
+        return time.clock_gettime(time.pthread_getcpuclockid(self._thread.ident))
+
     def _run(self):
-        while self._running or not self._stopping:
+        sharpen_timers()
+        while self._started or not self._stopping:
             try:
-                self._inbox.get()()
+                self._listen()
+                self._schedule()
                 self._submit()
+                self._keep_bound()
+                if self._stopping:
+                    self._drop_waiting()
             except Exception as error:
                 # without its thread the node would look alive and do nothing
                 self._report(f'the runtime loop failed: {error!r}; please report this')
@@ -84,50 +102,166 @@ class Loop:
             while True:
                 self._inbox.get_nowait()()
 
-    def _stop(self):
-        self._stopping = True
-        for job in list(self._waiting.values()):
-            self._drop(job, 'shutdown', '')
+    def _listen(self):
+        """Wait for arrivals and completions, and take note of them."""
+        if self._running:
+            self._engine.poll()
+        with contextlib.suppress(queue.Empty):
+            self._inbox.get(timeout=self._patience_s())()
+            while True:
+                self._inbox.get_nowait()()
 
-    def _schedule(self, job):
+    def _patience_s(self):
+        """Return how long to wait for news; None: until there are some."""
+        now_s = self._clock.now_s()
+        wake_s = self._scheduler.next_wake_s(now_s)
+        waits = [] if wake_s is None else [max(0.0, wake_s - now_s)]
+        if self._running and self._engine.poll_s is not None:
+            waits.append(self._engine.poll_s)
+        return min(waits, default=None)
+
+    def _arrive(self, request):
         if self._stopping:
-            self._dropped(job, 'shutdown', '')
+            self._dropped(request, 'shutdown', '')
             return
-        work = job.next_work()
-        self._waiting[id(work)] = job
-        self._scheduler.enqueue(work, self._clock.now_s())
-        while len(self._waiting) > self.max_queue:
-            oldest = next(iter(self._waiting.values()))
-            self._drop(oldest, 'queue', f'more than max_queue ({self.max_queue}) batches waited')
+        request.instance.line.put(request)
+        self._changed.add(request.instance.line)
+        self._waiting[id(request)] = request
+
+    def _schedule(self):
+        """Make jobs of what waits, and hand them to the scheduler."""
+        now_s = self._clock.now_s()
+        while self._changed:
+            line = self._changed.pop()
+            if self.fuse:
+                self._refill(line, now_s)
+            while line.ready(self.fuse):
+                job = Job(line, line.take(now_s, self.fuse, self.max_batch))
+                line.pending.append(job)
+                self._enqueue(job, 0, now_s)
+
+    def _refill(self, line, now_s):
+        """Let what waits for its start take in what arrived since."""
+        for job in list(line.pending):
+            # one that stays as it is keeps its place with the scheduler
+            if line.choose(now_s, True, self.max_batch, job.requests) != job.requests:
+                self._dissolve(job)
 
     def _submit(self):
-        now_s = self._clock.now_s()
-        for work in self._scheduler.dequeue(now_s).submit:
-            job = self._waiting.pop(id(work))
-            if self.late_policy == 'drop' and now_s > job.batch.deadline_s:
-                self._scheduler.complete(work, now_s)
-                self._dropped(job, 'late', 'the deadline had passed before the batch started')
-                self._inbox.put(_nothing)     # the scheduler may have more to say
-                continue
-            self._running[id(work)] = job
-            self._engine.submit(
-                job.instance.network, job.batch.pixels,
-                lambda run, job=job: self._inbox.put(
-                    functools.partial(self._complete, job, run)))
+        """Start what the scheduler chooses, until it chooses nothing."""
+        while True:
+            now_s = self._clock.now_s()
+            chosen = self._scheduler.dequeue(now_s).submit
+            if not chosen:
+                return
+            for work in chosen:
+                job = self._queued.pop(id(work))
+                if job.flight is None and self._sort_out_late(job, now_s):
+                    self._scheduler.complete(work, now_s)
+                else:
+                    self._start(job, work, now_s)
+            self._schedule()
 
-    def _complete(self, job, run: Run):
-        del self._running[id(job.work)]
-        self._scheduler.complete(job.work, self._clock.now_s())
-        job.run = run
+    def _keep_bound(self):
+        """Drop the oldest of too many that wait, now that all have started that could."""
+        if len(self._waiting) <= self.max_queue:
+            return
+        while len(self._waiting) > self.max_queue:
+            self._drop(next(iter(self._waiting.values())), 'queue',
+                       f'more than max_queue ({self.max_queue}) batches waited')
+        self._schedule()
+        self._submit()
+
+    def _sort_out_late(self, job, now_s):
+        """Drop what is too late to start, if that is the policy; the others wait again."""
+        late = [request for request in job.requests
+                if self.late_policy == 'drop' and job.line.is_late(request, now_s)]
+        if late:
+            job.line.pending.remove(job)
+            job.line.put_back(job.requests)
+            for request in late:
+                self._drop(request, 'late', 'the deadline could not be met any more when the '
+                           'batch was to start')
+        return bool(late)
+
+    def _start(self, job, work, now_s):
+        if not self._running:
+            self._busy_since_s = now_s
+        self._running[id(work)] = job
+        try:
+            if job.flight is None:
+                self._open(job)
+            job.flight.submit(work.segment, lambda run: self._inbox.put(
+                functools.partial(self._complete, job, work, run)))
+        except Exception as error:
+            # an engine may refuse anything, and each in its own way
+            self._complete(job, work, Run(now_s, now_s, str(error) or repr(error)))
+
+    def _open(self, job):
+        """Take a lane; from here on no request of the job can be dropped."""
+        self._started += 1
+        job.line.pending.remove(job)
+        job.line.lanes_taken += 1
+        self._changed.add(job.line)
+        for request in job.requests:
+            del self._waiting[id(request)]
+        job.flight = job.line.network.open([request.staged for request in job.requests])
+
+    def _complete(self, job, work, run: Run):
+        now_s = self._clock.now_s()
+        del self._running[id(work)]
+        self.busy_s += now_s - self._busy_since_s
+        self._busy_since_s = now_s
+        self._scheduler.complete(work, now_s)
+        if work.segment == 0:
+            job.started_s = run.started_s
+        job.ended_s = run.ended_s
+        job.error = run.error
         if not run.error:
-            job.instance.observe(run)
+            job.line.observe(job, work.segment, run.ended_s - run.started_s)
+            if work.segment + 1 < job.line.network.segments:
+                self._enqueue(job, work.segment + 1, now_s)
+                return
+        self._finish(job)
+
+    def _finish(self, job):
+        try:
+            if job.flight is not None:
+                with contextlib.closing(job.flight):
+                    if not job.error:
+                        job.outputs = job.flight.outputs()
+        except Exception as error:
+            job.error = job.error or str(error) or repr(error)
+        self._started -= 1
+        job.line.lanes_taken -= 1
+        self._changed.add(job.line)
         self._finished(job)
 
-    def _drop(self, job, reason, sentence):
-        del self._waiting[id(job.work)]
+    def _enqueue(self, job, segment, now_s):
+        work = job.next_work(segment)
+        self._queued[id(work)] = job
+        self._scheduler.enqueue(work, now_s)
+
+    def _dissolve(self, job):
+        """Take a job that has not started back; its requests wait again."""
         self._scheduler.withdraw(job.work)
-        self._dropped(job, reason, sentence)
+        del self._queued[id(job.work)]
+        job.line.pending.remove(job)
+        job.line.put_back(job.requests)
 
+    def _drop(self, request, reason, sentence):
+        line = request.instance.line
+        for job in list(line.pending):
+            if request in job.requests:
+                self._dissolve(job)
+        line.remove(request)
+        self._changed.add(line)
+        del self._waiting[id(request)]
+        self._dropped(request, reason, sentence)
 
-def _nothing():
-    pass
+    def _stop(self):
+        self._stopping = True
+
+    def _drop_waiting(self):
+        for request in list(self._waiting.values()):
+            self._drop(request, 'shutdown', '')

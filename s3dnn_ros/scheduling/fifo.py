@@ -37,3 +37,7 @@ class Fifo:
                 del self._queue[index]
                 return True
         return False
+
+    def next_wake_s(self, now_s):
+        """Return None: only arrivals and completions change a decision."""
+        return None

@@ -61,3 +61,9 @@ class Scheduler(Protocol):
 
     def withdraw(self, work: SegmentWork) -> bool:
         """Forget queued work; False if it was submitted already."""
+
+    def next_wake_s(self, now_s: float) -> Optional[float]:
+        """Return when to dequeue again though nothing arrives or completes; None: never.
+
+        Asked after a dequeue; not before now_s.
+        """

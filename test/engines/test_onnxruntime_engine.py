@@ -8,6 +8,8 @@ import pytest
 
 from s3dnn_ros.engines import ENGINES, make_engine
 from s3dnn_ros.errors import EngineError, ParameterError
+from s3dnn_ros.models.graph import with_image_input
+from s3dnn_ros.models.segmentation import cut_points, split
 from s3dnn_ros.runtime.clock import SystemClock
 
 onnx = pytest.importorskip('onnx')
@@ -26,14 +28,36 @@ def engine():
 
 @pytest.fixture
 def network(engine, tiny_onnx, make_spec):
-    return engine.load('net', onnx.load(str(tiny_onnx)), make_spec(onnx=tiny_onnx))
+    return load(engine, onnx.load(str(tiny_onnx)), make_spec(onnx=tiny_onnx))
 
 
-def submitted(engine, network, *inputs):
-    done = queue.Queue()
-    for pixels in inputs:
-        engine.submit(network, pixels, done.put)
-    return [done.get(timeout=WAIT_S) for _ in inputs]
+@pytest.fixture
+def in_segments(engine, tiny_onnx, make_spec):
+    """Return the tiny network with a segment for each of its nodes."""
+    spec = make_spec(onnx=tiny_onnx)
+    model = with_image_input(onnx.load(str(tiny_onnx)), spec)
+    segments = [segment.model for segment in split(model, cut_points(model))]
+    assert len(segments) > 2
+    return engine.load('net', segments, ['scores'], spec, max_batch=8)
+
+
+def load(engine, model, spec, max_batch=8):
+    outputs = [value.name for value in model.graph.output]
+    return engine.load('net', [with_image_input(model, spec)], outputs, spec, max_batch=max_batch)
+
+
+def fly(flight, segments=1):
+    """Run all segments of a flight; return their runs."""
+    runs = []
+    for segment in range(segments):
+        done = queue.Queue()
+        flight.submit(segment, done.put)
+        runs.append(done.get(timeout=WAIT_S))
+    return runs
+
+
+def images(*values):
+    return np.stack([np.full((4, 4, 3), value, np.uint8) for value in values])
 
 
 @pytest.mark.parametrize('frames', [1, 3])
@@ -48,7 +72,7 @@ def test_outputs_come_by_name_with_the_batch_first(network, frames):
 
 def test_mean_and_deviation_are_applied(engine, tiny_onnx, make_spec):
     spec = make_spec(onnx=tiny_onnx, mean=(10.0, 20.0, 30.0), std=(2.0, 4.0, 5.0))
-    network = engine.load('net', onnx.load(str(tiny_onnx)), spec)
+    network = load(engine, onnx.load(str(tiny_onnx)), spec)
     scores = network.run(np.full((1, 4, 4, 3), 50, np.uint8))['scores'].ravel()
     assert scores == pytest.approx([20.0, 7.5, 4.0], abs=TOLERANCE)
 
@@ -68,41 +92,96 @@ def fixed_to(batch):
 
 @pytest.mark.parametrize('frames', [1, 2, 3])
 def test_a_network_of_fixed_batch_takes_fewer_frames_too(engine, make_spec, frames):
-    network = engine.load('net', fixed_to(3), make_spec())
-    assert network.batch == 3
+    network = load(engine, fixed_to(3), make_spec())
+    assert (network.batch, network.largest, network.padded(frames)) == (3, 3, 3)
     pixels = np.full((frames, 4, 4, 3), 51, np.uint8)
-    assert network.run(pixels)['scores'] == pytest.approx(
-        np.full((frames, 3), 0.2), abs=TOLERANCE)
+    expected = pytest.approx(np.full((frames, 3), 0.2), abs=TOLERANCE)
+    assert network.run(pixels)['scores'] == expected
+    flight = network.open([network.stage(pixels)])
+    fly(flight)
+    assert flight.outputs()['scores'] == expected
 
 
 def test_a_network_of_free_batch_says_so(network):
-    assert network.batch == 0
+    assert (network.batch, network.largest) == (0, 8)
+    assert network.padded(3) == 3
 
 
-def test_runs_end_in_the_order_they_were_submitted(engine, network):
+@pytest.mark.parametrize('max_batch', [1, 2])
+def test_a_flight_has_no_more_frames_than_asked_for_though_the_network_takes_more(
+        engine, make_spec, max_batch):
+    assert load(engine, fixed_to(3), make_spec(), max_batch).largest == max_batch
+
+
+def test_segments_compute_what_the_whole_network_does(network, in_segments):
+    pixels = np.random.default_rng(1).integers(0, 256, (3, 4, 4, 3), np.uint8)
+    expected = network.run(pixels)['scores']
+    assert set(in_segments.output_shapes) == {'scores'}
+    assert in_segments.run(pixels)['scores'] == pytest.approx(expected, abs=TOLERANCE)
+    flight = in_segments.open([pixels])
+    runs = fly(flight, in_segments.segments)
+    assert {run.error for run in runs} == {''}
+    assert flight.outputs()['scores'] == pytest.approx(expected, abs=TOLERANCE)
+
+
+def test_what_was_staged_apart_runs_together_in_this_order(network):
+    flight = network.open([network.stage(images(10)), network.stage(images(20, 30))])
+    fly(flight)
+    assert flight.outputs()['scores'].reshape(3, 3)[:, 0] * 255 == pytest.approx([10, 20, 30])
+
+
+def test_flights_do_not_mix_and_outputs_outlive_them(in_segments):
+    flights = [in_segments.open([images(value)]) for value in (10, 20)]
+    for segment in range(in_segments.segments):
+        done = queue.Queue()
+        for flight in flights:
+            flight.submit(segment, done.put)
+        assert [done.get(timeout=WAIT_S).error for _ in flights] == ['', '']
+    outputs = [flight.outputs()['scores'] for flight in flights]
+    for flight in flights:
+        flight.close()
+    assert [round(float(scores.max()) * 255) for scores in outputs] == [10, 20]
+
+
+def test_segments_can_be_measured(in_segments):
+    times_s = np.array(in_segments.measure(2, 3))
+    assert times_s.shape == (3, in_segments.segments)
+    assert (times_s >= 0.0).all()
+    assert len(in_segments.tb_ratios(2)) == in_segments.segments
+    assert in_segments.memory_mb(2) >= 0.0
+
+
+def test_runs_end_in_the_order_they_were_submitted(network):
     values = (10, 20, 30)
-    runs = submitted(engine, network, *(np.full((1, 4, 4, 3), value, np.uint8)
-                                        for value in values))
+    flights = [network.open([images(value)]) for value in values]
+    done = queue.Queue()
+    for index, flight in enumerate(flights):
+        flight.submit(0, lambda run, index=index: done.put((index, run)))
+    order, runs = zip(*(done.get(timeout=WAIT_S) for _ in flights))
+    assert order == (0, 1, 2)
     assert [run.error for run in runs] == ['', '', '']
-    assert [round(float(run.outputs['scores'].max()) * 255) for run in runs] == list(values)
+    assert [round(float(flight.outputs()['scores'].max()) * 255)
+            for flight in flights] == list(values)
     times = [time_s for run in runs for time_s in (run.started_s, run.ended_s)]
     assert times == sorted(times)
 
 
-def test_done_is_called_in_the_engines_own_thread(engine, network):
+def test_done_is_called_in_the_engines_own_thread(network):
     threads = queue.Queue()
-    engine.submit(network, np.zeros((1, 4, 4, 3), np.uint8),
-                  lambda run: threads.put(threading.current_thread()))
+    network.open([images(0)]).submit(0, lambda run: threads.put(threading.current_thread()))
     assert threads.get(timeout=WAIT_S) is not threading.current_thread()
 
 
-def test_a_run_that_fails_is_reported_and_the_next_one_works(engine, network):
-    failed, good = submitted(engine, network, np.zeros((1, 9, 9, 3), np.uint8),
-                             np.zeros((1, 4, 4, 3), np.uint8))
+def test_a_run_that_fails_is_reported_and_the_next_one_works(network):
+    bad, good = network.open([np.zeros((1, 9, 9, 3), np.uint8)]), network.open([images(0)])
+    (failed,) = fly(bad)
     assert failed.error
-    assert failed.outputs is None
-    assert good.outputs is not None
-    assert not good.error
+    assert failed.ended_s >= failed.started_s
+    with pytest.raises(KeyError):
+        bad.outputs()
+    bad.close()
+    assert not fly(good)[0].error
+    assert good.outputs()['scores'] is not None
 
 
 def test_a_model_that_onnxruntime_refuses_is_named_with_its_instance(
@@ -110,22 +189,23 @@ def test_a_model_that_onnxruntime_refuses_is_named_with_its_instance(
     model = onnx.load(str(tiny_onnx))
     model.graph.node[0].op_type = 'NoSuchOperator'
     with pytest.raises(EngineError) as caught:
-        engine.load('net', model, make_spec(onnx=tiny_onnx))
+        load(engine, model, make_spec(onnx=tiny_onnx))
     for part in ("instance 'net'", str(tiny_onnx), 'NoSuchOperator', 's3dnn models check'):
         assert part in str(caught.value)
 
 
 def test_loading_leaves_the_model_as_it_was(engine, tiny_onnx, make_spec):
-    model = onnx.load(str(tiny_onnx))
+    spec = make_spec(onnx=tiny_onnx)
+    model = with_image_input(onnx.load(str(tiny_onnx)), spec)
     before = model.SerializeToString(deterministic=True)
-    engine.load('net', model, make_spec(onnx=tiny_onnx))
+    engine.load('net', [model], ['scores'], spec)
     assert model.SerializeToString(deterministic=True) == before
 
 
 def test_closing_finishes_what_was_submitted(network, engine):
     runs = []
     for _ in range(5):
-        engine.submit(network, np.zeros((1, 4, 4, 3), np.uint8), runs.append)
+        network.open([images(0)]).submit(0, runs.append)
     engine.close()
     engine.close()
     assert len(runs) == 5

@@ -33,14 +33,14 @@ class FakeMemory(HeapSlots):
 class Bench:
     """A governor with a clock to turn, cameras to trigger and an executor that may answer."""
 
-    def __init__(self, settings, spec, **specs):
+    def __init__(self, settings, spec, times_s=None, **specs):
         self.now_s = START_S
         self.settings = settings
         self.counters = Counters()
         specs = {name: specs.get(name, spec) for name in settings.instances}
         self.pools = {name: FakeMemory(SLOTS, 8 * spec.height * spec.width * 3)
                       for name, spec in specs.items()}
-        self.governor = Governor(settings, specs, self.pools, self.counters)
+        self.governor = Governor(settings, specs, self.pools, self.counters, times_s)
         self.batches = []
 
     def image(self, camera='front', *, stamp_s=None, error=None, value=0, view=None):
@@ -90,8 +90,8 @@ class Bench:
 @pytest.fixture(scope='session')
 def bench(governor_settings, make_spec):
     """Return a builder of benches from flat settings."""
-    def build(cameras=('front',), instances=('net',), specs=None, **values):
-        return Bench(governor_settings(cameras, instances, **values), make_spec(),
+    def build(cameras=('front',), instances=('net',), specs=None, times_s=None, **values):
+        return Bench(governor_settings(cameras, instances, **values), make_spec(), times_s,
                      **(specs or {}))
     return build
 
@@ -296,6 +296,42 @@ def test_a_frame_waits_for_others_to_fuse_with_as_long_as_allowed(bench):
     governor.image('a')
     governor.image('b')
     assert governor.poll() == [['a', 'b']]
+
+
+def test_with_a_profile_frames_are_fused_only_while_the_earliest_deadline_holds(bench):
+    cameras = ('a', 'b', 'c')
+    governor = bench(cameras, times_s={'net': lambda size: 0.020 + 0.010 * size},
+                     instances__net__max_batch=3, instances__net__deadline_ms=100.0)
+    for age_s, batches in ((0.04, [['a', 'b', 'c']]), (0.055, [['a', 'b'], ['c']]),
+                           (0.065, [['a'], ['b', 'c']]), (0.075, [['b', 'c', 'a']])):
+        for camera in cameras:
+            governor.image(camera, stamp_s=governor.now_s - (age_s if camera == 'a' else 0.0))
+        assert governor.poll() == batches
+        governor.release_all()
+        governor.step(1.0)
+
+
+def test_with_a_profile_no_frame_waits_for_a_camera_that_is_silent(bench):
+    governor = bench(('a', 'b'), times_s={'net': lambda size: 0.020 + 0.010 * size},
+                     instances__net__max_batch=2, instances__net__deadline_ms=500.0,
+                     instances__net__max_fusion_delay_ms=50.0)
+    for _ in range(3):
+        governor.image('a')
+        governor.step(0.020)
+        governor.image('b')
+        governor.poll()
+        governor.release_all()
+        governor.step(0.080)
+    governor.image('a')
+    assert governor.poll() == []
+    # b is due 20 ms from now, and a tenth of its period may be jitter
+    assert governor.governor.next_wake_s(governor.now_s) == pytest.approx(
+        governor.now_s + 0.030, abs=1e-6)
+    governor.step(0.031)
+    assert governor.poll() == [['a']]
+    governor.step(0.069)
+    governor.image('a')
+    assert governor.poll() == [['a']]
 
 
 def test_while_all_slots_are_out_only_the_newest_frame_waits(bench):

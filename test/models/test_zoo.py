@@ -72,8 +72,8 @@ def test_damaged_weights_are_refused(toy_zoo):
 def test_unfetched_weights_and_unknown_models_say_what_to_do():
     with pytest.raises(FetchError, match=r's3dnn models fetch nanodet_g\.json'):
         zoo.export('nanodet_g')
-    with pytest.raises(ModelError, match='known are nanodet_g, squeezenet_1_1'):
-        zoo.export('alexnet')
+    with pytest.raises(ModelError, match='known are nanodet_g, squeezenet_1_1, alexnet'):
+        zoo.export('mobilenet')
 
 
 def test_the_state_says_what_a_model_waits_for(own_cache, make_spec, make_network):
@@ -83,6 +83,7 @@ def test_the_state_says_what_a_model_waits_for(own_cache, make_spec, make_networ
     for name in zoo.assets_of(['nanodet_g']):
         (own_cache / 'assets' / name).write_bytes(b'')
     assert zoo.state_of(spec) == 'needs export'
+    assert zoo.state_of(load_spec('vgg16')) == 'needs export'
     mine = make_spec()
     assert zoo.state_of(mine) == 'file missing'
     mine.onnx.write_bytes(b'x')

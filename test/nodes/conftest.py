@@ -69,12 +69,12 @@ def gate(monkeypatch):
     from s3dnn_ros.engines.onnxruntime_engine import OnnxRuntimeNetwork
 
     made = Gate()
-    run = OnnxRuntimeNetwork.run
+    step = OnnxRuntimeNetwork.step
 
-    def gated(self, pixels):
+    def gated(self, segment, tensors):
         made.pass_through()
-        return run(self, pixels)
+        step(self, segment, tensors)
 
-    monkeypatch.setattr(OnnxRuntimeNetwork, 'run', gated)
+    monkeypatch.setattr(OnnxRuntimeNetwork, 'step', gated)
     yield made
     made.open()

@@ -286,7 +286,7 @@ def test_an_engine_error_is_counted_and_the_next_batch_runs(world, monkeypatch):
 
     world.system()
     with monkeypatch.context() as patch:
-        patch.setattr(OnnxRuntimeNetwork, 'run', _fail)
+        patch.setattr(OnnxRuntimeNetwork, 'step', _fail)
         world.send('front')
         world.wait_for(lambda: world.dropped('executor', 'front', 'engine') == 1)
     assert list(world.stats['executor'].errors) == [1]
@@ -338,7 +338,7 @@ def _compressed(image, suffix):
     return cv2.imencode(suffix, image)[1].tobytes()
 
 
-def _fail(self, pixels):
+def _fail(self, segment, tensors):
     raise RuntimeError('out of memory')
 
 

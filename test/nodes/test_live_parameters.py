@@ -184,7 +184,7 @@ def test_late_policy(world, gate):
     world.accept('executor', 'late_policy', 'drop')
     world.send('front')
     world.wait_for(lambda: world.dropped('executor', 'front', 'late') == 1)
-    world.wait_for(lambda: world.diagnosed('deadline had passed', world.instance))
+    world.wait_for(lambda: world.diagnosed('deadline could not be met', world.instance))
     world.accept('executor', 'late_policy', 'run')
     assert world.round_trip('front').missed
     world.round_trip('rear')

@@ -1,81 +1,201 @@
-"""An engine whose runs end when the test says so."""
+"""An engine whose segments end when the test says so, and times as a profile has them."""
 
 import contextlib
-import queue
+import threading
 
 import numpy as np
 import pytest
 
 from s3dnn_ros.engines.base import Run
+from s3dnn_ros.profiling.table import ProfileRow, ProfileTable
 
 WAIT_S = 30.0      # for what comes at once; a test that waits so long has failed
 
 
 class FakeNetwork:
-    """Gives `outputs`; raises it if it is an exception."""
+    """Gives the mean colour of each image; `broken` holds what its next calls raise, by name."""
 
-    def __init__(self, batch):
-        self.batch = batch
+    note = ''
+
+    def __init__(self, engine, segments=1, lanes=1, largest=64, batch=0, stages=False):
+        self.segments, self.lanes, self.largest = segments, lanes, largest
+        self.batch, self.stages = batch, stages
         self.output_shapes = {'scores': ('N', 3)}
-        self.outputs = {'scores': np.zeros((1, 3), np.float32)}
+        self.flights = []           # open ones
+        self.most_flights = 0
+        self.batches = []           # frames of every flight
+        self.staging_threads = []
+        self.broken = {}
+        self.engine = engine
+
+    def padded(self, frames):
+        return max(frames, self.batch)
+
+    def stage(self, pixels):
+        self.staging_threads.append(threading.current_thread())
+        self.break_if_told('stage')
+        return Staged(np.array(pixels) if self.stages else pixels)
+
+    def open(self, staged):
+        self.break_if_told('open')
+        flight = FakeFlight(self, np.concatenate([images.pixels for images in staged]))
+        self.flights.append(flight)
+        self.most_flights = max(self.most_flights, len(self.flights))
+        self.batches.append(len(flight.pixels))
+        return flight
 
     def run(self, pixels):
-        if isinstance(self.outputs, Exception):
-            raise self.outputs
-        return self.outputs
+        self.break_if_told('run')
+        return means(pixels)
+
+    def break_if_told(self, what):
+        if what in self.broken:
+            raise self.broken.pop(what)
+
+
+class Staged:
+    """What `open` takes; pixels that were not staged are none."""
+
+    def __init__(self, pixels):
+        self.pixels = pixels
+
+
+class FakeFlight:
+    """Keeps the rules of a flight: segments in order, one at a time, closed once."""
+
+    def __init__(self, network, pixels):
+        self.network = network
+        self.pixels = pixels
+        self.submitted = self.ended = 0
+        self.given = None           # outputs that the test gave
+
+    def submit(self, segment, done):
+        assert segment == self.submitted == self.ended, 'a segment out of its order'
+        self.network.break_if_told('submit')
+        self.submitted += 1
+        self.network.engine.put(Step(self, segment, done, self.network.engine.clock.now_s()))
+
+    def outputs(self):
+        assert self.ended == self.network.segments, 'outputs before the end'
+        self.network.break_if_told('outputs')
+        return means(self.pixels) if self.given is None else self.given
+
+    def close(self):
+        self.network.flights.remove(self)
+        self.network.break_if_told('close')
+
+
+class Step:
+    """A segment on its way."""
+
+    def __init__(self, flight, segment, done, started_s):
+        self.flight, self.segment = flight, segment
+        self.done, self.started_s = done, started_s
+
+    @property
+    def network(self):
+        return self.flight.network
+
+    @property
+    def values(self):
+        """Return the first value of every image."""
+        return [int(image.flat[0]) for image in self.flight.pixels]
+
+
+def means(pixels):
+    scores = pixels.reshape(len(pixels), -1, 3).mean(axis=1) / 255.0
+    return {'scores': scores.astype(np.float32)}
 
 
 class FakeEngine:
-    """Keeps submitted runs until `finish()`, or finishes them at once after `let_go()`."""
+    """Keeps submitted segments until `finish()`; after `let_go()` a thread ends them at once."""
 
     name = 'fake'
     device = 'none'
+    poll_s = None
 
-    def __init__(self, clock):
+    def __init__(self, clock, **network):
         self.clock = clock
-        self.network_batch = 0
+        self.versions = {}
+        self.network = network      # of those to be loaded
+        self.networks = {}          # by the instance they were loaded for
+        self.loads = []
         self.closed = False
-        self._at_once = False
-        self.networks = {}
-        self.submitted = queue.Queue()
+        self._steps = []
+        self._changed = threading.Condition()
+        self._freely = None
 
-    def load(self, instance, model, spec):
-        self.networks[instance] = FakeNetwork(self.network_batch)
+    def load(self, instance, segments, outputs, spec, *, lanes=1, max_batch=1):
+        self.loads.append((instance, segments, outputs, lanes, max_batch))
+        network = {'segments': len(segments), 'lanes': lanes, 'largest': max_batch,
+                   **self.network}
+        self.networks[instance] = FakeNetwork(self, **network)
         return self.networks[instance]
 
-    def submit(self, network, pixels, done):
-        self.submitted.put((pixels, done))
-        if self._at_once:
-            self.let_go()
+    def poll(self):
+        pass
+
+    def put(self, step):
+        with self._changed:
+            self._steps.append(step)
+            self._changed.notify_all()
+
+    def running(self, count=1, timeout=WAIT_S):
+        """Wait until at least so many segments are on their way; return all that are."""
+        with self._changed:
+            self._changed.wait_for(lambda: len(self._steps) >= count, timeout)
+            steps = list(self._steps)
+        assert timeout < WAIT_S or len(steps) >= count, 'nothing was submitted'
+        return steps
+
+    def finish(self, step=None, outputs=None, error='', took_s=0.0):
+        """End a segment, the oldest unless told otherwise, when it has come; return it."""
+        if step is None:
+            step = self.running()[0]
+        with self._changed:
+            self._steps.remove(step)
+        self.clock.advance(took_s)
+        step.flight.ended += not error
+        step.flight.given = outputs
+        step.done(Run(step.started_s, self.clock.now_s(), error))
+        return step
 
     def let_go(self):
-        """End what runs, and from now on every run as soon as it is submitted."""
-        self._at_once = True
-        with contextlib.suppress(queue.Empty):
-            while True:
-                self._finish(*self.submitted.get_nowait())
-
-    def wait_until_running(self):
-        """Wait for a run to be submitted; leave it running."""
-        self.submitted.put(self.submitted.get(timeout=WAIT_S))
-
-    def finish(self, outputs=None, error='', took_s=0.0):
-        """Wait for a submitted run and end it; return its pixels."""
-        return self._finish(*self.submitted.get(timeout=WAIT_S), outputs, error, took_s)
+        """End what runs, and from now on every segment as soon as it is submitted."""
+        if self._freely is None:
+            self._freely = threading.Thread(target=self._finish_all, daemon=True)
+            self._freely.start()
 
     def close(self):
-        self.closed = True
+        with self._changed:
+            self.closed = True
+            self._changed.notify_all()
 
-    def _finish(self, pixels, done, outputs=None, error='', took_s=0.0):
-        if outputs is None:
-            scores = pixels.reshape(len(pixels), -1, 3).mean(axis=1) / 255.0
-            outputs = {'scores': scores.astype(np.float32)}
-        now_s = self.clock.now_s()
-        done(Run(now_s, now_s + took_s, None if error else outputs, error))
-        return pixels
+    def _finish_all(self):
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._steps or self.closed)
+                if not self._steps:
+                    return
+                step = self._steps[0]
+            with contextlib.suppress(ValueError):       # the test was faster
+                self.finish(step)
 
 
 @pytest.fixture(scope='session')
 def fake_engine():
     """Return the engine's class."""
     return FakeEngine
+
+
+@pytest.fixture(scope='session')
+def make_profile():
+    """Return a builder of profiles: a run of n images takes `base_s` + n · `each_s`."""
+    def build(base_s, each_s, segments=1, tb_ratio=1.0):
+        rows = []
+        for segment in range(segments):
+            for batch in (1, 64):
+                time_ms = 1e3 * (base_s + batch * each_s) / segments
+                rows.append(ProfileRow(segment, batch, time_ms, time_ms, time_ms, tb_ratio))
+        return ProfileTable('tiny', '', 'fake', 'none', 'default', {}, tuple(rows))
+    return build

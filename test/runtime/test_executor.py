@@ -2,6 +2,7 @@
 
 import dataclasses
 import queue
+import threading
 
 import numpy as np
 import pytest
@@ -80,12 +81,13 @@ def bench(fake_engine, executor_settings, make_spec, tiny_onnx):
     """Return a builder of benches; they are closed at the end."""
     built = []
 
-    def build(instances=('net',), engine=None, clock=None, spec=None, **values):
+    def build(instances=('net',), engine=None, clock=None, spec=None, specs=None, network=None,
+              **values):
         clock = clock or VirtualClock(NOW_S)
         spec = spec or make_spec(onnx=tiny_onnx, decoder_options={'top_k': 3})
-        built.append(Bench(engine or fake_engine(clock), clock,
+        built.append(Bench(engine or fake_engine(clock, **network or {}), clock,
                            executor_settings(instances, **values),
-                           dict.fromkeys(instances, spec)))
+                           specs or dict.fromkeys(instances, spec)))
         return built[-1]
 
     yield build
@@ -201,12 +203,14 @@ def test_a_request_that_does_not_fit_is_refused_with_names_and_given_back(
     assert run.counts()['front'].last_error == complaint
 
 
-def test_a_batch_larger_than_the_model_takes_is_refused(
-        bench, make_batch, make_frame, make_spec, tiny_onnx):
-    run = bench(spec=make_spec(onnx=tiny_onnx, max_batch=2))
+@pytest.mark.parametrize('model, executor', [(2, 8), (0, 2), (9, 2)])
+def test_a_batch_larger_than_the_model_or_the_executor_takes_is_refused(
+        bench, make_batch, make_frame, make_spec, tiny_onnx, model, executor):
+    run = bench(spec=make_spec(onnx=tiny_onnx, max_batch=model), max_batch=executor)
     run.executor.accept(make_batch(*(make_frame(camera) for camera in 'abc')))
     assert run.dropped('a') == {'request': 1}
     assert '3 frames; it takes 2 at most' in run.complaints[0]
+    assert 'max_batch' in run.complaints[0]
 
 
 def test_a_batch_without_frames_is_refused_and_the_next_one_runs(bench, make_batch):
@@ -303,6 +307,173 @@ def test_closing_accounts_for_all_frames_and_gives_all_pixels_back(
     assert run.engine.closed
 
 
+@pytest.mark.parametrize('where', ['open', 'submit', 'outputs'])
+def test_whatever_the_engine_raises_costs_one_batch(bench, make_batch, make_frame, where):
+    run = bench()
+    releases = []
+    run.engine.networks['net'].broken[where] = RuntimeError('lost device')
+    run.executor.accept(make_batch(make_frame('bad'), releases=releases))
+    run.executor.accept(make_batch(make_frame('good'), releases=releases))
+    for _ in range(2 if where == 'outputs' else 1):
+        run.engine.finish()
+    assert run.settled()
+    assert run.dropped('bad') == {'engine': 1}
+    assert run.counts()['good'].published == 1
+    assert len(releases) == 2
+    assert "instance 'net'" in run.complaints[0]
+    assert 'lost device' in run.complaints[0]
+
+
+@pytest.mark.parametrize('outputs', [
+    {'scores': np.float32(1.0)}, {'scores': np.zeros((0, 3), np.float32)}, {'scores': None}, {}])
+def test_outputs_without_a_batch_are_counted_and_the_next_batch_runs(
+        bench, make_batch, outputs):
+    run = bench()
+    for given in (outputs, None):
+        run.executor.accept(make_batch())
+        run.engine.finish(outputs=given)
+    assert run.settled()
+    assert run.dropped() == {'decoder': 1}
+
+
+# staging
+
+def test_pixels_are_staged_by_the_pool_where_that_is_a_copy(bench, make_batch):
+    run = bench(network={'stages': True})
+    run.executor.accept(make_batch(pixels=np.full((1, 4, 4, 3), 255, np.uint8)))
+    assert run.engine.finish().values == [255]
+    (thread,) = run.engine.networks['net'].staging_threads
+    assert thread is not threading.current_thread()
+    assert thread.name.startswith('s3dnn-cpu')
+    assert len(run.published()) == 1
+
+
+def test_pixels_are_staged_at_once_where_that_is_none(bench, make_batch):
+    run = bench()
+    run.executor.accept(make_batch())
+    assert run.engine.networks['net'].staging_threads == [threading.current_thread()]
+
+
+@pytest.mark.parametrize('stages', [True, False])
+def test_a_batch_that_cannot_be_staged_is_refused_alone_and_given_back(
+        bench, make_batch, make_frame, stages):
+    run = bench(network={'stages': stages})
+    releases = []
+    run.engine.networks['net'].broken['stage'] = RuntimeError('no pinned memory')
+    run.executor.accept(make_batch(make_frame('bad'), releases=releases))
+    run.executor.accept(make_batch(make_frame('good'), releases=releases))
+    run.engine.finish()
+    assert run.settled()
+    assert run.dropped('bad') == {'engine': 1}
+    assert run.counts()['good'].published == 1
+    assert len(releases) == 2
+    (complaint,) = run.complaints
+    assert "instance 'net'" in complaint
+    assert 'no pinned memory' in complaint
+
+
+@pytest.mark.parametrize('stages', [True, False])
+def test_what_comes_after_the_end_is_counted_and_given_back(bench, make_batch, stages):
+    run = bench(network={'stages': stages})
+    run.close()
+    releases = []
+    run.executor.accept(make_batch(releases=releases))
+    assert run.dropped() == {'shutdown': 1}
+    assert len(releases) == 1
+
+
+# fusion
+
+@pytest.fixture
+def fused(bench, make_batch, make_frame):
+    """Return a function that lets requests of several instances wait, to run as one batch.
+
+    It takes (camera, instance, images, options of make_batch) each, and returns the executor's
+    bench with these running.
+    """
+    def build(*requests, **values):
+        run = bench(('net', 'second'), scheduler='streams', **values)
+        # the first run tells how long one takes; the next holds both lanes
+        run.executor.accept(make_batch(make_frame('first', deadline_s=1e9)))
+        run.engine.finish(took_s=0.1)
+        for count in (1, 2):
+            run.executor.accept(make_batch(make_frame('first', deadline_s=1e9)))
+            run.engine.running(count)
+        for camera, instance, images, options in requests:
+            frames = [make_frame(camera, deadline_s=1e9) for _ in images]
+            pixels = np.stack([np.full((4, 4, 3), image, np.uint8) for image in images])
+            run.executor.accept(make_batch(*frames, instance=instance, pixels=pixels, **options))
+        for _ in range(2):
+            run.engine.finish()
+        assert len(run.engine.running()[0].values) == sum(len(request[2]) for request in requests)
+        return run
+    return build
+
+
+BLUE, GREEN, RED = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+
+
+def test_each_request_of_a_fused_batch_gets_what_its_own_images_show(fused):
+    run = fused(('a', 'net', [BLUE], {}), ('b', 'second', [GREEN, RED], {}))
+    run.engine.finish()
+    results = [result for result in run.published() if result.frame.camera != 'first']
+    assert [(result.frame.camera, result.instance, result.class_ids[0], result.batch)
+            for result in results] == [
+        ('a', 'net', 0, 3), ('b', 'second', 1, 3), ('b', 'second', 2, 3)]
+
+
+def test_each_request_of_a_fused_batch_has_the_settings_of_its_instance(fused):
+    run = fused(('a', 'net', [(128, 100, 90)], {}), ('b', 'second', [(128, 100, 90)], {}),
+                instances__net__score_threshold=0.45, instances__second__score_threshold=0.0,
+                instances__second__max_detections=2)
+    run.engine.finish()
+    assert {result.frame.camera: len(result.scores) for result in run.published()
+            if result.frame.camera != 'first'} == {'a': 1, 'b': 2}
+
+
+def test_a_fused_batch_that_fails_is_told_to_each_of_its_instances(fused):
+    releases = []
+    run = fused(('a', 'net', [BLUE], {'releases': releases}),
+                ('b', 'second', [GREEN], {'releases': releases}))
+    run.engine.finish(error='out of memory')
+    assert run.settled()
+    assert run.dropped('a') == run.dropped('b') == {'engine': 1}
+    assert len(releases) == 2
+    assert "instance 'net'" in run.complaints[0]
+    assert "instance 'second'" in run.complaints[1]
+    assert all('out of memory' in complaint for complaint in run.complaints)
+    counts, _ = run.executor.snapshot()
+    assert [(count.batches, count.errors) for count in counts] == [(3, 1), (0, 1)]
+
+
+def test_pixels_that_were_taken_back_cost_only_their_own_request(fused):
+    run = fused(('a', 'net', [BLUE], {'intact': False}), ('b', 'second', [GREEN], {}),
+                ('c', 'net', [RED], {}))
+    run.engine.finish()
+    assert run.settled()
+    assert run.dropped('a') == {'lease': 1}
+    assert {result.frame.camera: result.class_ids[0] for result in run.results.queue
+            if result.frame.camera != 'first'} == {'b': 1, 'c': 2}
+
+
+def test_a_request_that_cannot_be_decoded_costs_none_of_the_others(fused):
+    run = fused(('a', 'net', [BLUE], {}), ('b', 'second', [GREEN], {}))
+    run.engine.finish(outputs={'scores': np.eye(3, dtype=np.float32)[:1]})
+    assert run.settled()
+    assert run.counts()['a'].published == 1
+    assert run.dropped('b') == {'decoder': 1}
+
+
+def test_without_fusion_each_request_runs_alone(bench, make_batch, make_frame):
+    run = bench(('net', 'second'), fusion=False)
+    for index in range(6):
+        run.executor.accept(make_batch(make_frame(deadline_s=1e9),
+                                       instance=('net', 'second')[index % 2]))
+    for _ in range(6):
+        run.engine.finish(took_s=0.1)
+    assert {result.batch for result in run.published()} == {1}
+
+
 def test_late_batches_are_dropped_if_that_is_the_policy(bench, make_batch, make_frame):
     run = bench(late_policy='drop')
     releases = []
@@ -327,11 +498,35 @@ def test_a_missing_file_is_refused_with_its_path(bench, make_spec, tmp_path):
         bench(spec=make_spec(onnx=tmp_path / 'gone.onnx'))
 
 
+def test_what_the_engine_gets_is_the_network_with_the_image_input(bench):
+    run = bench(max_batch=5)
+    ((instance, (model,), outputs, lanes, max_batch),) = run.engine.loads
+    assert (instance, outputs, lanes, max_batch) == ('net', ['scores'], 1, 5)
+    (image,) = model.graph.input
+    assert image.type.tensor_type.elem_type == 2        # uint8
+
+
+@pytest.mark.parametrize('max_batch, expected', [(0, 8), (3, 3), (20, 8)])
+def test_a_network_is_loaded_for_no_more_images_than_model_and_executor_take(
+        bench, make_spec, tiny_onnx, max_batch, expected):
+    run = bench(spec=make_spec(onnx=tiny_onnx, max_batch=max_batch), max_batch=8)
+    assert run.engine.loads[0][-1] == expected
+
+
+def test_instances_of_one_model_share_a_network_with_a_lane_for_each(bench, make_spec, tiny_onnx):
+    spec = make_spec(onnx=tiny_onnx)
+    other = make_spec(onnx=tiny_onnx, name='other', mean=(1.0, 1.0, 1.0))
+    smaller = make_spec(onnx=tiny_onnx, name='smaller', max_batch=2)
+    renamed = make_spec(onnx=tiny_onnx, name='renamed')
+    run = bench(('a', 'b', 'c', 'd', 'e'), specs={
+        'a': spec, 'b': other, 'c': renamed, 'd': spec, 'e': smaller})
+    assert [(load[0], load[3]) for load in run.engine.loads] == [('a', 3), ('b', 1), ('e', 1)]
+
+
 @pytest.mark.parametrize('max_batch, refused', [(0, True), (3, True), (2, False), (1, False)])
 def test_a_network_of_fixed_batch_needs_a_description_that_says_so(
         bench, fake_engine, make_spec, tiny_onnx, max_batch, refused):
-    engine = fake_engine(VirtualClock())
-    engine.network_batch = 2
+    engine = fake_engine(VirtualClock(), batch=2)
     spec = make_spec(onnx=tiny_onnx, max_batch=max_batch)
     if refused:
         with pytest.raises(ModelError, match=r'max_batch: 2 in tiny\.yaml'):
@@ -344,9 +539,9 @@ def test_a_network_that_fails_when_warmed_up_is_named(bench, fake_engine, monkey
     engine = fake_engine(VirtualClock())
     load = engine.load
 
-    def broken(*arguments):
-        network = load(*arguments)
-        network.outputs = RuntimeError('no kernel image')
+    def broken(*arguments, **options):
+        network = load(*arguments, **options)
+        network.broken['run'] = RuntimeError('no kernel image')
         return network
 
     monkeypatch.setattr(engine, 'load', broken)
@@ -354,10 +549,12 @@ def test_a_network_that_fails_when_warmed_up_is_named(bench, fake_engine, monkey
         bench(engine=engine)
 
 
-def test_instances_run_their_own_networks(bench, make_batch, make_frame):
-    run = bench(('one', 'two'))
+def test_instances_run_their_own_networks(bench, make_batch, make_frame, make_spec, tiny_onnx):
+    specs = {name: make_spec(onnx=tiny_onnx, name=name, std=(std, std, std))
+             for name, std in (('one', 1.0), ('two', 2.0))}
+    run = bench(('one', 'two'), specs=specs)
     for name in ('one', 'two'):
-        run.executor.accept(make_batch(make_frame(name), instance=name))
-        run.engine.finish()
+        run.executor.accept(make_batch(make_frame(name), instance=name, model=name))
+        assert run.engine.finish().network is run.engine.networks[name]
     assert {result.instance: result.frame.camera for result in run.published()} == {
         'one': 'one', 'two': 'two'}

@@ -1,49 +1,128 @@
-"""The loop: order, lateness, bounds, isolation of errors, and an end that loses nothing."""
+"""The loop: order, segments, fusion, bounds, errors apart, and an end that loses nothing."""
 
+import collections
 import queue
+import random
 import threading
 import types
 
+import hypothesis
+import hypothesis.strategies as st
 import numpy as np
 import pytest
+from hypothesis import given
 
 from s3dnn_ros.runtime.clock import VirtualClock
-from s3dnn_ros.runtime.instance import Instance, Job
+from s3dnn_ros.runtime.expectation import Expectation
+from s3dnn_ros.runtime.instance import Instance, Request
+from s3dnn_ros.runtime.line import Line
 from s3dnn_ros.runtime.loop import Loop
-from s3dnn_ros.scheduling import make_scheduler
+from s3dnn_ros.scheduling import POLICIES, Dispatch, make_scheduler
+from s3dnn_ros.scheduling.fifo import Fifo
 
 WAIT_S = 30.0      # for what comes at once; a test that waits so long has failed
+NOW_S = 100.0
+
+
+class Told:
+    """A scheduler, and what it was told."""
+
+    def __init__(self, scheduler):
+        self.enqueued = queue.Queue()
+        self.completed = []
+        self.withdrawn = []
+        self._scheduler = scheduler
+        self.dequeue = scheduler.dequeue
+        self.next_wake_s = scheduler.next_wake_s
+
+    def enqueue(self, work, now_s):
+        self._scheduler.enqueue(work, now_s)
+        self.enqueued.put(work)
+
+    def complete(self, work, now_s):
+        self._scheduler.complete(work, now_s)
+        self.completed.append(work)
+
+    def withdraw(self, work):
+        self.withdrawn.append(work)
+        return self._scheduler.withdraw(work)
 
 
 class Bench:
-    """A loop with an engine that waits for us, and what it reported."""
+    """A loop with an engine that waits for us, and what it reported.
 
-    def __init__(self, engine_class, make_batch, make_frame, **options):
-        self.clock = VirtualClock(100.0)
+    `networks` maps a name to the options of a fake network and `profile`; every network has
+    two instances, 'NAME' and 'NAME2'.
+    """
+
+    def __init__(self, engine_class, make_batch, make_frame, networks, scheduler='fifo',
+                 **options):
+        self.clock = VirtualClock(NOW_S)
         self.engine = engine_class(self.clock)
-        self.instance = Instance('net', None, None, None, types.SimpleNamespace(priority=3))
+        self.make_batch, self.make_frame = make_batch, make_frame
+        self.lines, self.instances = {}, {}
+        for name, network in (networks or {'net': {}}).items():
+            network = dict(network)
+            profile = network.pop('profile', None)
+            self.engine.network = network
+            loaded = self.engine.load(
+                name, [None] * network.get('segments', 1), [], None,
+                lanes=network.get('lanes', 1), max_batch=network.get('largest', 64))
+            self.lines[name] = Line(loaded, Expectation(loaded.segments, profile))
+            for instance in (name, f'{name}2'):
+                self.instances[instance] = Instance(
+                    instance, None, self.lines[name], None, types.SimpleNamespace(priority=3))
         self.finished = queue.Queue()
         self.dropped = queue.Queue()
-        self.make_batch, self.make_frame = make_batch, make_frame
         self.reports = queue.Queue()
-        self.loop = Loop(make_scheduler('fifo'), self.engine, self.clock, self.finished.put,
+        self.told = Told(make_scheduler(scheduler))
+        self.loop = Loop(self.told, self.engine, self.clock, self.finished.put,
                          lambda *what: self.dropped.put(what), self.reports.put, **options)
 
-    def admit(self, value=0, deadline_s=1e9):
-        """Admit a job whose pixels all have this value."""
-        batch = self.make_batch(self.make_frame(deadline_s=deadline_s),
-                                pixels=np.full((1, 4, 4, 3), value, np.uint8))
-        job = Job(self.instance, batch, self.clock.now_s())
-        self.loop.admit(job)
-        return job
+    @property
+    def network(self):
+        return self.lines['net'].network
+
+    def admit(self, value=0, deadline_s=1e9, instance='net', frames=1):
+        """Admit a request whose pixels all have this value."""
+        batch = self.make_batch(
+            *(self.make_frame(deadline_s=deadline_s) for _ in range(frames)), instance=instance,
+            pixels=np.full((frames, 4, 4, 3), value, np.uint8))
+        request = Request(self.instances[instance], batch, self.clock.now_s())
+        request.staged = request.instance.line.network.stage(batch.pixels)
+        self.loop.admit(request)
+        return request
+
+    def occupy(self):
+        """Let the network 'other' run something, so that all others wait."""
+        self.admit(instance='other')
+        assert self.engine.running()[0].network is self.lines['other'].network
+        return self.engine.running()[0]
+
+    def announced(self, count=1):
+        """Wait for so many works to be handed to the scheduler; return them."""
+        return [self.told.enqueued.get(timeout=WAIT_S) for _ in range(count)]
 
     def finish(self, **result):
-        """End the run under way; return the value of its pixels and the job reported."""
-        value = int(self.engine.finish(**result).flat[0])
-        return value, self.finished.get(timeout=WAIT_S)
+        """End the segment under way; return the value of its pixels and the job reported."""
+        values = self.engine.finish(**result).values
+        return values[0], self.next_job()
+
+    def next_job(self):
+        return self.finished.get(timeout=WAIT_S)
 
     def next_drop(self):
         return self.dropped.get(timeout=WAIT_S)
+
+    def stop(self):
+        self.engine.let_go()
+        self.loop.stop()
+        self.engine.close()
+
+    def free(self):
+        """Tell whether every lane is free."""
+        return all(not line.lanes_taken and not line.pending and not line.network.flights
+                   for line in self.lines.values())
 
 
 @pytest.fixture
@@ -51,38 +130,45 @@ def bench(fake_engine, make_batch, make_frame):
     """Return a builder of benches; they are stopped at the end."""
     built = []
 
-    def build(**options):
-        bench = Bench(fake_engine, make_batch, make_frame, **options)
+    def build(networks=None, **options):
+        bench = Bench(fake_engine, make_batch, make_frame, networks, **options)
         bench.loop.start()
         built.append(bench)
         return bench
 
     yield build
     for bench in built:
-        bench.engine.let_go()
-        bench.loop.stop()
+        bench.stop()
+        assert bench.free()
 
 
-def test_jobs_run_one_after_another_in_the_order_of_their_arrival(bench):
-    loop = bench()
-    jobs = [loop.admit(value) for value in range(5)]
-    for value, job in enumerate(jobs):
-        assert loop.finish() == (value, job)
-        assert job.run.outputs is not None
+# order, bounds, errors, the end
+
+@pytest.mark.parametrize('fuse', [True, False])
+def test_requests_run_one_after_another_in_the_order_of_their_arrival(bench, fuse):
+    loop = bench(fuse=fuse)
+    requests = [loop.admit(value) for value in range(5)]
+    for index, request in enumerate(requests):
+        value, job = loop.finish()
+        assert (value, job.requests) == (index, (request,))
+        assert job.outputs is not None
+        assert not job.error
     assert loop.dropped.empty()
 
 
-def test_jobs_from_several_threads_all_run(bench):
+def test_requests_from_several_threads_all_run(bench):
     loop = bench(max_queue=1000)
     loop.engine.let_go()
     threads = [threading.Thread(target=lambda: [loop.admit() for _ in range(50)])
                for _ in range(4)]
     for thread in threads:
         thread.start()
-    jobs = [loop.finished.get(timeout=WAIT_S) for _ in range(200)]
+    requests = []
+    while len(requests) < 200:
+        requests += loop.next_job().requests
     for thread in threads:
         thread.join()
-    assert len(set(map(id, jobs))) == 200
+    assert len(set(map(id, requests))) == len(requests) == 200
 
 
 def test_a_failed_run_is_reported_and_hurts_no_other(bench):
@@ -91,29 +177,43 @@ def test_a_failed_run_is_reported_and_hurts_no_other(bench):
     loop.admit(2)
     _, bad = loop.finish(error='out of memory')
     _, good = loop.finish()
-    assert bad.run.error == 'out of memory'
-    assert bad.run.outputs is None
-    assert not good.run.error
+    assert bad.error == 'out of memory'
+    assert bad.outputs is None
+    assert not good.error
 
 
-def test_beyond_the_bound_the_oldest_that_waits_is_dropped(bench):
-    loop = bench(max_queue=2)
+@pytest.mark.parametrize('fuse', [True, False])
+def test_beyond_the_bound_the_oldest_that_waits_is_dropped(bench, fuse):
+    loop = bench(max_queue=2, fuse=fuse)
     running = loop.admit(0)
     waiting = [loop.admit(value) for value in (1, 2, 3)]
-    job, reason, sentence = loop.next_drop()
-    assert job is waiting[0]
+    request, reason, sentence = loop.next_drop()
+    assert request is waiting[0]
     assert reason == 'queue'
     assert 'max_queue (2)' in sentence
     for value, expected in ((0, running), (2, waiting[1]), (3, waiting[2])):
-        assert loop.finish() == (value, expected)
+        found, job = loop.finish()
+        assert (found, job.requests) == (value, (expected,))
     assert loop.dropped.empty()
 
 
-def test_a_smaller_bound_takes_effect_with_the_next_job(bench):
+def test_what_can_start_at_once_does_not_count_as_waiting(bench):
+    networks = {name: {} for name in ('net', 'a', 'b', 'c')}
+    loop = bench(networks, scheduler='streams', max_queue=1)
+    together = threading.Event()
+    loop.loop._inbox.put(together.wait)
+    for name in networks:
+        loop.admit(instance=name)
+    together.set()
+    assert len(loop.engine.running(4)) == 4
+    assert loop.dropped.empty()
+
+
+def test_a_smaller_bound_takes_effect_with_the_next_request(bench):
     loop = bench(max_queue=10)
     for value in range(5):
         loop.admit(value)
-    loop.engine.wait_until_running()
+    loop.engine.running()
     loop.loop.max_queue = 1
     loop.admit(5)
     assert [int(loop.next_drop()[0].batch.pixels.flat[0]) for _ in range(4)] == [1, 2, 3, 4]
@@ -126,17 +226,18 @@ def test_a_late_batch_runs_if_that_is_the_policy(bench):
     assert loop.finish()[0] == 1
 
 
-def test_a_late_batch_is_dropped_if_that_is_the_policy_and_the_next_one_runs(bench):
-    loop = bench(late_policy='drop')
+@pytest.mark.parametrize('fuse', [True, False])
+def test_a_late_batch_is_dropped_if_that_is_the_policy_and_the_next_one_runs(bench, fuse):
+    loop = bench(late_policy='drop', fuse=fuse)
     loop.admit(0)
+    loop.engine.running()
     late = [loop.admit(value, deadline_s=101.0) for value in (1, 2)]
-    loop.admit(3, deadline_s=103.0)
-    loop.engine.wait_until_running()
+    loop.admit(3, deadline_s=110.0)
     loop.clock.advance(2.0)
     assert loop.finish()[0] == 0
-    for job in late:
+    for request in late:
         dropped, reason, sentence = loop.next_drop()
-        assert dropped is job
+        assert dropped is request
         assert reason == 'late'
         assert 'deadline' in sentence
     assert loop.finish()[0] == 3
@@ -148,24 +249,63 @@ def test_a_batch_that_starts_at_its_deadline_is_not_late(bench):
     assert loop.finish()[0] == 1
 
 
-def test_stopping_drops_what_waits_and_finishes_what_runs(bench):
+@pytest.mark.parametrize('deadline_s, late', [(100.6, False), (100.4, True)])
+def test_a_batch_is_late_if_even_a_run_of_its_own_cannot_meet_the_deadline(
+        bench, make_profile, deadline_s, late):
+    loop = bench({'net': {'profile': make_profile(0.4, 0.1)}}, late_policy='drop')
+    request = loop.admit(1, deadline_s=deadline_s)
+    if late:
+        assert loop.next_drop()[:2] == (request, 'late')
+    else:
+        assert loop.finish()[0] == 1
+
+
+def test_a_job_that_becomes_late_between_its_segments_runs_to_its_end(bench):
+    loop = bench({'net': {'segments': 2}}, late_policy='drop')
+    loop.admit(1, deadline_s=100.5)
+    loop.engine.finish(took_s=1.0)
+    _, job = loop.finish()
+    assert not job.error
+    assert loop.dropped.empty()
+
+
+def test_what_could_start_before_the_end_runs(bench):
     loop = bench()
-    loop.admit(0)
-    waiting = [loop.admit(1), loop.admit(2)]
-    loop.engine.wait_until_running()
+    together = threading.Event()
+    loop.loop._inbox.put(together.wait)
+    first, second = loop.admit(1), loop.admit(2)
     stopping = threading.Thread(target=loop.loop.stop)
     stopping.start()
-    assert [loop.next_drop()[:2] for _ in waiting] == [(job, 'shutdown') for job in waiting]
-    assert loop.finish()[0] == 0
+    together.set()
+    assert loop.finish()[1].requests == (first,)
+    assert loop.next_drop()[:2] == (second, 'shutdown')
+    stopping.join(WAIT_S)
+
+
+@pytest.mark.parametrize('segments', [1, 3])
+def test_stopping_drops_what_waits_and_finishes_what_runs(bench, segments):
+    loop = bench({'net': {'segments': segments}})
+    loop.admit(0)
+    waiting = [loop.admit(1), loop.admit(2)]
+    loop.engine.running()
+    stopping = threading.Thread(target=loop.loop.stop)
+    stopping.start()
+    assert [loop.next_drop()[:2] for _ in waiting] == [
+        (request, 'shutdown') for request in waiting]
+    for _ in range(segments - 1):
+        loop.engine.finish()
+    value, job = loop.finish()
+    assert value == 0
+    assert job.outputs is not None
     stopping.join(WAIT_S)
     assert not stopping.is_alive()
 
 
-def test_a_job_admitted_while_stopping_is_dropped(bench):
+def test_a_request_admitted_while_stopping_is_dropped(bench):
     loop = bench()
     loop.admit(0)
     loop.admit(1)
-    loop.engine.wait_until_running()
+    loop.engine.running()
     stopping = threading.Thread(target=loop.loop.stop)
     stopping.start()
     loop.next_drop()                   # it is stopping now
@@ -175,19 +315,28 @@ def test_a_job_admitted_while_stopping_is_dropped(bench):
     assert [what[0] for what in loop.dropped.queue] == [last]
 
 
-def test_a_job_admitted_after_the_end_is_dropped(bench):
+def test_a_request_admitted_after_the_end_is_dropped(bench):
     loop = bench()
     loop.loop.stop()
     last = loop.admit()
     assert [what[0] for what in loop.dropped.queue] == [last]
 
 
-def test_the_loop_outlives_a_job_that_breaks_it(bench):
+def test_the_loop_outlives_a_request_that_breaks_it(bench):
     loop = bench()
     loop.loop.admit(None)
     assert 'please report' in loop.reports.get(timeout=WAIT_S)
     loop.admit(7)
+    loop.engine.running()
+    waiting = loop.admit(8)
+    loop.admit(9)
     assert loop.finish()[0] == 7
+    stopping = threading.Thread(target=loop.loop.stop)
+    stopping.start()
+    assert loop.next_drop()[0] is not None
+    assert loop.finish()[1].requests == (waiting,)
+    stopping.join(WAIT_S)
+    assert loop.reports.empty()
 
 
 def test_stopping_twice_is_fine(bench):
@@ -196,12 +345,100 @@ def test_stopping_twice_is_fine(bench):
     loop.loop.stop()
 
 
+@pytest.mark.parametrize('where', ['open', 'submit', 'outputs', 'close'])
+@pytest.mark.parametrize('error, said', [(RuntimeError('lost device'), 'lost device'),
+                                         (KeyError(), 'KeyError()')])
+def test_whatever_an_engine_raises_fails_that_job_and_the_next_one_runs(
+        bench, where, error, said):
+    loop = bench({'net': {'segments': 2}})
+    loop.network.broken[where] = error
+    loop.admit(1)
+    loop.admit(2)
+    if where in ('outputs', 'close'):
+        loop.engine.finish()
+        loop.engine.finish()
+    bad = loop.next_job()
+    assert bad.error == said
+    loop.engine.finish()
+    value, good = loop.finish()
+    assert (value, good.error) == (2, '')
+    assert loop.reports.empty()
+    assert not loop.network.flights
+
+
+def test_a_segment_that_is_refused_in_the_middle_fails_the_job(bench):
+    loop = bench({'net': {'segments': 2}})
+    loop.admit(1)
+    loop.engine.running()
+    loop.network.broken['submit'] = RuntimeError('lost device')
+    loop.engine.finish()
+    assert loop.next_job().error == 'lost device'
+
+
+def test_the_first_error_of_a_job_is_the_one_told(bench):
+    loop = bench()
+    loop.network.broken['close'] = RuntimeError('cannot be closed')
+    loop.admit(1)
+    assert loop.finish(error='out of memory')[1].error == 'out of memory'
+
+
+def test_the_busy_time_counts_once_while_several_run_and_not_while_nothing_does(bench):
+    loop = bench({'net': {'lanes': 2}}, scheduler='streams', fuse=False)
+    loop.admit()
+    loop.engine.finish(took_s=0.5)
+    loop.next_job()
+    assert loop.loop.busy_s == pytest.approx(0.5)
+    loop.clock.advance(10.0)
+    loop.admit()
+    loop.admit()
+    loop.engine.running(2)
+    loop.engine.finish(took_s=1.0)
+    loop.next_job()
+    assert loop.loop.busy_s == pytest.approx(1.5)       # though one still runs
+    loop.engine.finish(took_s=0.25)
+    loop.next_job()
+    assert loop.loop.busy_s == pytest.approx(1.75)
+
+
+def test_an_engine_that_wants_it_is_polled_while_something_runs(bench):
+    loop = bench()
+    polled = []
+
+    def poll():
+        polled.append(loop.engine.running())
+        if len(polled) == 3:
+            loop.engine.finish()
+
+    loop.engine.poll_s, loop.engine.poll = 1e-3, poll
+    loop.admit()
+    assert not loop.next_job().error
+    assert len(polled) == 3
+
+
+def test_the_scheduler_is_asked_again_when_it_wants_to_wake(bench):
+    loop = bench()
+    asked = []
+
+    def dequeue(now_s):
+        asked.append(now_s)
+        return scheduler.dequeue(now_s) if len(asked) > 3 else Dispatch()
+
+    scheduler = Fifo()
+    loop.told.dequeue, loop.told.complete = dequeue, scheduler.complete
+    loop.told.next_wake_s = lambda now_s: now_s + 1e-3 if asked else None
+    loop.told._scheduler = scheduler
+    loop.admit(5)
+    assert loop.finish()[0] == 5
+
+
+# what the scheduler is told
+
 def test_work_tells_the_scheduler_deadline_priority_and_expected_time(bench):
     loop = bench()
     loop.admit()
     loop.finish(took_s=0.5)
-    job = loop.admit(deadline_s=123.0)
-    loop.finish(took_s=0.5)
+    loop.admit(deadline_s=123.0)
+    _, job = loop.finish(took_s=0.5)
     assert (job.work.instance, job.work.deadline_s, job.work.priority) == ('net', 123.0, 3)
     assert job.work.time_s == job.work.remaining_s == pytest.approx(0.5)
 
@@ -211,4 +448,377 @@ def test_the_expected_time_follows_the_runs_that_went_well(bench):
     for took_s, error in ((1.0, ''), (50.0, 'failed'), (2.0, '')):
         loop.admit()
         loop.finish(took_s=took_s, error=error)
-    assert 1.0 < loop.instance.expected_s < 2.0
+    assert 1.0 < loop.lines['net'].expect.run_s(1) < 2.0
+
+
+def test_each_segment_is_announced_with_what_remains_and_the_one_behind_it(bench, make_profile):
+    loop = bench({'net': {'segments': 3, 'profile': make_profile(0.0, 0.3, 3, 0.25)}})
+    loop.admit(7, deadline_s=123.0)
+    for segment in range(3):
+        (work,) = loop.announced()
+        assert (work.instance, work.segment, work.deadline_s) == ('net', segment, 123.0)
+        assert (work.tb_ratio, work.priority) == (0.25, 3)
+        assert (work.time_s, work.remaining_s) == pytest.approx((0.1, 0.1 * (3 - segment)))
+        if segment < 2:
+            assert work.successor.segment == segment + 1
+            assert work.successor.remaining_s == pytest.approx(0.1 * (2 - segment))
+        else:
+            assert work.successor is None
+        assert loop.told.enqueued.empty()
+        assert len(loop.told.completed) == segment
+        assert loop.engine.finish(took_s=0.1).segment == segment
+    job = loop.next_job()
+    assert (job.started_s, job.ended_s) == pytest.approx((NOW_S, NOW_S + 0.3))
+    assert loop.network.batches == [1]
+    assert [work.segment for work in loop.told.completed] == [0, 1, 2]
+
+
+def test_a_segment_that_fails_is_the_jobs_last(bench):
+    loop = bench({'net': {'segments': 3}})
+    loop.admit(1)
+    loop.engine.finish()
+    _, job = loop.finish(error='lost device')
+    assert (job.error, job.outputs) == ('lost device', None)
+    assert [work.segment for work in loop.told.completed] == [0, 1]
+
+
+def order_of(loop, count):
+    """End so many segments; return whose they were."""
+    names = {id(line.network): name for name, line in loop.lines.items()}
+    steps = [loop.engine.finish(took_s=0.1) for _ in range(count)]
+    return [(names[id(step.network)], step.segment) for step in steps]
+
+
+@pytest.mark.parametrize('scheduler', ['edf', 'supervised'])
+def test_a_job_with_less_slack_overtakes_at_the_boundary_of_a_segment(
+        bench, make_profile, scheduler):
+    times = {'segments': 2, 'profile': make_profile(0.1, 0.1, 2)}
+    loop = bench({'net': times, 'other': times}, scheduler=scheduler)
+    loop.admit(deadline_s=110.0)
+    loop.engine.running()
+    loop.admit(deadline_s=101.0, instance='other')
+    assert order_of(loop, 4) == [('net', 0), ('other', 0), ('other', 1), ('net', 1)]
+
+
+@pytest.mark.parametrize('scheduler', ['edf', 'supervised'])
+def test_a_job_with_more_slack_waits_for_the_last_segment(bench, make_profile, scheduler):
+    times = {'segments': 2, 'profile': make_profile(0.1, 0.1, 2)}
+    loop = bench({'net': times, 'other': times}, scheduler=scheduler)
+    loop.admit(deadline_s=101.0)
+    loop.engine.running()
+    loop.admit(deadline_s=110.0, instance='other')
+    assert order_of(loop, 4) == [('net', 0), ('net', 1), ('other', 0), ('other', 1)]
+
+
+def test_small_segments_run_side_by_side(bench, make_profile):
+    small = {'profile': make_profile(0.1, 0.1, 1, 0.4)}
+    loop = bench({'net': small, 'other': small, 'third': small}, scheduler='supervised')
+    for name in ('net', 'other', 'third'):
+        loop.admit(instance=name)
+        loop.announced()
+    assert len(loop.engine.running(2)) == 2
+
+
+# lanes
+
+def test_no_more_jobs_start_than_there_are_lanes(bench):
+    loop = bench({'net': {'lanes': 2}}, scheduler='streams', fuse=False)
+    for value in range(5):
+        loop.admit(value)
+    loop.announced(2)
+    assert [step.values for step in loop.engine.running(2)] == [[0], [1]]
+    assert loop.told.enqueued.empty()
+    for value in range(5):
+        assert loop.finish()[0] == value
+    assert loop.network.most_flights == 2
+
+
+def test_a_lane_is_held_until_the_last_segment(bench):
+    loop = bench({'net': {'segments': 2}}, scheduler='streams', fuse=False)
+    loop.admit(0)
+    loop.admit(1)
+    order = [loop.engine.finish() for _ in range(4)]
+    assert [(step.values, step.segment) for step in order] == [
+        ([0], 0), ([0], 1), ([1], 0), ([1], 1)]
+    assert loop.network.most_flights == 1
+
+
+# fusion
+
+@pytest.fixture
+def fusing(bench, make_profile):
+    """Return a builder of benches with times that make fusion worth it, and a network beside."""
+    def build(times=(0.1, 0.01), scheduler='edf', **options):
+        network = {'profile': make_profile(*times)}
+        for option in ('lanes', 'segments', 'largest'):
+            if option in options:
+                network[option] = options.pop(option)
+        return bench({'net': network, 'other': {}}, scheduler=scheduler, **options)
+    return build
+
+
+def test_waiting_requests_of_two_instances_run_as_one_batch(fusing):
+    loop = fusing()
+    other = loop.occupy()
+    requests = [loop.admit(10, instance='net'), loop.admit(20, instance='net2', frames=2),
+                loop.admit(30, instance='net')]
+    loop.engine.finish(other)
+    loop.next_job()
+    assert loop.engine.finish().values == [10, 20, 20, 30]
+    job = loop.next_job()
+    assert job.requests == tuple(requests)
+    assert job.frames == 4
+    assert job.outputs['scores'][:, 0] * 255 == pytest.approx([10, 20, 20, 30])
+
+
+def test_a_fused_job_takes_in_what_arrives_before_its_start(fusing):
+    loop = fusing()
+    other = loop.occupy()
+    loop.announced()
+    for value, frames in ((1, 1), (2, 2), (3, 3)):
+        loop.admit(value)
+        (work,) = loop.announced()
+        assert work.remaining_s == pytest.approx(0.1 + 0.01 * frames)
+    assert len(loop.told.withdrawn) == 2
+    loop.engine.finish(other)
+    loop.next_job()
+    loop.engine.running()
+    loop.admit(4)               # too late for this one
+    assert loop.finish()[1].frames == 3
+    assert loop.engine.finish().values == [4]
+
+
+def test_what_starts_is_what_the_scheduler_was_told_last(fusing):
+    loop = fusing()
+    other = loop.occupy()
+    loop.admit(1, deadline_s=130.0)
+    loop.admit(2, deadline_s=120.0, instance='net2')
+    loop.engine.finish(other)
+    loop.next_job()
+    _, job = loop.finish()
+    assert (job.work.instance, job.work.deadline_s) == ('net2', 120.0)
+
+
+def test_a_job_that_is_full_keeps_its_place(bench, make_profile):
+    loop = bench({'net': {'profile': make_profile(0.1, 0.01)}, 'other': {}, 'third': {}},
+                 scheduler='fifo', max_batch=2)
+    other = loop.occupy()
+    loop.announced()
+    full = []
+    for value in (1, 2):
+        full.append(loop.admit(value))
+        loop.announced()
+    loop.admit(99, instance='third')
+    loop.announced()
+    for value in range(3, 8):
+        loop.admit(value)
+    loop.engine.finish(other)
+    loop.next_job()
+    assert loop.finish()[1].requests == tuple(full)
+    assert loop.finish()[0] == 99
+
+
+@pytest.mark.parametrize('max_batch, largest, sizes', [
+    (3, 64, [3, 3, 1]), (8, 2, [2, 2, 2, 1]), (1, 64, [1] * 7), (64, 64, [7])])
+def test_never_more_than_max_batch_images_run_together(fusing, max_batch, largest, sizes):
+    loop = fusing(max_batch=max_batch, largest=largest)
+    other = loop.occupy()
+    for value in range(7):
+        loop.admit(value)
+    loop.engine.finish(other)
+    loop.engine.let_go()
+    while sum(loop.network.batches) < 7:
+        loop.next_job()
+    assert loop.network.batches == sizes
+
+
+def test_images_and_not_requests_are_counted(fusing):
+    loop = fusing(max_batch=4)
+    other = loop.occupy()
+    for frames in (3, 2, 2, 6):
+        loop.admit(frames=frames)
+    loop.engine.finish(other)
+    loop.engine.let_go()
+    while sum(loop.network.batches) < 13:
+        loop.next_job()
+    assert loop.network.batches == [3, 4, 6]
+
+
+def test_without_fusion_requests_run_alone(fusing):
+    loop = fusing(fuse=False, lanes=2)
+    other = loop.occupy()
+    for value in range(4):
+        loop.admit(value, instance=('net', 'net2')[value % 2])
+    loop.engine.finish(other)
+    loop.next_job()
+    for value in range(4):
+        assert loop.engine.finish().values == [value]
+        assert len(loop.next_job().requests) == 1
+
+
+def test_fusion_can_be_switched_while_running(fusing):
+    loop = fusing(lanes=4, fuse=False)
+    other = loop.occupy()
+    loop.announced()
+    loop.admit(1)
+    loop.admit(2)
+    loop.announced(2)
+    loop.loop.fuse = True
+    loop.admit(3)
+    loop.admit(4)
+    loop.announced()
+    loop.engine.finish(other)
+    loop.engine.let_go()
+    while sum(loop.network.batches) < 4:
+        loop.next_job()
+    assert len(loop.network.batches) < 4
+
+
+def test_no_more_are_fused_than_the_earliest_deadline_allows(fusing):
+    loop = fusing(times=(0.2, 0.1))
+    other = loop.occupy()
+    for value in range(3):
+        loop.admit(value)
+    loop.admit(9, deadline_s=NOW_S + 0.45)
+    loop.engine.finish(other)
+    loop.next_job()
+    assert loop.engine.finish(took_s=0.4).values == [9, 0]
+    assert loop.next_job().ended_s <= NOW_S + 0.45
+    assert loop.engine.finish().values == [1, 2]
+
+
+def test_fused_jobs_keep_to_the_lanes(fusing):
+    loop = fusing(scheduler='streams', lanes=2)
+    for count in (1, 2):
+        loop.admit()
+        loop.engine.running(count)
+    for value in range(5):
+        loop.admit(value, instance=('net', 'net2')[value % 2])
+    for _ in range(3):
+        loop.finish()
+    assert loop.network.batches == [1, 1, 5]
+    assert loop.network.most_flights == 2
+
+
+def test_a_fused_job_that_fails_fails_with_all_its_requests(fusing):
+    loop = fusing()
+    other = loop.occupy()
+    requests = (loop.admit(1), loop.admit(2, instance='net2'))
+    loop.engine.finish(other)
+    loop.next_job()
+    _, job = loop.finish(error='out of memory')
+    assert (job.requests, job.error, job.outputs) == (requests, 'out of memory', None)
+    loop.admit(3)
+    assert not loop.finish()[1].error
+
+
+def test_the_bound_drops_one_request_of_a_fused_job_and_the_others_run(fusing):
+    loop = fusing(max_queue=3)
+    other = loop.occupy()
+    loop.announced()
+    requests = []
+    for value in range(4):
+        requests.append(loop.admit(value))
+        (work,) = loop.announced()
+        assert work.remaining_s == pytest.approx(0.1 + 0.01 * len(requests))
+    (work,) = loop.announced()          # the job without the one that was dropped
+    assert work.remaining_s == pytest.approx(0.13)
+    request, reason, _ = loop.next_drop()
+    assert (request, reason) == (requests[0], 'queue')
+    loop.engine.finish(other)
+    loop.next_job()
+    assert loop.finish()[1].requests == tuple(requests[1:])
+    assert loop.dropped.empty()
+
+
+def test_what_is_late_of_a_fused_job_is_dropped_and_the_others_run(fusing):
+    loop = fusing(late_policy='drop')
+    other = loop.occupy()
+    late = loop.admit(1, deadline_s=NOW_S + 1.0)
+    others = (loop.admit(2, deadline_s=NOW_S + 5.0), loop.admit(3, deadline_s=NOW_S + 6.0))
+    loop.engine.finish(other, took_s=2.0)
+    loop.next_job()
+    assert loop.next_drop()[:2] == (late, 'late')
+    assert loop.finish()[1].requests == others
+    assert loop.dropped.empty()
+
+
+def test_stopping_drops_each_request_of_a_fused_job(fusing):
+    loop = fusing()
+    other = loop.occupy()
+    requests = [loop.admit(1), loop.admit(2, instance='net2')]
+    loop.announced()
+    stopping = threading.Thread(target=loop.loop.stop)
+    stopping.start()
+    assert [loop.next_drop()[:2] for _ in requests] == [
+        (request, 'shutdown') for request in requests]
+    loop.engine.finish(other)
+    stopping.join(WAIT_S)
+    assert not stopping.is_alive()
+
+
+# everything at once
+
+NETWORKS = ('net', 'other', 'third')
+
+
+@hypothesis.settings(max_examples=150)
+@given(seed=st.integers(0, 2**32), scheduler=st.sampled_from(sorted(POLICIES)),
+       fuse=st.booleans(), late_policy=st.sampled_from(['run', 'drop']),
+       max_queue=st.integers(1, 12), max_batch=st.integers(1, 5),
+       known=st.booleans(), stopped_early=st.booleans(), count=st.integers(0, 40))
+def test_every_request_ends_once_and_every_lane_is_free_at_the_end(
+        fake_engine, make_batch, make_frame, make_profile, seed, scheduler, fuse, late_policy,
+        max_queue, max_batch, known, stopped_early, count):
+    chance = random.Random(seed)
+    networks = {}
+    for name in NETWORKS:
+        segments = chance.randint(1, 3)
+        times = make_profile(0.05, 0.01, segments, chance.choice([0.2, 0.5, 1.0]))
+        networks[name] = {'segments': segments, 'lanes': chance.randint(1, 3),
+                          'largest': 4, 'profile': times if known else None}
+    loop = Bench(fake_engine, make_batch, make_frame, networks, scheduler, fuse=fuse,
+                 late_policy=late_policy, max_queue=max_queue, max_batch=max_batch)
+    loop.loop.start()
+    requests = []
+    while len(requests) < count:
+        if chance.random() < 0.6:
+            name = chance.choice(NETWORKS) + chance.choice(['', '2'])
+            deadline_s = loop.clock.now_s() + chance.uniform(-0.1, 1.0)
+            requests.append(loop.admit(len(requests), deadline_s, name, chance.randint(1, 3)))
+        else:
+            step_randomly(loop, chance)
+    while not stopped_early and len(ended(loop)) < count:
+        step_randomly(loop, chance)
+    loop.stop()
+    outcomes = collections.Counter(map(id, ended(loop)))
+    assert outcomes == {id(request): 1 for request in requests}
+    assert loop.free()
+    assert loop.reports.empty()
+    for line in loop.lines.values():
+        assert line.network.most_flights <= line.network.lanes
+    for job in loop.finished.queue:
+        assert len(job.requests) == 1 or (fuse and job.frames <= min(max_batch, 4))
+        if not job.error:
+            images = np.concatenate([request.batch.pixels for request in job.requests])
+            assert job.outputs['scores'][:, 0] * 255 == pytest.approx(images[:, 0, 0, 0])
+
+
+def step_randomly(loop, chance):
+    """Let time pass, and end some segment or let the engine fail."""
+    running = loop.engine.running(timeout=0.002)
+    took_s = chance.uniform(0.0, 0.05)
+    if not running:
+        loop.clock.advance(took_s)
+        return
+    step = chance.choice(running)
+    if chance.random() < 0.1:
+        what = chance.choice(['open', 'submit', 'outputs', 'close'])
+        step.network.broken[what] = RuntimeError(what)
+    loop.engine.finish(step, error='failed' if chance.random() < 0.1 else '', took_s=took_s)
+
+
+def ended(loop):
+    """Return the requests that were finished or dropped, once for each time."""
+    return [request for job in list(loop.finished.queue) for request in job.requests] + [
+        what[0] for what in list(loop.dropped.queue)]

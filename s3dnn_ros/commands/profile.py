@@ -1,0 +1,69 @@
+"""The command `s3dnn profile`: how long a network takes here, segment by segment."""
+
+from __future__ import annotations
+
+from s3dnn_ros.commands.numbers import above_zero
+from s3dnn_ros.models.spec import load_spec
+from s3dnn_ros.settings import ENGINES
+
+
+def register(subparsers):
+    """Add the command."""
+    parser = subparsers.add_parser(
+        'profile', help='measure networks on this device, for governor and executor',
+        description='Cuts networks into segments of about equal time, measures them, and keeps '
+                    'the profile in the cache, where governor and executor find it.')
+    parser.add_argument('names', nargs='+', metavar='NAME_OR_YAML')
+    parser.add_argument('--engine', default='auto', choices=('auto', *ENGINES),
+                        help='inference engine (default %(default)s)')
+    parser.add_argument('--sms', type=int, default=0,
+                        help='multiprocessors of the GPU to use; 0: all (default %(default)s)')
+    parser.add_argument('--max-batch', type=above_zero(int), default=8, metavar='N',
+                        help='measure batches up to this (default %(default)s)')
+    parser.add_argument('--target-ms', type=above_zero(float), default=5.0, metavar='T',
+                        help='how long a segment should take (default %(default)s)')
+    parser.add_argument('--alive', type=above_zero(int), default=1, metavar='K',
+                        help='cut where at most K tensors are alive (default %(default)s)')
+    parser.add_argument('--repeats', type=above_zero(int), default=100, metavar='N',
+                        help='runs of each batch (default %(default)s)')
+    parser.set_defaults(run=_profile)
+
+
+def _profile(arguments):
+    from s3dnn_ros.engines import make_engine
+    from s3dnn_ros.profiling.profiler import load_planned, make_plan, profile
+    from s3dnn_ros.profiling.table import profile_path
+    from s3dnn_ros.runtime.clock import SystemClock
+
+    engine, reason = make_engine(arguments.engine, SystemClock(), sms=arguments.sms)
+    print(f'engine {engine.name} on {engine.device} ({reason})')
+    try:
+        for name in arguments.names:
+            spec = load_spec(name)
+            plan = make_plan(engine, spec, target_ms=arguments.target_ms,
+                             max_alive=arguments.alive)
+            most = min(arguments.max_batch, spec.max_batch or arguments.max_batch)
+            network = load_planned(engine, spec, plan, max_batch=most)
+            table = profile(engine, spec, plan, network, batches=range(1, most + 1),
+                            repeats=arguments.repeats,
+                            progress=lambda batch: print(f'batch {batch} …', flush=True))
+            path = profile_path(spec.name, engine.name)
+            table.save(path)
+            _print(table)
+            print(network.note or f'written to {path}')
+    finally:
+        engine.close()
+
+
+def _print(table):
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = Table(title=f'{table.model} on {table.device}')
+    for label in ('Segment', 'Batch', 'Median ms', 'p99 ms', 'Worst ms', 'tb_ratio', 'MB'):
+        shown.add_column(label, justify='right')
+    for row in table.rows:
+        shown.add_row(str(row.segment), str(row.batch), f'{row.median_ms:.3f}',
+                      f'{row.p99_ms:.3f}', f'{row.worst_ms:.3f}', f'{row.tb_ratio:.2f}',
+                      f'{row.memory_mb:.0f}')
+    Console().print(shown)

@@ -1,0 +1,382 @@
+"""PyTorch on a CUDA device: every segment, at every batch, is one CUDA graph."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from typing import Any, Callable, Dict, List, Tuple
+
+import numpy as np
+
+from s3dnn_ros.engines.base import Run
+from s3dnn_ros.engines.onnx_to_torch import to_torch
+from s3dnn_ros.errors import EngineError
+from s3dnn_ros.models.graph import batch_of
+from s3dnn_ros.profiling.occupancy import BLOCKS_PER_SM, Multiprocessors, kernels_of, tb_ratio
+
+# Runs before a graph is captured: cuDNN tries its algorithms in the first one.
+RUNS_BEFORE_CAPTURE = 3
+
+
+class TorchEngine:
+    """Runs segments side by side, one stream for each lane.
+
+    Parameters
+    ----------
+    clock : Clock
+    sms : int
+        Streaming multiprocessors to use, 0 for all: a green context, which leaves the others
+        to other programs. Needs PyTorch 2.11.
+
+    """
+
+    name = 'torch'
+    poll_s = 50e-6
+
+    def __init__(self, clock, sms=0):
+        import torch
+
+        if not torch.cuda.is_available():
+            raise ImportError('PyTorch finds no CUDA device')
+        self.torch = torch
+        self.clock = clock
+        self._partition = _partition(torch, sms)
+        self.multiprocessors = _multiprocessors(torch.cuda.get_device_properties(0), sms)
+        self.device = torch.cuda.get_device_name(0) + (f', {sms} SMs' if sms else '')
+        self.versions = {'torch': torch.__version__, 'cuda': torch.version.cuda or ''}
+        self.fetches = torch.cuda.Stream()
+        self._pending: List[_Pending] = []
+        # algorithms are chosen by measurement, once for each shape
+        torch.backends.cudnn.benchmark = True
+
+    def stream(self):
+        """Return a new stream on the multiprocessors of this engine."""
+        return self._partition.Stream() if self._partition else self.torch.cuda.Stream()
+
+    def load(self, instance, segments, outputs, spec, *, lanes=1, max_batch=1):
+        """Return the network, captured for the batches 1, 2, 4 … up to `max_batch`.
+
+        Where the device's memory ends first, the largest batches are left out, and
+        `network.note` says so.
+        """
+        fixed = batch_of(segments[0])
+        batches = [fixed] if fixed else _powers_of_two(max_batch)
+        try:
+            modules = [to_torch(model, half=True, device='cuda', keep_half=set(_names(model))
+                                - set(outputs)) for model in segments]
+            return TorchNetwork(self, modules, outputs, spec, lanes, batches, bool(fixed))
+        except self.torch.cuda.OutOfMemoryError as error:
+            raise EngineError(instance, f'{spec.onnx} does not fit into the memory of '
+                                        f'{self.device}: {error}') from error
+        except RuntimeError as error:
+            raise EngineError(instance, f'PyTorch cannot run {spec.onnx}: {error}; try '
+                                        '`s3dnn models check`') from error
+
+    def watch(self, event, done):
+        """Call `done` in a later `poll`, once the event has passed."""
+        self._pending.append(_Pending(event, self.clock.now_s(), done))
+
+    def poll(self):
+        """Call `done` of what has finished."""
+        waiting = []
+        for pending in self._pending:
+            error = ''
+            try:
+                if not pending.event.query():
+                    waiting.append(pending)
+                    continue
+            except RuntimeError as caught:
+                error = str(caught)
+            pending.done(Run(pending.since_s, self.clock.now_s(), error))
+        self._pending = waiting
+
+    def close(self):
+        """Wait for what runs."""
+        self.torch.cuda.synchronize()
+
+
+class TorchNetwork:
+    """A network as CUDA graphs, with weights that all lanes share."""
+
+    stages = True
+
+    def __init__(self, engine, modules, outputs, spec, lanes, batches, fixed):
+        self.engine = engine
+        self.modules = modules
+        self.segments = len(modules)
+        self.lanes = lanes
+        self.note = ''
+        self._shape = (spec.height, spec.width, 3)
+        self._outputs = tuple(outputs)
+        # smallest first, so that what does not fit is the largest
+        self._lanes = [_Lane(engine) for _ in range(lanes)]
+        self.batches: Tuple[int, ...] = ()
+        for batch in batches:
+            try:
+                for lane in self._lanes:
+                    lane.capture(batch, modules, self._shape, self._outputs)
+            except engine.torch.cuda.OutOfMemoryError:
+                if not self.batches:
+                    raise
+                self.note = (f'{spec.name}: out of memory on {engine.device} for batches of '
+                             f'{batch}; it runs {self.batches[-1]} at most')
+                break
+            self.batches += (batch,)
+        self.batch = self.batches[-1] if fixed else 0
+        self.largest = self.batches[-1]
+        self.output_shapes = {name: ('N', *tensor.shape[1:])
+                              for name, tensor in self._lanes[0].outputs_of(batches[0]).items()}
+        self._free = list(self._lanes)
+
+    def padded(self, frames):
+        """Return the least captured batch that has room for so many frames."""
+        return next((batch for batch in self.batches if batch >= frames), self.largest)
+
+    def stage(self, pixels):
+        """Copy pixels into pinned memory, from where the device copies by itself."""
+        torch = self.engine.torch
+        pinned = torch.empty(pixels.shape, dtype=torch.uint8, pin_memory=True)
+        np.copyto(pinned.numpy(), pixels)
+        return pinned
+
+    def open(self, staged):
+        """Return a flight on a free lane; the images are on their way when it returns."""
+        lane = self._free.pop()
+        try:
+            frames = sum(len(pixels) for pixels in staged)
+            return TorchFlight(self, lane, staged, frames, self.padded(frames))
+        except BaseException:
+            self._free.append(lane)
+            raise
+
+    def run(self, pixels):
+        """Run now and wait; returns the outputs by name, batch first."""
+        flight = self.open([self.stage(pixels)])
+        try:
+            for segment in range(self.segments):
+                flight.launch(segment).synchronize()
+            return flight.outputs()
+        finally:
+            flight.close()
+
+    def measure(self, batch, repeats):
+        """Return the seconds of every segment in each of so many runs, by the device's clock."""
+        return self._lanes[0].measure(batch, repeats)
+
+    def tb_ratios(self, batch):
+        """Return what share of the device each segment's kernels fill."""
+        engine = self.engine
+        return [tb_ratio(kernels, engine.multiprocessors)
+                for kernels in self._lanes[0].kernels(batch, self.modules)]
+
+    def memory_mb(self, batch):
+        """Return the memory of one lane's buffers for this batch."""
+        return self._lanes[0].memory_mb(batch)
+
+    def give_back(self, lane):
+        """Take a lane back."""
+        self._free.append(lane)
+
+
+class TorchFlight:
+    """A batch on a lane."""
+
+    def __init__(self, network, lane, staged, frames, batch):
+        self._network = network
+        self._lane = lane
+        self._frames = frames
+        self._batch = batch
+        lane.fetch(batch, staged)
+        self._host: Dict[str, Any] = {}
+
+    def submit(self, segment, done: Callable[[Run], None]):
+        """Launch the segment's graph; `done` is called by the engine's `poll`."""
+        self._network.engine.watch(self.launch(segment), done)
+
+    def launch(self, segment):
+        """Launch the segment's graph; return the event behind it."""
+        event = self._lane.launch(self._batch, segment)
+        if segment + 1 < self._network.segments:
+            return event
+        self._host, event = self._lane.send(self._batch, event)
+        return event
+
+    def outputs(self):
+        """Return the outputs by name; they lie in pinned memory of their own."""
+        return {name: tensor.numpy()[:self._frames] for name, tensor in self._host.items()}
+
+    def close(self):
+        """Give the lane back."""
+        self._network.give_back(self._lane)
+
+
+class _Lane:
+    """A stream with its static buffers and graphs: one flight at a time.
+
+    Copies have streams of their own, so that they overlap with the computing of other lanes.
+    """
+
+    def __init__(self, engine):
+        self._engine = engine
+        self._torch = engine.torch
+        self._compute = engine.stream()
+        self._sends = engine.torch.cuda.Stream()
+        self._pool = engine.torch.cuda.graph_pool_handle()
+        self._fetched = engine.torch.cuda.Event()
+        self._sent = engine.torch.cuda.Event()
+        self._computed: List[Any] = []
+        self._captured: Dict[int, _Captured] = {}
+
+    def capture(self, batch, modules, shape, outputs):
+        """Capture all segments for one batch."""
+        torch = self._torch
+        while len(self._computed) < len(modules):
+            self._computed.append(torch.cuda.Event())
+        before = torch.cuda.memory_allocated()
+        image = torch.zeros((batch, *shape), dtype=torch.uint8, device='cuda')
+        torch.cuda.synchronize()
+        with torch.inference_mode(), torch.cuda.stream(self._compute):
+            for _ in range(RUNS_BEFORE_CAPTURE):
+                _chain(modules, image)
+            torch.cuda.synchronize()
+            graphs, values = [], {}
+            for module in modules:
+                graph = torch.cuda.CUDAGraph()
+                graph.capture_begin(pool=self._pool, capture_error_mode='thread_local')
+                try:
+                    _step(module, values, image)
+                finally:
+                    graph.capture_end()
+                graphs.append(graph)
+        self._captured[batch] = _Captured(
+            image, graphs, {name: values[name] for name in outputs}, values,
+            (torch.cuda.memory_allocated() - before) / 2**20)
+
+    def outputs_of(self, batch):
+        """Return the static output tensors by name."""
+        return self._captured[batch].outputs
+
+    def memory_mb(self, batch):
+        """Return the memory that the buffers for this batch take."""
+        return self._captured[batch].memory_mb
+
+    def measure(self, batch, repeats):
+        """Return the seconds of every segment in each of so many runs."""
+        torch, graphs = self._torch, self._captured[batch].graphs
+        marks = [[torch.cuda.Event(enable_timing=True) for _ in range(len(graphs) + 1)]
+                 for _ in range(repeats)]
+        torch.cuda.set_stream(self._compute)
+        for row in marks:
+            row[0].record(self._compute)
+            for graph, mark in zip(graphs, row[1:]):
+                graph.replay()
+                mark.record(self._compute)
+        torch.cuda.synchronize()
+        return [[before.elapsed_time(after) / 1e3 for before, after in zip(row, row[1:])]
+                for row in marks]
+
+    def kernels(self, batch, modules):
+        """Return the kernels of every segment, from PyTorch's profiler."""
+        torch, image = self._torch, self._captured[batch].image
+        found, values = [], {}
+        with torch.inference_mode(), torch.cuda.stream(self._compute):
+            for module in modules:
+                with torch.profiler.profile(
+                        activities=[torch.profiler.ProfilerActivity.CUDA]) as profiler:
+                    _step(module, values, image)
+                    torch.cuda.synchronize()
+                with tempfile.TemporaryDirectory() as directory:
+                    trace = f'{directory}/trace.json'
+                    profiler.export_chrome_trace(trace)
+                    found.append(kernels_of(trace))
+        return found
+
+    def fetch(self, batch, staged):
+        """Copy images from pinned memory into the static input."""
+        image, start = self._captured[batch].image, 0
+        self._torch.cuda.set_stream(self._engine.fetches)
+        for pixels in staged:
+            image[start:start + len(pixels)].copy_(pixels, non_blocking=True)
+            start += len(pixels)
+        self._fetched.record(self._engine.fetches)
+        self._compute.wait_event(self._fetched)
+
+    def launch(self, batch, segment):
+        """Replay a segment's graph; return the event behind it."""
+        self._torch.cuda.set_stream(self._compute)
+        self._captured[batch].graphs[segment].replay()
+        event = self._computed[segment]
+        event.record(self._compute)
+        return event
+
+    def send(self, batch, computed):
+        """Copy the outputs into new pinned memory; return them and the event behind it."""
+        torch = self._torch
+        torch.cuda.set_stream(self._sends)
+        self._sends.wait_event(computed)
+        host = {}
+        for name, tensor in self._captured[batch].outputs.items():
+            host[name] = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
+            host[name].copy_(tensor, non_blocking=True)
+        self._sent.record(self._sends)
+        return host, self._sent
+
+
+@dataclasses.dataclass(frozen=True)
+class _Captured:
+    """The graphs for one batch; `values` keeps alive what they read and write."""
+
+    image: Any
+    graphs: List[Any]
+    outputs: Dict[str, Any]
+    values: Dict[str, Any]
+    memory_mb: float
+
+
+@dataclasses.dataclass(frozen=True)
+class _Pending:
+    event: Any
+    since_s: float
+    done: Callable[[Run], None]
+
+
+def _chain(modules, image):
+    values: Dict[str, Any] = {}
+    for module in modules:
+        _step(module, values, image)
+    return values
+
+
+def _step(module, values, image):
+    """Run one segment on the values so far; its outputs join them."""
+    inputs = [values.get(name, image) for name in module.input_names]
+    values.update(zip(module.output_names, module(*inputs)))
+
+
+def _names(model):
+    return [value.name for value in model.graph.output]
+
+
+def _powers_of_two(largest):
+    """Return 1, 2, 4 … and `largest` itself."""
+    sizes = [1]
+    while sizes[-1] * 2 < largest:
+        sizes.append(sizes[-1] * 2)
+    return sizes if largest == 1 else [*sizes, largest]
+
+
+def _multiprocessors(properties, sms):
+    return Multiprocessors(
+        sms or properties.multi_processor_count, properties.max_threads_per_multi_processor,
+        properties.regs_per_multiprocessor, properties.shared_memory_per_multiprocessor,
+        BLOCKS_PER_SM.get((properties.major, properties.minor), max(BLOCKS_PER_SM.values())))
+
+
+def _partition(torch, sms):
+    if not sms:
+        return None
+    try:
+        return torch.cuda.GreenContext.create(num_sms=sms)
+    except (AttributeError, RuntimeError) as error:
+        raise EngineError('torch', f'cannot take {sms} SMs for itself: {error}; PyTorch 2.11 and '
+                                   'CUDA 12.4 can, elsewhere set engine_sms to 0') from error

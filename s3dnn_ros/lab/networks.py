@@ -1,0 +1,42 @@
+"""Networks for the benches: exported, cut, loaded and profiled on the engine that runs them."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Dict
+
+from s3dnn_ros.lab.load import Rig
+from s3dnn_ros.models.spec import load_spec
+from s3dnn_ros.models.zoo import export
+from s3dnn_ros.profiling.profiler import load_planned, make_plan, profile
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """Networks and what was measured of them."""
+
+    engine: object
+    rig: Rig
+    networks: Dict[str, object]
+    profiles: Dict[str, object]
+
+
+def prepare(engine, clock, lanes: Dict[str, int], *, max_batch, target_ms, repeats,
+            say=print) -> Prepared:
+    """Load the models of `lanes`, each with so many lanes, and profile them."""
+    networks, profiles, shapes = {}, {}, {}
+    for name, count in lanes.items():
+        spec = load_spec(name)
+        if spec.zoo:
+            export(spec.zoo)
+        plan = make_plan(engine, spec, target_ms=target_ms)
+        network = load_planned(engine, spec, plan, lanes=count, max_batch=max_batch)
+        table = profile(engine, spec, plan, network, batches=range(1, max_batch + 1),
+                        repeats=repeats)
+        networks[name], profiles[name], shapes[name] = network, table, (spec.height, spec.width)
+        say(f'{name}: {network.segments} segments, {count} lanes, batch 1 '
+            f'{1e3 * table.time_s(1):.2f} ms, batch {max_batch} '
+            f'{1e3 * table.time_s(max_batch):.2f} ms, tb_ratio '
+            + ' '.join(f'{table.tb_ratio(index, 1):.2f}' for index in range(table.segments)))
+    rig = Rig(networks, profiles, engine, clock, shapes, max_batch)
+    return Prepared(engine, rig, networks, profiles)

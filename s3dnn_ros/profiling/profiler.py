@@ -1,0 +1,79 @@
+"""Cuts and measures a network on the engine that will run it."""
+
+from __future__ import annotations
+
+import statistics
+from typing import Callable, Optional, Sequence, Tuple
+
+import numpy as np
+
+from s3dnn_ros.models.cache import sha256_of
+from s3dnn_ros.models.graph import load_graph, with_image_input
+from s3dnn_ros.models.segment_plan import SegmentPlan, apply, plan_segments
+from s3dnn_ros.profiling.table import ProfileRow, ProfileTable
+
+WARM_UP_RUNS = 3
+# Runs of every unit while the cuts are chosen.
+PLAN_RUNS = 20
+
+
+def make_plan(engine, spec, *, target_ms, max_alive=1, batch=1) -> SegmentPlan:
+    """Return the plan that cuts a model into segments of about `target_ms` on this engine."""
+    model = with_image_input(load_graph(spec), spec)
+    outputs = _outputs(model)
+
+    def seconds(units):
+        network = engine.load(spec.name, units, outputs, spec, max_batch=batch)
+        network.measure(batch, WARM_UP_RUNS)
+        return [statistics.median(column) for column in zip(*network.measure(batch, PLAN_RUNS))]
+
+    return plan_segments(model, spec.name, sha256_of(spec.onnx), seconds, target_ms / 1e3,
+                         max_alive, engine.name, engine.device)
+
+
+def load_planned(engine, spec, plan: SegmentPlan, *, lanes=1, max_batch=1):
+    """Return the network, cut as planned, on the engine."""
+    model = with_image_input(load_graph(spec), spec)
+    segments = apply(plan, model, sha256_of(spec.onnx))
+    return engine.load(spec.name, [segment.model for segment in segments], _outputs(model), spec,
+                       lanes=lanes, max_batch=max_batch)
+
+
+def profile(engine, spec, plan: SegmentPlan, network, *, batches: Sequence[int], repeats: int,
+            progress: Optional[Callable[[int], None]] = None) -> ProfileTable:
+    """Return the profile of a network that is cut as planned; nothing else may run.
+
+    Parameters
+    ----------
+    engine, spec, plan, network
+        As for `load_planned`, and what it returned.
+    batches : sequence of int
+        Where the engine pads a batch, the padded one is measured instead.
+    repeats : int
+        Runs of each batch.
+    progress : callable
+        Called with every batch before it is measured.
+
+    """
+    rows: Tuple[ProfileRow, ...] = ()
+    for batch in sorted({network.padded(batch) for batch in batches}):
+        if progress:
+            progress(batch)
+        rows += _rows(network, batch, repeats)
+    return ProfileTable(
+        model=spec.name, model_sha256=plan.sha256, engine=engine.name, device=engine.device,
+        configuration='default', versions=engine.versions, rows=rows, cuts=plan.cuts)
+
+
+def _rows(network, batch, repeats):
+    network.measure(batch, WARM_UP_RUNS)
+    times_ms = 1e3 * np.asarray(network.measure(batch, repeats))     # (repeats, segments)
+    ratios, memory_mb = network.tb_ratios(batch), network.memory_mb(batch)
+    return tuple(
+        ProfileRow(segment, batch, float(np.median(column)), float(np.percentile(column, 99)),
+                   float(column.max()), float(ratios[segment]), memory_mb)
+        for segment, column in enumerate(times_ms.T))
+
+
+def _outputs(model):
+    return [value.name for value in model.graph.output]

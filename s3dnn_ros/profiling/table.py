@@ -1,0 +1,258 @@
+"""How long one network takes on one device: by segment, by batch, as it was measured.
+
+Schedulers and front ends look times up here on every decision, so that answers
+are kept. Times are milliseconds in the file and in a row, seconds in what is
+looked up.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+from typing import Any, Dict, Mapping, Tuple
+
+from s3dnn_ros.errors import ProfileError
+from s3dnn_ros.models.cache import cache_dir, write_whole
+
+FORMAT = 1
+STATISTICS = ('median', 'p99', 'worst')
+_TEXTS = ('model', 'model_sha256', 'engine', 'device', 'configuration')
+
+
+@dataclasses.dataclass(frozen=True)
+class ProfileRow:
+    """One segment at one batch.
+
+    `tb_ratio` is the thread blocks of a kernel over those that the device holds
+    at that kernel's occupancy, weighted by time over the segment's kernels; 1.0
+    where the engine has no thread blocks.
+    """
+
+    segment: int
+    batch: int
+    median_ms: float
+    p99_ms: float
+    worst_ms: float
+    tb_ratio: float
+    memory_mb: float = 0.0
+
+
+_NUMBERS = tuple(field.name for field in dataclasses.fields(ProfileRow)[2:])
+
+
+@dataclasses.dataclass(frozen=True)
+class ProfileTable:
+    """What was measured of one model, on one engine, device and configuration.
+
+    `configuration` is 'default' or what the device was set to ('8 SMs'); `cuts`
+    holds, from front to back, the names of the tensors between two segments.
+
+    Raises
+    ------
+    ValueError
+        The rows are no whole grid of segments and batches, or hold numbers that
+        no measurement gives.
+
+    """
+
+    model: str
+    model_sha256: str
+    engine: str
+    device: str
+    configuration: str
+    versions: Mapping[str, str] = dataclasses.field(hash=False)
+    rows: Tuple[ProfileRow, ...]
+    cuts: Tuple[Tuple[str, ...], ...] = ()
+    _grid: Dict[Tuple[int, int], ProfileRow] = dataclasses.field(
+        default_factory=dict, init=False, repr=False, compare=False)
+    _answers: Dict[Any, Any] = dataclasses.field(
+        default_factory=dict, init=False, repr=False, compare=False)
+
+    def __post_init__(self):
+        for row in self.rows:
+            _check_row(row)
+            if (row.segment, row.batch) in self._grid:
+                raise ValueError(f'segment {row.segment} at batch {row.batch} is there twice')
+            self._grid[row.segment, row.batch] = row
+        if not self._grid:
+            raise ValueError('it holds no measurement')
+        for segment in range(1 + max(segment for segment, _ in self._grid)):
+            for batch in {batch for _, batch in self._grid}:
+                if (segment, batch) not in self._grid:
+                    raise ValueError(f'segment {segment} was not measured at batch {batch}')
+
+    @property
+    def batches(self) -> Tuple[int, ...]:
+        """Return the measured batches, smallest first."""
+        return tuple(sorted({batch for _, batch in self._grid}))
+
+    @property
+    def segments(self) -> int:
+        """Return the number of segments."""
+        return 1 + max(segment for segment, _ in self._grid)
+
+    def row(self, segment, batch) -> ProfileRow:
+        """Return a segment's numbers at any batch.
+
+        Measured batches give what was measured; between two of them it is
+        linear, beyond the largest proportional to the images, and below the
+        smallest that of the smallest. Raises KeyError for a segment that is not.
+        """
+        key = segment, batch
+        found = self._grid.get(key) or self._answers.get(key)
+        if found is None:
+            found = self._answers[key] = self._estimate(segment, batch)
+        return found
+
+    def segment_times_s(self, batch, statistic='median') -> Tuple[float, ...]:
+        """Return every segment's time; `statistic` is one of STATISTICS, else ValueError."""
+        if statistic not in STATISTICS:
+            raise ValueError(f"statistic '{statistic}' is unknown; known are "
+                             + ', '.join(STATISTICS))
+        return tuple(getattr(self.row(segment, batch), statistic + '_ms') / 1e3
+                     for segment in range(self.segments))
+
+    def time_s(self, batch, statistic='p99') -> float:
+        """Return the time of the whole network: W(model, batch) of S3DNN.
+
+        The sum over its segments; for 'p99' and 'worst' that is no less than the
+        statistic of whole runs, as segments are seldom all slow in one run.
+        """
+        found = self._answers.get((batch, statistic))
+        if found is None:
+            found = sum(self.segment_times_s(batch, statistic))
+            self._answers[batch, statistic] = found
+        return found
+
+    def remaining_s(self, segment, batch) -> float:
+        """Return the median time from the start of a segment to the network's end."""
+        found = self._answers.get(('remaining', batch))
+        if found is None:
+            times_s = self.segment_times_s(batch)
+            found = tuple(sum(times_s[first:]) for first in range(len(times_s)))
+            self._answers['remaining', batch] = found
+        return found[segment]
+
+    def tb_ratio(self, segment, batch) -> float:
+        """Return a segment's thread blocks over those that the device holds."""
+        return self.row(segment, batch).tb_ratio
+
+    def check(self, model_sha256, engine=None, device=None):
+        """Refuse to speak for another model, engine or device; None is not compared.
+
+        Raises
+        ------
+        ProfileError
+            Names what was measured and what is here.
+
+        """
+        for what, measured, here in (
+                ('a model with the SHA-256 ', self.model_sha256, model_sha256),
+                ('', self.engine, engine), ('', self.device, device)):
+            if here is not None and measured != here:
+                raise ProfileError(f"profile of '{self.model}'",
+                                   f'was measured on {what}{measured}; this is {here}: '
+                                   + _advice(self.model))
+
+    def save(self, path):
+        """Write the table as JSON, whole or not at all; raises ProfileError."""
+        fields = {name: getattr(self, name) for name in _TEXTS}
+        rows = [dataclasses.asdict(row) for row in self.rows]
+        content = {'format': FORMAT, **fields, 'versions': dict(self.versions),
+                   'cuts': self.cuts, 'rows': rows}
+        try:
+            write_whole(Path(path), (json.dumps(content, indent=1) + '\n').encode())
+        except OSError as error:
+            raise ProfileError(path, f'cannot be written ({error.strerror}); free space there '
+                                     'or set $S3DNN_CACHE') from error
+
+    def _estimate(self, segment, batch):
+        known = self.batches
+        if segment not in range(self.segments):
+            raise KeyError(f'there is no segment {segment}')
+        if batch < known[0]:
+            return self._grid[segment, known[0]]
+        if batch > known[-1]:
+            largest = self._grid[segment, known[-1]]
+            return _mix(batch, largest, largest, batch / known[-1], 0.0)
+        low = max(item for item in known if item < batch)
+        high = min(item for item in known if item > batch)
+        share = (batch - low) / (high - low)
+        return _mix(batch, self._grid[segment, low], self._grid[segment, high], 1 - share, share)
+
+
+def profile_path(model, engine) -> Path:
+    """Return where the profile of a model on an engine is kept."""
+    return cache_dir() / 'profiles' / f'{model}.{engine}.json'
+
+
+def load_table(path) -> ProfileTable:
+    """Read a table that `save` wrote.
+
+    Raises
+    ------
+    ProfileError
+        The file is missing, cut short, or holds what no measurement gives.
+
+    """
+    path = Path(path)
+    # as `profile_path` builds the name
+    advice = _advice(path.name.rsplit('.', 2)[0])
+    try:
+        content = json.loads(path.read_text(encoding='utf-8'))
+    except OSError as error:
+        raise ProfileError(path, f'cannot be read ({error.strerror}): {advice}') from error
+    except ValueError as error:
+        raise ProfileError(path, f'is not a whole JSON file ({error}): {advice}') from error
+    try:
+        return _table(content)
+    except KeyError as error:
+        raise ProfileError(path, f'lacks the key {error}: {advice}') from error
+    except (TypeError, ValueError) as error:
+        raise ProfileError(path, f'is not a profile ({error}): {advice}') from error
+
+
+def _table(content) -> ProfileTable:
+    if not isinstance(content, dict):
+        raise TypeError('it must hold a mapping')
+    if content['format'] != FORMAT:
+        raise ValueError(f'it has the format {content["format"]!r}, this version reads {FORMAT}')
+    texts = {name: content[name] for name in _TEXTS}
+    versions, cuts = content['versions'], content['cuts']
+    if not isinstance(versions, dict):
+        raise TypeError("'versions' must be a mapping")
+    if not isinstance(cuts, list) or not all(isinstance(cut, list) for cut in cuts):
+        raise TypeError("'cuts' must be a list of lists")
+    words = [*texts.values(), *versions.values(), *(name for cut in cuts for name in cut)]
+    for word in words:
+        if not isinstance(word, str):
+            raise TypeError(f'{word!r} stands where a text should')
+    rows = tuple(ProfileRow(**{
+        name: row[name] if name != 'memory_mb' else row.get(name, 0.0)
+        for name in ('segment', 'batch', *_NUMBERS)}) for row in content['rows'])
+    return ProfileTable(**texts, versions=versions, rows=rows, cuts=tuple(map(tuple, cuts)))
+
+
+def _check_row(row):
+    where = f'segment {row.segment!r} at batch {row.batch!r}'
+    for name, low in (('segment', 0), ('batch', 1)):
+        value = getattr(row, name)
+        if type(value) is not int or value < low:
+            raise ValueError(f'{where}: {name} must be a whole number from {low} on')
+    for name in _NUMBERS:
+        value = getattr(row, name)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) \
+                or not math.isfinite(value) or value < 0:
+            raise ValueError(f'{where}: {name} is {value!r}, not a number from 0 on')
+
+
+def _mix(batch, first, second, weight, other):
+    return dataclasses.replace(first, batch=batch, **{
+        name: weight * getattr(first, name) + other * getattr(second, name)
+        for name in _NUMBERS})
+
+
+def _advice(model):
+    return f'run `s3dnn profile {model}`'

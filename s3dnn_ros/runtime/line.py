@@ -1,0 +1,86 @@
+"""What waits for one network, and which of it runs next as one batch."""
+
+from __future__ import annotations
+
+import collections
+import itertools
+from typing import List, Tuple
+
+from s3dnn_ros.scheduling.fusion import best_batch
+
+
+class Line:
+    """The requests for one network, of all instances and front ends.
+
+    Not thread-safe; the loop's thread owns it.
+
+    Parameters
+    ----------
+    network : Network
+    expect : Expectation
+        What a run of how many frames takes.
+
+    """
+
+    def __init__(self, network, expect):
+        self.network = network
+        self.expect = expect
+        self.lanes_taken = 0
+        self.pending: List = []     # jobs that wait for their start
+        self._waiting = collections.deque()
+
+    def put(self, request):
+        """Add a request at the end."""
+        self._waiting.append(request)
+
+    def put_back(self, requests):
+        """Add requests that were taken, at the front."""
+        self._waiting.extendleft(reversed(requests))
+
+    def remove(self, request):
+        """Forget a request that waits."""
+        self._waiting.remove(request)
+
+    def ready(self, fuse) -> bool:
+        """Tell whether another job should be made of what waits.
+
+        Every pending job will need a lane. Of fused ones one is enough: the next is made when
+        it has started, of what has arrived by then.
+        """
+        free = self.network.lanes - self.lanes_taken - len(self.pending)
+        return bool(self._waiting) and free > 0 and not (fuse and self.pending)
+
+    def is_late(self, request, now_s) -> bool:
+        """Tell whether a request would miss its deadline even if it ran now and alone."""
+        return now_s + self.expect.run_s(self.network.padded(request.frames)) > request.deadline_s
+
+    def observe(self, job, segment, took_s):
+        """Learn from a segment that went well."""
+        self.expect.observe(segment, self.network.padded(job.frames), took_s)
+
+    def take(self, now_s, fuse, max_batch) -> Tuple:
+        """Remove and return the requests that run next."""
+        chosen = self.choose(now_s, fuse, max_batch)
+        for request in chosen:
+            self._waiting.remove(request)
+        return chosen
+
+    def choose(self, now_s, fuse, max_batch, taken=()) -> Tuple:
+        """Return the requests that should run next: the first, or the best batch.
+
+        Fused are the most urgent ones, as many as still keep the earliest deadline (S3DNN,
+        Algorithm 1, DERIVED), and of at most `max_batch` frames. Those `taken` before count
+        as if they were back at the front.
+        """
+        waiting = [*taken, *self._waiting]
+        if not fuse or len(waiting) == 1:
+            return (waiting[0],)
+        order = sorted(waiting, key=lambda request: (-request.priority, request.deadline_s))
+        frames = list(itertools.accumulate(request.frames for request in order))
+        limit = min(max_batch, self.network.largest)
+        fitting = max(1, sum(total <= limit for total in frames))
+        count = best_batch(
+            [request.deadline_s for request in order[:fitting]], now_s,
+            lambda requests: self.expect.run_s(self.network.padded(frames[requests - 1])),
+            fitting)
+        return tuple(order[:count])

@@ -1,0 +1,277 @@
+"""S3DNN's supervised streaming: least slack first, small segments side by side."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from typing import Dict, List, NamedTuple, Optional, Tuple
+
+from s3dnn_ros.scheduling.ordered import Entry, OrderedQueue
+from s3dnn_ros.scheduling.work import Dispatch, SegmentWork
+
+ROUNDING = 1e-9     # a sum of ratios that means 1 may come out above it
+
+
+class _Reservation(NamedTuple):
+    """A group that lets a leader go first, to run together with its successor."""
+
+    leader: SegmentWork
+    group: Tuple[Entry, ...]    # in order
+
+    @property
+    def works(self):
+        return tuple(entry.work for entry in self.group)
+
+    @property
+    def expires_s(self):
+        return min(entry.due_s for entry in self.group)
+
+
+class Supervised:
+    """S3DNN (RTAS 2018), Algorithm 2, as corrected in reference/papers.md §6 (DERIVED).
+
+    Work goes in order of slack, least first, side by side while the thread-block
+    ratios of all that runs sum up to no more than `capacity`; the first on an empty
+    device goes in any case. Higher priority goes first: nothing is submitted
+    while work of higher priority stays queued.
+
+    Also DERIVED, where the paper decides for an empty device only: if the first of
+    the queue does not fit beside what runs, one behind it may slip past only if it is
+    expected to end within the first one's slack. Work that `max_passes` dispatches
+    left behind, because others kept the device too full for it, goes next within its
+    priority whatever its slack; so even endless slack ends. (Work of less slack that
+    keeps an empty device taken is no such case: that is least slack first.)
+
+    Parameters
+    ----------
+    capacity : float
+        Limit of the sum of `tb_ratio`; above 0.
+    overlap : bool
+        Beyond the capacity, let work join whenever all that runs stays in time even if
+        the device ran it one after another (DERIVED; the paper's rule is False). Large
+        devices are seldom full at a ratio of 1: more side by side means more throughput.
+    look_ahead : bool
+        Let one go ahead of a group that has the slack, if its successor will then
+        fill the group up; until then the group is reserved. That ends early, and all is
+        decided anew, when work arrives that comes before one of the group, when the
+        group's least slack is used up, or when one of the group is withdrawn.
+    successor_wait_s : float
+        For so long after a completion room is kept for the finished work's successor,
+        where its slack gives it a right to it.
+    max_passes : int
+        How often work may be left behind as above; at least 1.
+
+    Raises
+    ------
+    ValueError
+        If an option is out of its range.
+
+    """
+
+    def __init__(self, capacity=1.0, overlap=False, look_ahead=True, successor_wait_s=50e-6,
+                 max_passes=64):
+        _check('capacity', capacity, 'a finite number above 0',
+               _is_number(capacity) and 0.0 < capacity < math.inf)
+        _check('overlap', overlap, 'True or False', isinstance(overlap, bool))
+        _check('look_ahead', look_ahead, 'True or False', isinstance(look_ahead, bool))
+        _check('successor_wait_s', successor_wait_s, 'a finite number of seconds from 0',
+               _is_number(successor_wait_s) and 0.0 <= successor_wait_s < math.inf)
+        _check('max_passes', max_passes, 'a whole number from 1',
+               _is_number(max_passes) and max_passes >= 1 and max_passes % 1 == 0)
+        self._capacity = capacity
+        self._overlap = overlap
+        self._look_ahead = look_ahead
+        self._successor_wait_s = successor_wait_s
+        self._max_passes = max_passes
+        self._queue = OrderedQueue()
+        self._running: Dict[int, SegmentWork] = {}
+        self._reservation: Optional[_Reservation] = None
+        # successors of finished work by (instance, segment): (end of the wait, entry)
+        self._expected: Dict[Tuple[str, int], Tuple[float, Entry]] = {}
+        self._passes: Dict[int, int] = {}       # by arrival
+
+    def enqueue(self, work, now_s):
+        """Add work in the place that its slack gives it."""
+        # Time takes slack from all alike, so the order of the latest starts is that of
+        # slack at any time: the paper's updates on enqueue and dequeue change no place.
+        entry = self._queue.entry(work, work.slack_s(0.0))
+        self._queue.put(entry)
+        self._expected.pop((work.instance, work.segment), None)
+        if self._reservation and self._is_upset_by(entry):
+            self._drop_reservation()
+
+    def dequeue(self, now_s):
+        """Return the group to submit beside what runs, and what is reserved."""
+        self._expected = {name: wait for name, wait in self._expected.items() if now_s < wait[0]}
+        honoured = ()
+        if self._reservation:
+            leads = id(self._reservation.leader) in self._running
+            awaited = leads or _successor(self._reservation.leader) in self._expected
+            if awaited and now_s < self._reservation.expires_s:
+                return Dispatch(reserved=self._reservation.works)
+            if leads:
+                self._drop_reservation()
+            else:
+                honoured = self._honour()
+        room = self._capacity - sum(work.tb_ratio for work in self._running.values())
+        chosen, left = self._choose(room, now_s)
+        group, left = self._queued(chosen), self._queued(left)
+        if not self._running and self._look_ahead and len(group) == len(chosen) > 0:
+            leader = self._leader(group, left, now_s)
+            if leader:
+                return self._reserve(leader, group)
+        if group and self._running:
+            self._pass_over(entry for entry in left if entry.work.tb_ratio > room + ROUNDING)
+        return Dispatch(honoured + self._start(group))
+
+    def complete(self, work, now_s):
+        """Free the room of submitted work, and expect its successor."""
+        if self._running.pop(id(work), None) is None or work.successor is None:
+            return
+        entry = self._queue.entry(work.successor, work.successor.slack_s(0.0))
+        self._expected[_successor(work)] = (now_s + self._successor_wait_s, entry)
+
+    def withdraw(self, work):
+        """Forget queued or reserved work; False if it was submitted already."""
+        if self._reservation and any(work is kept for kept in self._reservation.works):
+            self._drop_reservation()
+        entry = self._queue.remove(work)
+        if entry is None:
+            return False
+        self._passes.pop(entry.arrival, None)
+        return True
+
+    def next_wake_s(self, now_s):
+        """Return when a wait or a reservation ends; None if nothing waits for one."""
+        ends_s = []
+        if self._queue or self._reservation:
+            ends_s += [until_s for until_s, _ in self._expected.values()]
+        if self._reservation and self._reservation.expires_s < math.inf:
+            ends_s.append(self._reservation.expires_s)
+        return max(now_s, min(ends_s)) if ends_s else None
+
+    def _choose(self, room, now_s) -> Tuple[List[Entry], List[Entry]]:
+        """Return who goes beside what runs, and who stays behind for want of room."""
+        entries = self._queue
+        if self._expected:
+            # in the choice as if they were here already, so that none takes their room
+            entries = sorted([*entries, *(entry for _, entry in self._expected.values())])
+        group, left = [], []
+        series = _Series(now_s)
+        for work in self._running.values():
+            series.add(work)
+        blocked_slack_s = math.inf      # of the first, if it does not fit
+        for entry in entries:
+            work = entry.work
+            if left and entry.rank > left[0].rank:
+                break
+            alone = not (group or self._running)
+            fits = (work.tb_ratio <= room + ROUNDING
+                    or (self._overlap and series.takes(work, first=not left)))
+            if alone or (fits and work.time_s <= blocked_slack_s):
+                group.append(entry)
+                series.add(work)
+                room -= work.tb_ratio
+                continue
+            if not (group or left):
+                blocked_slack_s = entry.due_s - now_s
+            left.append(entry)
+        return group, left
+
+    def _leader(self, group, left, now_s) -> Optional[Entry]:
+        """Return who should go ahead of the group to let its successor join it."""
+        room = self._capacity - sum(entry.work.tb_ratio for entry in group)
+        slack_s = min(entry.due_s for entry in group) - now_s
+        for entry in left:
+            work = entry.work
+            if (work.successor is not None and entry.rank == group[0].rank
+                    and work.successor.tb_ratio <= room + ROUNDING and work.time_s <= slack_s):
+                return entry
+        return None
+
+    def _reserve(self, leader, group):
+        for entry in group:
+            self._queue.remove(entry.work)
+        self._reservation = _Reservation(leader.work, tuple(group))
+        return Dispatch(self._start([leader]), self._reservation.works)
+
+    def _is_partner(self, work):
+        """Tell whether this is the work that the reserved group waits for, and fits."""
+        return ((work.instance, work.segment) == _successor(self._reservation.leader)
+                and sum(kept.tb_ratio for kept in self._reservation.works) + work.tb_ratio
+                <= self._capacity + ROUNDING)
+
+    def _is_upset_by(self, entry):
+        """Tell whether an arrival comes before one of the reserved."""
+        return entry < self._reservation.group[-1] and not self._is_partner(entry.work)
+
+    def _honour(self):
+        group = list(self._reservation.group)
+        group += [entry for entry in self._queue if self._is_partner(entry.work)][:1]
+        self._reservation = None
+        return self._start(group)
+
+    def _drop_reservation(self):
+        group, self._reservation = self._reservation.group, None
+        for entry in group:
+            self._queue.put(entry)
+        self._pass_over(group)      # by the leader
+
+    def _pass_over(self, entries):
+        """Count one more dispatch that left these behind; enough of them make it next."""
+        for entry in entries:
+            passes = self._passes[entry.arrival] = self._passes.get(entry.arrival, 0) + 1
+            if passes == self._max_passes:
+                self._queue.remove(entry.work)
+                self._queue.put(entry._replace(due_s=-math.inf))
+
+    def _queued(self, entries):
+        """Return those that are here, without the expected ones."""
+        if not self._expected:
+            return entries
+        return [entry for entry in entries if entry.work in self._queue]
+
+    def _start(self, entries):
+        for entry in entries:
+            self._queue.remove(entry.work)
+            self._passes.pop(entry.arrival, None)
+            self._running[id(entry.work)] = entry.work
+        return tuple(entry.work for entry in entries)
+
+
+class _Series:
+    """Work that runs side by side, and how much more of it all deadlines bear.
+
+    However the device shares itself out, nothing ends later than if all the others went first.
+    """
+
+    def __init__(self, now_s):
+        self._now_s = now_s
+        self._total_s = 0.0
+        self._bearable_s = math.inf     # the total with which the tightest is still in time
+
+    def add(self, work):
+        self._total_s += work.time_s
+        self._bearable_s = min(self._bearable_s, work.slack_s(self._now_s) + work.time_s)
+
+    def takes(self, work, first):
+        """Tell whether all stay in time beside this work, and it too.
+
+        The first of the queue has no better choice: only the others count.
+        """
+        total_s = self._total_s + work.time_s
+        return (total_s <= self._bearable_s
+                and (first or total_s <= work.slack_s(self._now_s) + work.time_s))
+
+
+def _successor(work):
+    return work.instance, work.segment + 1
+
+
+def _is_number(value):
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def _check(option, value, expected, holds):
+    if not holds:
+        raise ValueError(f"scheduler 'supervised': {option} is {value!r}; expected {expected}")

@@ -1,0 +1,174 @@
+"""The torch engine on a CUDA device: results, batches, lanes, segments, errors."""
+
+import time
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip('torch', reason='PyTorch is not here')
+if not torch.cuda.is_available():
+    pytest.skip('there is no CUDA device', allow_module_level=True)
+
+import onnxruntime
+
+from s3dnn_ros.engines import make_engine
+from s3dnn_ros.models.graph import with_image_input
+from s3dnn_ros.models.segmentation import cut_points, split
+from s3dnn_ros.runtime.clock import SystemClock
+
+TOLERANCE = 0.02       # of float16, relative to the largest output
+WAIT_S = 30.0
+SIDE = 32
+
+
+@pytest.fixture(scope='module')
+def engine():
+    engine, _ = make_engine('torch', SystemClock())
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope='module')
+def spec(make_spec):
+    return make_spec(width=SIDE, height=SIDE)
+
+
+@pytest.fixture(scope='module')
+def model(spec, tmp_path_factory):
+    """Return a small network with a branch, exported, with the image input."""
+    import onnx
+
+    class Small(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = torch.nn.Conv2d(3, 16, 3, padding=1)
+            self.second = torch.nn.Conv2d(16, 16, 3, padding=1)
+            self.third = torch.nn.Conv2d(16, 32, 3, stride=2)
+            self.last = torch.nn.Linear(32, 10)
+
+        def forward(self, x):
+            x = torch.relu(self.first(x))
+            x = torch.relu(x + self.second(x))
+            return self.last(self.third(x).mean((2, 3)))
+
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp('torch') / 'small.onnx'
+    torch.onnx.export(Small().eval(), (torch.zeros(1, 3, SIDE, SIDE),), str(path),
+                      input_names=['input'], output_names=['scores'], dynamo=False,
+                      dynamic_axes={'input': {0: 'N'}, 'scores': {0: 'N'}})
+    return with_image_input(onnx.load(str(path)), spec)
+
+
+@pytest.fixture(scope='module')
+def expected(model):
+    session = onnxruntime.InferenceSession(model.SerializeToString(),
+                                           providers=['CPUExecutionProvider'])
+
+    def run(pixels):
+        return session.run(['scores'], {session.get_inputs()[0].name: pixels})[0]
+    return run
+
+
+@pytest.fixture(scope='module')
+def load(engine, model, spec):
+    def build(cut=True, **options):
+        segments = [segment.model for segment in split(model, cut_points(model))] \
+            if cut else [model]
+        return engine.load('net', segments, ['scores'], spec, **options)
+    return build
+
+
+def images(count, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (count, SIDE, SIDE, 3), np.uint8)
+
+
+def assert_close(found, wanted):
+    assert found.dtype == np.float32
+    assert found.shape == wanted.shape
+    assert np.abs(found - wanted).max() <= TOLERANCE * np.abs(wanted).max()
+
+
+@pytest.mark.parametrize('cut', [False, True])
+@pytest.mark.parametrize('count', [1, 2, 3, 5, 8])
+def test_results_are_those_of_onnxruntime_at_any_batch(load, expected, cut, count):
+    network = load(cut, max_batch=8)
+    assert network.segments > 1 or not cut
+    assert network.batches == (1, 2, 4, 8)
+    pixels = images(count)
+    assert_close(network.run(pixels)['scores'], expected(pixels))
+
+
+def test_staged_requests_run_together_in_their_order(load, expected):
+    network = load(max_batch=8)
+    parts = [images(count, seed) for seed, count in enumerate((1, 3, 2))]
+    flight = network.open([network.stage(part) for part in parts])
+    for segment in range(network.segments):
+        flight.launch(segment).synchronize()
+    assert_close(flight.outputs()['scores'], expected(np.concatenate(parts)))
+    flight.close()
+
+
+def test_lanes_run_side_by_side_and_keep_apart(engine, load, expected):
+    network = load(lanes=4, max_batch=2)
+    for turn in range(20):
+        runs, flights, batches = [], [], []
+        for lane in range(4):
+            batches.append(images(1 + lane % 2, seed=turn * 4 + lane))
+            flights.append(network.open([network.stage(batches[-1])]))
+        for segment in range(network.segments):
+            for flight in flights:
+                flight.submit(segment, runs.append)
+        wait(engine, runs, 4 * network.segments)
+        assert not any(run.error for run in runs)
+        for flight, batch in zip(flights, batches):
+            assert_close(flight.outputs()['scores'], expected(batch))
+            flight.close()
+
+
+def test_outputs_stay_valid_when_the_lane_runs_again(load, expected):
+    network = load(max_batch=1)
+    first, second = images(1, 1), images(1, 2)
+    outputs = network.run(first)['scores']
+    network.run(second)
+    assert_close(outputs, expected(first))
+
+
+def test_done_is_called_by_poll_after_the_work(engine, load):
+    network = load()
+    flight = network.open([network.stage(images(1))])
+    runs = []
+    flight.submit(0, runs.append)
+    assert not runs
+    wait(engine, runs, 1)
+    assert runs[0].ended_s >= runs[0].started_s
+    for segment in range(1, network.segments):
+        flight.submit(segment, runs.append)
+    wait(engine, runs, network.segments)
+    flight.close()
+
+
+def test_a_network_tells_its_times_its_share_of_the_device_and_its_memory(load):
+    network = load(max_batch=2)
+    rows = network.measure(2, 5)
+    assert len(rows) == 5
+    assert all(len(row) == network.segments and min(row) > 0 for row in rows)
+    ratios = network.tb_ratios(2)
+    assert len(ratios) == network.segments
+    assert all(0 < ratio <= 1 for ratio in ratios)
+    assert network.memory_mb(2) >= 0
+
+
+def test_a_partition_gives_the_same_results(model, spec, expected):
+    engine, _ = make_engine('torch', SystemClock(), sms=8)
+    network = engine.load('net', [model], ['scores'], spec)
+    assert '8 SMs' in engine.device
+    pixels = images(1)
+    assert_close(network.run(pixels)['scores'], expected(pixels))
+    engine.close()
+
+
+def wait(engine, runs, count):
+    end_s = time.monotonic() + WAIT_S
+    while len(runs) < count:
+        assert time.monotonic() < end_s
+        engine.poll()

@@ -1,0 +1,256 @@
+"""Profiles: exact where measured, sensible elsewhere, whole on disk, for one device only."""
+
+import dataclasses
+import json
+import math
+import timeit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from s3dnn_ros.errors import ProfileError
+from s3dnn_ros.profiling.table import (
+    STATISTICS,
+    ProfileRow,
+    ProfileTable,
+    load_table,
+    profile_path,
+)
+
+TIMES_MS = st.floats(0.01, 1000.0)
+# a repeated look-up takes well under a microsecond; busy machines get a lot of room
+LOOKUP_S = 20e-6
+
+
+def row(segment, batch, median_ms=1.0, **changes):
+    values = {'p99_ms': 2 * median_ms, 'worst_ms': 3 * median_ms, 'tb_ratio': 0.25 * batch,
+              'memory_mb': 10.0 * batch}
+    values.update(changes)
+    return ProfileRow(segment, batch, median_ms, **values)
+
+
+def table(rows, **changes):
+    values = {'model': 'resnet50', 'model_sha256': 'ab12', 'engine': 'torch',
+              'device': 'NVIDIA H200', 'configuration': '8 SMs', 'versions': {'torch': '2.11'},
+              'rows': tuple(rows), 'cuts': (('layer1', 'skip'),)}
+    values.update(changes)
+    return ProfileTable(**values)
+
+
+@pytest.fixture(name='measured')
+def _measured():
+    """Return two segments at batches 2, 4 and 8: 2 ms and 4 ms at 2, 1 ms more per step."""
+    return table([row(segment, batch, 2.0 + 2 * segment + index)
+                  for index, batch in enumerate((2, 4, 8)) for segment in (0, 1)])
+
+
+@st.composite
+def tables(draw):
+    """Draw a whole grid of segments and batches, rows in any order."""
+    batches = draw(st.lists(st.integers(1, 16), min_size=1, max_size=4, unique=True))
+    keys = [(segment, batch) for segment in range(draw(st.integers(1, 4))) for batch in batches]
+    numbers = st.tuples(TIMES_MS, TIMES_MS, TIMES_MS, st.floats(0.0, 40.0), TIMES_MS)
+    return table([ProfileRow(*key, *draw(numbers)) for key in draw(st.permutations(keys))])
+
+
+# look-ups
+
+@given(tables())
+def test_a_measured_batch_gives_what_was_measured(profile):
+    assert profile.segments * len(profile.batches) == len(profile.rows)
+    for measured in profile.rows:
+        assert profile.row(measured.segment, measured.batch) == measured
+        assert profile.tb_ratio(measured.segment, measured.batch) == measured.tb_ratio
+
+
+@given(tables(), st.integers(1, 40))
+def test_between_measured_batches_every_number_is_between_theirs(profile, batch):
+    below = [item for item in profile.batches if item <= batch]
+    above = [item for item in profile.batches if item >= batch]
+    if not below or not above:
+        return
+    for segment in range(profile.segments):
+        found, low, high = (profile.row(segment, item) for item in (batch, below[-1], above[0]))
+        for field in dataclasses.fields(ProfileRow)[2:]:
+            value, *ends = (getattr(item, field.name) for item in (found, low, high))
+            assert min(ends) * (1 - 1e-9) <= value <= max(ends) * (1 + 1e-9)
+
+
+@pytest.mark.parametrize('batch, expected_ms', [
+    (1, 2.0), (2, 2.0), (3, 2.5), (4, 3.0), (5, 3.25), (8, 4.0), (12, 6.0), (16, 8.0)])
+def test_other_batches_are_estimated(measured, batch, expected_ms):
+    assert measured.row(0, batch).median_ms == pytest.approx(expected_ms)
+    assert measured.row(0, batch).p99_ms == pytest.approx(2 * expected_ms)
+    assert measured.segment_times_s(batch)[0] == pytest.approx(1e-3 * expected_ms)
+
+
+@given(tables(), st.integers(1, 40))
+def test_what_remains_is_the_sum_of_the_medians_from_there_on(profile, batch):
+    times_s = profile.segment_times_s(batch)
+    for segment in range(profile.segments):
+        assert profile.remaining_s(segment, batch) == pytest.approx(sum(times_s[segment:]))
+    assert profile.remaining_s(0, batch) == pytest.approx(profile.time_s(batch, 'median'))
+
+
+@pytest.mark.parametrize('statistic, factor', list(zip(STATISTICS, (1, 2, 3))))
+def test_the_networks_time_is_the_sum_over_its_segments(measured, statistic, factor):
+    assert measured.time_s(4, statistic) == pytest.approx(factor * (3.0 + 5.0) / 1e3)
+
+
+def test_the_networks_time_is_the_99th_percentile_unless_told_otherwise(measured):
+    assert measured.time_s(4) == measured.time_s(4, 'p99')
+
+
+def test_an_unknown_statistic_is_refused_with_the_known_ones(measured):
+    with pytest.raises(ValueError, match=r'mean.*median, p99, worst'):
+        measured.time_s(4, 'mean')
+
+
+@pytest.mark.parametrize('batch', [1, 2, 3, 9])
+def test_a_segment_that_is_not_there_has_no_row(measured, batch):
+    with pytest.raises(KeyError):
+        measured.row(2, batch)
+
+
+@pytest.mark.parametrize('look_up', [
+    lambda profile: profile.time_s(5), lambda profile: profile.remaining_s(1, 5),
+    lambda profile: profile.row(1, 5), lambda profile: profile.row(1, 4)])
+def test_repeated_look_ups_are_quick(measured, look_up):
+    look_up(measured)
+    assert min(timeit.repeat(lambda: look_up(measured), number=1000)) < 1000 * LOOKUP_S
+
+
+# what no measurement gives
+
+@pytest.mark.parametrize('rows, words', [
+    ([], 'no measurement'),
+    ([row(0, 1), row(1, 2)], 'was not measured at batch'),
+    ([row(1, 1)], 'segment 0 was not measured at batch 1'),
+    ([row(0, 1), row(0, 1)], 'there twice'),
+    ([row(0, 0)], 'from 1 on'),
+    ([row(-1, 1)], 'from 0 on'),
+    ([row(0, 1, -1.0)], 'median_ms is -1.0'),
+    ([row(0, 1, p99_ms=math.nan)], 'p99_ms is nan'),
+    ([row(0, 1, memory_mb='much')], "memory_mb is 'much'"),
+])
+def test_impossible_rows_are_refused(rows, words):
+    with pytest.raises(ValueError, match=words):
+        table(rows)
+
+
+# on disk
+
+@given(tables())
+def test_a_table_is_read_as_it_was_written(tmp_path_factory, profile):
+    path = tmp_path_factory.mktemp('profiles') / 'deep' / 'resnet50.torch.json'
+    profile.save(path)
+    assert load_table(path) == profile
+    assert [item.name for item in path.parent.iterdir()] == [path.name]
+
+
+def test_every_beginning_of_a_file_is_refused_with_the_way_out(measured, tmp_path):
+    path = tmp_path / 'resnet50.torch.json'
+    measured.save(path)
+    content = path.read_bytes().rstrip()
+    for size in range(0, len(content), 7):
+        path.write_bytes(content[:size])
+        with pytest.raises(ProfileError) as caught:
+            load_table(path)
+        assert str(path) in str(caught.value)
+        assert 'run `s3dnn profile resnet50`' in str(caught.value)
+
+
+def edit(content, place, value):
+    """Return the content with one place changed, or removed where the value is None."""
+    *way, last = place
+    inner = content
+    for step in way:
+        inner = inner[step]
+    if value is None:
+        del inner[last]
+    else:
+        inner[last] = value
+    return content
+
+
+@pytest.mark.parametrize('place, value, words', [
+    (['rows'], None, "lacks the key 'rows'"),
+    (['device'], None, "lacks the key 'device'"),
+    (['format'], None, "lacks the key 'format'"),
+    (['rows', 3, 'p99_ms'], None, "lacks the key 'p99_ms'"),
+    (['rows', 3], None, 'was not measured'),
+    (['rows', 3, 'median_ms'], -0.5, 'median_ms is -0.5'),
+    (['rows', 3, 'median_ms'], math.inf, 'median_ms is inf'),
+    (['rows', 3, 'median_ms'], True, 'median_ms is True'),
+    (['rows', 3, 'batch'], 1.5, 'must be a whole number'),
+    (['rows'], 5, 'is not a profile'),
+    (['rows'], [5], 'is not a profile'),
+    (['format'], 99, '99'),
+    (['engine'], 7, '7 stands where a text should'),
+    (['versions'], [], "'versions' must be a mapping"),
+    (['cuts'], ['layer1'], "'cuts' must be a list of lists"),
+    (['cuts'], [[1]], '1 stands where a text should'),
+], ids=str)
+def test_a_damaged_file_is_refused_by_name(measured, tmp_path, place, value, words):
+    path = tmp_path / 'resnet50.torch.json'
+    measured.save(path)
+    path.write_text(json.dumps(edit(json.loads(path.read_text()), place, value)))
+    with pytest.raises(ProfileError) as caught:
+        load_table(path)
+    for word in (str(path), words, 'run `s3dnn profile resnet50`'):
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize('content', [b'[]', b'7', b'null', b'\xff\xfe', b'{}'])
+def test_a_file_of_another_kind_is_refused(tmp_path, content):
+    path = tmp_path / 'resnet50.torch.json'
+    path.write_bytes(content)
+    with pytest.raises(ProfileError, match='s3dnn profile resnet50'):
+        load_table(path)
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(ProfileError, match=r'cannot be read .*: run `s3dnn profile resnet50`'):
+        load_table(tmp_path / 'resnet50.torch.json')
+
+
+def test_the_memory_of_a_segment_may_be_left_out(measured, tmp_path):
+    path = tmp_path / 'resnet50.torch.json'
+    measured.save(path)
+    content = json.loads(path.read_text())
+    del content['rows'][0]['memory_mb']
+    path.write_text(json.dumps(content))
+    assert load_table(path).rows[0].memory_mb == 0.0
+
+
+def test_a_place_that_cannot_be_written_is_named(measured, tmp_path):
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(ProfileError, match='cannot be written'):
+        measured.save(tmp_path / 'file' / 'resnet50.torch.json')
+
+
+def test_profiles_are_kept_in_the_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv('S3DNN_CACHE', str(tmp_path))
+    assert profile_path('resnet50', 'torch') == tmp_path / 'profiles' / 'resnet50.torch.json'
+
+
+# whose it is
+
+def test_a_table_speaks_for_what_it_was_measured_on(measured):
+    measured.check('ab12', 'torch', 'NVIDIA H200')
+    measured.check('ab12')
+
+
+@pytest.mark.parametrize('sha256, engine, device, words', [
+    ('ab12', 'torch', 'Orin', 'was measured on NVIDIA H200; this is Orin: '
+                              'run `s3dnn profile resnet50`'),
+    ('ab12', 'tensorrt', 'NVIDIA H200', 'was measured on torch; this is tensorrt: '),
+    ('cd34', 'torch', 'NVIDIA H200', 'was measured on a model with the SHA-256 ab12; this is '
+                                     'cd34: '),
+])
+def test_a_table_does_not_speak_for_anything_else(measured, sha256, engine, device, words):
+    with pytest.raises(ProfileError) as caught:
+        measured.check(sha256, engine, device)
+    assert words in str(caught.value)
+    assert "profile of 'resnet50'" in str(caught.value)

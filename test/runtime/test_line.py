@@ -1,0 +1,148 @@
+"""What waits for one network: order, fusion, lanes."""
+
+import types
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given
+
+from s3dnn_ros.runtime.expectation import Expectation
+from s3dnn_ros.runtime.line import Line
+
+NOW_S = 100.0
+
+
+class Asked:
+    """A request, as far as a line looks at it."""
+
+    def __init__(self, deadline_s=1e9, frames=1, priority=0):
+        self.deadline_s, self.frames, self.priority = deadline_s, frames, priority
+
+
+@pytest.fixture(scope='session')
+def make_line(make_profile):
+    """Return a builder of lines; with times, a run of n images takes `base_s` + n · `each_s`."""
+    def build(*requests, lanes=1, largest=64, padded=None, times=(0.1, 0.01)):
+        network = types.SimpleNamespace(lanes=lanes, largest=largest, segments=1,
+                                        padded=padded or (lambda frames: frames))
+        line = Line(network, Expectation(1, times and make_profile(*times)))
+        for request in requests:
+            line.put(request)
+        return line
+    return build
+
+
+def drain(line, fuse, max_batch):
+    while line.ready(fuse):
+        yield line.take(NOW_S, fuse, max_batch)
+
+
+def test_without_fusion_the_first_to_arrive_goes_alone(make_line):
+    requests = [Asked(deadline_s) for deadline_s in (300.0, 100.0, 200.0)]
+    assert list(drain(make_line(*requests), False, 8)) == [(request,) for request in requests]
+
+
+asked = st.builds(Asked, st.floats(90.0, 110.0), st.integers(1, 3), st.integers(0, 1))
+
+
+@given(st.lists(asked, max_size=12), st.booleans(), st.integers(1, 8), st.integers(3, 8))
+def test_every_request_is_taken_once_and_no_batch_is_too_large(
+        make_line, requests, fuse, max_batch, largest):
+    batches = list(drain(make_line(*requests, largest=largest), fuse, max_batch))
+    assert sorted(map(id, (request for batch in batches for request in batch))) == sorted(
+        map(id, requests))
+    for batch in batches:
+        frames = sum(request.frames for request in batch)
+        assert len(batch) == 1 or frames <= min(max_batch, largest)
+
+
+@given(st.lists(asked, min_size=1, max_size=12), st.integers(1, 8))
+def test_fused_are_the_most_urgent(make_line, requests, max_batch):
+    line = make_line(*requests)
+    chosen = line.take(NOW_S, True, max_batch)
+    others = [request for request in requests if request not in chosen]
+    urgency = [(-request.priority, request.deadline_s) for request in (*chosen, *others)]
+    assert all(one <= other for one in urgency[:len(chosen)] for other in urgency[len(chosen):])
+
+
+@given(st.lists(asked, min_size=1, max_size=12), st.integers(1, 8))
+def test_a_batch_keeps_every_deadline_that_a_run_of_its_own_would_keep(
+        make_line, requests, max_batch):
+    line = make_line(*requests, times=(0.1, 1.0))
+    chosen = line.take(NOW_S, True, max_batch)
+    frames = sum(request.frames for request in chosen)
+    alone_s = NOW_S + line.expect.run_s(chosen[0].frames)
+    kept = [request.deadline_s for request in chosen if request.deadline_s >= alone_s]
+    assert len(chosen) == 1 or all(
+        NOW_S + line.expect.run_s(frames) <= deadline_s for deadline_s in kept)
+
+
+@pytest.mark.parametrize('deadline_s, expected', [(100.35, 1), (100.45, 2), (100.55, 3)])
+def test_as_many_are_fused_as_the_earliest_deadline_allows(make_line, deadline_s, expected):
+    requests = [Asked(), Asked(), Asked(deadline_s)]
+    chosen = make_line(*requests, times=(0.2, 0.1)).take(NOW_S, True, 8)
+    assert len(chosen) == expected
+    assert chosen[0] is requests[2]
+
+
+def test_a_batch_counts_with_the_time_of_what_really_runs(make_line):
+    line = make_line(Asked(100.5), Asked(), Asked(), times=(0.1, 0.1),
+                     padded=lambda frames: 1 if frames == 1 else 8)
+    assert len(line.take(NOW_S, True, 8)) == 1
+
+
+def test_what_does_not_save_time_is_not_fused(make_line):
+    assert len(make_line(Asked(), Asked(), times=(0.0, 0.1)).take(NOW_S, True, 8)) == 1
+
+
+def test_before_anything_is_known_requests_run_alone(make_line):
+    line = make_line(Asked(), Asked(), times=None)
+    assert len(line.take(NOW_S, True, 8)) == 1
+    line.put(Asked())
+    line.expect.observe(0, 1, 0.1)
+    assert len(line.take(NOW_S, True, 8)) == 2
+
+
+def test_what_was_taken_comes_first_again(make_line):
+    requests = [Asked() for _ in range(3)]
+    line = make_line(*requests)
+    line.put_back(line.take(NOW_S, False, 8))
+    assert line.take(NOW_S, False, 8) == (requests[0],)
+    line.put_back(requests[:1])
+    assert list(drain(line, False, 8)) == [(request,) for request in requests]
+
+
+def test_choosing_takes_nothing_and_counts_with_what_was_taken(make_line):
+    requests = [Asked() for _ in range(3)]
+    line = make_line(*requests)
+    assert line.choose(NOW_S, True, 2) == line.choose(NOW_S, True, 2) == tuple(requests[:2])
+    taken = line.take(NOW_S, True, 2)
+    assert line.choose(NOW_S, True, 2, taken) == taken
+    assert line.choose(NOW_S, True, 8, taken) == tuple(requests)
+
+
+def test_a_request_can_be_forgotten_though_an_equal_one_waits(make_line):
+    first, second = Asked(), Asked()
+    line = make_line(first, second)
+    line.remove(second)
+    assert line.take(NOW_S, False, 8) == (first,)
+    assert not line.ready(False)
+
+
+@pytest.mark.parametrize('lanes, taken, pending, fuse, ready', [
+    (1, 0, 0, True, True), (1, 1, 0, True, False), (2, 1, 0, True, True),
+    (2, 0, 1, True, False), (2, 0, 1, False, True), (2, 1, 1, False, False),
+    (3, 1, 1, False, True),
+])
+def test_a_job_is_made_only_for_a_lane_and_of_fused_ones_one_at_a_time(
+        make_line, lanes, taken, pending, fuse, ready):
+    line = make_line(Asked(), lanes=lanes)
+    line.lanes_taken = taken
+    line.pending = [object()] * pending
+    assert line.ready(fuse) == ready
+
+
+def test_times_are_learned_for_the_batch_that_really_ran(make_line):
+    line = make_line(times=None, padded=lambda frames: 4)
+    line.observe(types.SimpleNamespace(frames=3), 0, 0.5)
+    assert line.expect.run_s(4) == 0.5

@@ -1,0 +1,268 @@
+"""Fusion: the newest of each camera, urgent frames first, deadlines held, and nothing lost."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from s3dnn_ros.scheduling.fusion import JITTER, FusionQueue, Request, best_batch
+
+CAMERAS = ('a', 'b', 'c', 'd')
+# instants and durations are multiples of 1/8: sums of them are exact
+MOMENTS = st.integers(0, 80).map(lambda value: value / 8)
+REQUESTS = st.lists(
+    st.builds(Request, st.sampled_from(CAMERAS), MOMENTS, MOMENTS, st.uuids()), max_size=12)
+# W(1), W(2), ...: never less for more frames
+PROFILES = st.lists(st.integers(0, 16), min_size=5, max_size=5).map(
+    lambda steps: lambda size: (1 + sum(steps[:size])) / 8)
+DEADLINES = st.lists(MOMENTS, min_size=1, max_size=6)
+BATCHES = st.integers(1, 5)
+
+
+def filled(requests, max_batch=2, max_delay_s=0.5, time_s=None):
+    queue = FusionQueue(CAMERAS, max_batch, max_delay_s, time_s)
+    replaced = [old for old in map(queue.put, requests) if old]
+    return queue, replaced
+
+
+def request(camera, ready_s=0.0, deadline_s=100.0):
+    return Request(camera, deadline_s, ready_s, None)
+
+
+def cameras_of(batch):
+    return [item.camera for item in batch]
+
+
+def affine(fixed_s, per_frame_s):
+    return lambda size: fixed_s + size * per_frame_s
+
+
+# how many
+
+@given(DEADLINES, MOMENTS, PROFILES, BATCHES)
+def test_a_batch_meets_the_earliest_deadline_that_can_be_met(deadlines_s, now_s, time_s, most):
+    size = best_batch(deadlines_s, now_s, time_s, most)
+    assert 1 <= size <= min(len(deadlines_s), most)
+    can_be_met = [deadline_s for deadline_s in deadlines_s if now_s + time_s(1) <= deadline_s]
+    if size > 1 and can_be_met:
+        assert now_s + time_s(size) <= min(can_be_met)
+
+
+@given(DEADLINES, MOMENTS, PROFILES, BATCHES)
+def test_it_is_the_largest_that_does_and_saves_time(deadlines_s, now_s, time_s, most):
+    size = best_batch(deadlines_s, now_s, time_s, most)
+    assert size == 1 or time_s(size) < size * time_s(1)
+    can_be_met = [deadline_s for deadline_s in deadlines_s if now_s + time_s(1) <= deadline_s]
+    for larger in range(size + 1, min(len(deadlines_s), most) + 1):
+        assert (time_s(larger) >= larger * time_s(1)
+                or (can_be_met and now_s + time_s(larger) > min(can_be_met)))
+
+
+@given(DEADLINES, MOMENTS, st.integers(1, 8), st.integers(0, 8))
+def test_without_a_gain_nothing_is_fused(deadlines_s, now_s, alone, extra):
+    assert best_batch(deadlines_s, now_s, lambda size: size * alone / 8 + (size - 1) * extra / 8,
+                      8) == 1
+
+
+@given(DEADLINES, MOMENTS, BATCHES)
+def test_without_a_profile_everything_is_fused(deadlines_s, now_s, most):
+    assert best_batch(deadlines_s, now_s, None, most) == min(len(deadlines_s), most)
+
+
+@pytest.mark.parametrize('now_s, size', [(0.0, 4), (0.5, 3), (1.0, 2), (1.5, 1), (1.75, 4)])
+def test_the_later_it_is_the_smaller_the_batch_until_the_deadline_is_lost(now_s, size):
+    assert best_batch([3.0, 9.0, 9.0, 9.0], now_s, affine(1.0, 0.5), 4) == size
+
+
+def test_lost_requests_run_in_the_largest_batch_that_saves_time():
+    assert best_batch([1.0] * 5, 7.0, affine(1.0, 0.5), 4) == 4
+
+
+def test_a_lost_request_does_not_hold_back_the_others():
+    assert best_batch([1.0, 9.0, 9.0], 5.0, affine(1.0, 0.5), 4) == 3
+
+
+@pytest.mark.parametrize('time_s', [None, affine(1.0, 0.5)])
+def test_no_requests_make_no_batch(time_s):
+    assert best_batch([], 0.0, time_s, 4) == 0
+
+
+# which
+
+@given(REQUESTS, BATCHES, st.none() | PROFILES, MOMENTS)
+def test_every_request_is_taken_or_replaced_once(requests, max_batch, time_s, now_s):
+    queue, out = filled(requests, max_batch, time_s=time_s)
+    while queue:
+        out += queue.take(now_s)
+    assert sorted(item.item for item in out) == sorted(item.item for item in requests)
+
+
+@given(REQUESTS)
+def test_the_newest_of_each_camera_waits(requests):
+    queue, _ = filled(requests)
+    newest = {item.camera: item for item in requests}
+    assert set(queue.discard()) == set(newest.values())
+    assert len(queue) == 0
+
+
+@given(REQUESTS, BATCHES, st.none() | PROFILES, MOMENTS)
+def test_a_batch_is_the_most_urgent_that_wait_and_those_that_are_lost_come_last(
+        requests, max_batch, time_s, now_s):
+    queue, _ = filled(requests, max_batch, time_s=time_s)
+    waiting = {item.camera: item.deadline_s for item in requests}
+    batch = queue.take(now_s)
+    rest = queue.discard()
+
+    def order(item):
+        return time_s is not None and now_s + time_s(1) > item.deadline_s, item.deadline_s
+
+    assert len(batch) == best_batch(list(waiting.values()), now_s, time_s, max_batch)
+    assert len(set(cameras_of(batch))) == len(batch)
+    assert list(map(order, batch)) == sorted(map(order, batch))
+    assert all(order(item) >= order(batch[-1]) for item in rest)
+
+
+@given(REQUESTS, BATCHES, PROFILES, MOMENTS)
+def test_no_batch_makes_a_request_late_that_could_be_in_time(requests, max_batch, time_s, now_s):
+    queue, _ = filled(requests, max_batch, time_s=time_s)
+    batch = queue.take(now_s)
+    for item in batch:
+        if now_s + time_s(1) <= item.deadline_s:
+            assert now_s + time_s(len(batch)) <= item.deadline_s
+
+
+def test_a_lost_request_rides_along_only_where_there_is_time():
+    for deadline_s, expected in ((10.0, ['b', 'a']), (6.5, ['b'])):
+        queue = FusionQueue(('a', 'b'), 2, 0.0, affine(1.0, 0.5))
+        queue.put(request('a', deadline_s=1.0))
+        queue.put(request('b', deadline_s=deadline_s))
+        assert cameras_of(queue.take(5.0)) == expected
+
+
+def test_among_equal_deadlines_the_one_that_waits_longer_is_first():
+    queue = FusionQueue(('a', 'b'), 1, 0.0)
+    queue.put(request('a', 0.2))
+    queue.put(request('b', 0.1))
+    assert cameras_of(queue.take(1.0)) == ['b']
+
+
+@pytest.mark.parametrize('time_s', [None, affine(1.0, 0.5)])
+def test_an_empty_queue_gives_nothing(time_s):
+    queue = FusionQueue(CAMERAS, 2, 0.5, time_s)
+    assert queue.take(0.0) == queue.discard() == ()
+    assert queue.due_s() is None
+
+
+# when
+
+@given(REQUESTS, BATCHES, st.floats(0.0, 3.0))
+def test_without_a_profile_a_batch_is_due_when_full_or_when_the_oldest_has_waited(
+        requests, max_batch, delay_s):
+    queue, _ = filled(requests, max_batch, delay_s)
+    due_s = queue.due_s()
+    waiting = queue.discard()
+    if not waiting:
+        assert due_s is None
+        return
+    oldest_s = min(item.ready_s for item in waiting)
+    full = len(waiting) >= min(max_batch, len(CAMERAS))
+    assert due_s == (oldest_s if full else oldest_s + delay_s)
+
+
+@given(REQUESTS, BATCHES, MOMENTS, PROFILES)
+def test_no_wait_is_longer_than_allowed_or_than_the_deadline_bears(
+        requests, max_batch, delay_s, time_s):
+    queue, _ = filled(requests, max_batch, delay_s, time_s)
+    due_s = queue.due_s()
+    waiting = queue.discard()
+    if not waiting:
+        return
+    oldest_s = min(item.ready_s for item in waiting)
+    assert oldest_s <= due_s <= oldest_s + delay_s
+    if due_s > oldest_s:
+        earliest_s = min(item.deadline_s for item in waiting)
+        assert due_s <= earliest_s - time_s(len(waiting) + 1)
+
+
+@given(REQUESTS, BATCHES, MOMENTS, PROFILES)
+def test_a_wait_is_for_a_camera_that_is_expected_before_its_end(
+        requests, max_batch, delay_s, time_s):
+    queue, _ = filled(requests, max_batch, delay_s, time_s)
+    due_s = queue.due_s()
+    waiting = queue.discard()
+    if not waiting or due_s == min(item.ready_s for item in waiting):
+        return
+    expected_s = []
+    for camera in set(CAMERAS) - set(cameras_of(waiting)):
+        ready_s = [item.ready_s for item in requests if item.camera == camera]
+        if len(ready_s) > 1 and ready_s[-1] > ready_s[-2]:
+            expected_s.append(2 * ready_s[-1] - ready_s[-2])
+    assert len(waiting) < min(max_batch, len(CAMERAS))
+    assert any(item <= due_s for item in expected_s)
+
+
+def test_frames_of_all_cameras_do_not_wait_for_a_larger_batch():
+    queue = FusionQueue(('a', 'b'), 8, 10.0)
+    queue.put(request('a', 0.0))
+    assert queue.due_s() == 10.0
+    queue.put(request('b', 0.2))
+    assert queue.due_s() == 0.0
+
+
+def test_without_delay_a_frame_is_due_at_once():
+    queue = FusionQueue(('a', 'b'), 8, 0.0)
+    queue.put(request('a', 3.0))
+    assert queue.due_s() == 3.0
+
+
+def beating(**periods_s):
+    """Return a queue that has seen two frames of each camera, the second at time 0."""
+    queue = FusionQueue(('a', *periods_s), 8, 2.0, affine(1.0, 0.5))
+    for camera, period_s in periods_s.items():
+        for ready_s in (-period_s, 0.0):
+            queue.put(request(camera, ready_s))
+    queue.discard()
+    return queue
+
+
+def test_a_frame_waits_for_the_camera_that_comes_next():
+    queue = beating(b=4.0)
+    queue.put(request('a', 3.0))
+    assert queue.due_s() == 4.0 + JITTER * 4.0
+
+
+@pytest.mark.parametrize('ready_s', [1.0, 7.0], ids=['it comes too late', 'it stays away'])
+def test_a_frame_does_not_wait_for_a_camera_that_does_not_come(ready_s):
+    queue = beating(b=4.0)
+    queue.put(request('a', ready_s))
+    assert queue.due_s() == ready_s
+
+
+def test_a_frame_is_not_held_back_by_the_slowest_camera():
+    queue = beating(b=4.0, c=60.0)
+    queue.put(request('a', 3.0))
+    assert queue.due_s() == 4.0 + JITTER * 4.0
+    queue.put(request('b', 4.0))
+    assert queue.due_s() == 3.0
+
+
+def test_a_camera_of_which_one_frame_came_is_not_expected():
+    queue = FusionQueue(('a', 'b'), 8, 2.0, affine(1.0, 0.5))
+    queue.put(request('b', 0.0))
+    queue.take(0.0)
+    queue.put(request('a', 1.0))
+    assert queue.due_s() == 1.0
+
+
+def test_a_wait_ends_while_a_larger_batch_still_meets_the_deadline():
+    queue = beating(b=4.0)
+    queue.put(request('a', 3.0, deadline_s=6.1))
+    assert queue.due_s() == pytest.approx(6.1 - 2.0)      # W(2) is 2
+    queue.put(request('a', 3.0, deadline_s=5.9))          # b would come too late
+    assert queue.due_s() == 3.0
+
+
+def test_no_frame_waits_where_fusing_saves_nothing():
+    queue = beating(b=4.0)
+    queue.time_s = affine(0.0, 0.5)
+    queue.put(request('a', 3.0))
+    assert queue.due_s() == 3.0
