@@ -6,6 +6,9 @@ from s3dnn_ros.commands.numbers import above_zero
 from s3dnn_ros.models.spec import load_spec
 from s3dnn_ros.settings import ENGINES
 
+# So many side by side show what a run takes from the others.
+LANES = 4
+
 
 def register(subparsers):
     """Add the command."""
@@ -43,7 +46,7 @@ def _profile(arguments):
             plan = make_plan(engine, spec, target_ms=arguments.target_ms,
                              max_alive=arguments.alive)
             most = min(arguments.max_batch, spec.max_batch or arguments.max_batch)
-            network = load_planned(engine, spec, plan, max_batch=most)
+            network = load_planned(engine, spec, plan, lanes=LANES, max_batch=most)
             table = profile(engine, spec, plan, network, batches=range(1, most + 1),
                             repeats=arguments.repeats,
                             progress=lambda batch: print(f'batch {batch} …', flush=True))
@@ -60,10 +63,11 @@ def _print(table):
     from rich.table import Table
 
     shown = Table(title=f'{table.model} on {table.device}')
-    for label in ('Segment', 'Batch', 'Median ms', 'p99 ms', 'Worst ms', 'tb_ratio', 'MB'):
+    for label in ('Segment', 'Batch', 'Median ms', 'p99 ms', 'Worst ms', 'tb_ratio',
+                  'Utilization', 'MB'):
         shown.add_column(label, justify='right')
     for row in table.rows:
         shown.add_row(str(row.segment), str(row.batch), f'{row.median_ms:.3f}',
                       f'{row.p99_ms:.3f}', f'{row.worst_ms:.3f}', f'{row.tb_ratio:.2f}',
-                      f'{row.memory_mb:.0f}')
+                      f'{row.utilization:.2f}', f'{row.memory_mb:.0f}')
     Console().print(shown)

@@ -59,6 +59,9 @@ class Network(Protocol):
     def measure(self, batch: int, repeats: int) -> Sequence[Sequence[float]]:
         """Return the seconds of every segment in each of `repeats` runs; nothing else may run."""
 
+    def measure_shared(self, batch: int, repeats: int) -> float:
+        """Return the seconds of a whole run, for each of many that all lanes run at once."""
+
     def tb_ratios(self, batch: int) -> Sequence[float]:
         """Return for every segment its thread blocks over those the device can host.
 
@@ -78,6 +81,7 @@ class Engine(Protocol):
     name: str
     device: str
     versions: Mapping[str, str]
+    parallel: bool  # whether runs side by side are faster than one after another
     poll_s: Optional[float]     # how often `poll` is wanted while something runs; None: never
 
     def load(self, instance: str, segments: Sequence[Any], outputs: Sequence[str], spec, *,

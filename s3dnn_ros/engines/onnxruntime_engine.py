@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import os
+import statistics
 
 import numpy as np
 
@@ -67,6 +68,10 @@ class OnnxRuntimeNetwork:
             rows.append(row)
         return rows
 
+    def measure_shared(self, batch, repeats):
+        """Return the seconds of a whole run: they never run side by side here."""
+        return statistics.median(map(sum, self.measure(batch, repeats)))
+
     def tb_ratios(self, batch):
         """Return ones: the CPU has no thread blocks, and one segment takes all of it."""
         return [1.0] * self.segments
@@ -121,6 +126,7 @@ class OnnxRuntimeEngine:
     """Runs one segment at a time, on `threads` threads (0: one per usable core)."""
 
     name = 'onnxruntime'
+    parallel = False
     poll_s = None
 
     def __init__(self, clock, threads=0):

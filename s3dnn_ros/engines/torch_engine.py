@@ -31,6 +31,7 @@ class TorchEngine:
     """
 
     name = 'torch'
+    parallel = True
     poll_s = 50e-6
 
     def __init__(self, clock, sms=0):
@@ -162,6 +163,18 @@ class TorchNetwork:
     def measure(self, batch, repeats):
         """Return the seconds of every segment in each of so many runs, by the device's clock."""
         return self._lanes[0].measure(batch, repeats)
+
+    def measure_shared(self, batch, repeats):
+        """Return the seconds of a whole run, for each of many that all lanes run at once."""
+        torch = self.engine.torch
+        torch.cuda.synchronize()
+        started_s = self.engine.clock.now_s()
+        for _ in range(repeats):
+            for lane in self._lanes:
+                for segment in range(self.segments):
+                    lane.launch(batch, segment)
+        torch.cuda.synchronize()
+        return (self.engine.clock.now_s() - started_s) / (repeats * len(self._lanes))
 
     def tb_ratios(self, batch):
         """Return what share of the device each segment's kernels fill."""

@@ -44,4 +44,5 @@ def _commit():
     found = subprocess.run(['git', '-C', str(here), 'describe', '--always', '--dirty'],
                            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                            universal_newlines=True, check=False)
-    return found.stdout.strip() or 'unknown'
+    # a copy without history is told where it comes from
+    return found.stdout.strip() or os.environ.get('S3DNN_COMMIT', 'unknown')

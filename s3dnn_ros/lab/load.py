@@ -262,6 +262,7 @@ class _Timed:
         self.complete = scheduler.complete
         self.withdraw = scheduler.withdraw
         self.next_wake_s = scheduler.next_wake_s
+        self.whole_networks = scheduler.whole_networks
         self.times_ns: List[int] = []
 
     def dequeue(self, now_s):

@@ -10,6 +10,11 @@ from s3dnn_ros.models.spec import load_spec
 from s3dnn_ros.models.zoo import export
 from s3dnn_ros.profiling.profiler import load_planned, make_plan, profile
 
+# So many tensors may be alive at a cut: with fewer, detectors have nowhere to cut.
+MAX_ALIVE = 3
+# So many side by side show what a run takes from the others.
+LANES = 4
+
 
 @dataclasses.dataclass(frozen=True)
 class Prepared:
@@ -29,14 +34,16 @@ def prepare(engine, clock, lanes: Dict[str, int], *, max_batch, target_ms, repea
         spec = load_spec(name)
         if spec.zoo:
             export(spec.zoo)
-        plan = make_plan(engine, spec, target_ms=target_ms)
-        network = load_planned(engine, spec, plan, lanes=count, max_batch=max_batch)
+        plan = make_plan(engine, spec, target_ms=target_ms, max_alive=MAX_ALIVE)
+        network = load_planned(engine, spec, plan, lanes=max(count, LANES),
+                               max_batch=max_batch)
         table = profile(engine, spec, plan, network, batches=range(1, max_batch + 1),
                         repeats=repeats)
         networks[name], profiles[name], shapes[name] = network, table, (spec.height, spec.width)
         say(f'{name}: {network.segments} segments, {count} lanes, batch 1 '
             f'{1e3 * table.time_s(1):.2f} ms, batch {max_batch} '
             f'{1e3 * table.time_s(max_batch):.2f} ms, tb_ratio '
-            + ' '.join(f'{table.tb_ratio(index, 1):.2f}' for index in range(table.segments)))
+            + ' '.join(f'{table.tb_ratio(index, 1):.2f}' for index in range(table.segments))
+            + f', utilization {table.utilization(0, 1):.2f}')
     rig = Rig(networks, profiles, engine, clock, shapes, max_batch)
     return Prepared(engine, rig, networks, profiles)

@@ -28,14 +28,21 @@ ROUNDS = 4
 # How long and how often a model is asked to learn what it takes alone.
 ALONE_S = 1.0
 ALONE_PERIOD_S = 0.005
+TABLE_BATCHES = (2, 4, 8, 16)
+TABLE_STREAMS = (1, 4)
+TABLE_S = 0.5
 # so late that no deadline keeps requests from being fused
 FAR_S = 10.0
 
 STREAMS = Policy('streams', 'streams')
-SUPERVISED = Policy('supervised', 'supervised')
-FUSED = Policy('supervised, fused', 'supervised', fuse=True)
-POLICIES = (STREAMS, Policy('fifo', 'fifo'), Policy('edf', 'edf'), SUPERVISED,
-            Policy('streams, fused', 'streams', fuse=True), FUSED)
+# S3DNN as published, and what the executor does with its default parameters
+PAPER = Policy('S3DNN', 'supervised')
+OVERLAP = (('capacity', 1.5), ('overlap', True))
+SUPERVISED = Policy('supervised', 'supervised', options=OVERLAP)
+POLICIES = (STREAMS, Policy('fifo', 'fifo'), Policy('edf', 'edf'), PAPER, SUPERVISED,
+            Policy('streams, fused', 'streams', fuse=True),
+            Policy('S3DNN, fused', 'supervised', fuse=True),
+            Policy('supervised, fused', 'supervised', fuse=True, options=OVERLAP))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,9 +79,33 @@ def run(engine, clock, plan: Plan, say=print) -> Dict:
                'profiles': {name: _profile(table) for name, table in prepared.profiles.items()}}
     results['alone_ms'] = {model: _alone_ms(prepared, model) for model in plan.models}
     say(f"alone: {results['alone_ms']}")
+    results['batches'] = batches(engine, clock, plan, say)
     results['throughput'] = throughput(prepared, plan, say)
     results['deadlines'] = deadlines(prepared, plan, results['alone_ms'], say)
     return results
+
+
+def batches(engine, clock, plan, say) -> List[Dict]:
+    """Run the table of IIT Kharagpur's re-implementation: AlexNet on 1 and 4 streams.
+
+    `ms` is the time of 100 batches, in all.
+    """
+    prepared = prepare(engine, clock, {'alexnet': max(TABLE_STREAMS)},
+                       max_batch=max(TABLE_BATCHES), target_ms=plan.target_ms,
+                       repeats=plan.repeats, say=say)
+    rows = []
+    for policy in (STREAMS, SUPERVISED):
+        for streams in TABLE_STREAMS:
+            for batch in TABLE_BATCHES:
+                clients = [Client(f'alexnet_{index}', 'alexnet', FAR_S, frames=batch)
+                           for index in range(streams)]
+                runs = [prepared.rig.run(clients, policy, TABLE_S) for _ in range(plan.runs)]
+                times_ms = [1e5 * batch / run.finished_hz for run in runs]
+                rows.append({'policy': policy.name, 'streams': streams, 'batch': batch,
+                             'ms': times_ms})
+                say(f'{policy.name}, {streams} streams, batch {batch}: '
+                    f'{_spread(times_ms, 1)} ms per 100 batches')
+    return rows
 
 
 def throughput(prepared, plan, say) -> List[Dict]:
@@ -85,9 +116,11 @@ def throughput(prepared, plan, say) -> List[Dict]:
         per_model = {}
         for client in clients:
             per_model[client.model] = per_model.get(client.model, 0) + 1
-        limits = [limit(prepared, dict.fromkeys(per_model, 1), number, plan.seconds)
-                  for number in {1, *per_model.values()}]
-        row = {'instances': count, 'policies': {}, 'limit_hz': max(limits)}
+        # as many at once as there are instances, alone and in the batches that fusion can make
+        limits = {number: limit(prepared, per_model if number == 1 else
+                                dict.fromkeys(per_model, 2), number, plan.seconds)
+                  for number in sorted({1, *per_model.values()})}
+        row = {'instances': count, 'policies': {}, 'limit_hz': limits}
         for policy in plan.policies:
             runs = [prepared.rig.run(clients, policy, plan.seconds) for _ in range(plan.runs)]
             row['policies'][policy.name] = [dataclasses.asdict(run) for run in runs]
@@ -95,13 +128,17 @@ def throughput(prepared, plan, say) -> List[Dict]:
                 f'{_spread(run.finished_hz for run in runs)} images/s, '
                 f'batch {runs[0].batch:.1f}, decision {runs[0].decision_us}, '
                 f'loop {runs[0].loop_cpu_share:.0%}')
-        say(f"{count:3} instances, closed, {'no policy':18} {row['limit_hz']:.0f} images/s")
+        say(f'{count:3} instances, closed, no policy, by batch: '
+            + ', '.join(f'{number}: {rate_hz:.0f}' for number, rate_hz in limits.items()))
         rows.append(row)
     return rows
 
 
 def limit(prepared, lanes: Dict[str, int], batch, seconds) -> float:
-    """Return the images per second of batches back to back, without a policy or arrivals."""
+    """Return the images per second of batches back to back, without a policy or arrivals.
+
+    Their images lie on the device already; only results are copied.
+    """
     flights = []
     for model, count in lanes.items():
         network = prepared.networks[model]
@@ -136,7 +173,10 @@ def deadlines(prepared, plan, alone_ms, say) -> List[Dict]:
         names = _mix(count, plan.models)
         capacity = _capacity(prepared, names, plan.seconds)
         for load in plan.loads:
-            row = {'instances': count, 'load': load, 'policies': {},
+            # the load if nothing ran side by side, as real-time analysis has it
+            serial = sum(load * capacity[name] * prepared.profiles[model].time_s(1)
+                         for name, model in names)
+            row = {'instances': count, 'load': load, 'serial_load': serial, 'policies': {},
                    'capacity_hz': sum(capacity.values())}
             for policy in plan.policies:
                 runs = []
@@ -144,7 +184,8 @@ def deadlines(prepared, plan, alone_ms, say) -> List[Dict]:
                     clients = _periodic(names, alone_ms, capacity, load, seed=index)
                     runs.append(prepared.rig.run(clients, policy, plan.seconds))
                 row['policies'][policy.name] = [dataclasses.asdict(run) for run in runs]
-                say(f'{count:3} instances, load {load:4.0%}, {policy.name:18} missed '
+                say(f'{count:3} instances, load {load:4.0%} (serial {serial:4.0%}), '
+                    f'{policy.name:18} missed '
                     f'{_spread((1e2 * run.missed_share for run in runs), 2)} %, '
                     f'{runs[0].in_time_hz:.0f} in time of {runs[0].offered_hz:.0f}/s, '
                     f'p99 {runs[0].response_ms.get("p99", 0):.1f} ms, batch {runs[0].batch:.1f}')

@@ -27,7 +27,9 @@ class ProfileRow:
 
     `tb_ratio` is the thread blocks of a kernel over those that the device holds
     at that kernel's occupancy, weighted by time over the segment's kernels; 1.0
-    where the engine has no thread blocks.
+    where the engine has no thread blocks. `utilization` is the share of the device
+    that a run takes from others: its time while many run side by side, for each of
+    them, over its time alone; 1.0 where nothing runs side by side.
     """
 
     segment: int
@@ -36,6 +38,7 @@ class ProfileRow:
     p99_ms: float
     worst_ms: float
     tb_ratio: float
+    utilization: float = 1.0
     memory_mb: float = 0.0
 
 
@@ -134,6 +137,10 @@ class ProfileTable:
             found = tuple(sum(times_s[first:]) for first in range(len(times_s)))
             self._answers['remaining', batch] = found
         return found[segment]
+
+    def utilization(self, segment, batch) -> float:
+        """Return what share of the device a run of a segment takes from others."""
+        return self.row(segment, batch).utilization
 
     def tb_ratio(self, segment, batch) -> float:
         """Return a segment's thread blocks over those that the device holds."""

@@ -66,8 +66,10 @@ def _network_of(spec):
             spec.max_batch)
 
 
-def _scheduler(settings):
-    options = {'supervised': {'capacity': settings.tb_capacity, 'overlap': settings.overlap}}
+def _scheduler(settings, engine):
+    options = {'supervised': {'capacity': settings.capacity, 'share': settings.share,
+                              # one after another, an engine would lose the order
+                              'overlap': settings.overlap and engine.parallel}}
     return make_scheduler(settings.scheduler, **options.get(settings.scheduler, {}))
 
 
@@ -107,7 +109,7 @@ class Executor:
         self._lines: Dict[object, Line] = {}      # by _network_of
         self._instances = {name: self._load(name, specs, settings) for name in specs}
         self._workers = concurrent.futures.ThreadPoolExecutor(settings.cpu_workers, 's3dnn-cpu')
-        self._loop = Loop(_scheduler(settings), engine, clock, self._finished,
+        self._loop = Loop(_scheduler(settings, engine), engine, clock, self._finished,
                           self._dropped, report, max_batch=settings.max_batch)
         self.configure(settings)
         self._loop.start()

@@ -31,12 +31,12 @@ class Expectation:
 
     def work(self, instance, segment, batch, deadline_s, priority) -> SegmentWork:
         """Return a segment as the scheduler sees it, with the one behind it as successor."""
-        times_s, remaining_s, tb_ratios = self._row(batch)
+        times_s, remaining_s, tb_ratios, utilizations = self._row(batch)
         successor = None
         for index in range(min(segment + 1, self._segments - 1), segment - 1, -1):
             successor = SegmentWork(
                 instance, index, tb_ratios[index], deadline_s, remaining_s[index],
-                times_s[index], priority, None, successor)
+                times_s[index], priority, utilizations[index], successor)
         return successor
 
     def observe(self, segment, batch, took_s):
@@ -55,11 +55,13 @@ class Expectation:
         if self._profile is None:
             times_s = self._times_s(batch)
             remaining_s = [sum(times_s[segment:]) for segment in range(self._segments)]
-            return times_s, remaining_s, [1.0] * self._segments
+            ones = [1.0] * self._segments
+            return times_s, remaining_s, ones, ones
         if batch not in self._known:
             segments = range(self._segments)
             self._known[batch] = (
                 self._profile.segment_times_s(batch),
                 [self._profile.remaining_s(segment, batch) for segment in segments],
-                [self._profile.tb_ratio(segment, batch) for segment in segments])
+                [self._profile.tb_ratio(segment, batch) for segment in segments],
+                [self._profile.utilization(segment, batch) for segment in segments])
         return self._known[batch]

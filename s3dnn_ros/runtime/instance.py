@@ -61,6 +61,7 @@ class Job:
     started_s: float = 0.0
     ended_s: float = 0.0
     error: str = ''
+    late: bool = False      # given up between two segments
     outputs: Any = None
 
     @property

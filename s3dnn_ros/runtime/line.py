@@ -54,9 +54,13 @@ class Line:
         """Tell whether a request would miss its deadline even if it ran now and alone."""
         return now_s + self.expect.run_s(self.network.padded(request.frames)) > request.deadline_s
 
-    def observe(self, job, segment, took_s):
-        """Learn from a segment that went well."""
-        self.expect.observe(segment, self.network.padded(job.frames), took_s)
+    def observe(self, job, segment, runs):
+        """Learn from runs of consecutive segments, the first of them `segment`, that went well."""
+        batch, ended_s = self.network.padded(job.frames), float('-inf')
+        for index, run in enumerate(runs, segment):
+            # what was submitted together waited for the one before it
+            self.expect.observe(index, batch, run.ended_s - max(run.started_s, ended_s))
+            ended_s = run.ended_s
 
     def take(self, now_s, fuse, max_batch) -> Tuple:
         """Remove and return the requests that run next."""

@@ -11,7 +11,7 @@ import functools
 import queue
 import threading
 import time
-from typing import Callable, Dict
+from typing import Callable, Dict, List, Sequence
 
 from s3dnn_ros.engines.base import Engine, Run
 from s3dnn_ros.runtime.clock import sharpen_timers
@@ -188,14 +188,23 @@ class Loop:
         if not self._running:
             self._busy_since_s = now_s
         self._running[id(work)] = job
+        whole = self._scheduler.whole_networks
+        segments = job.line.network.segments if whole else work.segment + 1
+        runs: List[Run] = []
+
+        def done(run):
+            runs.append(run)
+            if work.segment + len(runs) == segments:
+                self._inbox.put(functools.partial(self._complete, job, work, runs))
+
         try:
             if job.flight is None:
                 self._open(job)
-            job.flight.submit(work.segment, lambda run: self._inbox.put(
-                functools.partial(self._complete, job, work, run)))
+            for segment in range(work.segment, segments):
+                job.flight.submit(segment, done)
         except Exception as error:
             # an engine may refuse anything, and each in its own way
-            self._complete(job, work, Run(now_s, now_s, str(error) or repr(error)))
+            self._complete(job, work, [Run(now_s, now_s, str(error) or repr(error))])
 
     def _open(self, job):
         """Take a lane; from here on no request of the job can be dropped."""
@@ -207,35 +216,48 @@ class Loop:
             del self._waiting[id(request)]
         job.flight = job.line.network.open([request.staged for request in job.requests])
 
-    def _complete(self, job, work, run: Run):
+    def _complete(self, job, work, runs: Sequence[Run]):
+        """Go on with the segment behind those that ran, or finish the job."""
         now_s = self._clock.now_s()
         del self._running[id(work)]
         self.busy_s += now_s - self._busy_since_s
         self._busy_since_s = now_s
         self._scheduler.complete(work, now_s)
         if work.segment == 0:
-            job.started_s = run.started_s
-        job.ended_s = run.ended_s
-        job.error = run.error
-        if not run.error:
-            job.line.observe(job, work.segment, run.ended_s - run.started_s)
-            if work.segment + 1 < job.line.network.segments:
-                self._enqueue(job, work.segment + 1, now_s)
-                return
+            job.started_s = runs[0].started_s
+        job.ended_s = runs[-1].ended_s
+        job.error = next((run.error for run in runs if run.error), '')
+        if not job.error:
+            job.line.observe(job, work.segment, runs)
+            if work.segment + len(runs) < job.line.network.segments:
+                if not self._is_hopeless(job, work, now_s):
+                    self._enqueue(job, work.segment + len(runs), now_s)
+                    return
+                job.late = True
         self._finish(job)
+
+    def _is_hopeless(self, job, work, now_s):
+        """Tell whether what is left of a job can answer no request in time, and may be dropped."""
+        return self.late_policy == 'drop' and all(
+            now_s + work.successor.remaining_s > request.deadline_s for request in job.requests)
 
     def _finish(self, job):
         try:
             if job.flight is not None:
                 with contextlib.closing(job.flight):
-                    if not job.error:
+                    if not job.error and not job.late:
                         job.outputs = job.flight.outputs()
         except Exception as error:
             job.error = job.error or str(error) or repr(error)
         self._started -= 1
         job.line.lanes_taken -= 1
         self._changed.add(job.line)
-        self._finished(job)
+        if not job.late:
+            self._finished(job)
+            return
+        for request in job.requests:
+            self._dropped(request, 'late', 'the deadline could not be met any more when a segment '
+                          'had ended')
 
     def _enqueue(self, job, segment, now_s):
         work = job.next_work(segment)

@@ -12,6 +12,8 @@ class Edf:
     Work of higher priority goes before all of lower. What runs is not interrupted.
     """
 
+    whole_networks = False
+
     def __init__(self):
         self._queue = OrderedQueue()
         self._running = None

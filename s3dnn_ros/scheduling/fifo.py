@@ -10,6 +10,8 @@ from s3dnn_ros.scheduling.work import Dispatch
 class Fifo:
     """Runs work in the order of its arrival, each alone."""
 
+    whole_networks = True
+
     def __init__(self):
         self._queue = collections.deque()
         self._running = None

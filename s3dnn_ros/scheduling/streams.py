@@ -14,6 +14,8 @@ class Streams:
     itself out, blind to deadlines.
     """
 
+    whole_networks = True
+
     def __init__(self):
         self._queue: Dict[int, SegmentWork] = {}    # by id, oldest first
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import numbers
+import operator
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from s3dnn_ros.scheduling.ordered import Entry, OrderedQueue
 from s3dnn_ros.scheduling.work import Dispatch, SegmentWork
 
+SHARES = ('tb_ratio', 'utilization')
 ROUNDING = 1e-9     # a sum of ratios that means 1 may come out above it
 
 
@@ -45,7 +47,10 @@ class Supervised:
     Parameters
     ----------
     capacity : float
-        Limit of the sum of `tb_ratio`; above 0.
+        Limit of the sum of shares; above 0.
+    share : str
+        What counts as work's share of the device: 'tb_ratio' as in the paper, or
+        'utilization', which a profile measures (DERIVED).
     overlap : bool
         Beyond the capacity, let work join whenever all that runs stays in time even if
         the device ran it one after another (DERIVED; the paper's rule is False). Large
@@ -68,10 +73,13 @@ class Supervised:
 
     """
 
-    def __init__(self, capacity=1.0, overlap=False, look_ahead=True, successor_wait_s=50e-6,
-                 max_passes=64):
+    whole_networks = False
+
+    def __init__(self, capacity=1.0, share='tb_ratio', overlap=False, look_ahead=True,
+                 successor_wait_s=50e-6, max_passes=64):
         _check('capacity', capacity, 'a finite number above 0',
                _is_number(capacity) and 0.0 < capacity < math.inf)
+        _check('share', share, f'one of {SHARES}', share in SHARES)
         _check('overlap', overlap, 'True or False', isinstance(overlap, bool))
         _check('look_ahead', look_ahead, 'True or False', isinstance(look_ahead, bool))
         _check('successor_wait_s', successor_wait_s, 'a finite number of seconds from 0',
@@ -79,6 +87,7 @@ class Supervised:
         _check('max_passes', max_passes, 'a whole number from 1',
                _is_number(max_passes) and max_passes >= 1 and max_passes % 1 == 0)
         self._capacity = capacity
+        self._share = operator.attrgetter(share)
         self._overlap = overlap
         self._look_ahead = look_ahead
         self._successor_wait_s = successor_wait_s
@@ -113,7 +122,7 @@ class Supervised:
                 self._drop_reservation()
             else:
                 honoured = self._honour()
-        room = self._capacity - sum(work.tb_ratio for work in self._running.values())
+        room = self._capacity - sum(map(self._share, self._running.values()))
         chosen, left = self._choose(room, now_s)
         group, left = self._queued(chosen), self._queued(left)
         if not self._running and self._look_ahead and len(group) == len(chosen) > 0:
@@ -121,7 +130,7 @@ class Supervised:
             if leader:
                 return self._reserve(leader, group)
         if group and self._running:
-            self._pass_over(entry for entry in left if entry.work.tb_ratio > room + ROUNDING)
+            self._pass_over(entry for entry in left if self._share(entry.work) > room + ROUNDING)
         return Dispatch(honoured + self._start(group))
 
     def complete(self, work, now_s):
@@ -157,7 +166,7 @@ class Supervised:
             # in the choice as if they were here already, so that none takes their room
             entries = sorted([*entries, *(entry for _, entry in self._expected.values())])
         group, left = [], []
-        series = _Series(now_s)
+        series = _Series(now_s, self._share)
         for work in self._running.values():
             series.add(work)
         blocked_slack_s = math.inf      # of the first, if it does not fit
@@ -166,12 +175,12 @@ class Supervised:
             if left and entry.rank > left[0].rank:
                 break
             alone = not (group or self._running)
-            fits = (work.tb_ratio <= room + ROUNDING
+            fits = (self._share(work) <= room + ROUNDING
                     or (self._overlap and series.takes(work, first=not left)))
             if alone or (fits and work.time_s <= blocked_slack_s):
                 group.append(entry)
                 series.add(work)
-                room -= work.tb_ratio
+                room -= self._share(work)
                 continue
             if not (group or left):
                 blocked_slack_s = entry.due_s - now_s
@@ -180,12 +189,12 @@ class Supervised:
 
     def _leader(self, group, left, now_s) -> Optional[Entry]:
         """Return who should go ahead of the group to let its successor join it."""
-        room = self._capacity - sum(entry.work.tb_ratio for entry in group)
+        room = self._capacity - sum(self._share(entry.work) for entry in group)
         slack_s = min(entry.due_s for entry in group) - now_s
         for entry in left:
             work = entry.work
             if (work.successor is not None and entry.rank == group[0].rank
-                    and work.successor.tb_ratio <= room + ROUNDING and work.time_s <= slack_s):
+                    and self._share(work.successor) <= room + ROUNDING and work.time_s <= slack_s):
                 return entry
         return None
 
@@ -198,7 +207,7 @@ class Supervised:
     def _is_partner(self, work):
         """Tell whether this is the work that the reserved group waits for, and fits."""
         return ((work.instance, work.segment) == _successor(self._reservation.leader)
-                and sum(kept.tb_ratio for kept in self._reservation.works) + work.tb_ratio
+                and sum(map(self._share, self._reservation.works)) + self._share(work)
                 <= self._capacity + ROUNDING)
 
     def _is_upset_by(self, entry):
@@ -245,13 +254,14 @@ class _Series:
     However the device shares itself out, nothing ends later than if all the others went first.
     """
 
-    def __init__(self, now_s):
+    def __init__(self, now_s, share):
         self._now_s = now_s
+        self._share = share
         self._total_s = 0.0
         self._bearable_s = math.inf     # the total with which the tightest is still in time
 
     def add(self, work):
-        self._total_s += work.time_s
+        self._total_s += self._load_s(work)
         self._bearable_s = min(self._bearable_s, work.slack_s(self._now_s) + work.time_s)
 
     def takes(self, work, first):
@@ -259,9 +269,13 @@ class _Series:
 
         The first of the queue has no better choice: only the others count.
         """
-        total_s = self._total_s + work.time_s
+        total_s = self._total_s + self._load_s(work)
         return (total_s <= self._bearable_s
                 and (first or total_s <= work.slack_s(self._now_s) + work.time_s))
+
+    def _load_s(self, work):
+        """Return how long the work keeps the whole device busy."""
+        return work.time_s * min(1.0, self._share(work))
 
 
 def _successor(work):

@@ -50,6 +50,8 @@ class Scheduler(Protocol):
     Work items are told apart by identity: equal ones may be queued at once.
     """
 
+    whole_networks: bool    # whether a network that has started runs to its end
+
     def enqueue(self, work: SegmentWork, now_s: float) -> None:
         """Add work that is ready to run."""
 

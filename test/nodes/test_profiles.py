@@ -7,8 +7,10 @@ pytest.importorskip('s3dnn_ros.msg', reason='the package is not built')
 
 from rclpy.lifecycle import TransitionCallbackReturn
 
+from s3dnn_ros.engines import make_engine
 from s3dnn_ros.models.cache import sha256_of
 from s3dnn_ros.profiling.table import ProfileRow, ProfileTable, profile_path
+from s3dnn_ros.runtime.clock import SystemClock
 
 pytestmark = pytest.mark.ros
 
@@ -18,9 +20,12 @@ def _table(world, monkeypatch, tmp_path):
     """Return a builder of profiles of `cells` in which every batch takes `run_ms`."""
     monkeypatch.setenv('S3DNN_CACHE', str(tmp_path / 'cache'))
 
+    engine, _ = make_engine('onnxruntime', SystemClock(), 1)
+    engine.close()
+
     def build(run_ms, **changes):
         values = {'model': 'cells', 'model_sha256': sha256_of(world.models / 'cells.onnx'),
-                  'engine': 'onnxruntime', 'device': 'CPU', 'configuration': 'default',
+                  'engine': 'onnxruntime', 'device': engine.device, 'configuration': 'default',
                   'versions': {}, 'rows': tuple(
                       ProfileRow(0, batch, run_ms, run_ms, run_ms, 1.0) for batch in (1, 2))}
         values.update(changes)

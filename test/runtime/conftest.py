@@ -111,6 +111,7 @@ class FakeEngine:
     """Keeps submitted segments until `finish()`; after `let_go()` a thread ends them at once."""
 
     name = 'fake'
+    parallel = False
     device = 'none'
     poll_s = None
 
