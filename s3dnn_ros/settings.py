@@ -10,7 +10,7 @@ from typing import Any, Dict, Mapping, Tuple
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.parameters import declarations, name_lists, named, parameter
 from s3dnn_ros.scheduling import POLICIES
-from s3dnn_ros.scheduling.supervised import SHARES
+from s3dnn_ros.scheduling.supervised import ORDERS, SHARES
 
 QOS_NAMES = ('sensor_data', 'reliable', 'best_effort', 'system_default')
 # in the order `auto` tries them
@@ -184,11 +184,13 @@ class ExecutorSettings:
                                'small segments side by side (S3DNN); edf: earliest deadline '
                                'first; fifo: in order of arrival; streams: everything at once, '
                                'as CUDA does by itself.', choices=tuple(POLICIES))
-    capacity: float = parameter(1.0, 'supervised: how much of the device may be taken at once.',
+    capacity: float = parameter(1.5, 'supervised: how much of the device may be taken at once.',
                                 low=0.1, high=16.0)
-    share: str = parameter('utilization', 'supervised: what a run takes of it, by its profile. '
-                           'utilization: as measured with others beside it; tb_ratio: its '
-                           'thread blocks over those the device holds (S3DNN).', choices=SHARES)
+    share: str = parameter('tb_ratio', 'supervised: what a run takes of it, by its profile. '
+                           'tb_ratio: its thread blocks over those the device holds (S3DNN); '
+                           'utilization: as measured with others beside it.', choices=SHARES)
+    order: str = parameter('slack', 'supervised: what goes first, the least slack (S3DNN) or the '
+                           'earliest deadline.', choices=ORDERS)
     overlap: bool = parameter(True, 'supervised: run more than that side by side whenever all '
                               'of it stays in time, however the GPU shares itself out.')
     fusion: bool = parameter(True, 'Run requests for one model as one batch, of whichever '

@@ -16,3 +16,11 @@ def above_zero(kind):
 
     read.__name__ = kind.__name__
     return read
+
+
+def from_zero(text: str) -> int:
+    """Read a whole number from 0 on; an argparse type."""
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f'{text} is below 0')
+    return value

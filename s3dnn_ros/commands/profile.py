@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from s3dnn_ros.commands.numbers import above_zero
+from s3dnn_ros.commands.numbers import above_zero, from_zero
 from s3dnn_ros.models.spec import load_spec
 from s3dnn_ros.settings import ENGINES
 
@@ -19,7 +19,7 @@ def register(subparsers):
     parser.add_argument('names', nargs='+', metavar='NAME_OR_YAML')
     parser.add_argument('--engine', default='auto', choices=('auto', *ENGINES),
                         help='inference engine (default %(default)s)')
-    parser.add_argument('--sms', type=int, default=0,
+    parser.add_argument('--sms', type=from_zero, default=0,
                         help='multiprocessors of the GPU to use; 0: all (default %(default)s)')
     parser.add_argument('--max-batch', type=above_zero(int), default=8, metavar='N',
                         help='measure batches up to this (default %(default)s)')
@@ -63,7 +63,7 @@ def _print(table):
     from rich.table import Table
 
     shown = Table(title=f'{table.model} on {table.device}')
-    for label in ('Segment', 'Batch', 'Median ms', 'p99 ms', 'Worst ms', 'tb_ratio',
+    for label in ('Seg.', 'Batch', 'Median ms', 'p99 ms', 'Worst ms', 'tb_ratio',
                   'Utilization', 'MB'):
         shown.add_column(label, justify='right')
     for row in table.rows:

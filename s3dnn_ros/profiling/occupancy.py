@@ -10,6 +10,8 @@ from typing import Iterable, Tuple
 WARP = 32
 # Registers are given out to warps in units of this many.
 REGISTER_UNIT = 256
+# A multiprocessor has four files of registers, each for every fourth warp.
+WARPS_TOGETHER = 4
 # Shared memory of a block that the driver takes for itself, from compute capability 8.0 on.
 RESERVED_SHARED_BYTES = 1024
 # Most blocks on one multiprocessor, by compute capability (CUDA programming guide).
@@ -44,7 +46,7 @@ class Kernel:
         limits = [sms.blocks, sms.threads // (warps * WARP)]
         if self.registers:
             per_warp = -(-self.registers * WARP // REGISTER_UNIT) * REGISTER_UNIT
-            limits.append(sms.registers // per_warp // warps)
+            limits.append(sms.registers // per_warp // WARPS_TOGETHER * WARPS_TOGETHER // warps)
         if self.shared_bytes:
             limits.append(sms.shared_bytes // (self.shared_bytes + RESERVED_SHARED_BYTES))
         return sms.count * max(1, min(limits))

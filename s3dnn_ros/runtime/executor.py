@@ -11,7 +11,7 @@ from typing import Callable, Dict, List, Mapping, Tuple
 import numpy as np
 
 from s3dnn_ros.counters import Counters, Percentiles
-from s3dnn_ros.errors import EngineError, ModelError, S3dnnError
+from s3dnn_ros.errors import EngineError, ModelError, ProfileError, S3dnnError
 from s3dnn_ros.frames import FrameBatch, FrameInfo
 from s3dnn_ros.models.cache import sha256_of
 from s3dnn_ros.models.decoders import make_decoder
@@ -68,6 +68,7 @@ def _network_of(spec):
 
 def _scheduler(settings, engine):
     options = {'supervised': {'capacity': settings.capacity, 'share': settings.share,
+                              'order': settings.order,
                               # one after another, an engine would lose the order
                               'overlap': settings.overlap and engine.parallel}}
     return make_scheduler(settings.scheduler, **options.get(settings.scheduler, {}))
@@ -202,7 +203,11 @@ class Executor:
         """Return the segments that were profiled, else those planned, else the whole network."""
         if table is not None:
             self.notes.append(f'{spec.name}: profile {reason}')
-            return cut_at(model, table.cuts, reason, f'run `s3dnn profile {spec.name}` again')
+            again = f'run `s3dnn profile {spec.name}` again'
+            if table.segments != len(table.cuts) + 1:
+                raise ProfileError(reason, f'has times of {table.segments} segments and '
+                                           f'{len(table.cuts)} cuts; {again}')
+            return cut_at(model, table.cuts, reason, again)
         path = plan_path(spec.name)
         if path.exists():
             try:

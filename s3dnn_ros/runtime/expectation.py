@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Dict, List
+import collections
+from typing import Deque, Dict, List
 
 from s3dnn_ros.scheduling import SegmentWork
 
 # Share of the newest run in the smoothed time.
 SMOOTHING = 0.1
+# The least overhead of so many segments counts: the others waited for other work as well.
+OVERHEAD_RUNS = 64
 
 
 class Expectation:
     """Expected times of one network, in seconds, by segment and batch.
 
-    Without a profile every segment is taken to fill the device (tb_ratio 1), and its time is
-    learned: 0 until its first run.
+    A profile knows the device's time; what handing a segment over and hearing of its end take
+    on top is learned. Without a profile every segment is taken to fill the device (tb_ratio 1),
+    and its time is learned as a whole: 0 until its first run.
     """
 
     def __init__(self, segments: int, profile=None):
@@ -22,25 +26,37 @@ class Expectation:
         self._profile = profile
         self._learned: Dict[int, List[float]] = {}      # by batch: seconds per segment
         self._known: Dict[int, tuple] = {}              # by batch, of the profile
+        # none at first: a stalled run must not make everything look hopeless
+        self._overheads_s: Deque[float] = collections.deque([0.0] * OVERHEAD_RUNS, OVERHEAD_RUNS)
+        self._overhead_s = 0.0                          # of a segment
+
+    def least_s(self, batch: int) -> float:
+        """Return what a run takes at least: 0 unless it was profiled."""
+        return self.run_s(batch) if self._profile is not None else 0.0
 
     def run_s(self, batch: int) -> float:
         """Return the time of the whole network, W(model, batch) in S3DNN's terms."""
         if self._profile is not None:
-            return self._profile.time_s(batch)
+            return self._profile.time_s(batch) + self._segments * self._overhead_s
         return sum(self._times_s(batch))
 
     def work(self, instance, segment, batch, deadline_s, priority) -> SegmentWork:
         """Return a segment as the scheduler sees it, with the one behind it as successor."""
         times_s, remaining_s, tb_ratios, utilizations = self._row(batch)
-        successor = None
+        overhead_s, successor = self._overhead_s, None
         for index in range(min(segment + 1, self._segments - 1), segment - 1, -1):
             successor = SegmentWork(
-                instance, index, tb_ratios[index], deadline_s, remaining_s[index],
-                times_s[index], priority, utilizations[index], successor)
+                instance, index, tb_ratios[index], deadline_s,
+                remaining_s[index] + (self._segments - index) * overhead_s,
+                times_s[index] + overhead_s, priority, utilizations[index], successor)
         return successor
 
     def observe(self, segment, batch, took_s):
         """Learn from a segment that went well."""
+        if self._profile is not None:
+            self._overheads_s.append(max(0.0, took_s - self._row(batch)[0][segment]))
+            self._overhead_s = min(self._overheads_s)
+            return
         times_s = self._learned.setdefault(batch, [0.0] * self._segments)
         last_s = times_s[segment]
         times_s[segment] = last_s + SMOOTHING * (took_s - last_s) if last_s else took_s

@@ -52,7 +52,8 @@ class Line:
 
     def is_late(self, request, now_s) -> bool:
         """Tell whether a request would miss its deadline even if it ran now and alone."""
-        return now_s + self.expect.run_s(self.network.padded(request.frames)) > request.deadline_s
+        least_s = self.expect.least_s(self.network.padded(request.frames))
+        return now_s + least_s > request.deadline_s
 
     def observe(self, job, segment, runs):
         """Learn from runs of consecutive segments, the first of them `segment`, that went well."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import queue
 import threading
 import time
@@ -103,22 +104,25 @@ class Loop:
                 self._inbox.get_nowait()()
 
     def _listen(self):
-        """Wait for arrivals and completions, and take note of them."""
-        if self._running:
-            self._engine.poll()
+        """Wait for arrivals and completions, or until the scheduler wants to be asked again."""
+        wake_s = self._scheduler.next_wake_s(self._clock.now_s())
+        while True:
+            wait_s = None if wake_s is None else max(0.0, wake_s - self._clock.now_s())
+            poll_s = self._engine.poll_s if self._running else None
+            looking = poll_s is not None and (wait_s is None or poll_s < wait_s)
+            if self._running:
+                self._engine.poll()
+            try:
+                event = self._inbox.get(timeout=poll_s if looking else wait_s)
+            except queue.Empty:
+                if looking:
+                    continue
+                return
+            break
+        event()
         with contextlib.suppress(queue.Empty):
-            self._inbox.get(timeout=self._patience_s())()
             while True:
                 self._inbox.get_nowait()()
-
-    def _patience_s(self):
-        """Return how long to wait for news; None: until there are some."""
-        now_s = self._clock.now_s()
-        wake_s = self._scheduler.next_wake_s(now_s)
-        waits = [] if wake_s is None else [max(0.0, wake_s - now_s)]
-        if self._running and self._engine.poll_s is not None:
-            waits.append(self._engine.poll_s)
-        return min(waits, default=None)
 
     def _arrive(self, request):
         if self._stopping:
@@ -189,22 +193,26 @@ class Loop:
             self._busy_since_s = now_s
         self._running[id(work)] = job
         whole = self._scheduler.whole_networks
-        segments = job.line.network.segments if whole else work.segment + 1
+        last = job.line.network.segments - 1 if whole else work.segment
         runs: List[Run] = []
+        ended = itertools.count(work.segment)   # whoever ends the last one tells
 
         def done(run):
             runs.append(run)
-            if work.segment + len(runs) == segments:
+            if next(ended) == last:
                 self._inbox.put(functools.partial(self._complete, job, work, runs))
 
+        segment = work.segment
         try:
             if job.flight is None:
                 self._open(job)
-            for segment in range(work.segment, segments):
+            while segment <= last:
                 job.flight.submit(segment, done)
+                segment += 1
         except Exception as error:
-            # an engine may refuse anything, and each in its own way
-            self._complete(job, work, [Run(now_s, now_s, str(error) or repr(error))])
+            # an engine may refuse anything, and each in its own way; what it took still runs
+            for _ in range(segment, last + 1):
+                done(Run(now_s, now_s, str(error) or repr(error)))
 
     def _open(self, job):
         """Take a lane; from here on no request of the job can be dropped."""

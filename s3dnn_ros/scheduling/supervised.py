@@ -11,6 +11,7 @@ from s3dnn_ros.scheduling.ordered import Entry, OrderedQueue
 from s3dnn_ros.scheduling.work import Dispatch, SegmentWork
 
 SHARES = ('tb_ratio', 'utilization')
+ORDERS = ('slack', 'deadline')
 ROUNDING = 1e-9     # a sum of ratios that means 1 may come out above it
 
 
@@ -26,7 +27,7 @@ class _Reservation(NamedTuple):
 
     @property
     def expires_s(self):
-        return min(entry.due_s for entry in self.group)
+        return min(map(_latest_start_s, self.group))
 
 
 class Supervised:
@@ -51,6 +52,9 @@ class Supervised:
     share : str
         What counts as work's share of the device: 'tb_ratio' as in the paper, or
         'utilization', which a profile measures (DERIVED).
+    order : str
+        What goes first: the least 'slack' as in the paper, or the earliest 'deadline'
+        (DERIVED), which does not let jobs of like slack take turns and end late together.
     overlap : bool
         Beyond the capacity, let work join whenever all that runs stays in time even if
         the device ran it one after another (DERIVED; the paper's rule is False). Large
@@ -75,11 +79,12 @@ class Supervised:
 
     whole_networks = False
 
-    def __init__(self, capacity=1.0, share='tb_ratio', overlap=False, look_ahead=True,
-                 successor_wait_s=50e-6, max_passes=64):
+    def __init__(self, capacity=1.0, share='tb_ratio', order='slack', overlap=False,
+                 look_ahead=True, successor_wait_s=50e-6, max_passes=64):
         _check('capacity', capacity, 'a finite number above 0',
                _is_number(capacity) and 0.0 < capacity < math.inf)
         _check('share', share, f'one of {SHARES}', share in SHARES)
+        _check('order', order, f'one of {ORDERS}', order in ORDERS)
         _check('overlap', overlap, 'True or False', isinstance(overlap, bool))
         _check('look_ahead', look_ahead, 'True or False', isinstance(look_ahead, bool))
         _check('successor_wait_s', successor_wait_s, 'a finite number of seconds from 0',
@@ -88,6 +93,7 @@ class Supervised:
                _is_number(max_passes) and max_passes >= 1 and max_passes % 1 == 0)
         self._capacity = capacity
         self._share = operator.attrgetter(share)
+        self._order = order
         self._overlap = overlap
         self._look_ahead = look_ahead
         self._successor_wait_s = successor_wait_s
@@ -103,7 +109,7 @@ class Supervised:
         """Add work in the place that its slack gives it."""
         # Time takes slack from all alike, so the order of the latest starts is that of
         # slack at any time: the paper's updates on enqueue and dequeue change no place.
-        entry = self._queue.entry(work, work.slack_s(0.0))
+        entry = self._queue.entry(work, self._due_s(work))
         self._queue.put(entry)
         self._expected.pop((work.instance, work.segment), None)
         if self._reservation and self._is_upset_by(entry):
@@ -137,7 +143,7 @@ class Supervised:
         """Free the room of submitted work, and expect its successor."""
         if self._running.pop(id(work), None) is None or work.successor is None:
             return
-        entry = self._queue.entry(work.successor, work.successor.slack_s(0.0))
+        entry = self._queue.entry(work.successor, self._due_s(work.successor))
         self._expected[_successor(work)] = (now_s + self._successor_wait_s, entry)
 
     def withdraw(self, work):
@@ -158,6 +164,9 @@ class Supervised:
         if self._reservation and self._reservation.expires_s < math.inf:
             ends_s.append(self._reservation.expires_s)
         return max(now_s, min(ends_s)) if ends_s else None
+
+    def _due_s(self, work):
+        return work.deadline_s if self._order == 'deadline' else work.slack_s(0.0)
 
     def _choose(self, room, now_s) -> Tuple[List[Entry], List[Entry]]:
         """Return who goes beside what runs, and who stays behind for want of room."""
@@ -183,14 +192,14 @@ class Supervised:
                 room -= self._share(work)
                 continue
             if not (group or left):
-                blocked_slack_s = entry.due_s - now_s
+                blocked_slack_s = _latest_start_s(entry) - now_s
             left.append(entry)
         return group, left
 
     def _leader(self, group, left, now_s) -> Optional[Entry]:
         """Return who should go ahead of the group to let its successor join it."""
         room = self._capacity - sum(self._share(entry.work) for entry in group)
-        slack_s = min(entry.due_s for entry in group) - now_s
+        slack_s = min(map(_latest_start_s, group)) - now_s
         for entry in left:
             work = entry.work
             if (work.successor is not None and entry.rank == group[0].rank
@@ -276,6 +285,11 @@ class _Series:
     def _load_s(self, work):
         """Return how long the work keeps the whole device busy."""
         return work.time_s * min(1.0, self._share(work))
+
+
+def _latest_start_s(entry):
+    """Return the end of the slack; long ago for work that goes next in any case."""
+    return min(entry.due_s, entry.work.slack_s(0.0))
 
 
 def _successor(work):

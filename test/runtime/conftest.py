@@ -61,17 +61,19 @@ class Staged:
 
 
 class FakeFlight:
-    """Keeps the rules of a flight: segments in order, one at a time, closed once."""
+    """Keeps the rules of a flight: segments in order, and closed once, when none runs."""
 
     def __init__(self, network, pixels):
         self.network = network
         self.pixels = pixels
-        self.submitted = self.ended = 0
+        self.submitted = self.over = self.ended = 0     # of those over, so many ended well
         self.given = None           # outputs that the test gave
 
     def submit(self, segment, done):
-        assert segment == self.submitted == self.ended, 'a segment out of its order'
+        assert segment == self.submitted, 'a segment out of its order'
+        assert self.ended == self.over, 'a segment behind one that failed'
         self.network.break_if_told('submit')
+        self.network.break_if_told(f'submit {segment}')
         self.submitted += 1
         self.network.engine.put(Step(self, segment, done, self.network.engine.clock.now_s()))
 
@@ -81,6 +83,7 @@ class FakeFlight:
         return means(self.pixels) if self.given is None else self.given
 
     def close(self):
+        assert self.over == self.submitted, 'closed while it runs'
         self.network.flights.remove(self)
         self.network.break_if_told('close')
 
@@ -142,12 +145,17 @@ class FakeEngine:
             self._changed.notify_all()
 
     def running(self, count=1, timeout=WAIT_S):
-        """Wait until at least so many segments are on their way; return all that are."""
+        """Wait until at least so many segments run; return all that do, one of each flight."""
         with self._changed:
-            self._changed.wait_for(lambda: len(self._steps) >= count, timeout)
-            steps = list(self._steps)
+            self._changed.wait_for(lambda: len(self._first()) >= count, timeout)
+            steps = self._first()
         assert timeout < WAIT_S or len(steps) >= count, 'nothing was submitted'
         return steps
+
+    def submitted(self):
+        """Return all segments that are on their way, those behind others too."""
+        with self._changed:
+            return list(self._steps)
 
     def finish(self, step=None, outputs=None, error='', took_s=0.0):
         """End a segment, the oldest unless told otherwise, when it has come; return it."""
@@ -155,6 +163,8 @@ class FakeEngine:
             step = self.running()[0]
         with self._changed:
             self._steps.remove(step)
+            assert step.segment == step.flight.over, 'a segment ended before the one before it'
+            step.flight.over += 1
         self.clock.advance(took_s)
         step.flight.ended += not error
         step.flight.given = outputs
@@ -171,6 +181,9 @@ class FakeEngine:
         with self._changed:
             self.closed = True
             self._changed.notify_all()
+
+    def _first(self):
+        return [step for step in self._steps if step.segment == step.flight.over]
 
     def _finish_all(self):
         while True:

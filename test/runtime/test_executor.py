@@ -5,12 +5,17 @@ import queue
 import threading
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper
 
 from s3dnn_ros.engines import make_engine
-from s3dnn_ros.errors import EngineError, ModelError
+from s3dnn_ros.errors import EngineError, ModelError, ProfileError
 from s3dnn_ros.frames import Transform
 from s3dnn_ros.models.boxes import Boxes
+from s3dnn_ros.models.cache import sha256_of
+from s3dnn_ros.models.segment_plan import SegmentPlan, plan_path
+from s3dnn_ros.profiling.table import ProfileRow, ProfileTable, profile_path
 from s3dnn_ros.runtime import executor as executor_module
 from s3dnn_ros.runtime.clock import SystemClock, VirtualClock
 from s3dnn_ros.runtime.executor import Executor
@@ -74,6 +79,12 @@ class Bench:
         self.close()
         return all(count.frames == count.published + count.dropped_total
                    for count in self.executor.counters.snapshot())
+
+
+@pytest.fixture(autouse=True)
+def _cache(monkeypatch, tmp_path):
+    """Keep the user's plans and profiles out of the tests."""
+    monkeypatch.setenv('S3DNN_CACHE', str(tmp_path / 'cache'))
 
 
 @pytest.fixture
@@ -483,6 +494,192 @@ def test_late_batches_are_dropped_if_that_is_the_policy(bench, make_batch, make_
     assert run.settled()
     assert run.dropped() == {'late': 1}
     assert len(releases) == 2
+
+
+def test_a_batch_that_becomes_hopeless_between_two_segments_is_dropped_as_late(
+        bench, make_batch, make_frame, cuttable):
+    releases = []
+    run = bench(spec=cuttable.spec, scheduler='edf', late_policy='drop')
+    run.executor.accept(make_batch(make_frame(deadline_s=NOW_S + 1.0),
+                                   make_frame('second', deadline_s=NOW_S + 1.0), model='chain',
+                                   releases=releases))
+    run.engine.finish(took_s=2.0)
+    run.executor.accept(make_batch(make_frame('third', deadline_s=1e9), model='chain',
+                                   releases=releases))
+    for _ in range(run.engine.networks['net'].segments):
+        run.engine.finish()
+    assert run.settled()
+    assert run.dropped() == run.dropped('second') == {'late': 1}
+    assert "instance 'net'" in run.counts()['front'].last_error
+    assert run.counts()['third'].published == 1
+    assert len(releases) == 2
+    assert run.engine.networks['net'].most_flights == 1
+    (count,), _ = run.executor.snapshot()
+    assert (count.batches, count.errors) == (1, 0)
+
+
+# segments
+
+class Cuttable:
+    """A network of four nodes in a chain, planned and profiled by nobody yet."""
+
+    def __init__(self, spec):
+        self.spec = spec
+        self.sha256 = sha256_of(spec.onnx)
+
+    def plan(self, *cuts, **changes):
+        """Write a plan with these cuts."""
+        values = {'model': 'chain', 'sha256': self.sha256, 'max_alive': 1, 'target_ms': 1.0,
+                  'engine': 'fake', 'device': 'none', 'cuts': cuts,
+                  'times_ms': (1.0,) * (len(cuts) + 1)}
+        values.update(changes)
+        SegmentPlan(**values).save(plan_path('chain'))
+
+    def profile(self, *cuts, **changes):
+        """Write a profile with these cuts."""
+        rows = tuple(ProfileRow(segment, 1, 100.0, 100.0, 100.0, 0.5, 0.25)
+                     for segment in range(len(cuts) + 1))
+        values = {'model': 'chain', 'model_sha256': self.sha256, 'engine': 'fake',
+                  'device': 'none', 'configuration': 'default', 'versions': {}, 'rows': rows,
+                  'cuts': cuts}
+        values.update(changes)
+        ProfileTable(**values).save(profile_path('chain', 'fake'))
+
+
+@pytest.fixture
+def cuttable(make_spec, tmp_path):
+    """Return a network that can be cut behind 'a', 'b' and 'c'; planned are two segments."""
+    names = ['x', 'a', 'b', 'c']
+    nodes = [helper.make_node('Neg', [before], [after])
+             for before, after in zip(names, names[1:])]
+    graph = helper.make_graph(
+        [*nodes, helper.make_node('GlobalAveragePool', ['c'], ['scores'])], 'chain',
+        [helper.make_tensor_value_info('x', TensorProto.FLOAT, ['N', 3, 4, 4])],
+        [helper.make_tensor_value_info('scores', TensorProto.FLOAT, ['N', 3, 1, 1])])
+    path = tmp_path / 'chain.onnx'
+    onnx.save(helper.make_model(graph, ir_version=8,
+                                opset_imports=[helper.make_opsetid('', 13)]), str(path))
+    found = Cuttable(make_spec(name='chain', onnx=path))
+    found.plan(('b',))
+    return found
+
+
+def segments_of(run):
+    """Return the inputs of the segments that the engine got."""
+    ((_, models, _, _, _),) = run.engine.loads
+    return [[value.name for value in model.graph.input] for model in models[1:]]
+
+
+def test_a_profile_tells_where_to_cut_and_how_long_it_takes(bench, make_batch, cuttable):
+    cuttable.profile(('a',), ('c',))
+    run = bench(spec=cuttable.spec)
+    assert segments_of(run) == [['a'], ['c']]
+    (note,) = run.executor.notes
+    assert note == f"chain: profile {profile_path('chain', 'fake')}"
+    expect = run.executor._instances['net'].line.expect
+    assert expect.run_s(1) == pytest.approx(0.3)
+    work = expect.work('net', 1, 1, 0.0, 0)
+    assert (work.tb_ratio, work.utilization) == (0.5, 0.25)
+    run.executor.accept(make_batch(model='chain'))
+    for _ in range(3):
+        run.engine.finish()
+    assert len(run.published()) == 1
+
+
+def test_without_a_profile_the_plan_tells_where_to_cut(bench, cuttable):
+    run = bench(spec=cuttable.spec)
+    assert segments_of(run) == [['b']]
+    (note,) = run.executor.notes
+    assert note.startswith('chain: 2 segments of ')
+    assert str(plan_path('chain')) in note
+    assert 's3dnn profile chain' in note
+
+
+def test_a_profile_of_another_engine_does_not_count(bench, cuttable):
+    cuttable.profile(('a',), device='another')
+    run = bench(spec=cuttable.spec)
+    assert segments_of(run) == [['b']]
+    assert 'another' in run.executor.notes[0]
+
+
+def test_who_wants_no_profile_gets_the_plan(bench, cuttable):
+    cuttable.profile(('a',))
+    run = bench(spec=cuttable.spec, instances__net__profile='')
+    assert segments_of(run) == [['b']]
+
+
+@pytest.mark.parametrize('cuts, changes, said', [
+    ([('b',)], {'sha256': 'a' * 64}, 'a' * 64),
+    ([('gone',)], {}, 'cuts at gone'),
+    ([('c',), ('a',)], {}, 'another order'),
+])
+def test_a_plan_that_does_not_fit_leaves_the_network_whole_and_is_told(
+        bench, make_batch, cuttable, cuts, changes, said):
+    cuttable.plan(*cuts, **changes)
+    run = bench(spec=cuttable.spec)
+    assert segments_of(run) == []
+    (note,) = run.executor.notes
+    assert note.startswith('chain: one segment, without times')
+    assert said in note
+    assert 's3dnn models segment chain' in note
+    run.executor.accept(make_batch(model='chain'))
+    run.engine.finish()
+    assert len(run.published()) == 1
+
+
+def test_a_broken_plan_leaves_the_network_whole_and_is_told(bench, cuttable):
+    plan_path('chain').write_text('{"model"')
+    run = bench(spec=cuttable.spec)
+    assert segments_of(run) == []
+    assert 'not a whole JSON file' in run.executor.notes[0]
+
+
+def test_without_plan_and_profile_the_network_stays_whole(bench, cuttable):
+    plan_path('chain').unlink()
+    run = bench(spec=cuttable.spec)
+    assert segments_of(run) == []
+    (note,) = run.executor.notes
+    assert note.startswith('chain: one segment, without times')
+    assert 's3dnn profile chain' in note
+
+
+def test_a_profile_whose_cuts_do_not_exist_is_refused_with_the_remedy(bench, cuttable):
+    cuttable.profile(('gone',))
+    with pytest.raises(ModelError, match=r'cuts at gone.*`s3dnn profile chain` again'):
+        bench(spec=cuttable.spec)
+
+
+def test_a_profile_with_other_segments_than_cuts_is_refused_with_the_remedy(bench, cuttable):
+    cuttable.profile(('a',), ('c',), rows=(ProfileRow(0, 1, 1.0, 1.0, 1.0, 1.0),))
+    with pytest.raises(ProfileError, match='`s3dnn profile chain`'):
+        bench(spec=cuttable.spec)
+
+
+# the scheduler
+
+@pytest.mark.parametrize('parallel, running', [(True, 2), (False, 1)])
+def test_work_overlaps_only_on_an_engine_that_runs_side_by_side(
+        bench, fake_engine, make_batch, make_frame, make_spec, tiny_onnx, parallel, running):
+    clock = VirtualClock(NOW_S)
+    engine = fake_engine(clock)
+    engine.parallel = parallel
+    specs = {name: make_spec(onnx=tiny_onnx, name=name) for name in ('one', 'two')}
+    run = bench(('one', 'two'), engine=engine, clock=clock, specs=specs,
+                scheduler='supervised', overlap=True)
+    for name in ('one', 'two'):
+        run.executor.accept(make_batch(make_frame(deadline_s=1e9), instance=name, model=name))
+    assert len(run.engine.running(running)) == running
+    run.engine.running(running + 1, timeout=0.1)
+    assert len(run.engine.running()) == running
+
+
+def test_the_capacity_is_the_one_of_the_settings(
+        bench, make_batch, make_frame, make_spec, tiny_onnx):
+    specs = {name: make_spec(onnx=tiny_onnx, name=name) for name in ('one', 'two', 'three')}
+    run = bench(tuple(specs), specs=specs, scheduler='supervised', capacity=2.0, overlap=False)
+    for name in specs:
+        run.executor.accept(make_batch(make_frame(deadline_s=1e9), instance=name, model=name))
+    assert len(run.engine.running(2)) == 2
 
 
 # loading

@@ -1,10 +1,12 @@
 """Expected times: a profile's, or learned."""
 
+import dataclasses
+
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from s3dnn_ros.runtime.expectation import Expectation
+from s3dnn_ros.runtime.expectation import OVERHEAD_RUNS, Expectation
 
 times = st.floats(1e-4, 10.0)
 
@@ -67,11 +69,36 @@ def test_in_the_middle_of_its_first_run_the_other_segments_are_still_guessed():
     assert expect.run_s(4) == pytest.approx(0.5)
 
 
-def test_a_profile_counts_and_not_what_runs_took(make_profile):
+def test_a_profile_counts_and_the_least_that_runs_took_on_top(make_profile):
     expect = Expectation(2, make_profile(0.1, 0.05, segments=2, tb_ratio=0.25))
-    expect.observe(0, 2, 77.0)
     assert expect.run_s(2) == pytest.approx(0.2)
+    for took_s in OVERHEAD_RUNS * (77.0, 0.13, 0.5):    # the others waited for something else
+        expect.observe(0, 2, took_s)
+    assert expect.run_s(2) == pytest.approx(0.26)
     work = expect.work('net', 0, 2, 9.0, 0)
-    assert (work.time_s, work.remaining_s) == pytest.approx((0.1, 0.2))
+    assert (work.time_s, work.remaining_s) == pytest.approx((0.13, 0.26))
     assert work.tb_ratio == work.successor.tb_ratio == 0.25
-    assert work.successor.remaining_s == pytest.approx(0.1)
+    assert work.successor.remaining_s == pytest.approx(0.13)
+
+
+def test_a_run_faster_than_its_profile_makes_no_time(make_profile):
+    expect = Expectation(1, make_profile(0.1, 0.0))
+    expect.observe(0, 1, 0.01)
+    assert expect.run_s(1) == pytest.approx(0.1)
+
+
+def test_overhead_that_grew_is_learned_again(make_profile):
+    expect = Expectation(1, make_profile(0.1, 0.0))
+    for took_s in [0.1] + OVERHEAD_RUNS * [0.15]:
+        expect.observe(0, 1, took_s)
+    assert expect.run_s(1) == pytest.approx(0.15)
+
+
+def test_a_profile_tells_the_utilization_which_is_all_of_the_device_without_one(make_profile):
+    profile = make_profile(0.1, 0.05, segments=2, tb_ratio=0.25)
+    rows = tuple(dataclasses.replace(row, utilization=0.5 + 0.25 * row.segment)
+                 for row in profile.rows)
+    known = Expectation(2, dataclasses.replace(profile, rows=rows)).work('net', 0, 2, 9.0, 0)
+    assert (known.utilization, known.successor.utilization) == (0.5, 0.75)
+    assert (known.tb_ratio, known.successor.tb_ratio) == (0.25, 0.25)
+    assert Expectation(2).work('net', 0, 2, 9.0, 0).utilization == 1.0

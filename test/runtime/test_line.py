@@ -6,6 +6,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
+from s3dnn_ros.engines.base import Run
 from s3dnn_ros.runtime.expectation import Expectation
 from s3dnn_ros.runtime.line import Line
 
@@ -144,5 +145,28 @@ def test_a_job_is_made_only_for_a_lane_and_of_fused_ones_one_at_a_time(
 
 def test_times_are_learned_for_the_batch_that_really_ran(make_line):
     line = make_line(times=None, padded=lambda frames: 4)
-    line.observe(types.SimpleNamespace(frames=3), 0, 0.5)
+    line.observe(types.SimpleNamespace(frames=3), 0, [Run(NOW_S, NOW_S + 0.5)])
     assert line.expect.run_s(4) == 0.5
+
+
+@given(st.lists(st.tuples(st.floats(0.0, 2.0), st.floats(0.001, 1.0)), min_size=1, max_size=5))
+def test_runs_that_waited_for_one_another_add_up_to_no_more_than_they_took_together(
+        make_line, runs):
+    # each was submitted some time ago, and runs when the one before it has ended
+    line, ended_s, taken = make_line(times=None), NOW_S, []
+    line.expect = Expectation(len(runs))
+    for ago_s, took_s in runs:
+        started_s, ended_s = ended_s - ago_s, ended_s + took_s
+        taken.append(Run(NOW_S if not taken else started_s, ended_s))
+    line.observe(types.SimpleNamespace(frames=1), 0, taken)
+    times_s = [line.expect.work('net', segment, 1, 0.0, 0).time_s
+               for segment in range(len(runs))]
+    assert times_s == pytest.approx([took_s for _, took_s in runs], abs=1e-9)
+
+
+def test_a_run_counts_from_its_own_start_if_it_did_not_wait(make_line):
+    line = make_line(times=None)
+    line.expect = Expectation(3)
+    line.observe(types.SimpleNamespace(frames=1), 1, [Run(1.0, 2.0), Run(5.0, 5.25)])
+    assert [line.expect.work('net', segment, 1, 0.0, 0).time_s for segment in range(3)] == [
+        0.0, 1.0, 0.25]

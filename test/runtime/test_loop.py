@@ -32,6 +32,7 @@ class Told:
         self.completed = []
         self.withdrawn = []
         self._scheduler = scheduler
+        self.whole_networks = scheduler.whole_networks
         self.dequeue = scheduler.dequeue
         self.next_wake_s = scheduler.next_wake_s
 
@@ -260,8 +261,11 @@ def test_a_batch_is_late_if_even_a_run_of_its_own_cannot_meet_the_deadline(
         assert loop.finish()[0] == 1
 
 
-def test_a_job_that_becomes_late_between_its_segments_runs_to_its_end(bench):
-    loop = bench({'net': {'segments': 2}}, late_policy='drop')
+@pytest.mark.parametrize('scheduler, late_policy', [
+    ('edf', 'run'), ('supervised', 'run'), ('fifo', 'drop'), ('streams', 'drop')])
+def test_a_job_that_becomes_late_between_its_segments_runs_to_its_end(
+        bench, scheduler, late_policy):
+    loop = bench({'net': {'segments': 2}}, scheduler=scheduler, late_policy=late_policy)
     loop.admit(1, deadline_s=100.5)
     loop.engine.finish(took_s=1.0)
     _, job = loop.finish()
@@ -282,9 +286,10 @@ def test_what_could_start_before_the_end_runs(bench):
     stopping.join(WAIT_S)
 
 
+@pytest.mark.parametrize('scheduler', ['edf', 'fifo'])
 @pytest.mark.parametrize('segments', [1, 3])
-def test_stopping_drops_what_waits_and_finishes_what_runs(bench, segments):
-    loop = bench({'net': {'segments': segments}})
+def test_stopping_drops_what_waits_and_finishes_what_runs(bench, segments, scheduler):
+    loop = bench({'net': {'segments': segments}}, scheduler=scheduler)
     loop.admit(0)
     waiting = [loop.admit(1), loop.admit(2)]
     loop.engine.running()
@@ -345,12 +350,13 @@ def test_stopping_twice_is_fine(bench):
     loop.loop.stop()
 
 
+@pytest.mark.parametrize('scheduler', ['edf', 'fifo'])
 @pytest.mark.parametrize('where', ['open', 'submit', 'outputs', 'close'])
 @pytest.mark.parametrize('error, said', [(RuntimeError('lost device'), 'lost device'),
                                          (KeyError(), 'KeyError()')])
 def test_whatever_an_engine_raises_fails_that_job_and_the_next_one_runs(
-        bench, where, error, said):
-    loop = bench({'net': {'segments': 2}})
+        bench, where, error, said, scheduler):
+    loop = bench({'net': {'segments': 2}}, scheduler=scheduler)
     loop.network.broken[where] = error
     loop.admit(1)
     loop.admit(2)
@@ -367,7 +373,7 @@ def test_whatever_an_engine_raises_fails_that_job_and_the_next_one_runs(
 
 
 def test_a_segment_that_is_refused_in_the_middle_fails_the_job(bench):
-    loop = bench({'net': {'segments': 2}})
+    loop = bench({'net': {'segments': 2}}, scheduler='edf')
     loop.admit(1)
     loop.engine.running()
     loop.network.broken['submit'] = RuntimeError('lost device')
@@ -452,7 +458,8 @@ def test_the_expected_time_follows_the_runs_that_went_well(bench):
 
 
 def test_each_segment_is_announced_with_what_remains_and_the_one_behind_it(bench, make_profile):
-    loop = bench({'net': {'segments': 3, 'profile': make_profile(0.0, 0.3, 3, 0.25)}})
+    loop = bench({'net': {'segments': 3, 'profile': make_profile(0.0, 0.3, 3, 0.25)}},
+                 scheduler='edf')
     loop.admit(7, deadline_s=123.0)
     for segment in range(3):
         (work,) = loop.announced()
@@ -474,7 +481,7 @@ def test_each_segment_is_announced_with_what_remains_and_the_one_behind_it(bench
 
 
 def test_a_segment_that_fails_is_the_jobs_last(bench):
-    loop = bench({'net': {'segments': 3}})
+    loop = bench({'net': {'segments': 3}}, scheduler='edf')
     loop.admit(1)
     loop.engine.finish()
     _, job = loop.finish(error='lost device')
@@ -519,6 +526,184 @@ def test_small_segments_run_side_by_side(bench, make_profile):
     assert len(loop.engine.running(2)) == 2
 
 
+# whole networks
+
+WHOLE = sorted(name for name in POLICIES if make_scheduler(name).whole_networks)
+
+
+def test_networks_run_whole_where_nobody_decides_between_their_segments():
+    assert WHOLE == ['fifo', 'streams']
+
+
+@pytest.mark.parametrize('scheduler', WHOLE)
+def test_a_whole_network_runs_all_its_segments_without_asking_the_scheduler(bench, scheduler):
+    loop = bench({'net': {'segments': 3}}, scheduler=scheduler)
+    loop.admit(7)
+    assert [work.segment for work in loop.announced()] == [0]
+    loop.engine.running()
+    for segment in range(3):
+        assert loop.told.completed == []
+        assert loop.engine.finish(took_s=0.1).segment == segment
+    job = loop.next_job()
+    assert (job.started_s, job.ended_s) == pytest.approx((NOW_S, NOW_S + 0.3))
+    assert job.outputs['scores'][:, 0] * 255 == pytest.approx([7])
+    assert [work.segment for work in loop.told.completed] == [0]
+    assert loop.told.enqueued.empty()
+
+
+@pytest.mark.parametrize('scheduler, together', [
+    ('fifo', 3), ('streams', 3), ('edf', 1), ('supervised', 1)])
+def test_segments_are_submitted_together_only_of_whole_networks(bench, scheduler, together):
+    loop = bench({'net': {'segments': 3}}, scheduler=scheduler)
+    loop.admit()
+    loop.engine.running()
+    loop.admit()                        # one round of the loop later
+    assert loop.engine.finish(loop.engine.running()[0]).segment == 0
+    loop.engine.running()
+    assert len(loop.engine.submitted()) == max(1, together - 1)
+
+
+@pytest.mark.parametrize('scheduler', WHOLE)
+@pytest.mark.parametrize('failing', [(0,), (1,), (2,), (0, 1, 2), (1, 2)])
+def test_an_error_in_any_segment_of_a_whole_network_fails_the_job_once(
+        bench, scheduler, failing):
+    loop = bench({'net': {'segments': 3}}, scheduler=scheduler)
+    bad, good = loop.admit(1), loop.admit(2)
+    loop.engine.running()
+    for segment in range(3):
+        assert loop.finished.empty()
+        loop.engine.finish(error=f'error {segment}' if segment in failing else '')
+    job = loop.next_job()
+    assert (job.requests, job.outputs) == ((bad,), None)
+    assert job.error == f'error {failing[0]}'
+    for _ in range(3):
+        loop.engine.finish()
+    assert loop.next_job().requests == (good,)
+    assert loop.finished.empty()
+    assert loop.dropped.empty()
+
+
+@pytest.mark.parametrize('scheduler', WHOLE)
+@pytest.mark.parametrize('refused', [0, 1, 2])
+def test_a_whole_network_that_is_refused_in_the_middle_fails_once_what_was_taken_has_ended(
+        bench, scheduler, refused):
+    loop = bench({'net': {'segments': 3}}, scheduler=scheduler)
+    loop.network.broken[f'submit {refused}'] = RuntimeError('lost device')
+    loop.admit(1)
+    loop.admit(2)
+    for segment in range(refused):
+        assert loop.engine.running()[0].values == [1]
+        assert loop.finished.empty()
+        assert loop.engine.finish().segment == segment
+    job = loop.next_job()
+    assert (job.error, job.outputs) == ('lost device', None)
+    for _ in range(3):
+        assert loop.engine.finish().values == [2]
+    assert not loop.next_job().error
+    assert loop.finished.empty()
+    assert loop.reports.empty()
+
+
+@pytest.mark.parametrize('scheduler', sorted(POLICIES))
+def test_the_time_of_a_segment_does_not_count_the_wait_for_the_one_before(bench, scheduler):
+    loop = bench({'net': {'segments': 3}}, scheduler=scheduler)
+    loop.admit()
+    for took_s in (0.1, 0.2, 0.4):
+        loop.engine.finish(took_s=took_s)
+    loop.next_job()
+    expect = loop.lines['net'].expect
+    assert [expect.work('net', segment, 1, 0.0, 0).time_s for segment in range(3)] == (
+        pytest.approx([0.1, 0.2, 0.4]))
+    assert expect.run_s(1) == pytest.approx(0.7)
+
+
+# hopeless jobs
+
+@pytest.fixture
+def hurried(bench, make_profile):
+    """Return a builder of benches with three segments that should take 0.1 s each."""
+    def build(scheduler='edf', late_policy='drop', **options):
+        times = make_profile(0.3, 0.0, 3)
+        return bench({'net': {'segments': 3, 'profile': times}}, scheduler=scheduler,
+                     late_policy=late_policy, **options)
+    return build
+
+
+@pytest.mark.parametrize('scheduler', ['edf', 'supervised'])
+@pytest.mark.parametrize('late_at', [0, 1])
+def test_a_job_that_cannot_be_in_time_any_more_is_given_up_between_two_segments(
+        hurried, scheduler, late_at):
+    loop = hurried(scheduler)
+    hopeless = loop.admit(1, deadline_s=NOW_S + 0.35)
+    for segment in range(late_at + 1):
+        loop.engine.finish(took_s=0.2 if segment == late_at else 0.1)
+    request, reason, sentence = loop.next_drop()
+    assert (request, reason) == (hopeless, 'late')
+    assert 'deadline' in sentence
+    loop.admit(2)                       # on the only lane
+    loop.clock.advance(1e-3)            # supervised expects the next segment for a while
+    assert [loop.engine.finish().values for _ in range(3)] == [[2]] * 3
+    assert loop.next_job().outputs is not None
+    assert loop.finished.empty()
+    assert loop.dropped.empty()
+    assert loop.network.most_flights == 1
+    assert len(loop.told.completed) == late_at + 1 + 3
+
+
+@pytest.mark.parametrize('scheduler', ['edf', 'supervised'])
+@pytest.mark.parametrize('late_policy, deadline_s, took_s', [
+    ('run', NOW_S + 0.35, 0.2), ('drop', NOW_S + 0.35, 0.125), ('drop', NOW_S + 0.45, 0.2)])
+def test_a_job_goes_on_while_there_is_hope_or_if_that_is_the_policy(
+        hurried, scheduler, late_policy, deadline_s, took_s):
+    loop = hurried(scheduler, late_policy)
+    loop.admit(1, deadline_s=deadline_s)
+    loop.engine.finish(took_s=took_s)
+    loop.engine.finish()
+    loop.engine.finish(took_s=9.0)      # behind the last segment nothing is left to give up
+    assert loop.next_job().outputs is not None
+    assert loop.dropped.empty()
+
+
+@pytest.mark.parametrize('last_s, given_up', [(0.35, True), (5.0, False)])
+def test_a_fused_job_is_given_up_with_all_its_requests_or_none(
+        bench, make_profile, last_s, given_up):
+    net = {'segments': 3, 'profile': make_profile(0.3, 0.0, 3)}
+    loop = bench({'net': net, 'other': {}}, scheduler='edf', late_policy='drop')
+    other = loop.occupy()
+    requests = (loop.admit(1, NOW_S + 0.34), loop.admit(2, NOW_S + last_s, 'net2'))
+    loop.engine.finish(other)
+    loop.next_job()
+    assert loop.engine.finish(took_s=0.2).values == [1, 2]
+    if given_up:
+        assert [loop.next_drop()[:2] for _ in requests] == [
+            (request, 'late') for request in requests]
+    else:
+        loop.engine.finish()
+        assert loop.finish()[1].requests == requests
+    assert loop.dropped.empty()
+
+
+def test_a_job_that_failed_is_not_called_late(hurried):
+    loop = hurried()
+    loop.admit(1, deadline_s=NOW_S + 0.35)
+    assert loop.finish(took_s=1.0, error='lost device')[1].error == 'lost device'
+    assert loop.dropped.empty()
+
+
+def test_a_hopeless_job_whose_flight_cannot_be_closed_is_dropped_once(hurried):
+    loop = hurried()
+    loop.network.broken['close'] = RuntimeError('cannot be closed')
+    request = loop.admit(1, deadline_s=NOW_S + 0.35)
+    loop.engine.finish(took_s=1.0)
+    assert loop.next_drop()[:2] == (request, 'late')
+    loop.admit(2)
+    for _ in range(3):
+        loop.engine.finish()
+    assert not loop.next_job().error
+    assert loop.finished.empty()
+    assert loop.reports.empty()
+
+
 # lanes
 
 def test_no_more_jobs_start_than_there_are_lanes(bench):
@@ -533,8 +718,9 @@ def test_no_more_jobs_start_than_there_are_lanes(bench):
     assert loop.network.most_flights == 2
 
 
-def test_a_lane_is_held_until_the_last_segment(bench):
-    loop = bench({'net': {'segments': 2}}, scheduler='streams', fuse=False)
+@pytest.mark.parametrize('scheduler', ['streams', 'supervised'])
+def test_a_lane_is_held_until_the_last_segment(bench, scheduler):
+    loop = bench({'net': {'segments': 2}}, scheduler=scheduler, fuse=False)
     loop.admit(0)
     loop.admit(1)
     order = [loop.engine.finish() for _ in range(4)]
@@ -813,7 +999,7 @@ def step_randomly(loop, chance):
         return
     step = chance.choice(running)
     if chance.random() < 0.1:
-        what = chance.choice(['open', 'submit', 'outputs', 'close'])
+        what = chance.choice(['open', 'submit', 'submit 1', 'outputs', 'close'])
         step.network.broken[what] = RuntimeError(what)
     loop.engine.finish(step, error='failed' if chance.random() < 0.1 else '', took_s=took_s)
 

@@ -1,0 +1,201 @@
+"""Profiling: cuts, measured times and shares become a table that loads again."""
+
+import types
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from s3dnn_ros.engines import make_engine
+from s3dnn_ros.models.cache import sha256_of
+from s3dnn_ros.models.segment_plan import SegmentPlan
+from s3dnn_ros.profiling.find import find_table
+from s3dnn_ros.profiling.profiler import (
+    PLAN_RUNS,
+    WARM_UP_RUNS,
+    load_planned,
+    make_plan,
+    profile,
+)
+from s3dnn_ros.profiling.table import load_table, profile_path
+from s3dnn_ros.runtime.clock import SystemClock
+
+
+@pytest.fixture(autouse=True)
+def _cache(monkeypatch, tmp_path):
+    monkeypatch.setenv('S3DNN_CACHE', str(tmp_path / 'cache'))
+
+
+@pytest.fixture(name='chain_spec')
+def _chain_spec(make_spec, tmp_path):
+    """Return the description of a network of three convolutions and a mean."""
+    rng = np.random.default_rng(0)
+    names = ['x', 'a', 'b', 'c']
+    nodes = [helper.make_node('Conv', [before, f'w{index}'], [after], pads=[1] * 4)
+             for index, (before, after) in enumerate(zip(names, names[1:]))]
+    graph = helper.make_graph(
+        [*nodes, helper.make_node('GlobalAveragePool', ['c'], ['scores'])], 'chain',
+        [helper.make_tensor_value_info('x', TensorProto.FLOAT, ['N', 3, 4, 4])],
+        [helper.make_tensor_value_info('scores', TensorProto.FLOAT, ['N', 3, 1, 1])],
+        [numpy_helper.from_array(rng.normal(size=(3, 3, 3, 3)).astype(np.float32), f'w{index}')
+         for index in range(3)])
+    path = tmp_path / 'chain.onnx'
+    onnx.save(helper.make_model(graph, ir_version=8,
+                                opset_imports=[helper.make_opsetid('', 13)]), str(path))
+    return make_spec(name='chain', onnx=path)
+
+
+@pytest.fixture
+def engine():
+    pytest.importorskip('onnxruntime')
+    engine, _ = make_engine('onnxruntime', SystemClock(), 1)
+    yield engine
+    engine.close()
+
+
+class FakeNetwork:
+    """Two segments; the n-th of its runs takes n · 1 ms and n · 2 ms for each image."""
+
+    segments = 2
+    note = ''
+
+    def __init__(self, shared_ms=1.0, padded=lambda frames: frames):
+        self.padded = padded
+        self.measured = []
+        self.shared = []
+        self._shared_ms = shared_ms
+
+    def measure(self, batch, repeats):
+        self.measured.append((batch, repeats))
+        return [[1e-3 * run * batch, 2e-3 * run * batch] for run in range(1, repeats + 1)]
+
+    def measure_shared(self, batch, repeats):
+        self.shared.append((batch, repeats))
+        return 1e-3 * self._shared_ms
+
+    def tb_ratios(self, batch):
+        return [np.float32(0.25), min(1.0, 0.5 * batch)]
+
+    def memory_mb(self, batch):
+        return 10.0 * batch
+
+
+class FakeEngine:
+    """Loads networks each of whose segments takes 1 ms, but for `slow` runs at first."""
+
+    name, device, versions = 'fake', 'none', {'fake': '1'}
+
+    def __init__(self, slow=0):
+        self.loads = []
+        self.runs = 0
+        self._slow = slow
+
+    def load(self, instance, segments, outputs, spec, *, lanes=1, max_batch=1):
+        self.loads.append((instance, len(segments), outputs, lanes, max_batch))
+        before = self.runs
+
+        def measure(batch, repeats):
+            rows = []
+            for _ in range(repeats):
+                slow = self.runs - before < self._slow
+                rows.append([9.0 if slow else 1e-3] * len(segments))
+                self.runs += 1
+            return rows
+
+        return types.SimpleNamespace(measure=measure)
+
+
+PLAN = SegmentPlan('tiny', 'ab12', 1, 5.0, 'fake', 'none', (('middle',),), (1.0, 2.0))
+
+
+def test_rows_hold_median_tail_and_share_of_every_segment_at_every_batch(make_spec):
+    network, asked = FakeNetwork(shared_ms=75.0), []
+    table = profile(FakeEngine(), make_spec(), PLAN, network, batches=(2, 1), repeats=99,
+                    progress=asked.append)
+    assert asked == [1, 2]
+    assert (table.batches, table.segments, table.cuts) == ((1, 2), 2, PLAN.cuts)
+    assert (table.model, table.model_sha256) == ('tiny', 'ab12')
+    assert (table.engine, table.device, table.versions) == ('fake', 'none', {'fake': '1'})
+    row = table.row(1, 2)
+    assert (row.median_ms, row.worst_ms) == pytest.approx((200.0, 396.0))
+    assert row.p99_ms == pytest.approx(np.percentile(np.arange(1, 100) * 4.0, 99))
+    assert (row.tb_ratio, row.memory_mb) == (1.0, 20.0)
+    assert table.tb_ratio(0, 1) == 0.25
+    # 75 ms beside others, 50 · (1 + 2) ms alone at one image, twice that at two
+    assert [table.utilization(segment, 1) for segment in range(2)] == pytest.approx([0.5, 0.5])
+    assert table.utilization(0, 2) == pytest.approx(0.25)
+
+
+def test_each_batch_is_warmed_up_and_the_first_runs_do_not_count(make_spec):
+    network = FakeNetwork()
+    profile(FakeEngine(), make_spec(), PLAN, network, batches=(1, 2), repeats=7)
+    assert network.measured == [(1, WARM_UP_RUNS), (1, 7), (2, WARM_UP_RUNS), (2, 7)]
+    assert [batch for batch, _ in network.shared] == [1, 2]
+
+
+def test_nothing_takes_more_than_the_whole_device(make_spec):
+    table = profile(FakeEngine(), make_spec(), PLAN, FakeNetwork(shared_ms=1e6), batches=(1,),
+                    repeats=3)
+    assert table.utilization(0, 1) == 1.0
+
+
+def test_padded_batches_are_measured_once_and_instead(make_spec):
+    network = FakeNetwork(padded=lambda frames: 1 if frames == 1 else 4)
+    table = profile(FakeEngine(), make_spec(), PLAN, network, batches=range(1, 5), repeats=3)
+    assert table.batches == (1, 4)
+
+
+def test_a_profile_survives_its_file(make_spec, tmp_path):
+    table = profile(FakeEngine(), make_spec(), PLAN, FakeNetwork(), batches=(1, 3), repeats=5)
+    path = tmp_path / 'tiny.fake.json'
+    table.save(path)
+    assert load_table(path) == table
+
+
+def test_a_plan_has_segments_of_about_the_time_wanted(chain_spec):
+    fake = FakeEngine(slow=WARM_UP_RUNS)    # what the first runs took does not count
+    plan = make_plan(fake, chain_spec, target_ms=2.0)
+    units = fake.loads[0][1]
+    assert units >= 4
+    assert plan.sha256 == sha256_of(chain_spec.onnx)
+    assert (plan.engine, plan.device, plan.target_ms) == ('fake', 'none', 2.0)
+    assert len(plan.cuts) + 1 == len(plan.times_ms) == fake.loads[1][1] == round(units / 2)
+    assert plan.times_ms == pytest.approx([1.0] * len(plan.times_ms))
+    assert all(load[2:] == (['scores'], 1, 1) for load in fake.loads)
+    assert fake.runs == 2 * (WARM_UP_RUNS + PLAN_RUNS)
+
+
+@pytest.mark.parametrize('target_ms, segments', [(1e-6, 2), (1e6, 1)])
+def test_a_network_is_cut_measured_and_kept_on_the_engine_itself(
+        engine, chain_spec, target_ms, segments):
+    plan = make_plan(engine, chain_spec, target_ms=target_ms)
+    assert len(plan.cuts) + 1 >= segments
+    assert plan.cuts or segments == 1
+    network = load_planned(engine, chain_spec, plan, lanes=2, max_batch=3)
+    assert (network.segments, network.largest) == (len(plan.cuts) + 1, 3)
+    table = profile(engine, chain_spec, plan, network, batches=(1, 2, 3), repeats=3)
+    assert (table.batches, table.segments) == ((1, 2, 3), network.segments)
+    assert all(0 < row.median_ms <= row.p99_ms <= row.worst_ms for row in table.rows)
+    assert all(row.tb_ratio == 1.0 and 0 < row.utilization <= 1 for row in table.rows)
+    path = profile_path('chain', engine.name)
+    table.save(path)
+    assert load_table(path) == table
+    assert find_table('auto', chain_spec, engine.name, engine.device)[0] == table
+
+
+def test_the_cut_network_computes_what_the_whole_one_does(engine, chain_spec):
+    pixels = np.random.default_rng(1).integers(0, 256, (2, 4, 4, 3), np.uint8)
+    whole, cut = (
+        load_planned(engine, chain_spec, make_plan(engine, chain_spec, target_ms=target_ms),
+                     max_batch=2) for target_ms in (1e6, 1e-6))
+    assert (whole.segments, cut.segments > 1) == (1, True)
+    assert cut.run(pixels)['scores'] == pytest.approx(whole.run(pixels)['scores'], rel=1e-5)
+
+
+def test_a_tiny_network_is_profiled(engine, make_spec, tiny_onnx):
+    spec = make_spec(onnx=tiny_onnx)
+    plan = make_plan(engine, spec, target_ms=5.0)
+    network = load_planned(engine, spec, plan)
+    table = profile(engine, spec, plan, network, batches=(1,), repeats=2)
+    assert (table.segments, table.batches, table.cuts) == (1, (1,), ())

@@ -1,0 +1,92 @@
+"""The command `s3dnn profile`: a table where governor and executor find it, or a sentence."""
+
+import pytest
+import yaml
+
+from s3dnn_ros.cli import main
+from s3dnn_ros.models.cache import sha256_of
+from s3dnn_ros.models.spec import load_spec
+from s3dnn_ros.profiling.find import find_table
+from s3dnn_ros.profiling.table import load_table, profile_path
+
+pytest.importorskip('onnxruntime')
+QUICK = ['--engine', 'onnxruntime', '--repeats', '2']
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv('S3DNN_CACHE', str(tmp_path / 'cache'))
+    monkeypatch.setenv('S3DNN_MODEL_PATH', str(tmp_path))
+    return tmp_path / 'cache'
+
+
+@pytest.fixture
+def tiny(tiny_onnx, tmp_path):
+    """Return a function that writes the description of the tiny network."""
+    def write(name='tiny', **changes):
+        values = {'onnx': str(tiny_onnx), 'width': 4, 'height': 4, 'colour': 'bgr',
+                  'mean': [0, 0, 0], 'std': [255, 255, 255], 'resize': 'stretch',
+                  'decoder': 'classification', 'labels': ['blue', 'green', 'red']}
+        values.update(changes)
+        path = tmp_path / f'{name}.yaml'
+        path.write_text(yaml.safe_dump(values), encoding='utf-8')
+        return str(path)
+    return write
+
+
+def test_a_profile_is_kept_where_it_is_looked_for(tiny, tiny_onnx, capsys):
+    path = tiny()
+    assert main(['profile', path, '--max-batch', '3', *QUICK]) == 0
+    table = load_table(profile_path('tiny', 'onnxruntime'))
+    assert (table.model, table.engine) == ('tiny', 'onnxruntime')
+    assert table.model_sha256 == sha256_of(tiny_onnx)
+    assert (table.batches, table.segments) == ((1, 2, 3), 1)
+    assert find_table('auto', load_spec(path), 'onnxruntime', table.device)[0] == table
+    shown = capsys.readouterr().out
+    for part in (table.device, 'batch 3', 'Median', 'Utilization',
+                 f"written to {profile_path('tiny', 'onnxruntime')}"):
+        assert part in shown
+
+
+def test_several_networks_are_profiled_and_none_beyond_its_largest_batch(tiny):
+    assert main(['profile', tiny(), tiny('second', max_batch=2), '--max-batch', '3',
+                 *QUICK]) == 0
+    assert load_table(profile_path('tiny', 'onnxruntime')).batches == (1, 2, 3)
+    assert load_table(profile_path('second', 'onnxruntime')).batches == (1, 2)
+
+
+@pytest.mark.parametrize('arguments, said', [
+    ([], 'NAME_OR_YAML'),
+    (['tiny', '--max-batch', '0'], 'above 0'),
+    (['tiny', '--max-batch', 'many'], 'int'),
+    (['tiny', '--repeats', '-1'], 'above 0'),
+    (['tiny', '--target-ms', '0'], 'above 0'),
+    (['tiny', '--target-ms', 'nan'], 'above 0'),
+    (['tiny', '--alive', '0'], 'above 0'),
+    (['tiny', '--engine', 'abacus'], 'abacus'),
+    (['tiny', '--sms', '-1'], '--sms'),
+    (['tiny', '--sms', 'x'], '--sms'),
+])
+def test_bad_arguments_are_refused_with_the_usage(arguments, said, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(['profile', *arguments])
+    assert caught.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_an_unknown_network_is_told_in_a_sentence(own_cache, capsys):
+    assert main(['profile', 'nothing', *QUICK]) == 1
+    assert 'nothing' in capsys.readouterr().err
+    assert not (own_cache / 'profiles').exists()
+
+
+def test_a_network_without_its_file_is_told_in_a_sentence(tiny, tmp_path, capsys):
+    assert main(['profile', tiny(onnx=str(tmp_path / 'gone.onnx')), *QUICK]) == 1
+    assert 'gone.onnx' in capsys.readouterr().err
+    assert not profile_path('tiny', 'onnxruntime').exists()
+
+
+def test_a_profile_that_cannot_be_written_is_told_in_a_sentence(tiny, own_cache, capsys):
+    own_cache.write_text('a file')
+    assert main(['profile', tiny(), '--max-batch', '1', *QUICK]) == 1
+    assert 'cannot be written' in capsys.readouterr().err
