@@ -84,8 +84,12 @@ class Line:
         frames = list(itertools.accumulate(request.frames for request in order))
         limit = min(max_batch, self.network.largest)
         fitting = max(1, sum(total <= limit for total in frames))
+        apart_s = list(itertools.accumulate(self._run_s(request.frames) for request in order))
         count = best_batch(
             [request.deadline_s for request in order[:fitting]], now_s,
-            lambda requests: self.expect.run_s(self.network.padded(frames[requests - 1])),
-            fitting)
+            lambda requests: self._run_s(frames[requests - 1]), fitting,
+            lambda requests: apart_s[requests - 1])
         return tuple(order[:count])
+
+    def _run_s(self, frames):
+        return self.expect.run_s(self.network.padded(frames))

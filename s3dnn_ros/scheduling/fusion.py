@@ -30,7 +30,7 @@ class Request:
 
 
 def best_batch(deadlines_s: Sequence[float], now_s, time_s: Optional[Callable[[int], float]],
-               max_batch) -> int:
+               max_batch, apart_s: Optional[Callable[[int], float]] = None) -> int:
     """Return how many of these requests should run as one batch.
 
     The largest k with now + W(k) ≤ the earliest deadline and W(k) < k·W(1), else
@@ -46,6 +46,8 @@ def best_batch(deadlines_s: Sequence[float], now_s, time_s: Optional[Callable[[i
     time_s : callable or None
         W; where it is None (no profile), everything is fused.
     max_batch : int
+    apart_s : callable or None
+        What the first k take one after another; None: k·W(1).
 
     """
     limit = min(len(deadlines_s), max_batch)
@@ -56,7 +58,8 @@ def best_batch(deadlines_s: Sequence[float], now_s, time_s: Optional[Callable[[i
                       if now_s + alone_s <= deadline_s), default=float('inf'))
     for size in range(limit, 1, -1):
         took_s = time_s(size)
-        if now_s + took_s <= earliest_s and took_s < size * alone_s:
+        saves = took_s < (apart_s(size) if apart_s else size * alone_s)
+        if now_s + took_s <= earliest_s and saves:
             return size
     return min(limit, 1)
 
