@@ -6,9 +6,6 @@ from s3dnn_ros.commands.numbers import above_zero, from_zero
 from s3dnn_ros.models.spec import load_spec
 from s3dnn_ros.settings import ENGINES
 
-# So many side by side show what a run takes from the others.
-LANES = 4
-
 
 def register(subparsers):
     """Add the command."""
@@ -34,7 +31,7 @@ def register(subparsers):
 
 def _profile(arguments):
     from s3dnn_ros.engines import make_engine
-    from s3dnn_ros.profiling.profiler import load_planned, make_plan, profile
+    from s3dnn_ros.profiling.profiler import SHARED_LANES, load_planned, make_plan, profile
     from s3dnn_ros.profiling.table import profile_path
     from s3dnn_ros.runtime.clock import SystemClock
 
@@ -46,14 +43,16 @@ def _profile(arguments):
             plan = make_plan(engine, spec, target_ms=arguments.target_ms,
                              max_alive=arguments.alive)
             most = min(arguments.max_batch, spec.max_batch or arguments.max_batch)
-            network = load_planned(engine, spec, plan, lanes=LANES, max_batch=most)
+            network = load_planned(engine, spec, plan, lanes=SHARED_LANES, max_batch=most)
             table = profile(engine, spec, plan, network, batches=range(1, most + 1),
                             repeats=arguments.repeats,
                             progress=lambda batch: print(f'batch {batch} …', flush=True))
             path = profile_path(spec.name, engine.name)
             table.save(path)
             _print(table)
-            print(network.note or f'written to {path}')
+            if network.note:
+                print(network.note)
+            print(f'written to {path}')
     finally:
         engine.close()
 

@@ -8,12 +8,10 @@ from typing import Dict
 from s3dnn_ros.lab.load import Rig
 from s3dnn_ros.models.spec import load_spec
 from s3dnn_ros.models.zoo import export
-from s3dnn_ros.profiling.profiler import load_planned, make_plan, profile
+from s3dnn_ros.profiling.profiler import SHARED_LANES, load_planned, make_plan, profile
 
 # So many tensors may be alive at a cut: with fewer, detectors have nowhere to cut.
 MAX_ALIVE = 3
-# So many side by side show what a run takes from the others.
-LANES = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +33,7 @@ def prepare(engine, clock, lanes: Dict[str, int], *, max_batch, target_ms, repea
         if spec.zoo:
             export(spec.zoo)
         plan = make_plan(engine, spec, target_ms=target_ms, max_alive=MAX_ALIVE)
-        network = load_planned(engine, spec, plan, lanes=max(count, LANES),
+        network = load_planned(engine, spec, plan, lanes=max(count, SHARED_LANES),
                                max_batch=max_batch)
         table = profile(engine, spec, plan, network, batches=range(1, max_batch + 1),
                         repeats=repeats)
