@@ -195,7 +195,8 @@ class ExecutorSettings:
                               'of it stays in time, however the GPU shares itself out.')
     fusion: bool = parameter(True, 'Run requests for one model as one batch, of whichever '
                              'instance or front end they are, as long as the earliest deadline '
-                             'holds.', live=True)
+                             'holds by the profile; without a profile each runs alone.',
+                             live=True)
     max_batch: int = parameter(8, 'Most images of one model that run together; a larger batch of '
                                'a governor (instances.NAME.max_batch there) is refused.',
                                low=1, high=64)

@@ -9,8 +9,6 @@ from s3dnn_ros.scheduling import SegmentWork
 
 # Share of the newest run in the smoothed time.
 SMOOTHING = 0.1
-# A larger batch that never ran is taken to need this part of the time of its images one by one.
-GUESSED_GAIN = 0.95
 # The least overhead of so many segments counts: the others waited for other work as well.
 OVERHEAD_RUNS = 64
 
@@ -31,6 +29,11 @@ class Expectation:
         # none at first: a stalled run must not make everything look hopeless
         self._overheads_s: Deque[float] = collections.deque([0.0] * OVERHEAD_RUNS, OVERHEAD_RUNS)
         self._overhead_s = 0.0                          # of a segment
+
+    @property
+    def profiled(self) -> bool:
+        """Tell whether the times were measured beforehand, for every batch."""
+        return self._profile is not None
 
     def least_s(self, batch: int) -> float:
         """Return what a run takes at least: 0 unless it was profiled."""
@@ -66,13 +69,8 @@ class Expectation:
     def _times_s(self, batch):
         # another batch's times are a better guess than none
         nearest = sorted(self._learned, key=lambda known: abs(known - batch))
-        return [next(filter(None, (self._scaled_s(known, segment, batch) for known in nearest)),
-                     0.0) for segment in range(self._segments)]
-
-    def _scaled_s(self, known, segment, batch):
-        """Return a guess from another batch, which still gives fusion a reason to try."""
-        gain = GUESSED_GAIN if batch > known else 1.0
-        return self._learned[known][segment] * batch / known * gain
+        return [next(filter(None, (self._learned[known][segment] for known in nearest)), 0.0)
+                for segment in range(self._segments)]
 
     def _row(self, batch):
         if self._profile is None:

@@ -137,10 +137,12 @@ class Loop:
         now_s = self._clock.now_s()
         while self._changed:
             line = self._changed.pop()
-            if self.fuse:
+            # what a batch costs that never ran, nobody knows: without a profile none is made
+            fuse = self.fuse and line.expect.profiled
+            if fuse:
                 self._refill(line, now_s)
-            while line.ready(self.fuse):
-                job = Job(line, line.take(now_s, self.fuse, self.max_batch))
+            while line.ready(fuse):
+                job = Job(line, line.take(now_s, fuse, self.max_batch))
                 line.pending.append(job)
                 self._enqueue(job, 0, now_s)
 

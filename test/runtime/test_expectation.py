@@ -6,7 +6,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from s3dnn_ros.runtime.expectation import GUESSED_GAIN, OVERHEAD_RUNS, Expectation
+from s3dnn_ros.runtime.expectation import OVERHEAD_RUNS, Expectation
 
 times = st.floats(1e-4, 10.0)
 
@@ -54,12 +54,11 @@ def test_work_knows_the_one_behind_it(make_profile, segment, successor):
             assert work.successor.remaining_s == pytest.approx(work.remaining_s - work.time_s)
 
 
-def test_a_batch_that_has_not_run_is_guessed_from_another_one_with_a_little_gain():
+def test_another_batchs_time_is_the_guess_for_one_that_has_not_run():
     expect = Expectation(1)
     expect.observe(0, 1, 0.1)
     expect.observe(0, 8, 0.4)
-    assert [expect.run_s(batch) for batch in (1, 2, 7, 8, 64)] == pytest.approx(
-        [0.1, 0.2 * GUESSED_GAIN, 0.35, 0.4, 3.2 * GUESSED_GAIN])
+    assert [expect.run_s(batch) for batch in (1, 2, 7, 8, 64)] == [0.1, 0.1, 0.4, 0.4, 0.4]
 
 
 def test_in_the_middle_of_its_first_run_the_other_segments_are_still_guessed():
@@ -67,7 +66,7 @@ def test_in_the_middle_of_its_first_run_the_other_segments_are_still_guessed():
     for segment, took_s in enumerate((0.1, 0.2)):
         expect.observe(segment, 1, took_s)
     expect.observe(0, 4, 0.3)
-    assert expect.run_s(4) == pytest.approx(0.3 + 0.8 * GUESSED_GAIN)
+    assert expect.run_s(4) == pytest.approx(0.5)
 
 
 def test_a_profile_counts_and_the_least_that_runs_took_on_top(make_profile):

@@ -1008,3 +1008,11 @@ def ended(loop):
     """Return the requests that were finished or dropped, once for each time."""
     return [request for job in list(loop.finished.queue) for request in job.requests] + [
         what[0] for what in list(loop.dropped.queue)]
+
+
+def test_without_a_profile_nothing_is_fused(bench):
+    loop = bench()
+    for value in range(3):
+        loop.admit(value)
+    for value in range(3):
+        assert loop.finish()[0] == value
