@@ -23,10 +23,11 @@ class Flight(Protocol):
     All calls come from the loop's thread.
     """
 
-    def submit(self, segment: int, done: Callable[[Run], None]) -> None:
+    def submit(self, segment: int, done: Callable[[Run], None], level: int = 0) -> None:
         """Start a segment, behind the one before it.
 
-        `done` is called once, from any thread, never from within submit.
+        `done` is called once, from any thread, never from within submit. Of what runs side by
+        side, a lower `level` goes first; below the engine's `levels`.
         """
 
     def outputs(self) -> Mapping[str, np.ndarray]:
@@ -82,7 +83,9 @@ class Engine(Protocol):
     device: str
     versions: Mapping[str, str]
     parallel: bool  # whether runs side by side are faster than one after another
+    levels: int     # of urgency that the device tells apart
     poll_s: Optional[float]     # how often `poll` is wanted while something runs; None: never
+    lead_s: float   # how long before a segment's end the next is best submitted; 0: not before
 
     def load(self, instance: str, segments: Sequence[Any], outputs: Sequence[str], spec, *,
              lanes: int = 1, max_batch: int = 1) -> Network:

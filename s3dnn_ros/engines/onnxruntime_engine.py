@@ -109,7 +109,7 @@ class OnnxRuntimeFlight:
         self._count = len(pixels)
         self._tensors = network.start(pixels)
 
-    def submit(self, segment, done):
+    def submit(self, segment, done, level=0):
         """Queue a segment for the engine's thread."""
         self._engine.submit(self._network.step, segment, self._tensors, done)
 
@@ -127,7 +127,9 @@ class OnnxRuntimeEngine:
 
     name = 'onnxruntime'
     parallel = False
+    levels = 1
     poll_s = None
+    lead_s = 0.0
 
     def __init__(self, clock, threads=0):
         import onnxruntime

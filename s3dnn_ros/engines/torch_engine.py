@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import tempfile
 from typing import Any, Callable, Dict, List, Tuple
@@ -9,6 +10,7 @@ from typing import Any, Callable, Dict, List, Tuple
 import numpy as np
 
 from s3dnn_ros.engines.base import Run
+from s3dnn_ros.engines.cuda import Cuda
 from s3dnn_ros.engines.onnx_to_torch import to_torch
 from s3dnn_ros.errors import EngineError
 from s3dnn_ros.models.graph import batch_of
@@ -19,20 +21,24 @@ RUNS_BEFORE_CAPTURE = 3
 
 
 class TorchEngine:
-    """Runs segments side by side, one stream for each lane.
+    """Runs segments side by side: each lane has a stream for every priority.
+
+    Without cuda-bindings, or with a PyTorch that keeps its graphs to itself, there is one
+    priority.
 
     Parameters
     ----------
     clock : Clock
     sms : int
         Streaming multiprocessors to use, 0 for all: a green context, which leaves the others
-        to other programs. Needs PyTorch 2.11.
+        to other programs. Needs cuda-bindings.
 
     """
 
     name = 'torch'
     parallel = True
     poll_s = 50e-6
+    lead_s = 150e-6
 
     def __init__(self, clock, sms=0):
         import torch
@@ -41,18 +47,24 @@ class TorchEngine:
             raise ImportError('PyTorch finds no CUDA device')
         self.torch = torch
         self.clock = clock
-        self._partition = _partition(torch, sms)
+        self.cuda = _cuda(torch)
+        self._partition = _partition(self.cuda, sms)
+        sms = self._partition.sms if self._partition else 0
         self.multiprocessors = _multiprocessors(torch.cuda.get_device_properties(0), sms)
         self.device = torch.cuda.get_device_name(0) + (f', {sms} SMs' if sms else '')
         self.versions = {'torch': torch.__version__, 'cuda': torch.version.cuda or ''}
-        self.fetches = torch.cuda.Stream()
+        self.levels = len(self.cuda.priorities) if self.cuda else 1
         self._pending: List[_Pending] = []
         # algorithms are chosen by measurement, once for each shape
         torch.backends.cudnn.benchmark = True
 
-    def stream(self):
-        """Return a new stream on the multiprocessors of this engine."""
-        return self._partition.Stream() if self._partition else self.torch.cuda.Stream()
+    def streams(self):
+        """Return new streams on the multiprocessors of this engine, the most urgent first."""
+        torch = self.torch
+        if not self.cuda:
+            return [torch.cuda.Stream()]
+        make = self._partition.stream if self._partition else self.cuda.stream
+        return [torch.cuda.ExternalStream(make(priority)) for priority in self.cuda.priorities]
 
     def load(self, instance, segments, outputs, spec, *, lanes=1, max_batch=1):
         """Return the network, captured for the batches 1, 2, 4 … up to `max_batch`.
@@ -144,7 +156,7 @@ class TorchNetwork:
         """Return a flight on a free lane; the images are on their way when it returns."""
         lane = self._free.pop()
         try:
-            frames = sum(len(pixels) for pixels in staged)
+            frames = sum(pixels.shape[0] for pixels in staged)
             return TorchFlight(self, lane, staged, frames, self.padded(frames))
         except BaseException:
             self._free.append(lane)
@@ -197,22 +209,28 @@ class TorchFlight:
     def __init__(self, network, lane, staged, frames, batch):
         self._network = network
         self._lane = lane
+        self._staged = staged
         self._frames = frames
         self._batch = batch
-        lane.fetch(batch, staged)
         self._host: Dict[str, Any] = {}
 
-    def submit(self, segment, done: Callable[[Run], None]):
+    def submit(self, segment, done: Callable[[Run], None], level=0):
         """Launch the segment's graph; `done` is called by the engine's `poll`."""
-        self._network.engine.watch(self.launch(segment), done)
+        self._network.engine.watch(self.launch(segment, level), done)
 
-    def launch(self, segment):
-        """Launch the segment's graph; return the event behind it."""
-        event = self._lane.launch(self._batch, segment)
-        if segment + 1 < self._network.segments:
-            return event
-        self._host, event = self._lane.send(self._batch, event)
-        return event
+    def launch(self, segment, level=0):
+        """Launch the segment's graph, and the copies before the first and behind the last.
+
+        Returns the event behind all of it.
+        """
+        lane = self._lane
+        lane.take(level)
+        if segment == 0:
+            lane.fetch(self._batch, self._staged)
+        lane.launch(self._batch, segment)
+        if segment + 1 == self._network.segments:
+            self._host = lane.send(self._batch)
+        return lane.mark(segment)
 
     def outputs(self):
         """Return the outputs by name; they lie in pinned memory of their own."""
@@ -224,43 +242,37 @@ class TorchFlight:
 
 
 class _Lane:
-    """A stream with its static buffers and graphs: one flight at a time.
+    """Static buffers and graphs, and a stream for each level of priority: one flight at a time.
 
-    Copies have streams of their own, so that they overlap with the computing of other lanes.
+    Whatever the level, things run in the order in which they are submitted.
     """
 
     def __init__(self, engine):
         self._engine = engine
         self._torch = engine.torch
-        self._compute = engine.stream()
-        self._sends = engine.torch.cuda.Stream()
+        self._streams = engine.streams()
+        self._stream = self._streams[0]     # the one in use
+        self._last: Any = None              # the event behind what was submitted last
         self._pool = engine.torch.cuda.graph_pool_handle()
-        self._fetched = engine.torch.cuda.Event()
-        self._sent = engine.torch.cuda.Event()
-        self._computed: List[Any] = []
+        self._marks: List[Any] = []
         self._captured: Dict[int, _Captured] = {}
 
     def capture(self, batch, modules, shape, outputs):
         """Capture all segments for one batch."""
         torch = self._torch
-        while len(self._computed) < len(modules):
-            self._computed.append(torch.cuda.Event())
+        while len(self._marks) < len(modules):
+            self._marks.append(torch.cuda.Event())
         before = torch.cuda.memory_allocated()
         image = torch.zeros((batch, *shape), dtype=torch.uint8, device='cuda')
         torch.cuda.synchronize()
-        with torch.inference_mode(), torch.cuda.stream(self._compute):
+        with torch.inference_mode(), torch.cuda.stream(self._stream):
             for _ in range(RUNS_BEFORE_CAPTURE):
                 _chain(modules, image)
             torch.cuda.synchronize()
             graphs, values = [], {}
             for module in modules:
-                graph = torch.cuda.CUDAGraph()
-                graph.capture_begin(pool=self._pool, capture_error_mode='thread_local')
-                try:
-                    _step(module, values, image)
-                finally:
-                    graph.capture_end()
-                graphs.append(graph)
+                graphs.append(_Graph(self._engine, self._pool,
+                                     lambda: _step(module, values, image)))
         self._captured[batch] = _Captured(
             image, graphs, {name: values[name] for name in outputs}, values,
             (torch.cuda.memory_allocated() - before) / 2**20)
@@ -278,12 +290,11 @@ class _Lane:
         torch, graphs = self._torch, self._captured[batch].graphs
         marks = [[torch.cuda.Event(enable_timing=True) for _ in range(len(graphs) + 1)]
                  for _ in range(repeats)]
-        torch.cuda.set_stream(self._compute)
         for row in marks:
-            row[0].record(self._compute)
+            row[0].record(self._stream)
             for graph, mark in zip(graphs, row[1:]):
-                graph.replay()
-                mark.record(self._compute)
+                graph.launch(self._stream)
+                mark.record(self._stream)
         torch.cuda.synchronize()
         return [[before.elapsed_time(after) / 1e3 for before, after in zip(row, row[1:])]
                 for row in marks]
@@ -292,7 +303,7 @@ class _Lane:
         """Return the kernels of every segment, from PyTorch's profiler."""
         torch, image = self._torch, self._captured[batch].image
         found, values = [], {}
-        with torch.inference_mode(), torch.cuda.stream(self._compute):
+        with torch.inference_mode(), torch.cuda.stream(self._stream):
             for module in modules:
                 with torch.profiler.profile(
                         activities=[torch.profiler.ProfilerActivity.CUDA]) as profiler:
@@ -304,35 +315,64 @@ class _Lane:
                     found.append(kernels_of(trace))
         return found
 
+    def take(self, level):
+        """Use the stream of a level from here on, behind what was submitted before."""
+        stream = self._streams[level]
+        if stream is not self._stream:
+            if self._last is not None:
+                stream.wait_event(self._last)
+            self._stream = stream
+
     def fetch(self, batch, staged):
         """Copy images from pinned memory into the static input."""
         image, start = self._captured[batch].image, 0
-        self._torch.cuda.set_stream(self._engine.fetches)
+        self._torch.cuda.set_stream(self._stream)
         for pixels in staged:
-            image[start:start + len(pixels)].copy_(pixels, non_blocking=True)
-            start += len(pixels)
-        self._fetched.record(self._engine.fetches)
-        self._compute.wait_event(self._fetched)
+            end = start + pixels.shape[0]
+            image[start:end].copy_(pixels, non_blocking=True)
+            start = end
 
     def launch(self, batch, segment):
-        """Replay a segment's graph; return the event behind it."""
-        self._torch.cuda.set_stream(self._compute)
-        self._captured[batch].graphs[segment].replay()
-        event = self._computed[segment]
-        event.record(self._compute)
-        return event
+        """Launch a segment's graph."""
+        self._captured[batch].graphs[segment].launch(self._stream)
 
-    def send(self, batch, computed):
-        """Copy the outputs into new pinned memory; return them and the event behind it."""
+    def send(self, batch):
+        """Copy the outputs into new pinned memory, and return them; they are there later."""
         torch = self._torch
-        torch.cuda.set_stream(self._sends)
-        self._sends.wait_event(computed)
+        torch.cuda.set_stream(self._stream)
         host = {}
         for name, tensor in self._captured[batch].outputs.items():
             host[name] = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
             host[name].copy_(tensor, non_blocking=True)
-        self._sent.record(self._sends)
-        return host, self._sent
+        return host
+
+    def mark(self, segment):
+        """Return the event behind all that was submitted up to a segment."""
+        self._last = self._marks[segment]
+        self._last.record(self._stream)
+        return self._last
+
+
+class _Graph:
+    """What `step` submits, captured; with cuda-bindings it takes the priority of its stream."""
+
+    def __init__(self, engine, pool, step):
+        self._torch = torch = engine.torch
+        self._captured = torch.cuda.CUDAGraph(**({'keep_graph': True} if engine.cuda else {}))
+        self._captured.capture_begin(pool=pool, capture_error_mode='thread_local')
+        try:
+            step()
+        finally:
+            self._captured.capture_end()
+        self._graph = engine.cuda and engine.cuda.graph(self._captured.raw_cuda_graph())
+
+    def launch(self, stream):
+        """Run it on a stream."""
+        if self._graph:
+            self._graph.launch(stream.cuda_stream)
+            return
+        self._torch.cuda.set_stream(stream)
+        self._captured.replay()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -385,11 +425,19 @@ def _multiprocessors(properties, sms):
         BLOCKS_PER_SM.get((properties.major, properties.minor), max(BLOCKS_PER_SM.values())))
 
 
-def _partition(torch, sms):
+def _cuda(torch):
+    """Return what gives graphs priorities, or None where that is not to be had."""
+    if not hasattr(torch.cuda.CUDAGraph, 'raw_cuda_graph'):
+        return None
+    with contextlib.suppress(ImportError):
+        return Cuda(torch.cuda.current_device())
+
+
+def _partition(cuda, sms):
     if not sms:
         return None
-    try:
-        return torch.cuda.GreenContext.create(num_sms=sms)
-    except (AttributeError, RuntimeError) as error:
-        raise EngineError('torch', f'cannot take {sms} SMs for itself: {error}; PyTorch 2.11 and '
-                                   'CUDA 12.4 can, elsewhere set engine_sms to 0') from error
+    if cuda is None:
+        raise EngineError('torch', f'cannot take {sms} SMs for itself without cuda-bindings and '
+                                   'PyTorch 2.9; `pip install cuda-bindings`, or set engine_sms '
+                                   'to 0')
+    return cuda.partition(sms)

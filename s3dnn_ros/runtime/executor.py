@@ -70,7 +70,8 @@ def _scheduler(settings, engine):
     options = {'supervised': {'capacity': settings.capacity, 'share': settings.share,
                               'order': settings.order,
                               # one after another, an engine would lose the order
-                              'overlap': settings.overlap and engine.parallel}}
+                              'overlap': settings.overlap and engine.parallel,
+                              'levels': engine.levels}}
     return make_scheduler(settings.scheduler, **options.get(settings.scheduler, {}))
 
 

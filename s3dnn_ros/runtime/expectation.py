@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import collections
-from typing import Deque, Dict, List
+from typing import Dict, List
 
 from s3dnn_ros.scheduling import SegmentWork
 
 # Share of the newest run in the smoothed time.
 SMOOTHING = 0.1
-# The least overhead of so many segments counts: the others waited for other work as well.
-OVERHEAD_RUNS = 64
+# Overheads follow longer ones more slowly: others that ran beside it are part of them.
+RISE = 0.02
 
 
 class Expectation:
     """Expected times of one network, in seconds, by segment and batch.
 
     A profile knows the device's time; what handing a segment over and hearing of its end take
-    on top is learned. Without a profile every segment is taken to fill the device (tb_ratio 1),
+    on top, and other work beside it, is learned. Without a profile every segment is taken to fill the device (tb_ratio 1),
     and its time is learned as a whole: 0 until its first run.
     """
 
@@ -26,9 +25,8 @@ class Expectation:
         self._profile = profile
         self._learned: Dict[int, List[float]] = {}      # by batch: seconds per segment
         self._known: Dict[int, tuple] = {}              # by batch, of the profile
-        # none at first: a stalled run must not make everything look hopeless
-        self._overheads_s: Deque[float] = collections.deque([0.0] * OVERHEAD_RUNS, OVERHEAD_RUNS)
-        self._overhead_s = 0.0                          # of a segment
+        # by segment; none at first: a stalled run must not make everything look hopeless
+        self._overheads_s = [0.0] * segments
 
     @property
     def profiled(self) -> bool:
@@ -42,29 +40,34 @@ class Expectation:
     def run_s(self, batch: int) -> float:
         """Return the time of the whole network, W(model, batch) in S3DNN's terms."""
         if self._profile is not None:
-            return self._profile.time_s(batch) + self._segments * self._overhead_s
+            return self._profile.time_s(batch) + sum(self._overheads_s)
         return sum(self._times_s(batch))
 
-    def work(self, instance, segment, batch, deadline_s, priority) -> SegmentWork:
-        """Return a segment as the scheduler sees it, with the one behind it as successor."""
-        times_s, remaining_s, tb_ratios, utilizations = self._row(batch)
-        overhead_s, successor = self._overhead_s, None
-        for index in range(min(segment + 1, self._segments - 1), segment - 1, -1):
-            successor = SegmentWork(
-                instance, index, tb_ratios[index], deadline_s,
-                remaining_s[index] + (self._segments - index) * overhead_s,
-                times_s[index] + overhead_s, priority, utilizations[index], successor)
-        return successor
+    def work(self, instance, batch, deadline_s, priority) -> SegmentWork:
+        """Return the first segment as the scheduler sees it, and through it all behind it."""
+        times_s, tb_ratios, utilizations = self._row(batch)
+        work, remaining_s = None, 0.0
+        for segment in range(self._segments - 1, -1, -1):
+            time_s = times_s[segment] + self._overheads_s[segment]
+            remaining_s += time_s
+            work = SegmentWork(instance, segment, tb_ratios[segment], deadline_s, remaining_s,
+                               time_s, priority, utilizations[segment], work)
+        return work
 
     def observe(self, segment, batch, took_s):
         """Learn from a segment that went well."""
-        if self._profile is not None:
-            self._overheads_s.append(max(0.0, took_s - self._row(batch)[0][segment]))
-            self._overhead_s = min(self._overheads_s)
+        if self._profile is None:
+            times_s = self._learned.setdefault(batch, [0.0] * self._segments)
+            last_s = times_s[segment]
+            times_s[segment] = last_s + SMOOTHING * (took_s - last_s) if last_s else took_s
             return
-        times_s = self._learned.setdefault(batch, [0.0] * self._segments)
-        last_s = times_s[segment]
-        times_s[segment] = last_s + SMOOTHING * (took_s - last_s) if last_s else took_s
+        over_s = max(0.0, took_s - self._row(batch)[0][segment])
+        more_s = over_s - self._overheads_s[segment]
+        self._overheads_s[segment] += (SMOOTHING if more_s < 0.0 else RISE) * more_s
+
+    def doubt(self):
+        """Trust the overheads less, because a run was given up for them, and taught nothing."""
+        self._overheads_s = [(1.0 - RISE) * overhead_s for overhead_s in self._overheads_s]
 
     def _times_s(self, batch):
         # another batch's times are a better guess than none
@@ -74,15 +77,12 @@ class Expectation:
 
     def _row(self, batch):
         if self._profile is None:
-            times_s = self._times_s(batch)
-            remaining_s = [sum(times_s[segment:]) for segment in range(self._segments)]
             ones = [1.0] * self._segments
-            return times_s, remaining_s, ones, ones
+            return self._times_s(batch), ones, ones
         if batch not in self._known:
             segments = range(self._segments)
             self._known[batch] = (
                 self._profile.segment_times_s(batch),
-                [self._profile.remaining_s(segment, batch) for segment in segments],
                 [self._profile.tb_ratio(segment, batch) for segment in segments],
                 [self._profile.utilization(segment, batch) for segment in segments])
         return self._known[batch]

@@ -27,53 +27,76 @@ class Instance:
 
 @dataclasses.dataclass(eq=False)
 class Request:
-    """One batch of one front end from its arrival on; `staged` is what the engine takes."""
+    """One batch of one front end from its arrival on; `staged` is what the engine takes.
+
+    `deadline_s` is the earliest deadline among its frames, `frames` how many they are.
+    """
 
     instance: Instance
     batch: FrameBatch
     arrived_s: float
     staged: Any = None
+    deadline_s: float = dataclasses.field(init=False)
+    frames: int = dataclasses.field(init=False)
 
-    @property
-    def deadline_s(self):
-        """Return the earliest deadline among the frames."""
-        return self.batch.deadline_s
+    def __post_init__(self):
+        """Look once at what the loop asks for often."""
+        self.deadline_s = self.batch.deadline_s
+        self.frames = len(self.batch.frames)
 
     @property
     def priority(self):
         """Return its instance's priority."""
         return self.instance.settings.priority
 
-    @property
-    def frames(self):
-        """Return how many images it has."""
-        return len(self.batch.frames)
-
 
 @dataclasses.dataclass(eq=False)
 class Job:
-    """Requests that run through one network together, segment by segment."""
+    """Requests that run through one network together, segment by segment.
+
+    Attributes
+    ----------
+    work : SegmentWork or None
+        What the scheduler has, or had last; None before the first.
+    level : int
+        Of urgency on the device.
+    under_way : int
+        Works on the device, the one behind the other.
+    foretold : SegmentWork or None
+        What is nearly over: the one behind it is decided.
+    end_s : float
+        When what runs is expected to end.
+    late : bool
+        Given up between two segments.
+
+    """
 
     line: Line
     requests: Tuple[Request, ...]
+    frames: int = dataclasses.field(init=False)
     flight: Optional[Flight] = None
     work: Optional[SegmentWork] = None
+    level: int = 0
+    under_way: int = 0
+    foretold: Optional[SegmentWork] = None
+    end_s: float = 0.0
     started_s: float = 0.0
     ended_s: float = 0.0
     error: str = ''
-    late: bool = False      # given up between two segments
+    late: bool = False
     outputs: Any = None
 
-    @property
-    def frames(self):
-        """Return how many images run together."""
-        return sum(request.frames for request in self.requests)
+    def __post_init__(self):
+        """Count the images that run together."""
+        self.frames = sum(request.frames for request in self.requests)
 
-    def next_work(self, segment) -> SegmentWork:
-        """Return the work of a segment, which knows the one behind it."""
-        urgent = min(self.requests, key=lambda request: request.deadline_s)
-        self.work = self.line.expect.work(
-            urgent.instance.name, segment, self.line.network.padded(self.frames),
-            urgent.deadline_s,
-            max(request.priority for request in self.requests))
+    def next_work(self) -> Optional[SegmentWork]:
+        """Return the next segment as the scheduler sees it; None behind the last."""
+        if self.work is None:
+            urgent = min(self.requests, key=lambda request: request.deadline_s)
+            self.work = self.line.expect.work(
+                urgent.instance.name, self.line.network.padded(self.frames), urgent.deadline_s,
+                max(request.priority for request in self.requests))
+        else:
+            self.work = self.work.successor
         return self.work

@@ -57,7 +57,7 @@ class Line:
 
     def observe(self, job, segment, runs):
         """Learn from runs of consecutive segments, the first of them `segment`, that went well."""
-        batch, ended_s = self.network.padded(job.frames), float('-inf')
+        batch, ended_s = self.network.padded(job.frames), job.ended_s
         for index, run in enumerate(runs, segment):
             # what was submitted together waited for the one before it
             self.expect.observe(index, batch, run.ended_s - max(run.started_s, ended_s))

@@ -8,15 +8,30 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import heapq
 import itertools
 import queue
 import threading
 import time
-from typing import Callable, Dict, List, Sequence
+from typing import Callable, Dict, List, NamedTuple, Sequence
 
 from s3dnn_ros.engines.base import Engine, Run
 from s3dnn_ros.runtime.clock import sharpen_timers
 from s3dnn_ros.runtime.instance import Job, Request
+from s3dnn_ros.scheduling import SegmentWork
+
+
+# Nothing is looked for before this part of its expected time has passed.
+EARLIEST_END = 0.9
+
+
+class _End(NamedTuple):
+    """When a segment is nearly over, by its expected time."""
+
+    near_s: float
+    number: int
+    job: Job
+    work: SegmentWork
 
 
 class Loop:
@@ -55,6 +70,8 @@ class Loop:
         self._waiting: Dict[int, Request] = {}     # by id, oldest first: those not started
         self._queued: Dict[int, Job] = {}          # by id of their work in the scheduler
         self._running: Dict[int, Job] = {}         # by id of their work on the device
+        self._ends: List[_End] = []                # of what runs, as a heap
+        self._numbers = itertools.count()
         self._started = 0                          # jobs with a lane
         self._changed = set()                      # lines with new requests or a free lane
         self._busy_since_s = 0.0
@@ -89,6 +106,7 @@ class Loop:
         while self._started or not self._stopping:
             try:
                 self._listen()
+                self._foresee()
                 self._schedule()
                 self._submit()
                 self._keep_bound()
@@ -104,18 +122,20 @@ class Loop:
                 self._inbox.get_nowait()()
 
     def _listen(self):
-        """Wait for arrivals and completions, or until the scheduler wants to be asked again."""
-        wake_s = self._scheduler.next_wake_s(self._clock.now_s())
+        """Wait for arrivals and completions, or until there is something to decide again."""
+        now_s = self._clock.now_s()
+        wake_s = self._scheduler.next_wake_s(now_s)
+        if self._ends and (wake_s is None or self._ends[0].near_s < wake_s):
+            wake_s = self._ends[0].near_s
         while True:
-            wait_s = None if wake_s is None else max(0.0, wake_s - self._clock.now_s())
-            poll_s = self._engine.poll_s if self._running else None
-            looking = poll_s is not None and (wait_s is None or poll_s < wait_s)
-            if self._running:
-                self._engine.poll()
+            wait_s = None if wake_s is None else max(0.0, wake_s - now_s)
+            look_s = self._look_s(now_s)
+            looking = look_s is not None and (wait_s is None or look_s < wait_s)
             try:
-                event = self._inbox.get(timeout=poll_s if looking else wait_s)
+                event = self._inbox.get(timeout=look_s if looking else wait_s)
             except queue.Empty:
                 if looking:
+                    now_s = self._clock.now_s()
                     continue
                 return
             break
@@ -123,6 +143,31 @@ class Loop:
         with contextlib.suppress(queue.Empty):
             while True:
                 self._inbox.get_nowait()()
+
+    def _look_s(self, now_s):
+        """Look whether anything has ended; return when to look again, None for never."""
+        if not self._running or self._engine.poll_s is None:
+            return None
+        self._engine.poll()
+        ends_s = min(job.end_s for job in self._running.values())
+        return max(self._engine.poll_s, EARLIEST_END * (ends_s - now_s))
+
+    def _foresee(self):
+        """Tell the scheduler of segments that are nearly over.
+
+        What it chooses then is behind them when they end, and the device does not stand still
+        in between. Only the most urgent is told of: the others fill that gap already, and how
+        long they take beside it nobody knows.
+        """
+        now_s = self._clock.now_s()
+        while self._ends and self._ends[0].near_s <= now_s:
+            job, work = heapq.heappop(self._ends)[2:]
+            if id(work) not in self._running:
+                continue
+            first = all(job.level <= other.level for other in self._running.values())
+            if first and (work.successor is not None or len(self._running) == 1):
+                job.foretold = work
+                self._go_on(job, work, 1, now_s)
 
     def _arrive(self, request):
         if self._stopping:
@@ -144,7 +189,7 @@ class Loop:
             while line.ready(fuse):
                 job = Job(line, line.take(now_s, fuse, self.max_batch))
                 line.pending.append(job)
-                self._enqueue(job, 0, now_s)
+                self._enqueue(job, now_s)
 
     def _refill(self, line, now_s):
         """Let what waits for its start take in what arrived since."""
@@ -157,14 +202,15 @@ class Loop:
         """Start what the scheduler chooses, until it chooses nothing."""
         while True:
             now_s = self._clock.now_s()
-            chosen = self._scheduler.dequeue(now_s).submit
-            if not chosen:
+            chosen = self._scheduler.dequeue(now_s)
+            if not chosen.submit:
                 return
-            for work in chosen:
+            for work, level in zip(chosen.submit, chosen.levels or itertools.repeat(0)):
                 job = self._queued.pop(id(work))
                 if job.flight is None and self._sort_out_late(job, now_s):
                     self._scheduler.complete(work, now_s)
                 else:
+                    job.level = level
                     self._start(job, work, now_s)
             self._schedule()
 
@@ -186,6 +232,7 @@ class Loop:
             job.line.pending.remove(job)
             job.line.put_back(job.requests)
             for request in late:
+                job.line.expect.doubt()
                 self._drop(request, 'late', 'the deadline could not be met any more when the '
                            'batch was to start')
         return bool(late)
@@ -195,6 +242,9 @@ class Loop:
             self._busy_since_s = now_s
         self._running[id(work)] = job
         whole = self._scheduler.whole_networks
+        if not job.under_way:
+            self._expect_end(job, work, now_s)
+        job.under_way += 1
         last = job.line.network.segments - 1 if whole else work.segment
         runs: List[Run] = []
         ended = itertools.count(work.segment)   # whoever ends the last one tells
@@ -209,7 +259,7 @@ class Loop:
             if job.flight is None:
                 self._open(job)
             while segment <= last:
-                job.flight.submit(segment, done)
+                job.flight.submit(segment, done, job.level)
                 segment += 1
         except Exception as error:
             # an engine may refuse anything, and each in its own way; what it took still runs
@@ -226,25 +276,44 @@ class Loop:
             del self._waiting[id(request)]
         job.flight = job.line.network.open([request.staged for request in job.requests])
 
+    def _expect_end(self, job, work, started_s):
+        job.end_s = started_s + work.time_s
+        if self._engine.lead_s and not self._scheduler.whole_networks:
+            near_s = job.end_s - self._engine.lead_s
+            heapq.heappush(self._ends, _End(near_s, next(self._numbers), job, work))
+
     def _complete(self, job, work, runs: Sequence[Run]):
         """Go on with the segment behind those that ran, or finish the job."""
         now_s = self._clock.now_s()
         del self._running[id(work)]
+        job.under_way -= 1
         self.busy_s += now_s - self._busy_since_s
         self._busy_since_s = now_s
-        self._scheduler.complete(work, now_s)
         if work.segment == 0:
             job.started_s = runs[0].started_s
-        job.ended_s = runs[-1].ended_s
-        job.error = next((run.error for run in runs if run.error), '')
+        job.error = job.error or next((run.error for run in runs if run.error), '')
         if not job.error:
             job.line.observe(job, work.segment, runs)
-            if work.segment + len(runs) < job.line.network.segments:
-                if not self._is_hopeless(job, work, now_s):
-                    self._enqueue(job, work.segment + len(runs), now_s)
-                    return
-                job.late = True
-        self._finish(job)
+        job.ended_s = runs[-1].ended_s
+        if job.foretold is not work:
+            self._go_on(job, work, len(runs), now_s)
+        elif job.error and id(job.work) in self._queued:
+            self._scheduler.withdraw(job.work)
+            del self._queued[id(job.work)]
+        if job.under_way:
+            self._expect_end(job, job.work, now_s)
+        elif id(job.work) not in self._queued:
+            self._finish(job)
+
+    def _go_on(self, job, work, segments, now_s):
+        """Make room for others; hand over what is behind so many segments, if it is worth it."""
+        self._scheduler.complete(work, now_s)
+        if job.error or work.segment + segments >= job.line.network.segments:
+            return
+        if self._is_hopeless(job, work, now_s):
+            job.late = True
+        else:
+            self._enqueue(job, now_s)
 
     def _is_hopeless(self, job, work, now_s):
         """Tell whether what is left of a job can answer no request in time, and may be dropped."""
@@ -269,8 +338,8 @@ class Loop:
             self._dropped(request, 'late', 'the deadline could not be met any more when a segment '
                           'had ended')
 
-    def _enqueue(self, job, segment, now_s):
-        work = job.next_work(segment)
+    def _enqueue(self, job, now_s):
+        work = job.next_work()
         self._queued[id(work)] = job
         self._scheduler.enqueue(work, now_s)
 

@@ -38,10 +38,15 @@ class SegmentWork:
 
 @dataclasses.dataclass(frozen=True)
 class Dispatch:
-    """A decision: submit these now, one stream each; keep those reserved."""
+    """A decision: submit these now, one stream each; keep those reserved.
+
+    `levels` says for each submitted how urgent it is beside what runs, 0 the most; empty: the
+    device shares itself out as it likes.
+    """
 
     submit: Tuple[SegmentWork, ...] = ()
     reserved: Tuple[SegmentWork, ...] = ()
+    levels: Tuple[int, ...] = ()
 
 
 class Scheduler(Protocol):

@@ -69,7 +69,7 @@ class FakeFlight:
         self.submitted = self.over = self.ended = 0     # of those over, so many ended well
         self.given = None           # outputs that the test gave
 
-    def submit(self, segment, done):
+    def submit(self, segment, done, level=0):
         assert segment == self.submitted, 'a segment out of its order'
         assert self.ended == self.over, 'a segment behind one that failed'
         self.network.break_if_told('submit')
@@ -116,7 +116,9 @@ class FakeEngine:
     name = 'fake'
     parallel = False
     device = 'none'
+    levels = 1
     poll_s = None
+    lead_s = 0.0
 
     def __init__(self, clock, **network):
         self.clock = clock

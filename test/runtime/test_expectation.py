@@ -6,7 +6,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from s3dnn_ros.runtime.expectation import OVERHEAD_RUNS, Expectation
+from s3dnn_ros.runtime.expectation import Expectation
 
 times = st.floats(1e-4, 10.0)
 
