@@ -49,6 +49,17 @@ def register(subparsers):
                         help='JSON file for the results, written anew after every row')
     parser.set_defaults(run=_s3dnn)
 
+    parser = commands.add_parser('table', help='results of `s3dnn bench s3dnn` in markdown')
+    parser.add_argument('results', type=Path, metavar='RESULTS.json')
+    parser.set_defaults(run=_table)
+
+    parser = commands.add_parser(
+        'plot', help='results of `s3dnn bench s3dnn` as pictures; needs matplotlib')
+    parser.add_argument('results', type=Path, metavar='RESULTS.json')
+    parser.add_argument('--out', type=Path, default=Path('bench-plots'), metavar='DIR',
+                        help='folder for the PNG files (default %(default)s)')
+    parser.set_defaults(run=_plot)
+
 
 def _s3dnn(arguments):
     from s3dnn_ros.engines import make_engine
@@ -64,6 +75,20 @@ def _s3dnn(arguments):
     plan = s3dnn_bench.Plan(runs=arguments.runs, seconds=arguments.seconds,
                             target_ms=arguments.target_ms, sms=arguments.sms, **given)
     s3dnn_bench.run(engine, clock, plan, save=functools.partial(_write, arguments.out))
+
+
+def _table(arguments):
+    from s3dnn_ros.lab.s3dnn_results import read_results, tables
+
+    print('\n'.join(tables(read_results(arguments.results))))
+
+
+def _plot(arguments):
+    from s3dnn_ros.lab.s3dnn_plots import plot
+    from s3dnn_ros.lab.s3dnn_results import read_results
+
+    for path in plot(read_results(arguments.results), arguments.out):
+        print(path)
 
 
 def _write(path, results):

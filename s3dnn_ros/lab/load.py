@@ -210,7 +210,8 @@ class Run:
         batch = FrameBatch('bench', self._sequence, client.name, client.model, frames, release_s,
                            None, _keep)
         staged = self._images[client.name][self._sequence % IMAGES]
-        self._offered += [Offered(client.name, frame.received_s) for frame in frames]
+        self._offered += [Offered(client.name, frame.received_s,
+                                  frame.received_s + client.deadline_s) for frame in frames]
         self._loop.admit(Request(self._instances[client.name], batch, release_s, staged))
 
     def _finished(self, job):

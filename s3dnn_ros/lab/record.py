@@ -14,6 +14,7 @@ class Offered(NamedTuple):
 
     client: str
     stamp_s: float
+    deadline_s: float
 
 
 class Answer(NamedTuple):

@@ -20,6 +20,8 @@ from s3dnn_ros.lab.instance_processes import InstanceProcesses
 from s3dnn_ros.lab.load import SETTLE_S, Client, Policy
 from s3dnn_ros.lab.networks import Prepared, prepare
 from s3dnn_ros.lab.processes import ProcessError
+from s3dnn_ros.lab.s3dnn_results import FORMAT, spread
+from s3dnn_ros.lab.timeline import timeline
 
 MODELS = ('alexnet', 'googlenet', 'resnet50', 'vgg16', 'yolo_s')
 # Deadlines are a multiple of the time that a request takes alone.
@@ -55,8 +57,6 @@ PARTS = ('batches', 'throughput', 'deadlines', 'timeline')
 # The part `timeline` shows one load at one number of instances, the nearest to this one.
 TIMELINE_INSTANCES = 8
 TIMELINE_LOAD = 0.9
-# Of the results' file; another one is not read.
-FORMAT = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,6 +122,9 @@ def run(engine, clock, plan: Plan, save=lambda results: None, say=print) -> Dict
         if 'deadlines' in plan.parts:
             results['deadlines'] = []
             bench.deadlines(results['deadlines'], alone_ms)
+        if 'timeline' in plan.parts:
+            results['timeline'] = []
+            bench.timeline(results['timeline'], alone_ms)
     return results
 
 
@@ -143,7 +146,7 @@ def batches(engine, clock, plan, rows, note):
                 rows.append({'policy': policy.name, 'streams': streams, 'batch': batch,
                              'ms': times_ms})
                 note(f'{policy.name}, {streams} streams, batch {batch}: '
-                     f'{_spread(times_ms, 1)} ms per 100 batches')
+                     f'{spread(times_ms, 1)} ms per 100 batches')
 
 
 class Bench:
@@ -202,6 +205,25 @@ class Bench:
                 for policy in plan.policies:
                     self._fill(row, policy, loads, title)
 
+    def timeline(self, rows: List[Dict], alone_ms):
+        """Show what every policy does around its first misses, on the same arrivals."""
+        plan = self._plan
+        count = min(plan.instances, key=lambda known: abs(known - TIMELINE_INSTANCES))
+        names = _mix(count, plan.models)
+        carried = self._prepared.run(_closed(names), STREAMS, plan.seconds)
+        clients = _periodic(names, alone_ms, carried.finished_by_client, TIMELINE_LOAD, seed=0)
+        for policy in plan.policies:
+            try:
+                shown = timeline(self._record(clients, policy, trace=True))
+            except ProcessError as error:
+                self._note(f'timeline, {policy.name:20} left out: {error}')
+                continue
+            rows.append({'policy': policy.name, 'instances': count, 'load': TIMELINE_LOAD,
+                         'clients': [name for name, _ in names], **shown})
+            self._note(f"timeline, {policy.name:20} {len(shown['images'])} images in "
+                       f"{shown['window_ms']:.0f} ms, "
+                       f"{sum(image['missed'] for image in shown['images'])} missed")
+
     def _fill(self, row, policy, loads, title):
         """Measure a policy under each of the loads and put it into the row, or why not."""
         where = f"{row['instances']:3} instances, {title}, {policy.name:20}"
@@ -213,9 +235,9 @@ class Bench:
             self._note(f'{where} left out: {error}')
             return
         row['policies'][policy.name] = [dataclasses.asdict(run) for run in runs]
-        self._note(f'{where} work share {_spread((run.work_share for run in runs), 2)}, '
-                   f'{_spread(run.finished_hz for run in runs)} images/s, missed '
-                   f'{_spread((1e2 * run.missed_share for run in runs), 2)} %, '
+        self._note(f'{where} work share {spread((run.work_share for run in runs), 2)}, '
+                   f'{spread(run.finished_hz for run in runs)} images/s, missed '
+                   f'{spread((1e2 * run.missed_share for run in runs), 2)} %, '
                    f'p99 {runs[0].response_ms.get("p99", 0):.1f} ms, batch {runs[0].batch:.1f}, '
                    f'decision {runs[0].decision_us}, loop {runs[0].loop_cpu_share:.0%}')
 
@@ -300,9 +322,3 @@ def _of_model(model, count, models):
 
 def _profile(table):
     return [dataclasses.asdict(row) for row in table.rows]
-
-
-def _spread(values, digits=0):
-    values = sorted(values)
-    return (f'{statistics.median(values):.{digits}f} '
-            f'({values[0]:.{digits}f}–{values[-1]:.{digits}f})')

@@ -12,7 +12,8 @@ ALONE_S = {'cheap': 0.1, 'dear': 0.4}
 
 def record(answers=(), offered=None, *, models=MODELS, cpu_s=0.5, busy_s=1.0, end_s=12.0):
     if offered is None:
-        offered = [Offered(answer.client, answer.stamp_s) for answer in answers]
+        offered = [Offered(answer.client, answer.stamp_s, answer.deadline_s)
+                   for answer in answers]
     return Record(10.0, end_s, models, offered, list(answers), [], [1.0, 3.0], cpu_s, busy_s)
 
 
@@ -28,7 +29,8 @@ def test_work_is_what_the_finished_take_alone():
 
 def test_an_image_misses_that_is_late_or_has_no_answer():
     answers = [answer(), answer(took_s=0.4)]
-    offered = [Offered('a', 10.5), Offered('a', 10.5), Offered('b', 11.0), Offered('b', 12.0)]
+    offered = [Offered(client, stamp_s, stamp_s + 0.3)
+               for client, stamp_s in (('a', 10.5), ('a', 10.5), ('b', 11.0), ('b', 12.0))]
     measured = record(answers, offered).measured(ALONE_S)
     assert measured.missed_share == pytest.approx(2 / 3)
     assert measured.missed_by_client == {'a': 0.5, 'b': 1.0}

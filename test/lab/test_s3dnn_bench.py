@@ -17,7 +17,7 @@ def plan(tiny_model, monkeypatch):
     names = ['streams', 'supervised, fused', 'application batching']
     return Plan(models=(tiny_model,), instances=(1, 2), loads=(0.05,), runs=2, seconds=0.1,
                 target_ms=1.0, repeats=5, policies=policies(names),
-                parts=('throughput', 'deadlines'))
+                parts=('throughput', 'deadlines', 'timeline'))
 
 
 def test_the_parts_and_what_they_hold(engine, plan):
@@ -41,6 +41,9 @@ def test_the_parts_and_what_they_hold(engine, plan):
         assert all(entry['work_share'] > 0.0 for entry in row['limits'])
     for row in results['deadlines']:
         assert 0.0 <= row['ideal_missed_share'] <= 1.0 and row['overload_share'] == 0.0
+    assert [row['policy'] for row in results['timeline']] == names
+    for row in results['timeline']:
+        assert row['images'] and row['spans'] and row['clients'] == ['tiny_0', 'tiny_1']
 
 
 def test_processes_have_their_place_in_a_row(engine, plan):
