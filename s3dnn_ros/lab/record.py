@@ -47,7 +47,8 @@ class Measured:
     `work_share` is the time that the finished images take alone on this device, one after
     another, per second: unlike images per second, it does not grow by answering cheap
     requests first. `busy_share` is the loop's view: the share of time in which something was
-    submitted; None where several loops ran. `gpu_busy_share` is NVML's, None where unknown.
+    submitted; None where several loops ran. `gpu_busy_share` is NVML's: the share in which any
+    kernel ran, on however few multiprocessors; None where unknown.
     """
 
     offered_hz: float

@@ -15,6 +15,7 @@ from typing import Dict, List, Mapping, Sequence
 
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.lab.environment import environment
+from s3dnn_ros.lab.gpu_meter import GpuMeter
 from s3dnn_ros.lab.ideal import jobs_of, missed_share
 from s3dnn_ros.lab.instance_processes import InstanceProcesses
 from s3dnn_ros.lab.load import SETTLE_S, Client, Policy
@@ -114,8 +115,8 @@ def run(engine, clock, plan: Plan, save=lambda results: None, say=print) -> Dict
     results['profiles'] = {name: _profile(table) for name, table in prepared.profiles.items()}
     results['alone_ms'] = alone_ms = {model: _alone_ms(prepared, model) for model in plan.models}
     note(f'alone: {alone_ms}')
-    with InstanceProcesses(prepared, plan.sms) as processes:
-        bench = Bench(prepared, processes, plan, note)
+    with InstanceProcesses(prepared, plan.sms) as processes, GpuMeter() as meter:
+        bench = Bench(prepared, processes, meter, plan, note)
         if 'throughput' in plan.parts:
             results['throughput'] = []
             bench.throughput(results['throughput'])
@@ -152,9 +153,11 @@ def batches(engine, clock, plan, rows, note):
 class Bench:
     """The parts that compare all policies; each fills a list of rows, one policy at a time."""
 
-    def __init__(self, prepared: Prepared, processes: InstanceProcesses, plan: Plan, note):
+    def __init__(self, prepared: Prepared, processes: InstanceProcesses, meter: GpuMeter,
+                 plan: Plan, note):
         self._prepared = prepared
         self._processes = processes
+        self._meter = meter
         self._plan = plan
         self._note = note
 
@@ -228,8 +231,7 @@ class Bench:
         """Measure a policy under each of the loads and put it into the row, or why not."""
         where = f"{row['instances']:3} instances, {title}, {policy.name:20}"
         try:
-            runs = [self._record(clients, policy).measured(self._prepared.alone_s)
-                    for clients in loads]
+            runs = [self._measured(self._record(clients, policy)) for clients in loads]
         except ProcessError as error:
             row['left_out'][policy.name] = str(error)
             self._note(f'{where} left out: {error}')
@@ -240,6 +242,10 @@ class Bench:
                    f'{spread((1e2 * run.missed_share for run in runs), 2)} %, '
                    f'p99 {runs[0].response_ms.get("p99", 0):.1f} ms, batch {runs[0].batch:.1f}, '
                    f'decision {runs[0].decision_us}, loop {runs[0].loop_cpu_share:.0%}')
+
+    def _measured(self, record):
+        return record.measured(self._prepared.alone_s,
+                               self._meter.busy_share(record.begin_s, record.end_s))
 
     def _record(self, clients, policy, trace=False):
         if policy.processes:
