@@ -21,6 +21,8 @@ FIGURE_SPACE = '\u2007'       # as wide as a digit
 FONT = {'font.size': 9, 'axes.titlesize': 10, 'axes.spines.top': False,
         'axes.spines.right': False}
 DPI = 200
+OLDEST = (3, 7)
+ADVICE = 'install it with `pip install "matplotlib>=3.7,<4"`'
 
 
 class PlotError(S3dnnError):
@@ -30,13 +32,14 @@ class PlotError(S3dnnError):
 def plot(results: Dict, directory: Path) -> List[Path]:
     """Write a PNG of each part that the results have; return their paths.
 
-    Raises PlotError where matplotlib is not installed or the directory cannot be written.
+    Raises PlotError where matplotlib is missing or too old, or the directory cannot be written.
     """
     try:
         import matplotlib
     except ImportError as error:
-        raise PlotError('matplotlib is not here; install it with `pip install '
-                        '"matplotlib>=3.7,<4"`') from error
+        raise PlotError(f'matplotlib is not here; {ADVICE}') from error
+    if tuple(map(int, matplotlib.__version__.split('.')[:2])) < OLDEST:
+        raise PlotError(f'matplotlib is only {matplotlib.__version__}; {ADVICE}')
     figures = {}
     with matplotlib.rc_context(FONT):
         if results.get('deadlines'):
