@@ -145,6 +145,7 @@ def test_an_image_that_cannot_be_used_is_told(toy, tmp_path, capsys, content):
     ['models', 'check', 'toy', '--score', 'high'], ['models', 'segment'],
     ['models', 'segment', 'toy', '--alive', '0'],
     ['models', 'segment', 'toy', '--target-ms', 'nan'],
+    ['bench'], ['bench', 'table'], ['bench', 'plot'],
 ])
 def test_wrong_usage_is_code_2(arguments, capsys):
     with pytest.raises(SystemExit) as caught:
@@ -179,3 +180,23 @@ def test_export_copies_to_a_file_or_a_folder(toy, tmp_path, monkeypatch, capsys)
         assert str(tmp_path / place) in capsys.readouterr().out
     assert main(['models', 'export', 'toy', '-o', str(tmp_path / 'none' / 'x.onnx')]) == 1
     assert 'cannot be written' in one_error(capsys)
+
+
+@pytest.mark.parametrize('command', ['table', 'plot'])
+def test_results_that_cannot_be_read_are_told(command, tmp_path, capsys):
+    assert main(['bench', command, str(tmp_path / 'none.json')]) == 1
+    assert 's3dnn bench s3dnn --out' in one_error(capsys)
+
+
+def test_the_bench_of_policies_writes_what_the_table_reads(toy, tmp_path, capsys, monkeypatch):
+    pytest.importorskip('onnxruntime')
+    monkeypatch.setattr('s3dnn_ros.lab.load.SETTLE_S', 0.05)
+    out = tmp_path / 'new' / 'results.json'
+    assert main(['bench', 's3dnn', '--engine', 'onnxruntime', '--models', 'toy',
+                 '--instances', '2', '--runs', '1', '--seconds', '0.1', '--target-ms', '1000',
+                 '--parts', 'throughput', '--policies', 'streams', 'edf', '--out', str(out)]) == 0
+    assert 'streams' in capsys.readouterr().out
+    assert main(['bench', 'table', str(out)]) == 0
+    assert '| edf |' in capsys.readouterr().out
+    assert main(['bench', 's3dnn', '--engine', 'onnxruntime', '--parts', 'nothing']) == 1
+    assert '--parts' in one_error(capsys)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
+
+from s3dnn_ros.models.cache import write_whole
 
 
 def register(subparsers):
@@ -34,13 +37,28 @@ def register(subparsers):
     parser.add_argument('--loads', type=float, nargs='+', default=None, metavar='SHARE',
                         help='offered, as a share of what CUDA streams carry')
     parser.add_argument('--policies', nargs='+', default=None, metavar='NAME',
-                        help='which, by the names in the table (default: all)')
+                        help="which, by the names in the table (default: all but 'process per "
+                             "instance', which takes long to load)")
+    parser.add_argument('--parts', nargs='+', default=None, metavar='PART',
+                        help='batches, throughput, deadlines or timeline (default: all)')
     parser.add_argument('--seconds', type=float, default=5.0, help='per run (default 5)')
     parser.add_argument('--runs', type=int, default=3, help='of each part (default 3)')
     parser.add_argument('--target-ms', type=float, default=0.5,
                         help='time of a segment (default 0.5)')
-    parser.add_argument('--out', type=Path, help='JSON file for the results')
+    parser.add_argument('--out', type=Path,
+                        help='JSON file for the results, written anew after every row')
     parser.set_defaults(run=_s3dnn)
+
+    parser = commands.add_parser('table', help='results of `s3dnn bench s3dnn` in markdown')
+    parser.add_argument('results', type=Path, metavar='RESULTS.json')
+    parser.set_defaults(run=_table)
+
+    parser = commands.add_parser(
+        'plot', help='results of `s3dnn bench s3dnn` as pictures; needs matplotlib')
+    parser.add_argument('results', type=Path, metavar='RESULTS.json')
+    parser.add_argument('--out', type=Path, default=Path('bench-plots'), metavar='DIR',
+                        help='folder for the PNG files (default %(default)s)')
+    parser.set_defaults(run=_plot)
 
 
 def _s3dnn(arguments):
@@ -51,18 +69,31 @@ def _s3dnn(arguments):
     clock = SystemClock()
     engine, _ = make_engine(arguments.engine, clock, sms=arguments.sms)
     given = {name: tuple(value) for name, value in vars(arguments).items()
-             if name in ('models', 'instances', 'loads') and value}
+             if name in ('models', 'instances', 'loads', 'parts') and value}
     if arguments.policies:
         given['policies'] = s3dnn_bench.policies(arguments.policies)
     plan = s3dnn_bench.Plan(runs=arguments.runs, seconds=arguments.seconds,
-                            target_ms=arguments.target_ms, **given)
-    _write(arguments.out, s3dnn_bench.run(engine, clock, plan))
+                            target_ms=arguments.target_ms, sms=arguments.sms, **given)
+    s3dnn_bench.run(engine, clock, plan, save=functools.partial(_write, arguments.out))
+
+
+def _table(arguments):
+    from s3dnn_ros.lab.s3dnn_results import read_results, tables
+
+    print('\n'.join(tables(read_results(arguments.results))))
+
+
+def _plot(arguments):
+    from s3dnn_ros.lab.s3dnn_plots import plot
+    from s3dnn_ros.lab.s3dnn_results import read_results
+
+    for path in plot(read_results(arguments.results), arguments.out):
+        print(path)
 
 
 def _write(path, results):
     if path:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(results, indent=1) + '\n')
+        write_whole(path, (json.dumps(results, indent=1) + '\n').encode())
 
 
 def _pipeline(arguments):

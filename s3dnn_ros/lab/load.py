@@ -12,11 +12,12 @@ import sys
 import threading
 import time
 import types
-from typing import Dict, List, NamedTuple, Sequence, Tuple
+from typing import Dict, List, Sequence, Tuple
 
 import numpy as np
 
 from s3dnn_ros.frames import FrameBatch, FrameInfo, Transform
+from s3dnn_ros.lab.record import Answer, Offered, Record, Span
 from s3dnn_ros.runtime.clock import SWITCH_INTERVAL_S, sharpen_timers
 from s3dnn_ros.runtime.expectation import Expectation
 from s3dnn_ros.runtime.instance import Instance, Request
@@ -24,7 +25,8 @@ from s3dnn_ros.runtime.line import Line
 from s3dnn_ros.runtime.loop import Loop
 from s3dnn_ros.scheduling import make_scheduler
 
-# Left out of every measurement: the first part of a run.
+# Left out of every measurement: the first part of a run, in which queues fill and clocks rise.
+# With the periods of the bench (1 to 50 ms) it holds ten requests of every client and more.
 SETTLE_S = 0.5
 # Images of one client, used in turn, so that no run sees only one.
 IMAGES = 4
@@ -52,35 +54,22 @@ class Client:
 
 @dataclasses.dataclass(frozen=True)
 class Policy:
-    """A scheduler with its options, with or without fusion, under a name for the tables."""
+    """A scheduler with its options, under a name for the tables, and what goes with it.
+
+    `fuse` lets the loop make batches; with `frames` the clients make them: each collects so
+    many images to one request. With `processes` every client has a process of its own.
+    """
 
     name: str
     scheduler: str
     fuse: bool = False
     options: Tuple = ()
+    frames: int = 1
+    processes: bool = False
 
     def make(self):
         """Return a new scheduler."""
         return make_scheduler(self.scheduler, **dict(self.options))
-
-
-@dataclasses.dataclass(frozen=True)
-class Measured:
-    """What one run showed; times in ms, rates in images per second."""
-
-    offered_hz: float
-    finished_hz: float
-    in_time_hz: float
-    missed_share: float
-    response_ms: Dict[str, float]
-    batch: float
-    busy_share: float
-    decision_us: Dict[str, float]
-    decisions_hz: float
-    loop_cpu_share: float
-    seconds: float
-    missed_by_client: Dict[str, float]
-    finished_by_client: Dict[str, float]    # per second
 
 
 class Rig:
@@ -106,19 +95,18 @@ class Rig:
         self._max_batch = max_batch
         self._random = np.random.default_rng(0)
 
-    def run(self, clients: Sequence[Client], policy: Policy, seconds: float) -> Measured:
-        """Offer the clients' load for so long and measure it."""
-        run = _Run(self, clients, policy)
-        return run.measure(seconds)
+    def run(self, clients: Sequence[Client], policy: Policy, trace=False) -> Run:
+        """Return a run that is ready to start; with `trace` its record will have spans."""
+        return Run(self, clients, policy, trace)
 
     def line(self, model):
         """Return a new line for a model's network."""
         network = self._networks[model]
         return Line(network, Expectation(network.segments, self._profiles.get(model)))
 
-    def loop(self, scheduler, finished, dropped, fuse):
+    def loop(self, scheduler, finished, dropped, report, fuse):
         """Return a loop on the engine."""
-        return Loop(scheduler, self._engine, self._clock, finished, dropped, _raise,
+        return Loop(scheduler, self._engine, self._clock, finished, dropped, report,
                     max_queue=100_000, late_policy='drop', fuse=fuse, max_batch=self._max_batch)
 
     def now_s(self):
@@ -132,23 +120,12 @@ class Rig:
             0, 256, (client.frames, height, width, 3), np.uint8)) for _ in range(IMAGES)]
 
 
-class _Offered(NamedTuple):
-    client: str
-    stamp_s: float
+class Run:
+    """One policy under one load, once; `record` starts it."""
 
-
-class _Answer(NamedTuple):
-    client: str
-    stamp_s: float
-    ended_s: float
-    deadline_s: float
-    batch: int
-
-
-class _Run:
-    """One policy under one load."""
-
-    def __init__(self, rig, clients, policy):
+    def __init__(self, rig, clients, policy, trace):
+        clients = [dataclasses.replace(client, frames=client.frames * policy.frames)
+                   for client in clients]
         self._rig = rig
         self._clients = {client.name: client for client in clients}
         self._images = {client.name: rig.images(client) for client in clients}
@@ -157,55 +134,54 @@ class _Run:
         self._instances = {
             client.name: Instance(client.name, None, lines[client.model], None, settings)
             for client in clients}
-        self._scheduler = _Timed(policy.make())
-        self._loop = rig.loop(self._scheduler, self._finished, self._dropped, policy.fuse)
-        self._offered: List[_Offered] = []
-        self._answers: List[_Answer] = []
+        self._scheduler = (_Traced if trace else _Timed)(policy.make())
+        self._failures: List[str] = []
+        self._loop = rig.loop(self._scheduler, self._finished, self._dropped,
+                              self._failures.append, policy.fuse)
+        self._offered: List[Offered] = []
+        self._answers: List[Answer] = []
         self._ending = threading.Event()
         self._sequence = 0
 
-    def measure(self, seconds):
+    def record(self, seconds: float, started_s=None) -> Record:
+        """Offer the clients' load, from now or from `started_s` on; return what happened.
+
+        Raises RuntimeError if the loop or the engine failed.
+        """
         rig, loop = self._rig, self._loop
+        started_s = rig.now_s() if started_s is None else started_s
+        begin_s = started_s + SETTLE_S
+        end_s = begin_s + seconds
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         loop.start()
-        started_s = rig.now_s()
         generator = threading.Thread(target=self._generate, args=(started_s,))
         generator.start()
-        time.sleep(SETTLE_S)
-        begin_s, cpu_s, busy_s = rig.now_s(), loop.cpu_s(), loop.busy_s
+        self._sleep_until(begin_s)
+        cpu_s, busy_s = loop.cpu_s(), loop.busy_s
         self._scheduler.times_ns.clear()
-        time.sleep(seconds)
-        end_s, cpu_s, busy_s = rig.now_s(), loop.cpu_s() - cpu_s, loop.busy_s - busy_s
-        times_us = np.array(self._scheduler.times_ns) / 1e3
+        self._sleep_until(end_s)
+        cpu_s, busy_s = loop.cpu_s() - cpu_s, loop.busy_s - busy_s
+        decisions_us = [time_ns / 1e3 for time_ns in self._scheduler.times_ns]
+        # the load goes on until the last of the window have got their chance
+        self._sleep_until(end_s + self._patience_s())
         self._ending.set()
         generator.join()
         loop.stop()
-        return self._summary(begin_s, end_s, cpu_s, busy_s, times_us)
+        if self._failures:
+            raise RuntimeError(self._failures[0])
+        return Record(begin_s, end_s,
+                      {name: client.model for name, client in self._clients.items()},
+                      self._offered, self._answers, self._scheduler.spans, decisions_us,
+                      cpu_s, busy_s)
 
-    def _summary(self, begin_s, end_s, cpu_s, busy_s, times_us):
-        span_s = end_s - begin_s
-        # by the frame's stamp, so that every frame counts once, answered or not
-        offered = [entry for entry in self._offered if begin_s <= entry.stamp_s < end_s]
-        answers = [entry for entry in self._answers if begin_s <= entry.stamp_s < end_s]
-        ended = [entry for entry in self._answers if begin_s <= entry.ended_s < end_s]
-        in_time = [entry for entry in answers if entry.ended_s <= entry.deadline_s]
-        by_client = {}
-        for name in self._clients:
-            asked = sum(entry.client == name for entry in offered)
-            answered = sum(entry.client == name for entry in in_time)
-            by_client[name] = round(1.0 - answered / asked, 4) if asked else 0.0
-        return Measured(
-            offered_hz=len(offered) / span_s, finished_hz=len(ended) / span_s,
-            in_time_hz=len(in_time) / span_s,
-            missed_share=1.0 - len(in_time) / len(offered) if offered else 0.0,
-            response_ms=_percentiles([1e3 * (entry.ended_s - entry.stamp_s)
-                                      for entry in answers], 3),
-            batch=float(np.mean([entry.batch for entry in ended] or [0.0])),
-            busy_share=busy_s / span_s, decision_us=_percentiles(times_us, 1),
-            decisions_hz=len(times_us) / span_s, loop_cpu_share=cpu_s / span_s, seconds=span_s,
-            missed_by_client=by_client,
-            finished_by_client={name: sum(entry.client == name for entry in ended) / span_s
-                                for name in self._clients})
+    def _sleep_until(self, moment_s):
+        time.sleep(max(0.0, moment_s - self._rig.now_s()))
+
+    def _patience_s(self):
+        """Return after what time the window's last image of a periodic client is in or late."""
+        return min(SETTLE_S, max((client.deadline_s + client.period_s * (client.frames - 1)
+                                  for client in self._clients.values() if client.period_s),
+                                 default=0.0))
 
     def _generate(self, started_s):
         """Release requests at their times; a client without a period only its first."""
@@ -227,13 +203,15 @@ class _Run:
 
     def _release(self, client, release_s):
         self._sequence += 1
+        # a request is given up when its newest image is late, not when its oldest is
         frames = tuple(
             FrameInfo(client.name, '', 0, self._sequence, 1, 1, _IDENTITY, stamp_s,
-                      stamp_s + client.deadline_s) for stamp_s in client.stamps_s(release_s))
+                      release_s + client.deadline_s) for stamp_s in client.stamps_s(release_s))
         batch = FrameBatch('bench', self._sequence, client.name, client.model, frames, release_s,
                            None, _keep)
         staged = self._images[client.name][self._sequence % IMAGES]
-        self._offered += [_Offered(client.name, frame.received_s) for frame in frames]
+        self._offered += [Offered(client.name, frame.received_s,
+                                  frame.received_s + client.deadline_s) for frame in frames]
         self._loop.admit(Request(self._instances[client.name], batch, release_s, staged))
 
     def _finished(self, job):
@@ -242,7 +220,8 @@ class _Run:
         for request in job.requests:
             client = self._clients[request.instance.name]
             self._answers += [
-                _Answer(client.name, frame.received_s, job.ended_s, frame.deadline_s, job.frames)
+                Answer(client.name, frame.received_s, job.ended_s,
+                       frame.received_s + client.deadline_s, job.frames)
                 for frame in request.batch.frames]
             if not client.period_s and not self._ending.is_set():
                 self._release(client, job.ended_s)
@@ -255,6 +234,8 @@ class _Run:
 
 class _Timed:
     """A scheduler that notes how long its decisions take."""
+
+    spans: Sequence[Span] = ()
 
     def __init__(self, scheduler):
         self._scheduler = scheduler
@@ -272,19 +253,30 @@ class _Timed:
         return dispatch
 
 
+class _Traced(_Timed):
+    """Notes what was submitted when, too."""
+
+    def __init__(self, scheduler):
+        super().__init__(scheduler)
+        self.complete = self._complete
+        self.spans: List[Span] = []
+        self._submitted_s: Dict[int, float] = {}    # by id of the work
+
+    def dequeue(self, now_s):
+        dispatch = super().dequeue(now_s)
+        self._submitted_s.update((id(work), now_s) for work in dispatch.submit)
+        return dispatch
+
+    def _complete(self, work, now_s):
+        submitted_s = self._submitted_s.pop(id(work))
+        if now_s > submitted_s:     # else the loop gave it back: too late to start
+            self.spans.append(Span(work.instance, work.deadline_s, work.segment, submitted_s,
+                                   now_s))
+        self._scheduler.complete(work, now_s)
+
+
 _IDENTITY = Transform(1.0, 1.0)
 
 
 def _keep():
     return True
-
-
-def _raise(sentence):
-    raise RuntimeError(sentence)
-
-
-def _percentiles(values, digits):
-    if not len(values):
-        return {}
-    return {f'p{rank}': round(float(np.percentile(values, rank)), digits)
-            for rank in (50, 95, 99)}

@@ -6,6 +6,7 @@ import dataclasses
 from typing import Dict
 
 from s3dnn_ros.lab.load import Rig
+from s3dnn_ros.lab.record import Measured
 from s3dnn_ros.models.spec import load_spec
 from s3dnn_ros.models.zoo import export
 from s3dnn_ros.profiling.profiler import SHARED_LANES, load_planned, make_plan, profile
@@ -22,12 +23,22 @@ class Prepared:
     rig: Rig
     networks: Dict[str, object]
     profiles: Dict[str, object]
+    plans: Dict[str, object]
+
+    @property
+    def alone_s(self):
+        """Return what an image takes on the device by itself, by model: medians."""
+        return {model: table.remaining_s(0, 1) for model, table in self.profiles.items()}
+
+    def run(self, clients, policy, seconds) -> Measured:
+        """Offer the clients' load for so long and measure it."""
+        return self.rig.run(clients, policy).record(seconds).measured(self.alone_s)
 
 
 def prepare(engine, clock, lanes: Dict[str, int], *, max_batch, target_ms, repeats,
             say=print) -> Prepared:
     """Load the models of `lanes`, each with so many lanes, and profile them."""
-    networks, profiles, shapes = {}, {}, {}
+    networks, profiles, plans, shapes = {}, {}, {}, {}
     for name, count in lanes.items():
         spec = load_spec(name)
         if spec.zoo:
@@ -37,11 +48,20 @@ def prepare(engine, clock, lanes: Dict[str, int], *, max_batch, target_ms, repea
                                max_batch=max_batch)
         table = profile(engine, spec, plan, network, batches=range(1, max_batch + 1),
                         repeats=repeats)
-        networks[name], profiles[name], shapes[name] = network, table, (spec.height, spec.width)
+        networks[name], profiles[name], plans[name] = network, table, plan
+        shapes[name] = spec.height, spec.width
         say(f'{name}: {network.segments} segments, {count} lanes, batch 1 '
             f'{1e3 * table.time_s(1):.2f} ms, batch {max_batch} '
             f'{1e3 * table.time_s(max_batch):.2f} ms, tb_ratio '
             + ' '.join(f'{table.tb_ratio(index, 1):.2f}' for index in range(table.segments))
             + f', utilization {table.utilization(0, 1):.2f}')
     rig = Rig(networks, profiles, engine, clock, shapes, max_batch)
-    return Prepared(engine, rig, networks, profiles)
+    return Prepared(engine, rig, networks, profiles, plans)
+
+
+def load_again(engine, clock, name, plan, table) -> Rig:
+    """Load one model that was prepared, in another process, for one image at a time."""
+    spec = load_spec(name)
+    network = load_planned(engine, spec, plan)
+    return Rig({name: network}, {name: table}, engine, clock,
+               {name: (spec.height, spec.width)}, max_batch=1)

@@ -1,20 +1,28 @@
 """S3DNN's experiment and more: policies on one engine, under the same load.
 
-All policies of a part run in one process, on the same networks, graphs, buffers and images.
+All policies of a part run in one process, on the same networks, graphs, buffers and images;
+only `process per instance` has networks of its own, from the same plans.
 """
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import random
 import statistics
 import time
-from typing import Dict, List, Sequence
+from typing import Dict, List, Mapping, Sequence
 
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.lab.environment import environment
-from s3dnn_ros.lab.load import Client, Policy
-from s3dnn_ros.lab.networks import prepare
+from s3dnn_ros.lab.gpu_meter import GpuMeter
+from s3dnn_ros.lab.ideal import jobs_of, missed_share
+from s3dnn_ros.lab.instance_processes import InstanceProcesses
+from s3dnn_ros.lab.load import SETTLE_S, Client, Policy
+from s3dnn_ros.lab.networks import Prepared, prepare
+from s3dnn_ros.lab.processes import ProcessError
+from s3dnn_ros.lab.s3dnn_results import FORMAT, spread
+from s3dnn_ros.lab.timeline import timeline
 
 MODELS = ('alexnet', 'googlenet', 'resnet50', 'vgg16', 'yolo_s')
 # Deadlines are a multiple of the time that a request takes alone.
@@ -25,6 +33,7 @@ MAX_BATCH = 8
 APPLICATION_BATCH = 4
 # How often everything is submitted before the limit's bench waits.
 ROUNDS = 4
+IDLE_S = 1e-3
 # How long and how often a model is asked to learn what it takes alone.
 ALONE_S = 1.0
 ALONE_PERIOD_S = 0.005
@@ -42,100 +51,223 @@ SUPERVISED = Policy('supervised', 'supervised', options=OVERLAP)
 POLICIES = (STREAMS, Policy('fifo', 'fifo'), Policy('edf', 'edf'), PAPER, SUPERVISED,
             Policy('streams, fused', 'streams', fuse=True),
             Policy('S3DNN, fused', 'supervised', fuse=True),
-            Policy('supervised, fused', 'supervised', fuse=True, options=OVERLAP))
+            Policy('supervised, fused', 'supervised', fuse=True, options=OVERLAP),
+            Policy('application batching', 'streams', frames=APPLICATION_BATCH))
+# takes a while to load, so only by name
+PROCESSES = Policy('process per instance', 'fifo', processes=True)
+PARTS = ('batches', 'throughput', 'deadlines', 'timeline')
+# The part `timeline` shows one load at one number of instances, the nearest to this one.
+TIMELINE_INSTANCES = 8
+TIMELINE_LOAD = 0.9
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """How much to measure."""
+    """How much to measure; `sms` is what the engine was made with."""
 
     models: Sequence[str] = MODELS
     instances: Sequence[int] = INSTANCES
     loads: Sequence[float] = LOADS
     policies: Sequence[Policy] = POLICIES
+    parts: Sequence[str] = PARTS
     runs: int = 3
     seconds: float = 5.0
     target_ms: float = 0.5
     repeats: int = 100
+    sms: int = 0
+
+    def __post_init__(self):
+        """Refuse parts that there are not; raises ParameterError."""
+        for part in self.parts:
+            if part not in PARTS:
+                raise ParameterError('--parts', part, 'expected some of ' + ', '.join(PARTS))
 
 
 def policies(names: Sequence[str]) -> Sequence[Policy]:
     """Return policies by name; raises ParameterError that lists the known ones."""
-    known = {policy.name: policy for policy in POLICIES}
+    known = {policy.name: policy for policy in (*POLICIES, PROCESSES)}
     for name in names:
         if name not in known:
             raise ParameterError('--policies', name, 'expected some of ' + ', '.join(known))
     return tuple(known[name] for name in names)
 
 
-def run(engine, clock, plan: Plan, say=print) -> Dict:
-    """Run all parts; returns the results as a dict that JSON can hold."""
+def run(engine, clock, plan: Plan, save=lambda results: None, say=print) -> Dict:
+    """Run the parts of a plan; returns the results as a dict that JSON can hold.
+
+    `save` gets them after every row, so that a run that is cut off keeps what it has measured;
+    `say` gets a sentence for each, with the seconds since the start.
+    """
+    started_s = time.monotonic()
+    results: Dict = {'format': FORMAT, 'environment': environment(), 'device': engine.device,
+                     'engine': dict(engine.versions)}
+
+    def note(sentence):
+        say(f'{time.monotonic() - started_s:6.0f} s  {sentence}')
+        save(results)
+
+    if 'batches' in plan.parts:
+        results['batches'] = []
+        batches(engine, clock, plan, results['batches'], note)
     most = max(plan.instances)
     lanes = {model: len(_of_model(model, most, plan.models)) for model in plan.models}
     prepared = prepare(engine, clock, lanes, max_batch=MAX_BATCH, target_ms=plan.target_ms,
-                       repeats=plan.repeats, say=say)
-    results = {'environment': environment(), 'device': engine.device,
-               'engine': dict(engine.versions),
-               'profiles': {name: _profile(table) for name, table in prepared.profiles.items()}}
-    results['alone_ms'] = {model: _alone_ms(prepared, model) for model in plan.models}
-    say(f"alone: {results['alone_ms']}")
-    results['batches'] = batches(engine, clock, plan, say)
-    results['throughput'] = throughput(prepared, plan, say)
-    results['deadlines'] = deadlines(prepared, plan, results['alone_ms'], say)
+                       repeats=plan.repeats, say=note)
+    results['profiles'] = {name: _profile(table) for name, table in prepared.profiles.items()}
+    results['alone_ms'] = alone_ms = {model: _alone_ms(prepared, model) for model in plan.models}
+    note(f'alone: {alone_ms}')
+    with InstanceProcesses(prepared, plan.sms) as processes, GpuMeter() as meter:
+        bench = Bench(prepared, processes, meter, plan, note)
+        if 'throughput' in plan.parts:
+            results['throughput'] = []
+            bench.throughput(results['throughput'])
+        if 'deadlines' in plan.parts:
+            results['deadlines'] = []
+            bench.deadlines(results['deadlines'], alone_ms)
+        if 'timeline' in plan.parts:
+            results['timeline'] = []
+            bench.timeline(results['timeline'], alone_ms)
     return results
 
 
-def batches(engine, clock, plan, say) -> List[Dict]:
+def batches(engine, clock, plan, rows, note):
     """Run the table of IIT Kharagpur's re-implementation: AlexNet on 1 and 4 streams.
 
     `ms` is the time of 100 batches, in all.
     """
     prepared = prepare(engine, clock, {'alexnet': max(TABLE_STREAMS)},
                        max_batch=max(TABLE_BATCHES), target_ms=plan.target_ms,
-                       repeats=plan.repeats, say=say)
-    rows = []
+                       repeats=plan.repeats, say=note)
     for policy in (STREAMS, SUPERVISED):
         for streams in TABLE_STREAMS:
             for batch in TABLE_BATCHES:
                 clients = [Client(f'alexnet_{index}', 'alexnet', FAR_S, frames=batch)
                            for index in range(streams)]
-                runs = [prepared.rig.run(clients, policy, TABLE_S) for _ in range(plan.runs)]
+                runs = [prepared.run(clients, policy, TABLE_S) for _ in range(plan.runs)]
                 times_ms = [1e5 * batch / run.finished_hz for run in runs]
                 rows.append({'policy': policy.name, 'streams': streams, 'batch': batch,
                              'ms': times_ms})
-                say(f'{policy.name}, {streams} streams, batch {batch}: '
-                    f'{_spread(times_ms, 1)} ms per 100 batches')
-    return rows
+                note(f'{policy.name}, {streams} streams, batch {batch}: '
+                     f'{spread(times_ms, 1)} ms per 100 batches')
 
 
-def throughput(prepared, plan, say) -> List[Dict]:
-    """How much comes through when every instance asks again as soon as it has its answer."""
-    rows = []
-    for count in plan.instances:
-        clients = [Client(name, model, FAR_S) for name, model in _mix(count, plan.models)]
-        per_model = {}
-        for client in clients:
-            per_model[client.model] = per_model.get(client.model, 0) + 1
-        # as many at once as there are instances, alone and in the batches that fusion can make
-        limits = {number: limit(prepared, per_model if number == 1 else
-                                dict.fromkeys(per_model, 2), number, plan.seconds)
-                  for number in sorted({1, *per_model.values()})}
-        row = {'instances': count, 'policies': {}, 'limit_hz': limits}
+class Bench:
+    """The parts that compare all policies; each fills a list of rows, one policy at a time."""
+
+    def __init__(self, prepared: Prepared, processes: InstanceProcesses, meter: GpuMeter,
+                 plan: Plan, note):
+        self._prepared = prepared
+        self._processes = processes
+        self._meter = meter
+        self._plan = plan
+        self._note = note
+
+    def throughput(self, rows: List[Dict]):
+        """How much comes through when every instance asks again as soon as it has its answer.
+
+        Work share is what policies are compared by; images per second depend on which models
+        a policy prefers.
+        """
+        for count in self._plan.instances:
+            names = _mix(count, self._plan.models)
+            row: Dict = {'instances': count, 'policies': {}, 'left_out': {},
+                         'limits': self._limits(names)}
+            rows.append(row)
+            limits = [f"{entry['batch']}: {entry['work_share']:.2f}" for entry in row['limits']]
+            self._note(f'{count:3} instances, closed, no policy, work share by batch '
+                       + ', '.join(limits))
+            for policy in self._plan.policies:
+                self._fill(row, policy, [_closed(names)] * self._plan.runs, 'closed')
+
+    def deadlines(self, rows: List[Dict], alone_ms):
+        """How many deadlines are met of periodic instances, at loads below and above capacity.
+
+        Capacity is what CUDA streams carry: the rate of every instance when each asks again as
+        soon as it has its answer.
+        """
+        plan = self._plan
+        for count in plan.instances:
+            names = _mix(count, plan.models)
+            carried = self._prepared.run(_closed(names), STREAMS, plan.seconds)
+            for load in plan.loads:
+                loads = [_periodic(names, alone_ms, carried.finished_by_client, load, seed)
+                         for seed in range(plan.runs)]
+                ideal = [self._ideal(clients, carried.work_share) for clients in loads]
+                row: Dict = {
+                    'instances': count, 'load': load, 'policies': {}, 'left_out': {},
+                    'capacity_hz': carried.finished_hz,
+                    'capacity_work_share': carried.work_share,
+                    # the load if nothing ran side by side, as real-time analysis has it
+                    'serial_load': load * carried.work_share,
+                    # computed, of the same arrivals
+                    'ideal_missed_share': statistics.mean(ideal),
+                    'overload_share': max(0.0, 1.0 - 1.0 / load)}
+                rows.append(row)
+                title = f"load {load:4.0%} (serial {row['serial_load']:4.0%})"
+                self._note(f'{count:3} instances, {title}, ideal: missed '
+                           f"{row['ideal_missed_share']:.2%}")
+                for policy in plan.policies:
+                    self._fill(row, policy, loads, title)
+
+    def timeline(self, rows: List[Dict], alone_ms):
+        """Show what every policy does around its first misses, on the same arrivals."""
+        plan = self._plan
+        count = min(plan.instances, key=lambda known: abs(known - TIMELINE_INSTANCES))
+        names = _mix(count, plan.models)
+        carried = self._prepared.run(_closed(names), STREAMS, plan.seconds)
+        clients = _periodic(names, alone_ms, carried.finished_by_client, TIMELINE_LOAD, seed=0)
         for policy in plan.policies:
-            runs = [prepared.rig.run(clients, policy, plan.seconds) for _ in range(plan.runs)]
-            row['policies'][policy.name] = [dataclasses.asdict(run) for run in runs]
-            say(f'{count:3} instances, closed, {policy.name:18} '
-                f'{_spread(run.finished_hz for run in runs)} images/s, '
-                f'batch {runs[0].batch:.1f}, decision {runs[0].decision_us}, '
-                f'loop {runs[0].loop_cpu_share:.0%}')
-        say(f'{count:3} instances, closed, no policy, by batch: '
-            + ', '.join(f'{number}: {rate_hz:.0f}' for number, rate_hz in limits.items()))
-        rows.append(row)
-    return rows
+            try:
+                shown = timeline(self._record(clients, policy, trace=True))
+            except ProcessError as error:
+                self._note(f'timeline, {policy.name:20} left out: {error}')
+                continue
+            rows.append({'policy': policy.name, 'instances': count, 'load': TIMELINE_LOAD,
+                         'clients': [name for name, _ in names], **shown})
+            self._note(f"timeline, {policy.name:20} {len(shown['images'])} images in "
+                       f"{shown['window_ms']:.0f} ms, "
+                       f"{sum(image['missed'] for image in shown['images'])} missed")
+
+    def _fill(self, row, policy, loads, title):
+        """Measure a policy under each of the loads and put it into the row, or why not."""
+        where = f"{row['instances']:3} instances, {title}, {policy.name:20}"
+        try:
+            runs = [self._measured(self._record(clients, policy)) for clients in loads]
+        except ProcessError as error:
+            row['left_out'][policy.name] = str(error)
+            self._note(f'{where} left out: {error}')
+            return
+        row['policies'][policy.name] = [dataclasses.asdict(run) for run in runs]
+        self._note(f'{where} work share {spread((run.work_share for run in runs), 2)}, '
+                   f'{spread(run.finished_hz for run in runs)} images/s, missed '
+                   f'{spread((1e2 * run.missed_share for run in runs), 2)} %, '
+                   f'p99 {runs[0].response_ms.get("p99", 0):.1f} ms, batch {runs[0].batch:.1f}, '
+                   f'decision {runs[0].decision_us}, loop {runs[0].loop_cpu_share:.0%}')
+
+    def _measured(self, record):
+        return record.measured(self._prepared.alone_s,
+                               self._meter.busy_share(record.begin_s, record.end_s))
+
+    def _record(self, clients, policy, trace=False):
+        if policy.processes:
+            return self._processes.record(clients, policy, self._plan.seconds, trace)
+        return self._prepared.rig.run(clients, policy, trace).record(self._plan.seconds)
+
+    def _ideal(self, clients, speed):
+        jobs = jobs_of(clients, self._prepared.alone_s, SETTLE_S + self._plan.seconds)
+        # at 1 by running one after another, however badly the device shares itself out
+        return missed_share(jobs, max(1.0, speed))
+
+    def _limits(self, names):
+        """Return the limits of as many at once as there are instances, and of their batches."""
+        lanes = collections.Counter(model for _, model in names)
+        return [limit(self._prepared, lanes if number == 1 else dict.fromkeys(lanes, 2), number,
+                      self._plan.seconds)
+                for number in sorted({1, *lanes.values()})]
 
 
-def limit(prepared, lanes: Dict[str, int], batch, seconds) -> float:
-    """Return the images per second of batches back to back, without a policy or arrivals.
+def limit(prepared, lanes: Mapping[str, int], batch, seconds) -> Dict:
+    """Measure batches back to back, without a policy or arrivals, every model alike.
 
     Their images lie on the device already; only results are copied.
     """
@@ -145,7 +277,7 @@ def limit(prepared, lanes: Dict[str, int], batch, seconds) -> float:
         images = prepared.rig.images(Client(model, model, FAR_S, frames=batch))
         flights += [(network.segments, network.open([images[0]])) for _ in range(count)]
     try:
-        images, started_s = 0, time.perf_counter()
+        rounds, started_s = 0, time.perf_counter()
         while time.perf_counter() - started_s < seconds:
             ended = []
             for _ in range(ROUNDS):
@@ -155,63 +287,34 @@ def limit(prepared, lanes: Dict[str, int], batch, seconds) -> float:
             expected = ROUNDS * sum(segments for segments, _ in flights)
             while len(ended) < expected:
                 prepared.engine.poll()
-            images += ROUNDS * batch * len(flights)
-        return images / (time.perf_counter() - started_s)
+                if prepared.engine.poll_s is None:
+                    time.sleep(IDLE_S)      # its own threads need the core
+            rounds += ROUNDS
+        batches_hz = rounds / (time.perf_counter() - started_s)
     finally:
         for _, flight in flights:
             flight.close()
-
-
-def deadlines(prepared, plan, alone_ms, say) -> List[Dict]:
-    """How many deadlines are met of periodic instances, at loads below and above capacity.
-
-    Capacity is what CUDA streams carry: the rate of every instance when each asks again as
-    soon as it has its answer.
-    """
-    rows = []
-    for count in plan.instances:
-        names = _mix(count, plan.models)
-        capacity = _capacity(prepared, names, plan.seconds)
-        for load in plan.loads:
-            # the load if nothing ran side by side, as real-time analysis has it
-            serial = sum(load * capacity[name] * prepared.profiles[model].time_s(1)
-                         for name, model in names)
-            row = {'instances': count, 'load': load, 'serial_load': serial, 'policies': {},
-                   'capacity_hz': sum(capacity.values())}
-            for policy in plan.policies:
-                runs = []
-                for index in range(plan.runs):
-                    clients = _periodic(names, alone_ms, capacity, load, seed=index)
-                    runs.append(prepared.rig.run(clients, policy, plan.seconds))
-                row['policies'][policy.name] = [dataclasses.asdict(run) for run in runs]
-                say(f'{count:3} instances, load {load:4.0%} (serial {serial:4.0%}), '
-                    f'{policy.name:18} missed '
-                    f'{_spread((1e2 * run.missed_share for run in runs), 2)} %, '
-                    f'{runs[0].in_time_hz:.0f} in time of {runs[0].offered_hz:.0f}/s, '
-                    f'p99 {runs[0].response_ms.get("p99", 0):.1f} ms, batch {runs[0].batch:.1f}')
-            rows.append(row)
-    return rows
+    alone_s = sum(count * prepared.alone_s[model] for model, count in lanes.items())
+    return {'batch': batch, 'finished_hz': batches_hz * batch * len(flights),
+            'work_share': batches_hz * batch * alone_s}
 
 
 def _alone_ms(prepared, model):
     """Return the median time from a request to its answer while nothing else runs."""
     period_s = 5.0 * prepared.profiles[model].time_s(1)
     client = Client(model, model, FAR_S, max(period_s, ALONE_PERIOD_S))
-    return prepared.rig.run([client], STREAMS, ALONE_S).response_ms['p50']
+    return prepared.run([client], STREAMS, ALONE_S).response_ms['p50']
 
 
-def _capacity(prepared, names, seconds):
-    """Return the rate of every instance under CUDA streams, all of them at once."""
-    clients = [Client(name, model, FAR_S) for name, model in names]
-    measured = prepared.rig.run(clients, STREAMS, seconds)
-    return measured.finished_by_client
+def _closed(names):
+    return [Client(name, model, FAR_S) for name, model in names]
 
 
-def _periodic(names, alone_ms, capacity, load, seed):
+def _periodic(names, alone_ms, capacity_hz, load, seed):
     chance = random.Random(seed)
     clients = []
     for name, model in names:
-        period_s = 1.0 / (load * capacity[name])
+        period_s = 1.0 / (load * capacity_hz[name])
         deadline_s = chance.uniform(*DEADLINE_FACTORS) * alone_ms[model] / 1e3
         clients.append(Client(name, model, deadline_s, period_s, chance.uniform(0.0, period_s)))
     return clients
@@ -229,9 +332,3 @@ def _of_model(model, count, models):
 
 def _profile(table):
     return [dataclasses.asdict(row) for row in table.rows]
-
-
-def _spread(values, digits=0):
-    values = sorted(values)
-    return (f'{statistics.median(values):.{digits}f} '
-            f'({values[0]:.{digits}f}–{values[-1]:.{digits}f})')

@@ -1,0 +1,70 @@
+"""The bench of the policies, whole, with a tiny network on ONNX Runtime."""
+
+import dataclasses
+import json
+
+import pytest
+
+from s3dnn_ros.errors import ParameterError
+from s3dnn_ros.lab import s3dnn_bench
+from s3dnn_ros.lab.s3dnn_bench import Plan, policies, run
+
+
+@pytest.fixture
+def plan(tiny_model, monkeypatch):
+    monkeypatch.setattr('s3dnn_ros.lab.load.SETTLE_S', 0.05)
+    monkeypatch.setattr(s3dnn_bench, 'ALONE_S', 0.2)
+    names = ['streams', 'supervised, fused', 'application batching']
+    return Plan(models=(tiny_model,), instances=(1, 2), loads=(0.05,), runs=2, seconds=0.1,
+                target_ms=1.0, repeats=5, policies=policies(names),
+                parts=('throughput', 'deadlines', 'timeline'))
+
+
+def test_the_parts_and_what_they_hold(engine, plan):
+    saved, said = [], []
+    results = run(engine, engine.clock, plan, lambda content: saved.append(json.dumps(content)),
+                  said.append)
+    assert json.loads(saved[-1]) == json.loads(json.dumps(results))
+    # a row for each policy, as soon as it is there
+    assert len(saved) == len(said) >= 2 * 2 * len(plan.policies)
+    names = [policy.name for policy in plan.policies]
+    for part in ('throughput', 'deadlines'):
+        assert [row['instances'] for row in results[part]] == [1, 2]
+        for row in results[part]:
+            assert list(row['policies']) == names and not row['left_out']
+            assert all(len(runs) == plan.runs for runs in row['policies'].values())
+            for measured in row['policies']['streams']:
+                assert measured['work_share'] > 0.0
+    for row in results['throughput']:
+        batches = [entry['batch'] for entry in row['limits']]
+        assert batches == ([1] if row['instances'] == 1 else [1, 2])
+        assert all(entry['work_share'] > 0.0 for entry in row['limits'])
+    for row in results['deadlines']:
+        assert 0.0 <= row['ideal_missed_share'] <= 1.0 and row['overload_share'] == 0.0
+    assert [row['policy'] for row in results['timeline']] == names
+    for row in results['timeline']:
+        assert row['images'] and row['spans'] and row['clients'] == ['tiny_0', 'tiny_1']
+
+
+def test_processes_have_their_place_in_a_row(engine, plan):
+    plan = dataclasses.replace(plan, parts=('deadlines',), instances=(2,), runs=1,
+                               policies=policies(['process per instance']))
+    row, = run(engine, engine.clock, plan, say=lambda sentence: None)['deadlines']
+    measured, = row['policies']['process per instance']
+    assert measured['work_share'] > 0.0 and measured['busy_share'] is None
+
+
+def test_processes_that_fail_are_left_out_with_the_reason(engine, plan, monkeypatch):
+    monkeypatch.setattr('s3dnn_ros.lab.instance_processes.PATIENCE_S', 0.0)
+    plan = dataclasses.replace(plan, parts=('throughput',), instances=(1,),
+                               policies=policies(['streams', 'process per instance']))
+    row, = run(engine, engine.clock, plan, say=lambda sentence: None)['throughput']
+    assert 'did not answer' in row['left_out']['process per instance']
+    assert 'process per instance' not in row['policies'] and 'streams' in row['policies']
+
+
+def test_names_that_there_are_not():
+    with pytest.raises(ParameterError, match=r'--policies.*streams.*process per instance'):
+        policies(['stream'])
+    with pytest.raises(ParameterError, match=r'--parts.*throughput'):
+        Plan(parts=('latency',))

@@ -1,0 +1,48 @@
+"""Results are read again, or refused in a sentence, and become tables."""
+
+import json
+
+import pytest
+
+from s3dnn_ros.errors import ParameterError
+from s3dnn_ros.lab.s3dnn_results import read_results, spread, tables
+
+
+def test_what_was_written_is_read(synthetic_results, tmp_path):
+    path = tmp_path / 'results.json'
+    path.write_text(json.dumps(synthetic_results))
+    assert read_results(path) == synthetic_results
+
+
+@pytest.mark.parametrize('content', [None, '{', '[]', '{}', '{"format": 1}'])
+def test_another_file_is_refused(tmp_path, content):
+    path = tmp_path / 'results.json'
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(ParameterError, match=r'RESULTS.*s3dnn bench s3dnn --out'):
+        read_results(path)
+
+
+def test_a_spread_is_the_median_and_both_ends():
+    assert spread([3.0, 1.0, 2.25], 1) == '2.2 (1.0–3.0)'
+
+
+def test_the_tables(synthetic_results):
+    lines = tables(synthetic_results)
+    assert '| streams | 1.01 (1.00–1.02), ×1.00, 100/s | 1.01 (1.00–1.02), ×1.00, 100/s |' in lines
+    assert '| no policy, batches of 4 | – | 2.00, 200/s |' in lines
+    assert '|  | 50% | 90% | 130% |' in lines
+    assert '| supervised, fused |' + 3 * ' 26.0 (25.0–27.0) |' in lines
+    assert '| ideal without fusion (computed) | 2.0 | 2.0 | 2.0 |' in lines
+    assert '| process per instance | – | – | – |' in lines
+    assert lines[-1].strip() == 'process per instance is left out where it says –: it died'
+    for table in '\n'.join(lines).split('\n\n'):
+        widths = {line.count('|') for line in table.splitlines() if line.startswith('|')}
+        assert len(widths) <= 1
+
+
+def test_a_bench_that_was_cut_off_has_tables_of_what_there_is(synthetic_results):
+    del synthetic_results['deadlines'], synthetic_results['timeline']
+    assert any('| streams |' in line for line in tables(synthetic_results))
+    del synthetic_results['throughput']
+    assert len(tables(synthetic_results)) == 1
