@@ -70,6 +70,9 @@ class InstanceSettings:
     deadline_ms: float = parameter(0.0, 'Relative deadline, from the capture stamp to the '
                                    "publication of the result. 0: the model's own.",
                                    low=0.0, high=60000.0, live=True)
+    allow_infeasible: bool = parameter(False, 'Run the instance even if its deadline is shorter '
+                                       'than the network takes alone by its profile; otherwise '
+                                       'such a deadline is refused.', live=True)
     max_batch: int = parameter(1, 'Most frames fused into one run of the network; with a '
                                'profile, as many of them as meet the earliest deadline.',
                                low=1, high=64, live=True)
