@@ -23,6 +23,7 @@ from s3dnn_ros.runtime.expectation import Expectation
 from s3dnn_ros.runtime.instance import Instance, Request
 from s3dnn_ros.runtime.line import Line
 from s3dnn_ros.runtime.loop import Loop
+from s3dnn_ros.runtime.outputs import not_finite
 from s3dnn_ros.scheduling import make_scheduler
 
 NS_PER_S = 1_000_000_000
@@ -295,6 +296,16 @@ class Executor:
         else:
             self._workers.submit(self._decode, request, job, first)
 
+    def _without(self, bad, frames, outputs, instance):
+        """Refuse the frames whose outputs are no numbers; return the others and their outputs."""
+        for index, output in bad.items():
+            self._refuse([frames[index]], instance.name, 'nan', (
+                f"instance '{instance.name}': output '{output}' holds NaN or infinity; try this "
+                f'image with `s3dnn models check {instance.spec.name}`'))
+        good = [index for index in range(len(frames)) if index not in bad]
+        return ([frames[index] for index in good],
+                {name: array[good] for name, array in outputs.items()})
+
     def _decode(self, request, job, first):
         instance, frames = request.instance, request.batch.frames
         settings, spec = instance.settings, instance.spec
@@ -302,6 +313,11 @@ class Executor:
         try:
             outputs = {name: array[first:first + request.frames]
                        for name, array in job.outputs.items()}
+            bad = not_finite(outputs)
+            if bad:
+                frames, outputs = self._without(bad, frames, outputs, instance)
+                if not frames:
+                    return
             found = instance.decoder.decode(outputs, settings.score_threshold,
                                             settings.iou_threshold, settings.max_detections)
             if len(found) != len(frames):

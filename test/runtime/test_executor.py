@@ -347,6 +347,40 @@ def test_outputs_without_a_batch_are_counted_and_the_next_batch_runs(
     assert run.dropped() == {'decoder': 1}
 
 
+@pytest.mark.parametrize('value', [np.nan, np.inf, -np.inf])
+def test_frames_whose_outputs_are_no_numbers_are_refused_and_the_others_answered(
+        bench, make_batch, make_frame, value):
+    run = bench()
+    scores = np.eye(3, dtype=np.float32)
+    scores[1, 2] = value
+    run.executor.accept(make_batch(*(make_frame(camera) for camera in 'abc')))
+    run.engine.finish(outputs={'scores': scores})
+    run.executor.accept(make_batch(make_frame('b')))
+    run.engine.finish()
+    assert run.settled()
+    assert [(result.frame.camera, result.class_ids.tolist()) for result in run.results.queue] == [
+        ('a', [0]), ('c', [2]), ('b', [])]
+    assert run.dropped('b') == {'nan': 1}
+    assert run.counts()['b'].published == 1
+    (complaint,) = run.complaints
+    for part in ("instance 'net'", "output 'scores'", 'NaN or infinity', 's3dnn models check'):
+        assert part in complaint
+    assert run.counts()['b'].last_error == complaint
+
+
+def test_a_batch_without_a_single_number_publishes_nothing_and_the_next_one_runs(
+        bench, make_batch, make_frame):
+    run = bench()
+    frames = [make_frame(camera) for camera in 'ab']
+    run.executor.accept(make_batch(*frames))
+    run.engine.finish(outputs={'scores': np.full((2, 3), np.nan, np.float32)})
+    run.executor.accept(make_batch(*frames))
+    run.engine.finish()
+    assert run.settled()
+    assert run.dropped('a') == run.dropped('b') == {'nan': 1}
+    assert run.counts()['a'].published == run.counts()['b'].published == 1
+
+
 # staging
 
 def test_pixels_are_staged_by_the_pool_where_that_is_a_copy(bench, make_batch):
@@ -466,6 +500,17 @@ def test_pixels_that_were_taken_back_cost_only_their_own_request(fused):
     assert run.dropped('a') == {'lease': 1}
     assert {result.frame.camera: result.class_ids[0] for result in run.results.queue
             if result.frame.camera != 'first'} == {'b': 1, 'c': 2}
+
+
+def test_outputs_that_are_no_numbers_cost_only_their_own_frames_of_a_fused_batch(fused):
+    run = fused(('a', 'net', [BLUE], {}), ('b', 'second', [GREEN, RED], {}))
+    scores = np.eye(3, dtype=np.float32)
+    scores[2, 0] = np.nan
+    run.engine.finish(outputs={'scores': scores})
+    assert run.settled()
+    assert run.counts()['a'].published == 1
+    assert (run.counts()['b'].published, run.dropped('b')) == (1, {'nan': 1})
+    assert "instance 'second'" in run.complaints[0]
 
 
 def test_a_request_that_cannot_be_decoded_costs_none_of_the_others(fused):
