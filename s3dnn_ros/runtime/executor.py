@@ -276,10 +276,17 @@ class Executor:
                 record = self._records[name]
                 record.batches += not job.error
                 record.errors += bool(job.error)
-                record.engine_ms.append(1e3 * (job.ended_s - job.started_s))
+                if not job.error:
+                    record.engine_ms.append(1e3 * (job.ended_s - job.started_s))
         first = 0
         for request in job.requests:
-            self._answer(request, job, first)
+            try:
+                self._answer(request, job, first)
+            except Exception as error:
+                # a slot that cannot be given back must not cost the other requests theirs
+                name = request.instance.name
+                self._refuse(request.batch.frames, name, 'lease',
+                             f"instance '{name}': the batch cannot be given back: {error}")
             first += request.frames
 
     def _answer(self, request, job, first):

@@ -144,7 +144,13 @@ class Loop:
             while line.ready(fuse):
                 job = Job(line, line.take(now_s, fuse, self.max_batch))
                 line.pending.append(job)
-                self._enqueue(job, 0, now_s)
+                try:
+                    self._enqueue(job, 0, now_s)
+                except Exception as error:
+                    # a job that nobody knows of would keep its requests for ever
+                    self._take_lane(job)
+                    job.error = str(error) or repr(error)
+                    self._finish(job)
 
     def _refill(self, line, now_s):
         """Let what waits for its start take in what arrived since."""
@@ -207,7 +213,8 @@ class Loop:
         segment = work.segment
         try:
             if job.flight is None:
-                self._open(job)
+                self._take_lane(job)
+                job.flight = job.line.network.open([request.staged for request in job.requests])
             while segment <= last:
                 job.flight.submit(segment, done)
                 segment += 1
@@ -216,7 +223,7 @@ class Loop:
             for _ in range(segment, last + 1):
                 done(Run(now_s, now_s, str(error) or repr(error)))
 
-    def _open(self, job):
+    def _take_lane(self, job):
         """Take a lane; from here on no request of the job can be dropped."""
         self._started += 1
         job.line.pending.remove(job)
@@ -224,7 +231,6 @@ class Loop:
         self._changed.add(job.line)
         for request in job.requests:
             del self._waiting[id(request)]
-        job.flight = job.line.network.open([request.staged for request in job.requests])
 
     def _complete(self, job, work, runs: Sequence[Run]):
         """Go on with the segment behind those that ran, or finish the job."""
@@ -237,14 +243,22 @@ class Loop:
             job.started_s = runs[0].started_s
         job.ended_s = runs[-1].ended_s
         job.error = next((run.error for run in runs if run.error), '')
-        if not job.error:
-            job.line.observe(job, work.segment, runs)
-            if work.segment + len(runs) < job.line.network.segments:
-                if not self._is_hopeless(job, work, now_s):
-                    self._enqueue(job, work.segment + len(runs), now_s)
-                    return
-                job.late = True
+        try:
+            if not job.error and self._goes_on(job, work, runs, now_s):
+                return
+        except Exception as error:
+            job.error = str(error) or repr(error)
         self._finish(job)
+
+    def _goes_on(self, job, work, runs, now_s):
+        """Learn from what went well; tell whether the job waits for its next segment now."""
+        job.line.observe(job, work.segment, runs)
+        if work.segment + len(runs) == job.line.network.segments:
+            return False
+        job.late = self._is_hopeless(job, work, now_s)
+        if not job.late:
+            self._enqueue(job, work.segment + len(runs), now_s)
+        return not job.late
 
     def _is_hopeless(self, job, work, now_s):
         """Tell whether what is left of a job can answer no request in time, and may be dropped."""
@@ -263,7 +277,11 @@ class Loop:
         job.line.lanes_taken -= 1
         self._changed.add(job.line)
         if not job.late:
-            self._finished(job)
+            try:
+                self._finished(job)
+            except Exception as error:
+                # raised further, it would keep those that wait from the lane that is free now
+                self._report(f'a batch ended, and then: {error!r}; please report this')
             return
         for request in job.requests:
             self._dropped(request, 'late', 'the deadline could not be met any more when a segment '
@@ -271,8 +289,8 @@ class Loop:
 
     def _enqueue(self, job, segment, now_s):
         work = job.next_work(segment)
-        self._queued[id(work)] = job
         self._scheduler.enqueue(work, now_s)
+        self._queued[id(work)] = job
 
     def _dissolve(self, job):
         """Take a job that has not started back; its requests wait again."""

@@ -3,6 +3,7 @@
 import dataclasses
 import queue
 import threading
+import types
 
 import numpy as np
 import onnx
@@ -500,6 +501,19 @@ def test_pixels_that_were_taken_back_cost_only_their_own_request(fused):
     assert run.dropped('a') == {'lease': 1}
     assert {result.frame.camera: result.class_ids[0] for result in run.results.queue
             if result.frame.camera != 'first'} == {'b': 1, 'c': 2}
+
+
+def test_a_request_that_cannot_be_given_back_costs_none_of_the_others(fused):
+    def release(instance):
+        raise OSError('the memory is gone')
+
+    run = fused(('a', 'net', [BLUE], {'releases': types.SimpleNamespace(append=release)}),
+                ('b', 'second', [GREEN], {}), ('c', 'net', [RED], {}))
+    run.engine.finish()
+    assert run.settled()
+    assert run.dropped('a') == {'lease': 1}
+    assert 'the memory is gone' in run.counts()['a'].last_error
+    assert {result.frame.camera for result in run.results.queue} == {'first', 'b', 'c'}
 
 
 def test_outputs_that_are_no_numbers_cost_only_their_own_frames_of_a_fused_batch(fused):
