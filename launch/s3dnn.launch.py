@@ -30,8 +30,9 @@ def generate_launch_description():
             'composed', default_value='false',
             description='Governor and executor in one process; frames cross as references.'),
         DeclareLaunchArgument(
-            'respawn', default_value='false',
-            description='Start governor and executor again when they end by themselves.'),
+            'respawn', default_value='true',
+            description='Start governor and executor again when they end by themselves, as an '
+                        'executor does whose GPU answers nothing but errors.'),
         DeclareLaunchArgument(
             'replay', default_value='false',
             description='Start simulated cameras too; their files are in params_file.'),

@@ -96,5 +96,11 @@ class Engine(Protocol):
     def poll(self) -> None:
         """Call `done` of what has finished; the loop's thread calls it."""
 
+    def lost(self) -> str:
+        """Return why nothing can run in this process any more, or an empty string; any thread.
+
+        Asked after a failure; it may wait for what runs.
+        """
+
     def close(self) -> None:
         """Finish what was submitted and free everything."""

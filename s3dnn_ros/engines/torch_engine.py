@@ -91,9 +91,18 @@ class TorchEngine:
             pending.done(Run(pending.since_s, self.clock.now_s(), error))
         self._pending = waiting
 
+    def lost(self):
+        """Return the error that CUDA answers everything with, if there is one."""
+        try:
+            self.torch.cuda.synchronize()
+        except RuntimeError as error:
+            # its other lines tell how to debug kernels
+            return str(error).splitlines()[0]
+        return ''
+
     def close(self):
-        """Wait for what runs."""
-        self.torch.cuda.synchronize()
+        """Wait for what runs; where all is lost, nothing does."""
+        self.lost()
 
 
 class TorchNetwork:

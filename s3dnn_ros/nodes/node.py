@@ -56,6 +56,7 @@ class S3dnnNode(LifecycleNode):
     """
 
     finished = False     # a node that sets this ends the process
+    exit_status = 0      # with this status
 
     def __init__(self, kind, **options):
         super().__init__(kind, **options)
@@ -94,6 +95,10 @@ class S3dnnNode(LifecycleNode):
 
     def publish_stats(self, stamp, counts):
         """Publish the node's own statistics message."""
+
+    def statuses(self):
+        """Return what else to diagnose, a list of DiagnosticStatus."""
+        return []
 
     # lifecycle
 
@@ -240,7 +245,7 @@ class S3dnnNode(LifecycleNode):
         counts = self.counts()
         now = self.get_clock().now().to_msg()
         self.publish_stats(now, counts)
-        status = [self._status(count, s_of(now)) for count in counts]
+        status = [self._status(count, s_of(now)) for count in counts] + self.statuses()
         if status:
             array = DiagnosticArray(status=status)
             array.header.stamp = now
@@ -341,4 +346,4 @@ def run(*factories, args=None):
         for node in nodes:
             node.destroy_node()
         rclpy.try_shutdown()
-    return 0
+    return max((node.exit_status for node in nodes), default=0)

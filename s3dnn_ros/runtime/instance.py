@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Optional, Tuple
 
-from s3dnn_ros.engines.base import Flight
+from s3dnn_ros.engines.base import Flight, Network
 from s3dnn_ros.frames import FrameBatch
 from s3dnn_ros.runtime.line import Line
 from s3dnn_ros.scheduling import SegmentWork
@@ -56,6 +56,7 @@ class Job:
 
     line: Line
     requests: Tuple[Request, ...]
+    network: Optional[Network] = None   # the one it runs on, from its start
     flight: Optional[Flight] = None
     work: Optional[SegmentWork] = None
     started_s: float = 0.0

@@ -214,7 +214,8 @@ class Loop:
         try:
             if job.flight is None:
                 self._take_lane(job)
-                job.flight = job.line.network.open([request.staged for request in job.requests])
+                job.network = job.line.network
+                job.flight = job.network.open([request.staged for request in job.requests])
             while segment <= last:
                 job.flight.submit(segment, done)
                 segment += 1
