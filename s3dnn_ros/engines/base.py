@@ -99,7 +99,7 @@ class Engine(Protocol):
     def lost(self) -> str:
         """Return why nothing can run in this process any more, or an empty string; any thread.
 
-        Asked after a failure; it may wait for what runs.
+        Asked after a failure; waits for nothing.
         """
 
     def close(self) -> None:

@@ -47,6 +47,8 @@ class TorchEngine:
         self.versions = {'torch': torch.__version__, 'cuda': torch.version.cuda or ''}
         self.fetches = torch.cuda.Stream()
         self._pending: List[_Pending] = []
+        self._probe = torch.cuda.Event()
+        self._probe.record()
         # algorithms are chosen by measurement, once for each shape
         torch.backends.cudnn.benchmark = True
 
@@ -62,6 +64,8 @@ class TorchEngine:
         """
         fixed = batch_of(segments[0])
         batches = [fixed] if fixed else _powers_of_two(max_batch)
+        # a network that this one replaces leaves its graphs' memory reserved
+        self.torch.cuda.empty_cache()
         try:
             modules = [to_torch(model, half=True, device='cuda', keep_half=set(_names(model))
                                 - set(outputs)) for model in segments]
@@ -94,15 +98,15 @@ class TorchEngine:
     def lost(self):
         """Return the error that CUDA answers everything with, if there is one."""
         try:
-            self.torch.cuda.synchronize()
+            self._probe.query()
         except RuntimeError as error:
             # its other lines tell how to debug kernels
             return str(error).splitlines()[0]
         return ''
 
     def close(self):
-        """Wait for what runs; where all is lost, nothing does."""
-        self.lost()
+        """Wait for what runs."""
+        self.torch.cuda.synchronize()
 
 
 class TorchNetwork:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import os
 import sys
 import threading
 
@@ -141,9 +142,9 @@ class ExecutorNode(S3dnnNode):
 
     def _give_up(self, sentence):
         """End the process: only a new one can use the device again."""
-        if not self.finished:
-            self.get_logger().fatal(f'{sentence}; this process ends, and a new one may go on')
-            self.exit_status, self.finished = 1, True
+        self.get_logger().fatal(f'{sentence}; this process ends, and a new one may go on')
+        # at once: PyTorch aborts the process when it frees memory of a device that is lost
+        os._exit(1)
 
     def _on_batch(self, msg):
         frames = frames_of(msg)

@@ -56,7 +56,6 @@ class S3dnnNode(LifecycleNode):
     """
 
     finished = False     # a node that sets this ends the process
-    exit_status = 0      # with this status
 
     def __init__(self, kind, **options):
         super().__init__(kind, **options)
@@ -346,4 +345,4 @@ def run(*factories, args=None):
         for node in nodes:
             node.destroy_node()
         rclpy.try_shutdown()
-    return max((node.exit_status for node in nodes), default=0)
+    return 0

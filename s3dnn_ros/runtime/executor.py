@@ -102,7 +102,8 @@ class Executor:
     report : callable
         Called with a sentence when something went wrong that has an owner.
     lost : callable
-        Called with a sentence when the engine can run nothing any more in this process.
+        Called with a sentence, by any thread, when the engine can run nothing any more in this
+        process.
 
     """
 
@@ -317,6 +318,8 @@ class Executor:
                                   sentence=sentence and f"instance '{name}': {sentence}")
 
     def _finished(self, job):
+        if job.error:
+            self._is_lost()
         with self._lock:
             for name in {request.instance.name for request in job.requests}:
                 record = self._records[name]

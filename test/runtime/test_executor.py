@@ -52,7 +52,10 @@ class Bench:
         self.broken_cameras = set()
         self._complained = threading.Condition()
         self.executor = Executor(settings, specs, engine, clock, self._publish, self._complain,
-                                 self.losses.put)
+                                 self._lose)
+
+    def _lose(self, sentence):
+        self.losses.put((sentence, list(self.complaints)))
 
     def _complain(self, sentence):
         with self._complained:
@@ -528,15 +531,26 @@ def test_what_was_under_way_on_the_old_network_still_gets_its_results(
     assert run.results.get(timeout=WAIT_S).frame.camera == 'second'
 
 
-def test_a_lost_engine_is_told_once_its_networks_cannot_be_loaded(two, ask):
+def test_a_lost_engine_is_told_before_anything_else(two, ask):
     run = two()
+    ask(run, 'bad', 'one')
+    run.engine.loss = 'illegal address'
+    run.engine.finish(error='illegal address')
+    assert run.losses.get(timeout=WAIT_S) == ('engine fake on none is lost: illegal address', [])
+
+
+def test_a_network_whose_load_loses_the_engine_is_not_said_to_be_tried_again(two, ask):
+    run = two()
+    run.engine.may_load.clear()
+    ask(run, 'bad', 'one')
+    run.engine.finish(error='lost device')
+    run.complained('being restarted')
     run.engine.loss = 'illegal address'
     run.engine.broken_loads = [RuntimeError('illegal address')]
-    ask(run, 'bad', 'one')
-    run.engine.finish(error='illegal address')
-    assert run.losses.get(timeout=WAIT_S) == 'engine fake on none is lost: illegal address'
+    run.engine.may_load.set()
+    run.losses.get(timeout=WAIT_S)
     run.close()
-    assert run.losses.empty()
+    assert not any('next attempt' in complaint for complaint in run.complaints)
 
 
 def test_a_lost_engine_is_told_when_pixels_cannot_be_staged(bench, make_batch):
@@ -544,7 +558,7 @@ def test_a_lost_engine_is_told_when_pixels_cannot_be_staged(bench, make_batch):
     run.engine.loss = 'illegal address'
     run.engine.networks['net'].broken['stage'] = RuntimeError('illegal address')
     run.executor.accept(make_batch())
-    assert 'illegal address' in run.losses.get(timeout=WAIT_S)
+    assert 'illegal address' in run.losses.get(timeout=WAIT_S)[0]
 
 
 def test_closing_waits_for_a_restart(two, ask):
