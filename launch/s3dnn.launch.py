@@ -3,7 +3,7 @@
 import shutil
 
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.conditions import IfCondition, UnlessCondition
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node, SetParameter
@@ -11,6 +11,7 @@ from launch_ros.descriptions import ParameterFile
 from launch_ros.substitutions import FindPackageShare
 
 from s3dnn_ros.middleware import image_environment
+from s3dnn_ros.settings import ENGINES
 
 # what launch writes before each line: "[monitor-4] "
 PREFIX = 12
@@ -27,11 +28,15 @@ def generate_launch_description():
             'namespace', default_value='s3dnn',
             description='Namespace of the nodes, their results and relative camera topics.'),
         DeclareLaunchArgument(
+            'engine', default_value='', choices=['', 'auto', *ENGINES],
+            description='Inference engine, whatever params_file says. Empty: what it says.'),
+        DeclareLaunchArgument(
             'composed', default_value='false',
             description='Governor and executor in one process; frames cross as references.'),
         DeclareLaunchArgument(
-            'respawn', default_value='false',
-            description='Start governor and executor again when they end by themselves.'),
+            'respawn', default_value='true',
+            description='Start governor and executor again when they end by themselves, as an '
+                        'executor does whose GPU answers nothing but errors.'),
         DeclareLaunchArgument(
             'replay', default_value='false',
             description='Start simulated cameras too; their files are in params_file.'),
@@ -50,23 +55,28 @@ def generate_launch_description():
     width = str(shutil.get_terminal_size((120, 24)).columns - PREFIX)
 
     # 2. What the nodes have in common
-    def node(executable, condition, **options):
+    def node(executable, condition, overrides=(), **options):
         return Node(
             package='s3dnn_ros', executable=executable, condition=condition,
             namespace=LaunchConfiguration('namespace'),
-            parameters=[ParameterFile(LaunchConfiguration('params_file'), allow_substs=True)],
+            parameters=[ParameterFile(LaunchConfiguration('params_file'), allow_substs=True),
+                        *overrides],
             arguments=['--ros-args', '--log-level', LaunchConfiguration('log_level')],
             output='screen', **options)
 
     # 3. What runs
-    pipeline = {'additional_env': images, 'respawn': respawn, 'respawn_delay': 2.0,
-                'emulate_tty': True}
+    def pipeline(context):
+        engine = LaunchConfiguration('engine').perform(context)
+        options = {'overrides': [{'engine': engine}] if engine else [], 'additional_env': images,
+                   'respawn': respawn, 'respawn_delay': 2.0, 'emulate_tty': True}
+        return [node('executor', UnlessCondition(composed), **options),
+                node('governor', UnlessCondition(composed), **options),
+                node('pipeline', IfCondition(composed), **options)]
+
     return LaunchDescription([
         *arguments,
         SetParameter('use_sim_time', LaunchConfiguration('use_sim_time')),
-        node('executor', UnlessCondition(composed), **pipeline),
-        node('governor', UnlessCondition(composed), **pipeline),
-        node('pipeline', IfCondition(composed), **pipeline),
+        OpaqueFunction(function=pipeline),
         node('replay', IfCondition(LaunchConfiguration('replay')),
              additional_env=images, emulate_tty=True),
         # launch prefixes every line, so no live table: one now and then

@@ -55,3 +55,7 @@ class EngineError(S3dnnError):
     def __init__(self, instance, sentence):
         self.instance = instance
         super().__init__(f"instance '{instance}': {sentence}")
+
+
+class RestartError(S3dnnError):
+    """A network that takes nothing until it has been loaded again."""

@@ -70,6 +70,9 @@ class InstanceSettings:
     deadline_ms: float = parameter(0.0, 'Relative deadline, from the capture stamp to the '
                                    "publication of the result. 0: the model's own.",
                                    low=0.0, high=60000.0, live=True)
+    allow_infeasible: bool = parameter(False, 'Run the instance even if its deadline is shorter '
+                                       'than the network takes alone by its profile; otherwise '
+                                       'such a deadline is refused.', live=True)
     max_batch: int = parameter(1, 'Most frames fused into one run of the network; with a '
                                'profile, as many of them as meet the earliest deadline.',
                                low=1, high=64, live=True)
@@ -180,19 +183,21 @@ class ExecutorSettings:
                                     low=0, high=256)
     warmup_runs: int = parameter(2, 'Runs of each network before the node is ready.',
                                  low=0, high=100)
-    scheduler: str = parameter('supervised', 'Scheduling policy. supervised: least slack first, '
-                               'small segments side by side (S3DNN); edf: earliest deadline '
-                               'first; fifo: in order of arrival; streams: everything at once, '
-                               'as CUDA does by itself.', choices=tuple(POLICIES))
+    scheduler: str = parameter('supervised', 'Scheduling policy. supervised: the most urgent '
+                               'first, small segments side by side (S3DNN); edf: earliest '
+                               'deadline first; fifo: in order of arrival; streams: everything at '
+                               'once, as CUDA does by itself.', choices=tuple(POLICIES))
     capacity: float = parameter(1.5, 'supervised: how much of the device may be taken at once.',
                                 low=0.1, high=16.0)
     share: str = parameter('tb_ratio', 'supervised: what a run takes of it, by its profile. '
                            'tb_ratio: its thread blocks over those the device holds (S3DNN); '
                            'utilization: as measured with others beside it.', choices=SHARES)
-    order: str = parameter('slack', 'supervised: what goes first, the least slack (S3DNN) or the '
-                           'earliest deadline.', choices=ORDERS)
-    overlap: bool = parameter(True, 'supervised: run more than that side by side whenever all '
-                              'of it stays in time, however the GPU shares itself out.')
+    order: str = parameter('deadline', 'supervised: what goes first, the least slack (S3DNN) or '
+                           'the earliest deadline, with which jobs of like slack do not take '
+                           'turns.', choices=ORDERS)
+    overlap: bool = parameter(True, 'supervised: decide by deadlines, too. More than that runs '
+                              'side by side whenever all of it stays in time, and a job starts '
+                              'only if it and all that have started can still end in time.')
     fusion: bool = parameter(True, 'Run requests for one model as one batch, of whichever '
                              'instance or front end they are, as long as the earliest deadline '
                              'holds by the profile; without a profile each runs alone.',

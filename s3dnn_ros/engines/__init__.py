@@ -7,6 +7,8 @@ from s3dnn_ros.settings import ENGINES
 def make_engine(name, clock, threads=0, sms=0):
     """Return (engine, reason): the engine of this name, or for `auto` the first that works.
 
+    `reason` says why it is this one, and what is wrong with those that come before it.
+
     Raises
     ------
     ParameterError
@@ -20,7 +22,9 @@ def make_engine(name, clock, threads=0, sms=0):
         except ImportError as error:
             refusals.append(f'{candidate}: {error}')
         else:
-            return engine, '; '.join([*refusals, f'{candidate} works'])
+            if name != 'auto':
+                return engine, 'as wanted'
+            return engine, '; '.join(['auto: the first that works here', *refusals])
     raise ParameterError('engine', name, 'no such engine works here (' + '; '.join(refusals)
                          + '); install one, for example `pip install onnxruntime`')
 

@@ -99,5 +99,11 @@ class Engine(Protocol):
     def poll(self) -> None:
         """Call `done` of what has finished; the loop's thread calls it."""
 
+    def lost(self) -> str:
+        """Return why nothing can run in this process any more, or an empty string; any thread.
+
+        Asked after a failure; waits for nothing.
+        """
+
     def close(self) -> None:
         """Finish what was submitted and free everything."""

@@ -166,6 +166,10 @@ class OnnxRuntimeEngine:
     def poll(self):
         """Do nothing: the engine's thread calls `done`."""
 
+    def lost(self):
+        """Return nothing: there is no device to lose."""
+        return ''
+
     def close(self):
         """Wait for the run under way and end the thread."""
         self._worker.shutdown(wait=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import tempfile
 from typing import Any, Callable, Dict, List, Tuple
 
@@ -55,6 +56,8 @@ class TorchEngine:
         self.versions = {'torch': torch.__version__, 'cuda': torch.version.cuda or ''}
         self.levels = len(self.cuda.priorities) if self.cuda else 1
         self._pending: List[_Pending] = []
+        self._probe = torch.cuda.Event()
+        self._probe.record()
         # algorithms are chosen by measurement, once for each shape
         torch.backends.cudnn.benchmark = True
 
@@ -74,6 +77,8 @@ class TorchEngine:
         """
         fixed = batch_of(segments[0])
         batches = [fixed] if fixed else _powers_of_two(max_batch)
+        # a network that this one replaces leaves its graphs' memory reserved
+        self.torch.cuda.empty_cache()
         try:
             modules = [to_torch(model, half=True, device='cuda', keep_half=set(_names(model))
                                 - set(outputs)) for model in segments]
@@ -102,6 +107,15 @@ class TorchEngine:
                 error = str(caught)
             pending.done(Run(pending.since_s, self.clock.now_s(), error))
         self._pending = waiting
+
+    def lost(self):
+        """Return the error that CUDA answers everything with, if there is one."""
+        try:
+            self._probe.query()
+        except RuntimeError as error:
+            # its other lines tell how to debug kernels
+            return str(error).splitlines()[0]
+        return ''
 
     def close(self):
         """Wait for what runs."""
@@ -272,7 +286,7 @@ class _Lane:
             graphs, values = [], {}
             for module in modules:
                 graphs.append(_Graph(self._engine, self._pool,
-                                     lambda: _step(module, values, image)))
+                                     functools.partial(_step, module, values, image)))
         self._captured[batch] = _Captured(
             image, graphs, {name: values[name] for name in outputs}, values,
             (torch.cuda.memory_allocated() - before) / 2**20)

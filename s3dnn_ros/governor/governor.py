@@ -10,7 +10,7 @@ import dataclasses
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from s3dnn_ros.counters import Counters
-from s3dnn_ros.errors import ImageError, RingError
+from s3dnn_ros.errors import ImageError, ParameterError, RingError
 from s3dnn_ros.frames import FrameInfo
 from s3dnn_ros.governor.images import fit
 from s3dnn_ros.governor.slots import Slot, SlotPool
@@ -67,18 +67,25 @@ class Governor:
     times_s : mapping of instance name to callable
         The time of one run by its number of frames, for instances with a profile.
 
+    Raises
+    ------
+    ParameterError
+        A deadline cannot be met by the profile, and `allow_infeasible` is not set.
+
     """
 
     def __init__(self, settings, specs, pools: Mapping[str, SlotPool], counters: Counters,
                  times_s: Optional[Mapping[str, Callable[[int], float]]] = None):
+        self.notes: List[str] = []      # what the user may want to know
         self._specs = dict(specs)
         self._pools = dict(pools)
+        self._times_s = dict(times_s or {})
         self._counters = counters
         self._cameras = {name: _Camera() for name in settings.cameras}
         self._groups = {name: Synchroniser(group.cameras, 0.0, 0.0)
                         for name, group in settings.groups.items()}
         self._queues: Dict[str, FusionQueue] = {
-            name: FusionQueue(settings.cameras_of(name), 1, 0.0, (times_s or {}).get(name))
+            name: FusionQueue(settings.cameras_of(name), 1, 0.0, self._times_s.get(name))
             for name in settings.instances}
         self._watchers = {
             camera: [name for name in settings.instances if camera in settings.cameras_of(name)]
@@ -90,11 +97,18 @@ class Governor:
         self.configure(settings)
 
     def configure(self, settings):
-        """Take over changed settings; those that are not live must be the same."""
+        """Take over changed settings; those that are not live must be the same.
+
+        Raises ParameterError, and takes nothing over, for a deadline that cannot be met.
+        """
+        deadlines_ms = {name: instance.deadline_ms or self._specs[name].deadline_ms
+                        for name, instance in settings.instances.items()}
+        self.notes = list(filter(None, (
+            self._infeasible(name, settings.instances[name], deadline_ms)
+            for name, deadline_ms in deadlines_ms.items())))
         self._settings = settings
         self._group_of = {}
-        self._deadline_s = {name: (instance.deadline_ms or self._specs[name].deadline_ms) / 1e3
-                            for name, instance in settings.instances.items()}
+        self._deadline_s = {name: deadline_ms / 1e3 for name, deadline_ms in deadlines_ms.items()}
         for name, group in settings.groups.items():
             synchroniser = self._groups[name]
             synchroniser.max_skew_s = group.max_skew_ms / 1e3
@@ -168,6 +182,21 @@ class Governor:
             for request in queue.discard():
                 self._counters.dropped(request.camera, name, reason='shutdown')
             self._pools[name].close()
+
+    def _infeasible(self, name, instance, deadline_ms):
+        """Return what is to be said of a deadline that cannot be met, if it may be so."""
+        # rounded, so that a deadline of just this time is none that is shorter
+        alone_ms = round(1e3 * self._times_s[name](1), 6) if name in self._times_s else 0.0
+        if deadline_ms >= alone_ms:
+            return ''
+        found = (f'a deadline of {deadline_ms:g} ms is shorter than the {alone_ms:g} ms that '
+                 f'{self._specs[name].name} takes alone by its profile')
+        if not instance.allow_infeasible:
+            raise ParameterError(
+                f'instances.{name}.deadline_ms', instance.deadline_ms,
+                f'{found}: allow more time, take a faster model, or set '
+                f'instances.{name}.allow_infeasible: true')
+        return f"instance '{name}' runs although {found}"
 
     def _arrive(self, name):
         for instance in self._watchers[name]:

@@ -57,7 +57,8 @@ class Policy:
     """A scheduler with its options, under a name for the tables, and what goes with it.
 
     `fuse` lets the loop make batches; with `frames` the clients make them: each collects so
-    many images to one request. With `processes` every client has a process of its own.
+    many images to one request. With `processes` every client has a process of its own. With
+    `levels` the scheduler uses as many levels of urgency as the device has.
     """
 
     name: str
@@ -66,10 +67,12 @@ class Policy:
     options: Tuple = ()
     frames: int = 1
     processes: bool = False
+    levels: bool = False
 
-    def make(self):
+    def make(self, engine):
         """Return a new scheduler."""
-        return make_scheduler(self.scheduler, **dict(self.options))
+        levels = {'levels': engine.levels} if self.levels else {}
+        return make_scheduler(self.scheduler, **dict(self.options), **levels)
 
 
 class Rig:
@@ -104,6 +107,10 @@ class Rig:
         network = self._networks[model]
         return Line(network, Expectation(network.segments, self._profiles.get(model)))
 
+    def scheduler(self, policy):
+        """Return a new scheduler for the engine."""
+        return policy.make(self._engine)
+
     def loop(self, scheduler, finished, dropped, report, fuse):
         """Return a loop on the engine."""
         return Loop(scheduler, self._engine, self._clock, finished, dropped, report,
@@ -134,7 +141,7 @@ class Run:
         self._instances = {
             client.name: Instance(client.name, None, lines[client.model], None, settings)
             for client in clients}
-        self._scheduler = (_Traced if trace else _Timed)(policy.make())
+        self._scheduler = (_Traced if trace else _Timed)(rig.scheduler(policy))
         self._failures: List[str] = []
         self._loop = rig.loop(self._scheduler, self._finished, self._dropped,
                               self._failures.append, policy.fuse)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import functools
+import gc
 import math
+import os
 import sys
 import threading
 
 import numpy as np
+from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.exceptions import InvalidTopicNameException
 
 from s3dnn_ros.engines import make_engine
@@ -19,6 +22,7 @@ from s3dnn_ros.msg import Detections, ExecutorStats, FrameBatch
 from s3dnn_ros.nodes.messages import (
     detection_2d_array,
     detections_msg,
+    diagnostic,
     executor_stats,
     frames_of,
     s_of,
@@ -64,13 +68,16 @@ class ExecutorNode(S3dnnNode):
         self.get_logger().info(f'engine {engine.name} on {engine.device} ({reason})')
         self._overlay = Overlay(self, settings)
         self._runtime = Executor(settings, specs, engine, self.clock_s, self._publish,
-                                 self.complain)
+                                 self.complain, self._give_up)
         for note in self._runtime.notes:
             self.get_logger().info(note)
         for camera in settings.cameras:
             self._outputs_of(camera)
         self._stats = self.create_publisher(ExecutorStats, '~/stats', 10)
         self._last_busy = (self.clock_s.now_s(), 0.0)
+        # a garbage collection would walk all that was loaded, and take 100 ms for it
+        gc.collect()
+        gc.freeze()
         self.get_logger().info('ready: ' + ', '.join(
             f'{name} runs {spec.name}' for name, spec in specs.items()))
 
@@ -128,6 +135,20 @@ class ExecutorNode(S3dnnNode):
         self._last_busy = (now_s, busy_s)
         self._stats.publish(executor_stats(
             self.get_name(), stamp, self._runtime, self.settings.scheduler, instances, share))
+
+    def statuses(self):
+        """Return for every instance whether its network takes requests."""
+        return [
+            diagnostic(f'{self.get_name()}: {name}', self._runtime.engine.device,
+                       DiagnosticStatus.ERROR if trouble else DiagnosticStatus.OK,
+                       trouble or 'its network runs', {})
+            for name, trouble in self._runtime.troubles().items()]
+
+    def _give_up(self, sentence):
+        """End the process: only a new one can use the device again."""
+        self.get_logger().fatal(f'{sentence}; this process ends, and a new one may go on')
+        # at once: PyTorch aborts the process when it frees memory of a device that is lost
+        os._exit(1)
 
     def _on_batch(self, msg):
         frames = frames_of(msg)

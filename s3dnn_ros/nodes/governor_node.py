@@ -63,6 +63,8 @@ class GovernorNode(S3dnnNode):
         self._counters = Counters(
             (camera, name) for name in settings.instances for camera in settings.cameras_of(name))
         self._governor = Governor(settings, specs, self._pools, self._counters, times_s)
+        for note in self._governor.notes:
+            self.get_logger().warning(note)
         if self._executor is None:
             self._batches = {
                 name: self.create_publisher(FrameBatch, f'batches/{name}',

@@ -77,7 +77,7 @@ class S3dnnNode(LifecycleNode):
         """Load and create everything; raises S3dnnError."""
 
     def apply(self, settings):
-        """Take over changed live settings."""
+        """Take over changed live settings; raises S3dnnError to refuse all of them."""
 
     def activate(self):
         """Begin."""
@@ -94,6 +94,10 @@ class S3dnnNode(LifecycleNode):
 
     def publish_stats(self, stamp, counts):
         """Publish the node's own statistics message."""
+
+    def statuses(self):
+        """Return what else to diagnose, a list of DiagnosticStatus."""
+        return []
 
     # lifecycle
 
@@ -207,18 +211,18 @@ class S3dnnNode(LifecycleNode):
         merged = dict(self._values(), **{item.name: item.value for item in parameters})
         try:
             settings = read(self._kind, merged)
+            if self._configured:
+                frozen = [name for name, live in differences(self.settings, settings).items()
+                          if not live]
+                if frozen:
+                    return SetParametersResult(
+                        successful=False,
+                        reason=f"parameter '{frozen[0]}' takes effect at configure; deactivate "
+                               'and clean the node up first')
+                self.apply(settings)
+                self.settings = settings
         except S3dnnError as error:
             return SetParametersResult(successful=False, reason=str(error))
-        if self._configured:
-            frozen = [name for name, live in differences(self.settings, settings).items()
-                      if not live]
-            if frozen:
-                return SetParametersResult(
-                    successful=False,
-                    reason=f"parameter '{frozen[0]}' takes effect at configure; deactivate and "
-                           'clean the node up first')
-            self.apply(settings)
-            self.settings = settings
         return SetParametersResult(successful=True)
 
     def complain(self, sentence, subject=None):
@@ -240,7 +244,7 @@ class S3dnnNode(LifecycleNode):
         counts = self.counts()
         now = self.get_clock().now().to_msg()
         self.publish_stats(now, counts)
-        status = [self._status(count, s_of(now)) for count in counts]
+        status = [self._status(count, s_of(now)) for count in counts] + self.statuses()
         if status:
             array = DiagnosticArray(status=status)
             array.header.stamp = now

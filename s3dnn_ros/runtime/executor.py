@@ -5,8 +5,9 @@ from __future__ import annotations
 import collections
 import concurrent.futures
 import dataclasses
+import functools
 import threading
-from typing import Callable, Dict, List, Mapping, Tuple
+from typing import Callable, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 
@@ -23,6 +24,8 @@ from s3dnn_ros.runtime.expectation import Expectation
 from s3dnn_ros.runtime.instance import Instance, Request
 from s3dnn_ros.runtime.line import Line
 from s3dnn_ros.runtime.loop import Loop
+from s3dnn_ros.runtime.outputs import not_finite
+from s3dnn_ros.runtime.recovery import Recovery
 from s3dnn_ros.scheduling import make_scheduler
 
 NS_PER_S = 1_000_000_000
@@ -66,6 +69,10 @@ def _network_of(spec):
             spec.max_batch)
 
 
+def _black_image(spec):
+    return np.zeros((1, spec.height, spec.width, 3), np.uint8)
+
+
 def _scheduler(settings, engine):
     options = {'supervised': {'capacity': settings.capacity, 'share': settings.share,
                               'order': settings.order,
@@ -95,20 +102,28 @@ class Executor:
         published, in seconds.
     report : callable
         Called with a sentence when something went wrong that has an owner.
+    lost : callable
+        Called with a sentence, by any thread, when the engine can run nothing any more in this
+        process.
 
     """
 
     def __init__(self, settings, specs: Mapping[str, object], engine, clock,
-                 publish: Callable[[FrameResult], float], report: Callable[[str], None]):
+                 publish: Callable[[FrameResult], float], report: Callable[[str], None],
+                 lost: Optional[Callable[[str], None]] = None):
         self.engine = engine
         self.counters = Counters()
         self.notes: List[str] = []      # what the user may want to know, once loaded
         self._clock = clock
         self._publish = publish
         self._report = report
+        self._lost = lost or report
         self._lock = threading.Lock()
         self._records = {name: _InstanceRecord() for name in specs}
         self._lines: Dict[object, Line] = {}      # by _network_of
+        self._recoveries: Dict[Line, Recovery] = {}
+        # one thread of their own: other networks go on, also with decoding
+        self._restarts = concurrent.futures.ThreadPoolExecutor(1, 's3dnn-restart')
         self._instances = {name: self._load(name, specs, settings) for name in specs}
         self._workers = concurrent.futures.ThreadPoolExecutor(settings.cpu_workers, 's3dnn-cpu')
         self._loop = Loop(_scheduler(settings, engine), engine, clock, self._finished,
@@ -128,10 +143,12 @@ class Executor:
         """Take a batch in; any thread."""
         now_s = self._clock.now_s()
         instance = self._instances.get(batch.instance)
-        sentence = self._mismatch(batch, instance)
+        reason, sentence = 'request', self._mismatch(batch, instance)
+        if not sentence:
+            reason, sentence = 'engine', self._restarting(instance)
         if sentence:
             batch.release()
-            self.accept_refused(batch, 'request', sentence)
+            self.accept_refused(batch, reason, sentence)
             return
         for frame in batch.frames:
             self.counters.arrived(frame.camera, batch.instance)
@@ -159,9 +176,14 @@ class Executor:
                               record.errors, Percentiles.of(record.engine_ms))
                 for name, record in self._records.items()), self._loop.busy_s
 
+    def troubles(self) -> Dict[str, str]:
+        """Return for every instance why it takes no requests now, or an empty string."""
+        return {name: self._restarting(instance) for name, instance in self._instances.items()}
+
     def close(self):
         """Finish what runs, drop what waits, free everything."""
         self._loop.stop()
+        self._restarts.shutdown(wait=True)
         self._workers.shutdown(wait=True)
         self.engine.close()
 
@@ -188,45 +210,66 @@ class Executor:
         outputs = [value.name for value in model.graph.output]
         table, reason = find_table(settings.instances[name].profile, spec, self.engine.name,
                                    self.engine.device)
-        segments = self._cut(spec, model, table, reason)
-        network = self.engine.load(name, [segment.model for segment in segments], outputs, spec,
-                                   lanes=lanes,
-                                   max_batch=min(settings.max_batch, spec.max_batch or 64))
+        cuts, segments = self._cut(spec, model, table, reason)
+        load = functools.partial(self.engine.load, name, outputs=outputs, spec=spec, lanes=lanes,
+                                 max_batch=min(settings.max_batch, spec.max_batch or 64))
+        network = load([segment.model for segment in segments])
         if network.batch and not 0 < spec.max_batch <= network.batch:
             raise ModelError(spec.onnx, f'takes batches of {network.batch} at most; state '
                              f'max_batch: {network.batch} in {spec.name}.yaml, or export it with '
                              'a free batch')
         if network.note:
             self.notes.append(network.note)
-        return Line(network, Expectation(network.segments, table))
+        line = Line(network, Expectation(network.segments, table))
+        self._recoveries[line] = Recovery(
+            name, line, functools.partial(self._load_again, load, spec, cuts),
+            self._restarts.submit, self._clock, self._report, self._is_lost)
+        return line
+
+    def _load_again(self, load, spec, cuts):
+        """Return a network in the same segments, proven by a run; its file is read again."""
+        model = with_image_input(load_graph(spec), spec)
+        segments = cut_at(model, cuts, spec.onnx, 'clean the node up and configure it again')
+        network = load([segment.model for segment in segments])
+        network.run(_black_image(spec))
+        if network.note:
+            self._report(network.note)
+        return network
+
+    def _is_lost(self):
+        """Tell whether the engine can run nothing any more; if so, say it."""
+        reason = self.engine.lost()
+        if reason:
+            self._lost(f'engine {self.engine.name} on {self.engine.device} is lost: {reason}')
+        return bool(reason)
 
     def _cut(self, spec, model, table, reason):
-        """Return the segments that were profiled, else those planned, else the whole network."""
+        """Return cuts and segments: those profiled, else those planned, else the whole network."""
         if table is not None:
             self.notes.append(f'{spec.name}: profile {reason}')
             again = f'run `s3dnn profile {spec.name}` again'
             if table.segments != len(table.cuts) + 1:
                 raise ProfileError(reason, f'has times of {table.segments} segments and '
                                            f'{len(table.cuts)} cuts; {again}')
-            return cut_at(model, table.cuts, reason, again)
+            return table.cuts, cut_at(model, table.cuts, reason, again)
         path = plan_path(spec.name)
         if path.exists():
             try:
-                segments = apply(load_plan(path), model, sha256_of(spec.onnx))
+                plan = load_plan(path)
+                segments = apply(plan, model, sha256_of(spec.onnx))
             except ModelError as error:
                 reason += f'; {error}'
             else:
                 self.notes.append(f'{spec.name}: {len(segments)} segments of {path}, without '
                                   f'times ({reason})')
-                return segments
+                return plan.cuts, segments
         self.notes.append(f'{spec.name}: one segment, without times ({reason})')
-        return split(model, ())
+        return (), split(model, ())
 
     @staticmethod
     def _warm_up(network, decoder, spec, runs):
-        image = np.zeros((1, spec.height, spec.width, 3), np.uint8)
         for _ in range(runs):
-            decoder.decode(network.run(image), 0.5, 0.5, 1)
+            decoder.decode(network.run(_black_image(spec)), 0.5, 0.5, 1)
 
     def _stage(self, request):
         try:
@@ -236,8 +279,13 @@ class Executor:
             request.batch.release()
             self._refuse(request.batch.frames, request.instance.name, 'engine',
                          f"instance '{request.instance.name}': {error}")
+            self._is_lost()
         else:
             self._loop.admit(request)
+
+    def _restarting(self, instance):
+        sentence = self._recoveries[instance.line].refusal()
+        return sentence and f"instance '{instance.name}': {sentence}"
 
     def _mismatch(self, batch, instance):
         """Return why the batch cannot run, or an empty string."""
@@ -271,16 +319,26 @@ class Executor:
                                   sentence=sentence and f"instance '{name}': {sentence}")
 
     def _finished(self, job):
+        if job.error:
+            self._is_lost()
         with self._lock:
             for name in {request.instance.name for request in job.requests}:
                 record = self._records[name]
                 record.batches += not job.error
                 record.errors += bool(job.error)
-                record.engine_ms.append(1e3 * (job.ended_s - job.started_s))
+                if not job.error:
+                    record.engine_ms.append(1e3 * (job.ended_s - job.started_s))
         first = 0
         for request in job.requests:
-            self._answer(request, job, first)
+            try:
+                self._answer(request, job, first)
+            except Exception as error:
+                # a slot that cannot be given back must not cost the other requests theirs
+                name = request.instance.name
+                self._refuse(request.batch.frames, name, 'lease',
+                             f"instance '{name}': the batch cannot be given back: {error}")
             first += request.frames
+        self._recoveries[job.line].ended(job)
 
     def _answer(self, request, job, first):
         """Send a request on to decoding; its images are in the outputs from `first` on."""
@@ -296,6 +354,16 @@ class Executor:
         else:
             self._workers.submit(self._decode, request, job, first)
 
+    def _without(self, bad, frames, outputs, instance):
+        """Refuse the frames whose outputs are no numbers; return the others and their outputs."""
+        for index, output in bad.items():
+            self._refuse([frames[index]], instance.name, 'nan', (
+                f"instance '{instance.name}': output '{output}' holds NaN or infinity; try this "
+                f'image with `s3dnn models check {instance.spec.name}`'))
+        good = [index for index in range(len(frames)) if index not in bad]
+        return ([frames[index] for index in good],
+                {name: array[good] for name, array in outputs.items()})
+
     def _decode(self, request, job, first):
         instance, frames = request.instance, request.batch.frames
         settings, spec = instance.settings, instance.spec
@@ -303,6 +371,11 @@ class Executor:
         try:
             outputs = {name: array[first:first + request.frames]
                        for name, array in job.outputs.items()}
+            bad = not_finite(outputs)
+            if bad:
+                frames, outputs = self._without(bad, frames, outputs, instance)
+                if not frames:
+                    return
             found = instance.decoder.decode(outputs, settings.score_threshold,
                                             settings.iou_threshold, settings.max_detections)
             if len(found) != len(frames):

@@ -16,8 +16,8 @@ class Expectation:
     """Expected times of one network, in seconds, by segment and batch.
 
     A profile knows the device's time; what handing a segment over and hearing of its end take
-    on top, and other work beside it, is learned. Without a profile every segment is taken to fill the device (tb_ratio 1),
-    and its time is learned as a whole: 0 until its first run.
+    on top, and other work beside it, is learned. Without a profile every segment is taken to
+    fill the device (tb_ratio 1), and its time is learned as a whole: 0 until its first run.
     """
 
     def __init__(self, segments: int, profile=None):
@@ -25,7 +25,6 @@ class Expectation:
         self._profile = profile
         self._learned: Dict[int, List[float]] = {}      # by batch: seconds per segment
         self._known: Dict[int, tuple] = {}              # by batch, of the profile
-        # by segment; none at first: a stalled run must not make everything look hopeless
         self._overheads_s = [0.0] * segments
 
     @property
@@ -61,9 +60,11 @@ class Expectation:
             last_s = times_s[segment]
             times_s[segment] = last_s + SMOOTHING * (took_s - last_s) if last_s else took_s
             return
-        over_s = max(0.0, took_s - self._row(batch)[0][segment])
-        more_s = over_s - self._overheads_s[segment]
-        self._overheads_s[segment] += (SMOOTHING if more_s < 0.0 else RISE) * more_s
+        time_s = self._row(batch)[0][segment]
+        more_s = max(0.0, took_s - time_s) - self._overheads_s[segment]
+        # a stalled run must not make everything look hopeless
+        self._overheads_s[segment] += (
+            SMOOTHING * more_s if more_s < 0.0 else RISE * min(more_s, time_s))
 
     def doubt(self):
         """Trust the overheads less, because a run was given up for them, and taught nothing."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Optional, Tuple
 
-from s3dnn_ros.engines.base import Flight
+from s3dnn_ros.engines.base import Flight, Network
 from s3dnn_ros.frames import FrameBatch
 from s3dnn_ros.runtime.line import Line
 from s3dnn_ros.scheduling import SegmentWork
@@ -56,6 +56,8 @@ class Job:
 
     Attributes
     ----------
+    network : Network or None
+        The one it runs on, from its start.
     work : SegmentWork or None
         What the scheduler has, or had last; None before the first.
     level : int
@@ -74,6 +76,7 @@ class Job:
     line: Line
     requests: Tuple[Request, ...]
     frames: int = dataclasses.field(init=False)
+    network: Optional[Network] = None
     flight: Optional[Flight] = None
     work: Optional[SegmentWork] = None
     level: int = 0

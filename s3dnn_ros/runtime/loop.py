@@ -20,7 +20,6 @@ from s3dnn_ros.runtime.clock import sharpen_timers
 from s3dnn_ros.runtime.instance import Job, Request
 from s3dnn_ros.scheduling import SegmentWork
 
-
 # Nothing is looked for before this part of its expected time has passed.
 EARLIEST_END = 0.9
 
@@ -167,7 +166,7 @@ class Loop:
             first = all(job.level <= other.level for other in self._running.values())
             if first and (work.successor is not None or len(self._running) == 1):
                 job.foretold = work
-                self._go_on(job, work, 1, now_s)
+                self._try(job, self._go_on, job, work, 1, now_s)
 
     def _arrive(self, request):
         if self._stopping:
@@ -189,7 +188,11 @@ class Loop:
             while line.ready(fuse):
                 job = Job(line, line.take(now_s, fuse, self.max_batch))
                 line.pending.append(job)
-                self._enqueue(job, now_s)
+                self._try(job, self._enqueue, job, now_s)
+                if job.error:
+                    # a job that nobody knows of would keep its requests for ever
+                    self._take_lane(job)
+                    self._finish(job)
 
     def _refill(self, line, now_s):
         """Let what waits for its start take in what arrived since."""
@@ -257,7 +260,9 @@ class Loop:
         segment = work.segment
         try:
             if job.flight is None:
-                self._open(job)
+                self._take_lane(job)
+                job.network = job.line.network
+                job.flight = job.network.open([request.staged for request in job.requests])
             while segment <= last:
                 job.flight.submit(segment, done, job.level)
                 segment += 1
@@ -266,7 +271,7 @@ class Loop:
             for _ in range(segment, last + 1):
                 done(Run(now_s, now_s, str(error) or repr(error)))
 
-    def _open(self, job):
+    def _take_lane(self, job):
         """Take a lane; from here on no request of the job can be dropped."""
         self._started += 1
         job.line.pending.remove(job)
@@ -274,7 +279,6 @@ class Loop:
         self._changed.add(job.line)
         for request in job.requests:
             del self._waiting[id(request)]
-        job.flight = job.line.network.open([request.staged for request in job.requests])
 
     def _expect_end(self, job, work, started_s):
         job.end_s = started_s + work.time_s
@@ -293,13 +297,12 @@ class Loop:
             job.started_s = runs[0].started_s
         job.error = job.error or next((run.error for run in runs if run.error), '')
         if not job.error:
-            job.line.observe(job, work.segment, runs)
+            self._try(job, job.line.observe, job, work.segment, runs)
         job.ended_s = runs[-1].ended_s
         if job.foretold is not work:
-            self._go_on(job, work, len(runs), now_s)
-        elif job.error and id(job.work) in self._queued:
+            self._try(job, self._go_on, job, work, len(runs), now_s)
+        if job.error and self._queued.pop(id(job.work), None):
             self._scheduler.withdraw(job.work)
-            del self._queued[id(job.work)]
         if job.under_way:
             self._expect_end(job, job.work, now_s)
         elif id(job.work) not in self._queued:
@@ -314,6 +317,14 @@ class Loop:
             job.late = True
         else:
             self._enqueue(job, now_s)
+
+    @staticmethod
+    def _try(job, step, *arguments):
+        """Do what may fail in its own way; then the job ends with that error."""
+        try:
+            step(*arguments)
+        except Exception as error:
+            job.error = str(error) or repr(error)
 
     def _is_hopeless(self, job, work, now_s):
         """Tell whether what is left of a job can answer no request in time, and may be dropped."""
@@ -332,7 +343,11 @@ class Loop:
         job.line.lanes_taken -= 1
         self._changed.add(job.line)
         if not job.late:
-            self._finished(job)
+            try:
+                self._finished(job)
+            except Exception as error:
+                # raised further, it would keep those that wait from the lane that is free now
+                self._report(f'a batch ended, and then: {error!r}; please report this')
             return
         for request in job.requests:
             self._dropped(request, 'late', 'the deadline could not be met any more when a segment '
@@ -340,8 +355,8 @@ class Loop:
 
     def _enqueue(self, job, now_s):
         work = job.next_work()
-        self._queued[id(work)] = job
         self._scheduler.enqueue(work, now_s)
+        self._queued[id(work)] = job
 
     def _dissolve(self, job):
         """Take a job that has not started back; its requests wait again."""

@@ -66,9 +66,11 @@ class Supervised:
         What goes first: the least 'slack' as in the paper, or the earliest 'deadline'
         (DERIVED), which does not let jobs of like slack take turns and end late together.
     overlap : bool
-        Beyond the capacity, let work join whenever all that runs stays in time even if
-        the device ran it one after another (DERIVED; the paper's rule is False). Large
-        devices are seldom full at a ratio of 1: more side by side means more throughput.
+        Decide by deadlines, too (DERIVED; the paper's rule is False). Beyond the capacity work
+        joins whenever all that runs stays in time even if the device ran it one after another:
+        large devices are seldom full at a ratio of 1. And a job starts only if it and all
+        that have started can still end in time, so that in overload no time goes into what
+        ends late.
     levels : int
         Levels of urgency that the device tells apart among what runs (DERIVED); at least 1.
         With more than one, work that comes before all that runs starts at once, and the device
@@ -196,12 +198,14 @@ class Supervised:
         first = min(beside, default=None)
         started = beside + [entry for entry in entries if entry.work.segment > 0]
         blocked_slack_s = math.inf      # of the first, if it does not fit
+        blocked_rank = math.inf
         for entry in entries:
             work = entry.work
-            if left and entry.rank > left[0].rank:
+            if entry.rank > blocked_rank:
                 break
             if self._overlap and work.segment == 0:
                 if not self._can_start(entry, started, now_s):
+                    blocked_rank = entry.rank
                     continue
                 started.append(entry)
             alone = not (group or self._running)
@@ -216,6 +220,7 @@ class Supervised:
                 continue
             if not (group or left):
                 blocked_slack_s = _latest_start_s(entry) - now_s
+            blocked_rank = entry.rank
             left.append(entry)
         return group, left
 
@@ -303,7 +308,10 @@ class Supervised:
         """
         ahead_s = 0.0
         for other in sorted([*started, entry]):
-            if other >= entry and 0.0 <= other.work.slack_s(now_s) < ahead_s - _spare_s(other.work):
+            if other.rank > entry.rank:
+                break   # what has lower priority gives way
+            late = 0.0 <= other.work.slack_s(now_s) < ahead_s - _spare_s(other.work)
+            if late and other >= entry:
                 return False
             ahead_s += _load_s(other.work, other.work.remaining_s)
         return True

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from s3dnn_ros.counters import Counters
-from s3dnn_ros.errors import ImageError, RingError
+from s3dnn_ros.errors import ImageError, ParameterError, RingError
 from s3dnn_ros.governor.governor import RESTART_S, Governor, Image
 from s3dnn_ros.governor.images import ENCODINGS, Pixels, view_raw
 from s3dnn_ros.governor.slots import HeapSlots
@@ -145,6 +145,44 @@ def test_the_deadline_is_the_instances_or_else_the_models(
     governor.image(stamp_s=START_S - 0.010)
     governor.poll()
     assert governor.batches[0].frames[0].deadline_s == pytest.approx(START_S - 0.010 + expected_s)
+
+
+@given(deadline_ms=st.integers(1, 100), alone_ms=st.integers(1, 100), allowed=st.booleans(),
+       own=st.booleans())
+def test_a_deadline_shorter_than_the_network_alone_is_refused_unless_it_is_allowed(
+        bench, make_spec, deadline_ms, alone_ms, allowed, own):
+    values = {} if own else {'instances__net__deadline_ms': float(deadline_ms)}
+    options = dict(values, instances__net__allow_infeasible=allowed,
+                   specs={'net': make_spec(deadline_ms=deadline_ms if own else 1000.0)},
+                   times_s={'net': lambda size: size * alone_ms / 1e3})
+    if deadline_ms >= alone_ms:
+        assert bench(**options).governor.notes == []
+        return
+    numbers = f'a deadline of {deadline_ms} ms is shorter than the {alone_ms} ms'
+    if allowed:
+        (note,) = bench(**options).governor.notes
+        assert "'net'" in note and numbers in note
+        return
+    with pytest.raises(ParameterError) as caught:
+        bench(**options)
+    for part in (f"'instances.net.deadline_ms' is {0.0 if own else float(deadline_ms)}", numbers,
+                 'tiny', 'instances.net.allow_infeasible: true'):
+        assert part in str(caught.value)
+
+
+def test_a_change_to_a_deadline_that_cannot_be_met_is_refused_as_a_whole(
+        bench, governor_settings):
+    governor = bench(times_s={'net': lambda size: 0.020}, instances__net__deadline_ms=100.0)
+    with pytest.raises(ParameterError, match='10 ms is shorter than the 20 ms'):
+        governor.governor.configure(governor_settings(
+            instances__net__deadline_ms=10.0, cameras__front__max_rate_hz=0.1))
+    for _ in range(2):      # neither the deadline nor the rate has changed
+        governor.image(stamp_s=governor.now_s)
+        governor.poll()
+        governor.release_all()
+        governor.step(0.5)
+    assert [batch.frames[0].deadline_s for batch in governor.batches] == pytest.approx(
+        [START_S + 0.1, START_S + 0.6])
 
 
 def test_a_frame_sent_after_its_deadline_is_missed(bench):

@@ -32,7 +32,9 @@ def generate_test_description(composed):
     else:
         output = 'both'
     return LaunchDescription([
-        include('s3dnn.launch.py', params_file=make_parameters(INSTANCE, output=output),
+        # the argument goes before the file
+        include('s3dnn.launch.py', engine='onnxruntime',
+                params_file=make_parameters(INSTANCE, output=output, engine='torch'),
                 namespace=NAMESPACE, composed=composed, replay=True, monitor=True),
         ReadyToTest(),
     ])

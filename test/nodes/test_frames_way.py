@@ -294,6 +294,8 @@ def test_an_engine_error_is_counted_and_the_next_batch_runs(world, monkeypatch):
     assert 'out of memory' in world.count('executor', 'front').last_error
     world.wait_for(lambda: world.said(world.instance, 'out of memory'))
     world.wait_for(lambda: world.diagnosed(world.instance, 'out of memory'))
+    # it is loaded again when its counters are next told, if not at once
+    world.wait_for(lambda: world.said(world.instance, 'runs again'))
     world.round_trip('rear')
     world.round_trip('front')
 

@@ -79,3 +79,32 @@ def test_a_profile_that_is_not_there_is_refused(world, table, tmp_path):
     node = world.governor(start=False, **instance(world, profile=str(tmp_path / 'none.json')))
     assert node.trigger_configure() == TransitionCallbackReturn.FAILURE
     world.wait_for(lambda: world.said(str(tmp_path / 'none.json'), 'cannot be read'))
+
+
+def test_a_deadline_that_the_profile_rules_out_is_refused_at_configure(world, table):
+    table(20.0).save(profile_path('cells', 'onnxruntime'))
+    node = world.governor(start=False, **instance(world, deadline_ms=5.0))
+    assert node.trigger_configure() == TransitionCallbackReturn.FAILURE
+    name = f'instances.{world.instance}'
+    world.wait_for(lambda: world.said(f"parameter '{name}.deadline_ms' is 5.0",
+                                      '5 ms is shorter than the 20 ms',
+                                      f'{name}.allow_infeasible: true'))
+    world.accept('governor', f'{name}.allow_infeasible', True)
+    assert node.autostart()
+    world.wait_for(lambda: world.said(world.instance, 'runs although', '5 ms', '20 ms'))
+
+
+def test_a_deadline_that_the_profile_rules_out_is_refused_while_running(world, table):
+    table(20.0).save(profile_path('cells', 'onnxruntime'))
+    governor, _ = world.system(**instance(world, deadline_ms=200.0))
+    name = f'instances.{world.instance}'
+    result = world.set('governor', f'{name}.deadline_ms', 5.0)
+    assert not result.successful
+    for part in (f"'{name}.deadline_ms' is 5.0", '5 ms', '20 ms', 'allow_infeasible'):
+        assert part in result.reason
+    assert governor.get_parameter(f'{name}.deadline_ms').value == 200.0
+    world.round_trip('front')
+    world.accept('governor', f'{name}.allow_infeasible', True)
+    world.accept('governor', f'{name}.deadline_ms', 5.0)
+    assert not world.set('governor', f'{name}.allow_infeasible', False).successful
+    world.round_trip('front')

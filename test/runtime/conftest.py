@@ -111,7 +111,10 @@ def means(pixels):
 
 
 class FakeEngine:
-    """Keeps submitted segments until `finish()`; after `let_go()` a thread ends them at once."""
+    """Keeps submitted segments until `finish()`; after `let_go()` a thread ends them at once.
+
+    While `may_load` is clear, loads wait; `broken_loads` holds what the next ones raise.
+    """
 
     name = 'fake'
     parallel = False
@@ -126,13 +129,20 @@ class FakeEngine:
         self.network = network      # of those to be loaded
         self.networks = {}          # by the instance they were loaded for
         self.loads = []
+        self.may_load = threading.Event()
+        self.may_load.set()
+        self.broken_loads = []
+        self.loss = ''              # why nothing can run any more
         self.closed = False
         self._steps = []
         self._changed = threading.Condition()
         self._freely = None
 
     def load(self, instance, segments, outputs, spec, *, lanes=1, max_batch=1):
+        assert self.may_load.wait(WAIT_S)
         self.loads.append((instance, segments, outputs, lanes, max_batch))
+        if self.broken_loads:
+            raise self.broken_loads.pop(0)
         network = {'segments': len(segments), 'lanes': lanes, 'largest': max_batch,
                    **self.network}
         self.networks[instance] = FakeNetwork(self, **network)
@@ -140,6 +150,9 @@ class FakeEngine:
 
     def poll(self):
         pass
+
+    def lost(self):
+        return self.loss
 
     def put(self, step):
         with self._changed:

@@ -3,6 +3,7 @@
 import dataclasses
 import queue
 import threading
+import types
 
 import numpy as np
 import onnx
@@ -47,9 +48,25 @@ class Bench:
         self.engine = engine
         self.results = queue.Queue()
         self.complaints = []
+        self.losses = queue.Queue()
         self.broken_cameras = set()
-        self.executor = Executor(settings, specs, engine, clock, self._publish,
-                                 self.complaints.append)
+        self._complained = threading.Condition()
+        self.executor = Executor(settings, specs, engine, clock, self._publish, self._complain,
+                                 self._lose)
+
+    def _lose(self, sentence):
+        self.losses.put((sentence, list(self.complaints)))
+
+    def _complain(self, sentence):
+        with self._complained:
+            self.complaints.append(sentence)
+            self._complained.notify_all()
+
+    def complained(self, words, times=1):
+        """Wait until so many complaints have these words."""
+        with self._complained:
+            assert self._complained.wait_for(
+                lambda: sum(words in complaint for complaint in self.complaints) >= times, WAIT_S)
 
     def _publish(self, result):
         if result.frame.camera in self.broken_cameras:
@@ -248,8 +265,9 @@ def test_an_engine_error_is_of_one_job_alone(bench, make_batch, make_frame):
     run = bench()
     releases = []
     run.executor.accept(make_batch(make_frame('bad'), releases=releases))
-    run.executor.accept(make_batch(make_frame('good'), releases=releases))
     run.engine.finish(error='out of memory')
+    run.complained('runs again')
+    run.executor.accept(make_batch(make_frame('good'), releases=releases))
     run.engine.finish()
     assert run.settled()
     assert run.dropped('bad') == {'engine': 1}
@@ -324,9 +342,11 @@ def test_whatever_the_engine_raises_costs_one_batch(bench, make_batch, make_fram
     releases = []
     run.engine.networks['net'].broken[where] = RuntimeError('lost device')
     run.executor.accept(make_batch(make_frame('bad'), releases=releases))
-    run.executor.accept(make_batch(make_frame('good'), releases=releases))
-    for _ in range(2 if where == 'outputs' else 1):
+    if where == 'outputs':
         run.engine.finish()
+    run.complained('runs again')
+    run.executor.accept(make_batch(make_frame('good'), releases=releases))
+    run.engine.finish()
     assert run.settled()
     assert run.dropped('bad') == {'engine': 1}
     assert run.counts()['good'].published == 1
@@ -345,6 +365,216 @@ def test_outputs_without_a_batch_are_counted_and_the_next_batch_runs(
         run.engine.finish(outputs=given)
     assert run.settled()
     assert run.dropped() == {'decoder': 1}
+
+
+@pytest.mark.parametrize('value', [np.nan, np.inf, -np.inf])
+def test_frames_whose_outputs_are_no_numbers_are_refused_and_the_others_answered(
+        bench, make_batch, make_frame, value):
+    run = bench()
+    scores = np.eye(3, dtype=np.float32)
+    scores[1, 2] = value
+    run.executor.accept(make_batch(*(make_frame(camera) for camera in 'abc')))
+    run.engine.finish(outputs={'scores': scores})
+    run.executor.accept(make_batch(make_frame('b')))
+    run.engine.finish()
+    assert run.settled()
+    assert [(result.frame.camera, result.class_ids.tolist()) for result in run.results.queue] == [
+        ('a', [0]), ('c', [2]), ('b', [])]
+    assert run.dropped('b') == {'nan': 1}
+    assert run.counts()['b'].published == 1
+    (complaint,) = run.complaints
+    for part in ("instance 'net'", "output 'scores'", 'NaN or infinity', 's3dnn models check'):
+        assert part in complaint
+    assert run.counts()['b'].last_error == complaint
+
+
+def test_a_batch_without_a_single_number_publishes_nothing_and_the_next_one_runs(
+        bench, make_batch, make_frame):
+    run = bench()
+    frames = [make_frame(camera) for camera in 'ab']
+    run.executor.accept(make_batch(*frames))
+    run.engine.finish(outputs={'scores': np.full((2, 3), np.nan, np.float32)})
+    run.executor.accept(make_batch(*frames))
+    run.engine.finish()
+    assert run.settled()
+    assert run.dropped('a') == run.dropped('b') == {'nan': 1}
+    assert run.counts()['a'].published == run.counts()['b'].published == 1
+
+
+# restarts
+
+@pytest.fixture
+def two(bench, make_spec, tiny_onnx):
+    """Return a function that makes a bench of two networks, 'one' and 'two'."""
+    def build(**values):
+        return bench(('one', 'two'), specs={
+            name: make_spec(onnx=tiny_onnx, name=name, std=(std, std, std))
+            for name, std in (('one', 1.0), ('two', 2.0))}, **values)
+    return build
+
+
+@pytest.fixture
+def ask(make_batch, make_frame):
+    """Return a function that has an instance run a frame of the camera of this name."""
+    def accept(run, camera, instance, releases=None):
+        run.executor.accept(make_batch(make_frame(camera, deadline_s=1e9), instance=instance,
+                                       model=instance, releases=releases))
+    return accept
+
+
+def test_a_network_that_failed_is_restarted_while_the_others_run(two, ask):
+    run = two()
+    failed, releases = run.engine.networks['one'], []
+    run.engine.may_load.clear()
+    for camera in ('bad', 'waiting'):
+        ask(run, camera, 'one', releases)
+    run.engine.finish(error='lost device')
+    run.complained('the engine failed', times=2)
+    ask(run, 'refused', 'one', releases)
+    ask(run, 'other', 'two')
+    assert run.engine.finish().network is run.engine.networks['two']
+    assert run.results.get(timeout=WAIT_S).frame.camera == 'other'
+    assert 'lost device' in run.executor.troubles()['one']
+    assert run.executor.troubles()['two'] == ''
+    run.engine.may_load.set()
+    run.complained("instance 'one': its network was restarted and runs again")
+    assert run.executor.troubles() == {'one': '', 'two': ''}
+    ask(run, 'good', 'one', releases)
+    assert run.engine.finish().network is run.engine.networks['one'] is not failed
+    assert run.settled()
+    for camera in ('bad', 'waiting', 'refused'):
+        assert run.dropped(camera) == {'engine': 1}
+        assert "instance 'one'" in run.counts()[camera].last_error
+    assert 'being restarted' in run.counts()['refused'].last_error
+    assert run.counts()['good'].published == 1
+    assert len(releases) == 4
+    assert [load[0] for load in run.engine.loads] == ['one', 'two', 'one']
+
+
+def test_the_restarted_network_is_loaded_as_the_first_was(bench, make_batch, cuttable):
+    cuttable.profile(('a',), ('c',))
+    run = bench(spec=cuttable.spec, max_batch=5)
+    cuttable.profile(('b',))        # what is measured meanwhile is for the next configure
+    run.executor.accept(make_batch(model='chain'))
+    run.engine.finish(error='lost device')
+    run.complained('runs again')
+    first, second = run.engine.loads
+    assert [load[0] for load in (first, second)] == ['net', 'net']
+    assert first[2:] == second[2:]
+    assert [model.SerializeToString() for model in first[1]] == [
+        model.SerializeToString() for model in second[1]]
+
+
+def test_a_network_that_fails_again_and_again_is_not_loaded_in_a_tight_loop(two, ask):
+    run = two()
+    run.engine.broken_loads = [RuntimeError('out of memory')] * 3
+    ask(run, 'bad', 'one')
+    run.engine.finish(error='lost device')
+    run.complained('out of memory')
+    for times, delay_s in ((2, 0.5), (3, 1.0)):
+        run.clock.advance(0.9 * delay_s)
+        ask(run, 'early', 'one')
+        assert len(run.engine.loads) == 1 + times
+        run.clock.advance(0.2 * delay_s)
+        ask(run, 'due', 'one')
+        run.complained('out of memory', times)
+    run.clock.advance(2.1)
+    ask(run, 'due', 'one')
+    run.complained('runs again')
+    ask(run, 'good', 'one')
+    run.engine.finish()
+    assert run.settled()
+    assert (run.dropped('early'), run.dropped('due')) == ({'engine': 2}, {'engine': 3})
+    assert run.counts()['good'].published == 1
+
+
+def test_a_restarted_network_must_run_before_it_is_used(two, ask, monkeypatch):
+    def broken(network, pixels):
+        raise RuntimeError('no kernel image')
+
+    run = two()
+    monkeypatch.setattr(type(run.engine.networks['one']), 'run', broken)
+    ask(run, 'bad', 'one')
+    run.engine.finish(error='lost device')
+    run.complained('no kernel image')
+    assert run.executor.troubles()['one']
+
+
+def test_jobs_of_the_old_network_that_fail_later_start_no_other_restart(
+        bench, make_batch, make_frame):
+    run = bench(('net', 'second'), scheduler='streams')
+    for camera, instance in (('a', 'net'), ('b', 'second')):
+        run.executor.accept(make_batch(make_frame(camera), instance=instance))
+    first, second = run.engine.running(2)
+    run.engine.finish(first, error='lost device')
+    run.complained('runs again')
+    run.engine.finish(second, error='lost device')
+    run.executor.accept(make_batch(make_frame('c')))
+    run.engine.finish()
+    assert run.settled()
+    assert len(run.engine.loads) == 2
+    assert run.counts()['c'].published == 1
+
+
+def test_what_was_under_way_on_the_old_network_still_gets_its_results(
+        bench, make_batch, make_frame, cuttable):
+    specs = dict.fromkeys(('net', 'second'), cuttable.spec)
+    run = bench(tuple(specs), specs=specs, scheduler='streams')
+    for instance in specs:
+        run.executor.accept(make_batch(make_frame(instance), instance=instance, model='chain'))
+    first = run.engine.running(2)[0].flight
+    for _ in range(2):
+        run.engine.finish(next(step for step in run.engine.running(2) if step.flight is first),
+                          error='lost device')
+    run.complained('runs again')
+    run.engine.let_go()
+    assert run.results.get(timeout=WAIT_S).frame.camera == 'second'
+
+
+def test_a_lost_engine_is_told_before_anything_else(two, ask):
+    run = two()
+    ask(run, 'bad', 'one')
+    run.engine.loss = 'illegal address'
+    run.engine.finish(error='illegal address')
+    assert run.losses.get(timeout=WAIT_S) == ('engine fake on none is lost: illegal address', [])
+
+
+def test_a_network_whose_load_loses_the_engine_is_not_said_to_be_tried_again(two, ask):
+    run = two()
+    run.engine.may_load.clear()
+    ask(run, 'bad', 'one')
+    run.engine.finish(error='lost device')
+    run.complained('being restarted')
+    run.engine.loss = 'illegal address'
+    run.engine.broken_loads = [RuntimeError('illegal address')]
+    run.engine.may_load.set()
+    run.losses.get(timeout=WAIT_S)
+    run.close()
+    assert not any('next attempt' in complaint for complaint in run.complaints)
+
+
+def test_a_lost_engine_is_told_when_pixels_cannot_be_staged(bench, make_batch):
+    run = bench()
+    run.engine.loss = 'illegal address'
+    run.engine.networks['net'].broken['stage'] = RuntimeError('illegal address')
+    run.executor.accept(make_batch())
+    assert 'illegal address' in run.losses.get(timeout=WAIT_S)[0]
+
+
+def test_closing_waits_for_a_restart(two, ask):
+    run = two()
+    run.engine.may_load.clear()
+    ask(run, 'bad', 'one')
+    run.engine.finish(error='lost device')
+    run.complained('the engine failed')
+    run.engine.let_go()
+    closing = threading.Thread(target=run.executor.close)
+    closing.start()
+    run.engine.may_load.set()
+    closing.join(WAIT_S)
+    assert not closing.is_alive()
+    ask(run, 'late', 'one')
+    assert run.dropped('late') in ({'engine': 1}, {'shutdown': 1})
 
 
 # staging
@@ -453,7 +683,7 @@ def test_a_fused_batch_that_fails_is_told_to_each_of_its_instances(fused):
     assert len(releases) == 2
     assert "instance 'net'" in run.complaints[0]
     assert "instance 'second'" in run.complaints[1]
-    assert all('out of memory' in complaint for complaint in run.complaints)
+    assert all('out of memory' in complaint for complaint in run.complaints[:2])
     counts, _ = run.executor.snapshot()
     assert [(count.batches, count.errors) for count in counts] == [(2, 1), (0, 1)]
 
@@ -466,6 +696,30 @@ def test_pixels_that_were_taken_back_cost_only_their_own_request(fused):
     assert run.dropped('a') == {'lease': 1}
     assert {result.frame.camera: result.class_ids[0] for result in run.results.queue
             if result.frame.camera != 'first'} == {'b': 1, 'c': 2}
+
+
+def test_a_request_that_cannot_be_given_back_costs_none_of_the_others(fused):
+    def release(instance):
+        raise OSError('the memory is gone')
+
+    run = fused(('a', 'net', [BLUE], {'releases': types.SimpleNamespace(append=release)}),
+                ('b', 'second', [GREEN], {}), ('c', 'net', [RED], {}))
+    run.engine.finish()
+    assert run.settled()
+    assert run.dropped('a') == {'lease': 1}
+    assert 'the memory is gone' in run.counts()['a'].last_error
+    assert {result.frame.camera for result in run.results.queue} == {'first', 'b', 'c'}
+
+
+def test_outputs_that_are_no_numbers_cost_only_their_own_frames_of_a_fused_batch(fused):
+    run = fused(('a', 'net', [BLUE], {}), ('b', 'second', [GREEN, RED], {}))
+    scores = np.eye(3, dtype=np.float32)
+    scores[2, 0] = np.nan
+    run.engine.finish(outputs={'scores': scores})
+    assert run.settled()
+    assert run.counts()['a'].published == 1
+    assert (run.counts()['b'].published, run.dropped('b')) == (1, {'nan': 1})
+    assert "instance 'second'" in run.complaints[0]
 
 
 def test_a_request_that_cannot_be_decoded_costs_none_of_the_others(fused):
@@ -579,7 +833,7 @@ def test_a_profile_tells_where_to_cut_and_how_long_it_takes(bench, make_batch, c
     assert note == f"chain: profile {profile_path('chain', 'fake')}"
     expect = run.executor._instances['net'].line.expect
     assert expect.run_s(1) == pytest.approx(0.3)
-    work = expect.work('net', 1, 1, 0.0, 0)
+    work = expect.work('net', 1, 0.0, 0).successor
     assert (work.tb_ratio, work.utilization) == (0.5, 0.25)
     run.executor.accept(make_batch(model='chain'))
     for _ in range(3):

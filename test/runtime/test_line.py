@@ -143,9 +143,18 @@ def test_a_job_is_made_only_for_a_lane_and_of_fused_ones_one_at_a_time(
     assert line.ready(fuse) == ready
 
 
+def times_of(expect):
+    """Return the time expected of each segment."""
+    work, times_s = expect.work('net', 1, 0.0, 0), []
+    while work:
+        times_s.append(work.time_s)
+        work = work.successor
+    return times_s
+
+
 def test_times_are_learned_for_the_batch_that_really_ran(make_line):
     line = make_line(times=None, padded=lambda frames: 4)
-    line.observe(types.SimpleNamespace(frames=3), 0, [Run(NOW_S, NOW_S + 0.5)])
+    line.observe(types.SimpleNamespace(frames=3, ended_s=0.0), 0, [Run(NOW_S, NOW_S + 0.5)])
     assert line.expect.run_s(4) == 0.5
 
 
@@ -158,15 +167,12 @@ def test_runs_that_waited_for_one_another_add_up_to_no_more_than_they_took_toget
     for ago_s, took_s in runs:
         started_s, ended_s = ended_s - ago_s, ended_s + took_s
         taken.append(Run(NOW_S if not taken else started_s, ended_s))
-    line.observe(types.SimpleNamespace(frames=1), 0, taken)
-    times_s = [line.expect.work('net', segment, 1, 0.0, 0).time_s
-               for segment in range(len(runs))]
-    assert times_s == pytest.approx([took_s for _, took_s in runs], abs=1e-9)
+    line.observe(types.SimpleNamespace(frames=1, ended_s=0.0), 0, taken)
+    assert times_of(line.expect) == pytest.approx([took_s for _, took_s in runs], abs=1e-9)
 
 
 def test_a_run_counts_from_its_own_start_if_it_did_not_wait(make_line):
     line = make_line(times=None)
     line.expect = Expectation(3)
-    line.observe(types.SimpleNamespace(frames=1), 1, [Run(1.0, 2.0), Run(5.0, 5.25)])
-    assert [line.expect.work('net', segment, 1, 0.0, 0).time_s for segment in range(3)] == [
-        0.0, 1.0, 0.25]
+    line.observe(types.SimpleNamespace(frames=1, ended_s=0.0), 1, [Run(1.0, 2.0), Run(5.0, 5.25)])
+    assert times_of(line.expect) == [0.0, 1.0, 0.25]

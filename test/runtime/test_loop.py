@@ -381,6 +381,56 @@ def test_a_segment_that_is_refused_in_the_middle_fails_the_job(bench):
     assert loop.next_job().error == 'lost device'
 
 
+class BrokenExpectation(Expectation):
+    """Fails once to say what a run will take, or to learn from the segment of this number."""
+
+    def __init__(self, segments, what, segment):
+        super().__init__(segments)
+        self.broken = {what: segment}
+
+    def work(self, *what):
+        self.break_at('work', 0)
+        return super().work(*what)
+
+    def observe(self, segment, *what):
+        self.break_at('observe', segment)
+        super().observe(segment, *what)
+
+    def break_at(self, what, segment):
+        if self.broken.get(what) == segment:
+            del self.broken[what]
+            raise KeyError('no such batch')
+
+
+@pytest.mark.parametrize('scheduler', ['edf', 'fifo', 'supervised'])
+@pytest.mark.parametrize('what, segment', [('work', 0), ('observe', 0), ('observe', 1)])
+def test_a_job_that_cannot_be_scheduled_fails_alone_and_gives_its_lane_back(
+        bench, scheduler, what, segment):
+    loop = bench({'net': {'segments': 2}}, scheduler=scheduler)
+    loop.lines['net'].expect = BrokenExpectation(2, what, segment)
+    loop.engine.let_go()
+    bad = loop.admit(1)
+    job = loop.next_job()
+    assert job.requests == (bad,)
+    assert job.error == "'no such batch'"
+    loop.clock.advance(1.0)     # a policy may wait a moment for the segment that never comes
+    loop.admit(2)
+    assert not loop.next_job().error
+    assert loop.reports.empty()
+    assert loop.free()
+
+
+def test_when_nobody_can_take_the_end_of_a_job_the_next_one_runs_all_the_same(bench):
+    loop = bench()
+    loop.admit(1)
+    loop.admit(2)
+    take, loop.loop._finished = loop.loop._finished, lambda job: [][0]
+    loop.engine.finish()
+    assert 'please report this' in loop.reports.get(timeout=WAIT_S)
+    loop.loop._finished = take
+    assert loop.finish()[0] == 2
+
+
 def test_the_first_error_of_a_job_is_the_one_told(bench):
     loop = bench()
     loop.network.broken['close'] = RuntimeError('cannot be closed')
@@ -612,8 +662,9 @@ def test_the_time_of_a_segment_does_not_count_the_wait_for_the_one_before(bench,
         loop.engine.finish(took_s=took_s)
     loop.next_job()
     expect = loop.lines['net'].expect
-    assert [expect.work('net', segment, 1, 0.0, 0).time_s for segment in range(3)] == (
-        pytest.approx([0.1, 0.2, 0.4]))
+    first = expect.work('net', 1, 0.0, 0)
+    chain = (first, first.successor, first.successor.successor)
+    assert [work.time_s for work in chain] == pytest.approx([0.1, 0.2, 0.4])
     assert expect.run_s(1) == pytest.approx(0.7)
 
 

@@ -174,28 +174,42 @@ def utilization(works):
     return sum(work.utilization for work in works)
 
 
-def in_time_or_lost(work, delay_s, now_s):
-    slack_s = work.slack_s(now_s)
-    return slack_s < 0.0 or delay_s <= slack_s + ROUNDING
+def in_time_or_lost(work, others_s, now_s):
+    """Tell whether others may take so much time of the whole device first."""
+    slack_s, spare_s = work.slack_s(now_s), work.time_s * max(0.0, 1.0 - work.utilization)
+    return slack_s < 0.0 or others_s - spare_s <= slack_s + ROUNDING
+
+
+OVERLAPPING = {'look_ahead': st.booleans(), 'max_passes': st.sampled_from([1, 3, 64])}
 
 
 @pytest.mark.parametrize('share', [tb_ratio, utilization])
 @given(data=st.data(), delay_s=DELAYS_S, capacity=st.sampled_from([0.5, 1.0, 2.0]),
-       look_ahead=st.booleans(), max_passes=st.sampled_from([1, 3, 64]))
+       options=st.fixed_dictionaries(OVERLAPPING))
 def test_with_overlap_all_that_runs_stays_in_time_whatever_order_the_device_takes(
-        share, data, delay_s, capacity, look_ahead, max_passes, kit):
-    scheduler = Supervised(capacity, share.__name__, overlap=True, look_ahead=look_ahead,
-                           max_passes=max_passes)
+        share, data, delay_s, capacity, options, kit):
+    scheduler = Supervised(capacity, share.__name__, overlap=True, **options)
     story = data.draw(kit.stories(priorities=(0, 0, 1), slacks_s=(-0.01, 0.0, *AMPLE_S)))
     for turn in kit.tell(story, scheduler, delay_s).rounds:
         running = list(turn.running)
         for joining in turn.dispatch.submit:
             if running and share([*running, joining]) > capacity + ROUNDING:
-                assert in_time_or_lost(joining, load_s(running, 'remaining_s'), turn.now_s)
                 for work in running:
                     others_s = load_s([*running, joining]) - load_s([work])
                     assert in_time_or_lost(work, others_s, turn.now_s)
             running.append(joining)
+
+
+@given(data=st.data(), delay_s=DELAYS_S, levels=st.sampled_from([1, 6]))
+def test_with_overlap_a_job_starts_only_if_it_can_end_in_time_behind_those_that_run(
+        data, delay_s, levels, kit):
+    story = data.draw(kit.stories(slacks_s=(-0.01, 0.0, *AMPLE_S)))
+    scheduler = Supervised(overlap=True, levels=levels, look_ahead=False)
+    for turn in kit.tell(story, scheduler, delay_s).rounds:
+        for joining in turn.dispatch.submit:
+            before = [work for work in turn.running if work.slack_s(0.0) < joining.slack_s(0.0)]
+            if joining.segment == 0:
+                assert in_time_or_lost(joining, load_s(before, 'remaining_s'), turn.now_s)
 
 
 @given(data=st.data(), delay_s=DELAYS_S)
@@ -249,23 +263,39 @@ def test_with_overlap_as_many_join_as_the_tightest_bears(slack_s, together, kit)
 
 def test_with_overlap_work_counts_for_no_more_than_its_part_of_the_device(kit):
     machine = kit.Machine(Supervised(overlap=True, look_ahead=False))
-    # each takes 0.5 · 10 ms from the others: two of them 10 ms, which is too much
+    # each leaves 5 ms of its 10 to others and takes 5 of theirs: the fourth would be too much
     machine.arrive(*(
         dataclasses.replace(kit.work(tb_ratio=1.0, slack_s=0.006, time_s=0.01), utilization=0.5)
         for _ in range(4)))
-    assert len(machine.dequeue()) == 2
+    assert len(machine.dequeue()) == 3
 
 
-def test_with_overlap_a_job_that_would_end_late_beside_the_others_waits(kit):
-    machine = kit.Machine(Supervised(overlap=True, look_ahead=False))
-    running, tight = (kit.work(tb_ratio=1.0, slack_s=slack_s, time_s=0.01)
-                      for slack_s in (1.0, 0.005))
+def test_with_overlap_a_job_that_would_end_late_behind_the_others_waits(kit):
+    machine = kit.Machine(Supervised(overlap=True, order='deadline', look_ahead=False))
+    running = kit.work(tb_ratio=1.0, slack_s=0.01, time_s=0.01)
+    long = dataclasses.replace(kit.work(tb_ratio=1.0, slack_s=0.005, time_s=0.005),
+                               deadline_s=0.03, remaining_s=0.025)
     machine.arrive(running)
     assert machine.dequeue() == [running]
-    machine.arrive(tight)
+    machine.arrive(long)
     assert machine.dequeue() == []
     machine.finish()
-    assert machine.dequeue() == [tight]
+    assert machine.dequeue() == [long]
+
+
+def test_with_overlap_no_job_starts_that_makes_a_started_one_late(kit):
+    machine = kit.Machine(Supervised(overlap=True, levels=6, look_ahead=False))
+    started = kit.work(tb_ratio=1.0, slack_s=0.02, time_s=0.01)
+    hasty = kit.work(tb_ratio=1.0, slack_s=0.001, time_s=0.03)
+    machine.arrive(started)
+    assert machine.dequeue() == [started]
+    machine.arrive(hasty)
+    assert machine.dequeue() == []
+    machine.arrive(kit.work(tb_ratio=1.0, slack_s=0.001, time_s=0.01))
+    assert len(machine.dequeue()) == 1
+    important = kit.work(tb_ratio=1.0, slack_s=0.001, time_s=0.03, priority=1)
+    machine.arrive(important)
+    assert machine.dequeue() == [important]
 
 
 # levels
@@ -315,9 +345,9 @@ def test_one_after_the_other_they_keep_apart_as_long_as_there_is_room(slacks_s, 
     assert levels == sorted(set(levels))
 
 
-@pytest.mark.parametrize('overlap', [False, True])
-@pytest.mark.parametrize('share, together', [('tb_ratio', 1), ('utilization', 4)])
-def test_the_share_that_was_asked_for_is_the_one_that_counts(share, together, overlap, kit):
+@pytest.mark.parametrize('share, overlap, together', [
+    ('tb_ratio', False, 1), ('utilization', False, 4), ('tb_ratio', True, 4)])
+def test_the_share_that_was_asked_for_is_the_one_that_counts(share, overlap, together, kit):
     machine = kit.Machine(Supervised(share=share, overlap=overlap, look_ahead=False))
     machine.arrive(*(dataclasses.replace(kit.work(tb_ratio=1.0, slack_s=0.001, time_s=0.01),
                                          utilization=0.25) for _ in range(5)))

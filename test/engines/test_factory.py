@@ -1,0 +1,48 @@
+"""Which engine is made, and what is said of those that are not."""
+
+import pytest
+
+from s3dnn_ros import engines
+from s3dnn_ros.engines import make_engine
+from s3dnn_ros.errors import ParameterError
+from s3dnn_ros.settings import ENGINES
+
+
+@pytest.fixture
+def fake_engines(monkeypatch):
+    """Return a function that lets only these engines work, each of them a string."""
+    def only(*works):
+        def make(name, clock, threads, sms):
+            if name not in works:
+                raise ImportError(f'no {name} here')
+            return f'fake {name}'
+        monkeypatch.setattr(engines, '_make', make)
+    return only
+
+
+def test_auto_takes_the_first_that_works_and_says_what_is_wrong_with_those_before(fake_engines):
+    fake_engines(*ENGINES)
+    assert make_engine('auto', None) == (f'fake {ENGINES[0]}', 'auto: the first that works here')
+    fake_engines('onnxruntime')
+    assert make_engine('auto', None) == (
+        'fake onnxruntime', 'auto: the first that works here; torch: no torch here')
+
+
+@pytest.mark.parametrize('name', ENGINES)
+def test_an_engine_that_is_named_is_taken_or_refused(fake_engines, name):
+    fake_engines(name)
+    assert make_engine(name, None) == (f'fake {name}', 'as wanted')
+    fake_engines(*set(ENGINES) - {name})
+    with pytest.raises(ParameterError, match=f'no {name} here'):
+        make_engine(name, None)
+
+
+def test_where_none_works_all_are_told():
+    with pytest.raises(ParameterError, match='expected auto or one of torch, onnxruntime'):
+        make_engine('tpu', None)
+
+
+def test_where_none_works_the_remedy_is_told(fake_engines):
+    fake_engines()
+    with pytest.raises(ParameterError, match=r'no torch here; onnxruntime.*`pip install'):
+        make_engine('auto', None)
