@@ -104,6 +104,7 @@ class ExecutorNode(S3dnnNode):
         if self._runtime is not None:
             self._runtime.close()
             self._runtime = None
+            gc.unfreeze()
         if self._overlay is not None:
             self._overlay.close()
             self._overlay = None
