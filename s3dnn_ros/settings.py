@@ -187,7 +187,9 @@ class ExecutorSettings:
                                'first, small segments side by side (S3DNN); edf: earliest '
                                'deadline first; fifo: in order of arrival; streams: everything at '
                                'once, as CUDA does by itself.', choices=tuple(POLICIES))
-    capacity: float = parameter(1.5, 'supervised: how much of the device may be taken at once.',
+    capacity: float = parameter(1.0, 'supervised: how much of the device may be taken at once. 1 '
+                                'suits embedded GPUs; large ones, which a network alone leaves '
+                                'idle between its kernels, carry more: 3 on an H200.',
                                 low=0.1, high=16.0)
     share: str = parameter('tb_ratio', 'supervised: what a run takes of it, by its profile. '
                            'tb_ratio: its thread blocks over those the device holds (S3DNN); '
@@ -195,9 +197,8 @@ class ExecutorSettings:
     order: str = parameter('deadline', 'supervised: what goes first, the least slack (S3DNN) or '
                            'the earliest deadline, with which jobs of like slack do not take '
                            'turns.', choices=ORDERS)
-    overlap: bool = parameter(True, 'supervised: decide by deadlines, too. More than that runs '
-                              'side by side whenever all of it stays in time, and a job starts '
-                              'only if it and all that have started can still end in time.')
+    overlap: bool = parameter(True, 'supervised: run more than that side by side where all of '
+                              'it has the slack, however the GPU shares itself out.')
     fusion: bool = parameter(True, 'Run requests for one model as one batch, of whichever '
                              'instance or front end they are, as long as the earliest deadline '
                              'holds by the profile; without a profile each runs alone.',

@@ -36,6 +36,8 @@ def register(subparsers):
                         help='how many at once')
     parser.add_argument('--loads', type=float, nargs='+', default=None, metavar='SHARE',
                         help='offered, as a share of what CUDA streams carry')
+    parser.add_argument('--capacity', type=float, default=1.0,
+                        help="the executor's parameter, for supervised (default 1)")
     parser.add_argument('--policies', nargs='+', default=None, metavar='NAME',
                         help="which, by the names in the table (default: all but 'process per "
                              "instance', which takes long to load)")
@@ -70,8 +72,8 @@ def _s3dnn(arguments):
     engine, _ = make_engine(arguments.engine, clock, sms=arguments.sms)
     given = {name: tuple(value) for name, value in vars(arguments).items()
              if name in ('models', 'instances', 'loads', 'parts') and value}
-    if arguments.policies:
-        given['policies'] = s3dnn_bench.policies(arguments.policies)
+    names = arguments.policies or [policy.name for policy in s3dnn_bench.POLICIES]
+    given['policies'] = s3dnn_bench.policies(names, arguments.capacity)
     plan = s3dnn_bench.Plan(runs=arguments.runs, seconds=arguments.seconds,
                             target_ms=arguments.target_ms, sms=arguments.sms, **given)
     s3dnn_bench.run(engine, clock, plan, save=functools.partial(_write, arguments.out))

@@ -47,7 +47,8 @@ FAR_S = 10.0
 STREAMS = Policy('streams', 'streams')
 # S3DNN as published, and what the executor does with its default parameters
 PAPER = Policy('S3DNN', 'supervised')
-DEFAULT = (('capacity', 1.5), ('overlap', True), ('order', 'deadline'))
+CAPACITY = 1.0
+DEFAULT = (('capacity', CAPACITY), ('overlap', True), ('order', 'deadline'))
 SUPERVISED = Policy('supervised', 'supervised', options=DEFAULT, levels=True)
 POLICIES = (STREAMS, Policy('fifo', 'fifo'), Policy('edf', 'edf'), PAPER, SUPERVISED,
             Policy('streams, fused', 'streams', fuse=True),
@@ -84,9 +85,16 @@ class Plan:
                 raise ParameterError('--parts', part, 'expected some of ' + ', '.join(PARTS))
 
 
-def policies(names: Sequence[str]) -> Sequence[Policy]:
-    """Return policies by name; raises ParameterError that lists the known ones."""
+def policies(names: Sequence[str], capacity: float = CAPACITY) -> Sequence[Policy]:
+    """Return policies by name; raises ParameterError that lists the known ones.
+
+    `capacity` is that of the supervised ones; S3DNN keeps its own.
+    """
     known = {policy.name: policy for policy in (*POLICIES, PROCESSES)}
+    for name, policy in known.items():
+        if 'capacity' in dict(policy.options):
+            options = {**dict(policy.options), 'capacity': capacity}
+            known[name] = dataclasses.replace(policy, options=tuple(options.items()))
     for name in names:
         if name not in known:
             raise ParameterError('--policies', name, 'expected some of ' + ', '.join(known))

@@ -14,7 +14,7 @@ from s3dnn_ros.profiling.table import ProfileRow, ProfileTable
 
 WARM_UP_RUNS = 3
 # So many runs side by side show what one takes from the others.
-SHARED_LANES = 8
+SHARED_LANES = 4
 # Runs of every unit while the cuts are chosen.
 PLAN_RUNS = 20
 

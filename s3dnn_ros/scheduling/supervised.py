@@ -16,6 +16,8 @@ ROUNDING = 1e-9     # a sum of ratios that means 1 may come out above it
 # Less urgent work beside it adds at most this part to a segment's time where the device prefers
 # the segment: on an H200 0.4 to 0.6 were measured on 8 multiprocessors, 0.7 to 0.9 on all.
 INTERFERENCE = 0.9
+# Of the slack of what runs, this part is kept for what has not arrived yet.
+RESERVE = 0.9
 
 
 class _Reservation(NamedTuple):
@@ -66,11 +68,9 @@ class Supervised:
         What goes first: the least 'slack' as in the paper, or the earliest 'deadline'
         (DERIVED), which does not let jobs of like slack take turns and end late together.
     overlap : bool
-        Decide by deadlines, too (DERIVED; the paper's rule is False). Beyond the capacity work
-        joins whenever all that runs stays in time even if the device ran it one after another:
-        large devices are seldom full at a ratio of 1. And a job starts only if it and all
-        that have started can still end in time, so that in overload no time goes into what
-        ends late.
+        Beyond the capacity, let work join where all that runs has the slack for it, even if
+        the device ran it one after another (DERIVED; the paper's rule is False). Large devices
+        are seldom full at a ratio of 1: more side by side means more throughput.
     levels : int
         Levels of urgency that the device tells apart among what runs (DERIVED); at least 1.
         With more than one, work that comes before all that runs starts at once, and the device
@@ -196,21 +196,15 @@ class Supervised:
         group, left = [], []
         beside = [run.entry for run in self._running.values()]
         first = min(beside, default=None)
-        started = beside + [entry for entry in entries if entry.work.segment > 0]
         blocked_slack_s = math.inf      # of the first, if it does not fit
-        blocked_rank = math.inf
         for entry in entries:
             work = entry.work
-            if entry.rank > blocked_rank:
+            if left and entry.rank > left[0].rank:
                 break
-            if self._overlap and work.segment == 0:
-                if not self._can_start(entry, started, now_s):
-                    blocked_rank = entry.rank
-                    continue
-                started.append(entry)
             alone = not (group or self._running)
-            # the device prefers it to all that runs
-            preempts = self._levels > 1 and not (group or left) and first and entry < first
+            # the device prefers it to all that runs, which what is lost has no right to
+            preempts = (self._levels > 1 and first and entry < first and not (group or left)
+                        and work.slack_s(now_s) >= 0.0)
             fits = (self._share(work) <= room + ROUNDING
                     or (self._overlap and self._bear(beside, entry, now_s)))
             if alone or preempts or (fits and work.time_s <= blocked_slack_s):
@@ -220,7 +214,6 @@ class Supervised:
                 continue
             if not (group or left):
                 blocked_slack_s = _latest_start_s(entry) - now_s
-            blocked_rank = entry.rank
             left.append(entry)
         return group, left
 
@@ -300,27 +293,12 @@ class Supervised:
                         self._reservation.works if self._reservation else (),
                         tuple(run.level for run in runs) if self._levels > 1 else ())
 
-    def _can_start(self, entry, started: List[Entry], now_s) -> bool:
-        """Tell whether a new job and all that have started end in time, one after another.
-
-        So nothing is begun that costs what was promised to others. What is lost in any case
-        neither waits nor holds back others.
-        """
-        ahead_s = 0.0
-        for other in sorted([*started, entry]):
-            if other.rank > entry.rank:
-                break   # what has lower priority gives way
-            late = 0.0 <= other.work.slack_s(now_s) < ahead_s - _spare_s(other.work)
-            if late and other >= entry:
-                return False
-            ahead_s += _load_s(other.work, other.work.remaining_s)
-        return True
-
     def _bear(self, running: List[Entry], joiner: Entry, now_s) -> bool:
-        """Tell whether all that runs stays in time with the joiner beside it."""
+        """Tell whether what runs has the slack for the joiner; what is lost needs none."""
         beside = [*running, joiner]
-        return not any(0.0 <= entry.work.slack_s(now_s) < self._delay_s(entry, beside)
-                       for entry in running)
+        return not any(
+            0.0 <= (1.0 - RESERVE) * entry.work.slack_s(now_s) < self._delay_s(entry, beside)
+            for entry in running)
 
     def _delay_s(self, entry, beside):
         """Return by how much others may delay what runs, however the device shares itself out.
