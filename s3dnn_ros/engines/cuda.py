@@ -34,7 +34,7 @@ class Cuda:
         """Return at least so many multiprocessors to use alone; raises EngineError."""
         try:
             return Partition(self._driver, self._device, sms)
-        except (AttributeError, RuntimeError) as error:
+        except (AttributeError, IndexError, RuntimeError) as error:
             raise EngineError('cuda', f'cannot take {sms} SMs for itself: {error}; CUDA 12.4 can '
                                       'on discrete GPUs, elsewhere set engine_sms to 0') from error
 

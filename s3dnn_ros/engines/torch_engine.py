@@ -95,9 +95,10 @@ class TorchEngine:
         self._pending.append(_Pending(event, self.clock.now_s(), done))
 
     def poll(self):
-        """Call `done` of what has finished."""
-        waiting = []
-        for pending in self._pending:
+        """Call `done` of what has finished, in the order of submission."""
+        waiting, ended = [], []
+        # the newest first: if one has passed, those before it have when they are asked
+        for pending in reversed(self._pending):
             error = ''
             try:
                 if not pending.event.query():
@@ -105,8 +106,10 @@ class TorchEngine:
                     continue
             except RuntimeError as caught:
                 error = str(caught)
+            ended.append((pending, error))
+        self._pending = waiting[::-1]
+        for pending, error in reversed(ended):
             pending.done(Run(pending.since_s, self.clock.now_s(), error))
-        self._pending = waiting
 
     def lost(self):
         """Return the error that CUDA answers everything with, if there is one."""

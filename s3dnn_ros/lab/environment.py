@@ -40,9 +40,12 @@ def _cpu():
 
 
 def _commit():
+    # a copy is told where it comes from: the history that came with it may be older
+    told = os.environ.get('S3DNN_COMMIT')
+    if told:
+        return told
     here = Path(__file__).resolve().parent
     found = subprocess.run(['git', '-C', str(here), 'describe', '--always', '--dirty'],
                            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                            universal_newlines=True, check=False)
-    # a copy without history is told where it comes from
-    return found.stdout.strip() or os.environ.get('S3DNN_COMMIT', 'unknown')
+    return found.stdout.strip() or 'unknown'

@@ -48,7 +48,8 @@ STREAMS = Policy('streams', 'streams')
 # S3DNN as published, and what the executor does with its default parameters
 PAPER = Policy('S3DNN', 'supervised')
 CAPACITY = 1.0
-DEFAULT = (('capacity', CAPACITY), ('overlap', True), ('order', 'deadline'))
+DEFAULT = (('capacity', CAPACITY), ('overlap', True), ('order', 'deadline'),
+           ('successor_wait_s', 0.0))
 SUPERVISED = Policy('supervised', 'supervised', options=DEFAULT, levels=True)
 POLICIES = (STREAMS, Policy('fifo', 'fifo'), Policy('edf', 'edf'), PAPER, SUPERVISED,
             Policy('streams, fused', 'streams', fuse=True),

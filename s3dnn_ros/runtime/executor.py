@@ -78,7 +78,9 @@ def _scheduler(settings, engine):
                               'order': settings.order,
                               # one after another, an engine would lose the order
                               'overlap': settings.overlap and engine.parallel,
-                              'levels': engine.levels}}
+                              'levels': engine.levels,
+                              # the loop hands a successor over with the completion, or never
+                              'successor_wait_s': 0.0}}
     return make_scheduler(settings.scheduler, **options.get(settings.scheduler, {}))
 
 

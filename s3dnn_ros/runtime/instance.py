@@ -66,8 +66,8 @@ class Job:
         Works on the device, the one behind the other.
     foretold : SegmentWork or None
         What is nearly over: the one behind it is decided.
-    end_s : float
-        When what runs is expected to end.
+    look_s : float
+        From when on what runs may have ended.
     late : bool
         Given up between two segments.
 
@@ -82,7 +82,7 @@ class Job:
     level: int = 0
     under_way: int = 0
     foretold: Optional[SegmentWork] = None
-    end_s: float = 0.0
+    look_s: float = 0.0
     started_s: float = 0.0
     ended_s: float = 0.0
     error: str = ''

@@ -18,6 +18,7 @@ from typing import Callable, Dict, List, NamedTuple, Sequence
 from s3dnn_ros.engines.base import Engine, Run
 from s3dnn_ros.runtime.clock import sharpen_timers
 from s3dnn_ros.runtime.instance import Job, Request
+from s3dnn_ros.runtime.line import Line
 from s3dnn_ros.scheduling import SegmentWork
 
 # Nothing is looked for before this part of its expected time has passed.
@@ -72,7 +73,7 @@ class Loop:
         self._ends: List[_End] = []                # of what runs, as a heap
         self._numbers = itertools.count()
         self._started = 0                          # jobs with a lane
-        self._changed = set()                      # lines with new requests or a free lane
+        self._changed: Dict[Line, None] = {}       # lines with new requests or a free lane
         self._busy_since_s = 0.0
         self._stopping = False
         self._closed = False
@@ -148,8 +149,8 @@ class Loop:
         if not self._running or self._engine.poll_s is None:
             return None
         self._engine.poll()
-        ends_s = min(job.end_s for job in self._running.values())
-        return max(self._engine.poll_s, EARLIEST_END * (ends_s - now_s))
+        return max(self._engine.poll_s,
+                   min(job.look_s for job in self._running.values()) - now_s)
 
     def _foresee(self):
         """Tell the scheduler of segments that are nearly over.
@@ -161,7 +162,7 @@ class Loop:
         now_s = self._clock.now_s()
         while self._ends and self._ends[0].near_s <= now_s:
             job, work = heapq.heappop(self._ends)[2:]
-            if id(work) not in self._running:
+            if id(work) not in self._running or job.foretold is work:
                 continue
             first = all(job.level <= other.level for other in self._running.values())
             if first and (work.successor is not None or len(self._running) == 1):
@@ -173,14 +174,15 @@ class Loop:
             self._dropped(request, 'shutdown', '')
             return
         request.instance.line.put(request)
-        self._changed.add(request.instance.line)
+        self._changed[request.instance.line] = None
         self._waiting[id(request)] = request
 
     def _schedule(self):
         """Make jobs of what waits, and hand them to the scheduler."""
         now_s = self._clock.now_s()
         while self._changed:
-            line = self._changed.pop()
+            line = next(iter(self._changed))
+            del self._changed[line]
             # what a batch costs that never ran, nobody knows: without a profile none is made
             fuse = self.fuse and line.expect.profiled
             if fuse:
@@ -276,14 +278,14 @@ class Loop:
         self._started += 1
         job.line.pending.remove(job)
         job.line.lanes_taken += 1
-        self._changed.add(job.line)
+        self._changed[job.line] = None
         for request in job.requests:
             del self._waiting[id(request)]
 
     def _expect_end(self, job, work, started_s):
-        job.end_s = started_s + work.time_s
+        job.look_s = started_s + EARLIEST_END * work.time_s
         if self._engine.lead_s and not self._scheduler.whole_networks:
-            near_s = job.end_s - self._engine.lead_s
+            near_s = started_s + work.time_s - self._engine.lead_s
             heapq.heappush(self._ends, _End(near_s, next(self._numbers), job, work))
 
     def _complete(self, job, work, runs: Sequence[Run]):
@@ -303,8 +305,11 @@ class Loop:
             self._try(job, self._go_on, job, work, len(runs), now_s)
         if job.error and self._queued.pop(id(job.work), None):
             self._scheduler.withdraw(job.work)
+        # one given up before a segment's end may still fail in it
+        job.late = job.late and not job.error
         if job.under_way:
-            self._expect_end(job, job.work, now_s)
+            if not job.error:
+                self._expect_end(job, job.work, now_s)
         elif id(job.work) not in self._queued:
             self._finish(job)
 
@@ -341,7 +346,7 @@ class Loop:
             job.error = job.error or str(error) or repr(error)
         self._started -= 1
         job.line.lanes_taken -= 1
-        self._changed.add(job.line)
+        self._changed[job.line] = None
         if not job.late:
             try:
                 self._finished(job)
@@ -371,7 +376,7 @@ class Loop:
             if request in job.requests:
                 self._dissolve(job)
         line.remove(request)
-        self._changed.add(line)
+        self._changed[line] = None
         del self._waiting[id(request)]
         self._dropped(request, reason, sentence)
 

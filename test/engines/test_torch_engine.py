@@ -1,4 +1,4 @@
-"""The torch engine on a CUDA device: results, batches, lanes, segments, errors."""
+"""The torch engine on a CUDA device: results, batches, lanes, segments, levels, errors."""
 
 import time
 
@@ -145,6 +145,79 @@ def test_done_is_called_by_poll_after_the_work(engine, load):
         flight.submit(segment, runs.append)
     wait(engine, runs, network.segments)
     flight.close()
+
+
+def levels_of(engine, count, start=0):
+    """Return so many levels, no two of the same in a row where there are two."""
+    # the most urgent and the least in turn, and all that lie between
+    order = [level for pair in zip(range(engine.levels), reversed(range(engine.levels)))
+             for level in pair][:engine.levels]
+    return [order[(start + index) % engine.levels] for index in range(count)]
+
+
+def test_with_cuda_bindings_there_are_levels_of_urgency(engine):
+    pytest.importorskip('cuda.bindings', reason='cuda-bindings are not here')
+    if not hasattr(torch.cuda.CUDAGraph, 'raw_cuda_graph'):
+        pytest.skip('this PyTorch keeps its graphs to itself')
+    assert engine.levels >= 2
+    assert len(engine.streams()) == engine.levels
+
+
+def test_without_a_way_to_priorities_there_is_one_level(monkeypatch, model, spec, expected):
+    monkeypatch.setattr('s3dnn_ros.engines.torch_engine._cuda', lambda torch: None)
+    engine, _ = make_engine('torch', SystemClock())
+    assert engine.levels == 1
+    network = engine.load('net', [model], ['scores'], spec)
+    pixels = images(1)
+    assert_close(network.run(pixels)['scores'], expected(pixels))
+    engine.close()
+
+
+@pytest.mark.parametrize('count', [1, 3])
+def test_results_are_the_same_whatever_level_each_segment_is_launched_on(
+        engine, load, expected, count):
+    network = load(max_batch=4)
+    pixels = images(count)
+    wanted = network.run(pixels)['scores'].copy()
+    assert_close(wanted, expected(pixels))
+    for start in range(engine.levels):
+        flight = network.open([network.stage(pixels)])
+        for segment, level in enumerate(levels_of(engine, network.segments, start)):
+            flight.launch(segment, level).synchronize()
+        assert_close(flight.outputs()['scores'], wanted)
+        flight.close()
+
+
+def test_segments_keep_their_order_though_each_is_on_another_level(engine, load, expected):
+    network = load(lanes=2, max_batch=4)
+    assert network.segments > 1
+    for turn in range(20):
+        flights, batches, last = [], [], []
+        for lane in range(2):
+            batches.append(images(1 + (turn + lane) % 4, seed=turn * 2 + lane))
+            flights.append(network.open([network.stage(batches[-1])]))
+        # nothing waits in between: only the device keeps the order
+        for flight in flights:
+            for segment, level in enumerate(levels_of(engine, network.segments, turn)):
+                event = flight.launch(segment, level)
+            last.append(event)
+        for flight, batch, event in zip(flights, batches, last):
+            event.synchronize()
+            assert_close(flight.outputs()['scores'], expected(batch))
+            flight.close()
+
+
+def test_the_next_flight_of_a_lane_may_begin_on_another_level(engine, load, expected):
+    network = load(max_batch=1)
+    for turn in range(2 * engine.levels):
+        pixels, runs = images(1, turn), []
+        flight = network.open([network.stage(pixels)])
+        for segment in range(network.segments):
+            flight.submit(segment, runs.append, turn % engine.levels)
+        wait(engine, runs, network.segments)
+        assert not any(run.error for run in runs)
+        assert_close(flight.outputs()['scores'], expected(pixels))
+        flight.close()
 
 
 def test_a_network_tells_its_times_its_share_of_the_device_and_its_memory(load):

@@ -23,6 +23,7 @@ class FakeNetwork:
         self.output_shapes = {'scores': ('N', 3)}
         self.flights = []           # open ones
         self.most_flights = 0
+        self.most_ahead = 0         # segments of one flight on their way at once
         self.batches = []           # frames of every flight
         self.staging_threads = []
         self.broken = {}
@@ -61,7 +62,11 @@ class Staged:
 
 
 class FakeFlight:
-    """Keeps the rules of a flight: segments in order, and closed once, when none runs."""
+    """Keeps the rules of a flight: segments in order, and closed once, when none runs.
+
+    A segment that fails is the last, but for one that is submitted while it still runs, which an
+    engine with a `lead_s` asks for.
+    """
 
     def __init__(self, network, pixels):
         self.network = network
@@ -71,11 +76,18 @@ class FakeFlight:
 
     def submit(self, segment, done, level=0):
         assert segment == self.submitted, 'a segment out of its order'
-        assert self.ended == self.over, 'a segment behind one that failed'
+        engine = self.network.engine
+        with engine.changed:
+            # nobody may know yet of a failure right before it
+            ahead = self.ended == self.over - 1 == segment - 1
+            assert self.ended == self.over or (engine.lead_s and ahead), (
+                'a segment behind one that failed')
+        assert 0 <= level < engine.levels, 'a level that the engine does not have'
         self.network.break_if_told('submit')
         self.network.break_if_told(f'submit {segment}')
         self.submitted += 1
-        self.network.engine.put(Step(self, segment, done, self.network.engine.clock.now_s()))
+        self.network.most_ahead = max(self.network.most_ahead, self.submitted - self.over)
+        engine.put(Step(self, segment, done, engine.clock.now_s(), level))
 
     def outputs(self):
         assert self.ended == self.network.segments, 'outputs before the end'
@@ -91,8 +103,8 @@ class FakeFlight:
 class Step:
     """A segment on its way."""
 
-    def __init__(self, flight, segment, done, started_s):
-        self.flight, self.segment = flight, segment
+    def __init__(self, flight, segment, done, started_s, level):
+        self.flight, self.segment, self.level = flight, segment, level
         self.done, self.started_s = done, started_s
 
     @property
@@ -135,7 +147,7 @@ class FakeEngine:
         self.loss = ''              # why nothing can run any more
         self.closed = False
         self._steps = []
-        self._changed = threading.Condition()
+        self.changed = threading.Condition()
         self._freely = None
 
     def load(self, instance, segments, outputs, spec, *, lanes=1, max_batch=1):
@@ -155,34 +167,34 @@ class FakeEngine:
         return self.loss
 
     def put(self, step):
-        with self._changed:
+        with self.changed:
             self._steps.append(step)
-            self._changed.notify_all()
+            self.changed.notify_all()
 
     def running(self, count=1, timeout=WAIT_S):
         """Wait until at least so many segments run; return all that do, one of each flight."""
-        with self._changed:
-            self._changed.wait_for(lambda: len(self._first()) >= count, timeout)
+        with self.changed:
+            self.changed.wait_for(lambda: len(self._first()) >= count, timeout)
             steps = self._first()
         assert timeout < WAIT_S or len(steps) >= count, 'nothing was submitted'
         return steps
 
     def submitted(self):
         """Return all segments that are on their way, those behind others too."""
-        with self._changed:
+        with self.changed:
             return list(self._steps)
 
     def finish(self, step=None, outputs=None, error='', took_s=0.0):
         """End a segment, the oldest unless told otherwise, when it has come; return it."""
         if step is None:
             step = self.running()[0]
-        with self._changed:
+        with self.changed:
             self._steps.remove(step)
             assert step.segment == step.flight.over, 'a segment ended before the one before it'
             step.flight.over += 1
+            step.flight.ended += not error
+            step.flight.given = outputs
         self.clock.advance(took_s)
-        step.flight.ended += not error
-        step.flight.given = outputs
         step.done(Run(step.started_s, self.clock.now_s(), error))
         return step
 
@@ -193,17 +205,17 @@ class FakeEngine:
             self._freely.start()
 
     def close(self):
-        with self._changed:
+        with self.changed:
             self.closed = True
-            self._changed.notify_all()
+            self.changed.notify_all()
 
     def _first(self):
         return [step for step in self._steps if step.segment == step.flight.over]
 
     def _finish_all(self):
         while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._steps or self.closed)
+            with self.changed:
+                self.changed.wait_for(lambda: self._steps or self.closed)
                 if not self._steps:
                     return
                 step = self._steps[0]

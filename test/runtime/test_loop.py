@@ -16,7 +16,7 @@ from s3dnn_ros.runtime.clock import VirtualClock
 from s3dnn_ros.runtime.expectation import Expectation
 from s3dnn_ros.runtime.instance import Instance, Request
 from s3dnn_ros.runtime.line import Line
-from s3dnn_ros.runtime.loop import Loop
+from s3dnn_ros.runtime.loop import EARLIEST_END, Loop
 from s3dnn_ros.scheduling import POLICIES, Dispatch, make_scheduler
 from s3dnn_ros.scheduling.fifo import Fifo
 
@@ -49,17 +49,67 @@ class Told:
         return self._scheduler.withdraw(work)
 
 
+class VirtualInbox:
+    """An inbox where waiting moves the clock at once, as far as the test lets time pass."""
+
+    def __init__(self, clock):
+        self._clock = clock
+        self._events = collections.deque()
+        self._until_s = clock.now_s()
+        self._idle = False          # nothing to do before `until_s`
+        self._changed = threading.Condition()
+
+    def put(self, event):
+        with self._changed:
+            self._events.append(event)
+            self._idle = False
+            self._changed.notify_all()
+
+    def get(self, timeout=None):
+        with self._changed:
+            while not self._events:
+                if timeout is not None and self._clock.now_s() + timeout <= self._until_s:
+                    self._clock.advance(timeout)
+                    raise queue.Empty
+                self._idle = True
+                self._changed.notify_all()
+                self._changed.wait()
+            return self._events.popleft()
+
+    def get_nowait(self):
+        with self._changed:
+            if not self._events:
+                raise queue.Empty
+            return self._events.popleft()
+
+    def let_pass(self, seconds):
+        """Let time pass, and wait until the loop has done all that was to be done in it."""
+        with self._changed:
+            self._wait_until_idle()
+            self._until_s = self._clock.now_s() + seconds
+            self._idle = False
+            self._events.append(lambda: None)
+            self._changed.notify_all()
+            self._wait_until_idle()
+            self._clock.advance(max(0.0, self._until_s - self._clock.now_s()))
+
+    def _wait_until_idle(self):
+        assert self._changed.wait_for(lambda: self._idle, WAIT_S), 'the loop never rests'
+
+
 class Bench:
     """A loop with an engine that waits for us, and what it reported.
 
     `networks` maps a name to the options of a fake network and `profile`; every network has
-    two instances, 'NAME' and 'NAME2'.
+    two instances, 'NAME' and 'NAME2'. `device` are attributes of the engine. If `timed`, time
+    passes only in `let_pass` and where segments end.
     """
 
     def __init__(self, engine_class, make_batch, make_frame, networks, scheduler='fifo',
-                 **options):
+                 device=(), timed=False, **options):
         self.clock = VirtualClock(NOW_S)
         self.engine = engine_class(self.clock)
+        vars(self.engine).update(device)
         self.make_batch, self.make_frame = make_batch, make_frame
         self.lines, self.instances = {}, {}
         for name, network in (networks or {'net': {}}).items():
@@ -76,9 +126,11 @@ class Bench:
         self.finished = queue.Queue()
         self.dropped = queue.Queue()
         self.reports = queue.Queue()
-        self.told = Told(make_scheduler(scheduler))
+        self.told = Told(make_scheduler(scheduler) if isinstance(scheduler, str) else scheduler)
         self.loop = Loop(self.told, self.engine, self.clock, self.finished.put,
                          lambda *what: self.dropped.put(what), self.reports.put, **options)
+        if timed:
+            self.loop._inbox = VirtualInbox(self.clock)
 
     @property
     def network(self):
@@ -103,6 +155,22 @@ class Bench:
     def announced(self, count=1):
         """Wait for so many works to be handed to the scheduler; return them."""
         return [self.told.enqueued.get(timeout=WAIT_S) for _ in range(count)]
+
+    def let_pass(self, seconds=0.0):
+        """Let time pass; the loop has done what was to be done in it. Only if `timed`."""
+        self.loop._inbox.let_pass(seconds)
+
+    def on_their_way(self):
+        """Return (network, segment) of all that was submitted and has not ended."""
+        names = {id(line.network): name for name, line in self.lines.items()}
+        return [(names[id(step.network)], step.segment) for step in self.engine.submitted()]
+
+    def end(self, name='net', **result):
+        """End the segment of a network that runs, and let the loop learn of it. If `timed`."""
+        network = self.lines[name].network
+        self.engine.finish(next(step for step in self.engine.running()
+                                if step.network is network), **result)
+        self.let_pass()
 
     def finish(self, **result):
         """End the segment under way; return the value of its pixels and the job reported."""
@@ -755,6 +823,554 @@ def test_a_hopeless_job_whose_flight_cannot_be_closed_is_dropped_once(hurried):
     assert loop.reports.empty()
 
 
+@pytest.mark.parametrize('fuse', [True, False])
+def test_what_was_expected_is_doubted_once_for_each_request_that_is_too_late_to_start(
+        bench, make_profile, fuse):
+    loop = bench({'net': {'profile': make_profile(0.4, 0.1)}, 'other': {}}, fuse=fuse,
+                 late_policy='drop', max_queue=3)
+    doubts = []
+    loop.lines['net'].expect.doubt = lambda: doubts.append(loop.dropped.qsize())
+    other = loop.occupy()
+    bounded, *late = [loop.admit(value, NOW_S + 1.0) for value in range(3)]
+    loop.admit(3, NOW_S + 9.0)
+    assert loop.next_drop()[:2] == (bounded, 'queue')       # which says nothing of the times
+    loop.engine.finish(other, took_s=0.9)
+    assert [loop.next_drop()[:2] for _ in late] == [(request, 'late') for request in late]
+    loop.next_job()
+    assert loop.finish()[0] == 3
+    assert len(doubts) == 2
+
+
+# the next segment behind one that is nearly over
+
+LEAD_S = 0.01
+STEPWISE = sorted(set(POLICIES) - set(WHOLE))
+
+
+class Levelled:
+    """A scheduler that submits everything at once, each at the level that its instance has."""
+
+    def __init__(self, whole_networks=False, **levels):
+        self.whole_networks = whole_networks
+        self._levels = levels
+        self._queue = []
+
+    def enqueue(self, work, now_s):
+        self._queue.append(work)
+
+    def dequeue(self, now_s):
+        submit, self._queue = tuple(self._queue), []
+        levels = tuple(self._levels[work.instance] for work in submit) if self._levels else ()
+        return Dispatch(submit, (), levels)
+
+    def complete(self, work, now_s):
+        pass
+
+    def withdraw(self, work):
+        self._queue.remove(work)
+        return True
+
+    def next_wake_s(self, now_s):
+        return None
+
+
+@pytest.fixture
+def leading(bench, make_profile):
+    """Return a builder of benches where `net` and `other` have segments of 0.1 s, and a lead."""
+    def build(scheduler='edf', segments=3, lead_s=LEAD_S, levels=1, poll_s=None, **options):
+        network = {'segments': segments, 'profile': make_profile(0.1 * segments, 0.0, segments)}
+        device = {'lead_s': lead_s, 'levels': levels, 'poll_s': poll_s}
+        return bench({'net': network, 'other': network}, scheduler=scheduler, device=device,
+                     timed=True, **options)
+    return build
+
+
+@pytest.mark.parametrize('scheduler', STEPWISE)
+def test_the_next_segment_is_behind_one_that_is_nearly_over_and_never_two(leading, scheduler):
+    loop = leading(scheduler)
+    loop.admit(7)
+    for segment in range(2):
+        loop.let_pass(0.1 - LEAD_S - 1e-6)
+        assert loop.on_their_way() == [('net', segment)]
+        assert len(loop.told.completed) == segment
+        loop.let_pass(2e-6)
+        assert loop.on_their_way() == [('net', segment), ('net', segment + 1)]
+        assert len(loop.told.completed) == segment + 1
+        loop.let_pass(1.0)          # however long it takes
+        assert loop.on_their_way() == [('net', segment), ('net', segment + 1)]
+        assert loop.finished.empty()
+        loop.end()
+    loop.let_pass(1.0)
+    assert loop.on_their_way() == [('net', 2)]
+    loop.end()
+    job = loop.next_job()
+    assert not job.error
+    assert job.outputs['scores'][:, 0] * 255 == pytest.approx([7])
+    assert [work.segment for work in loop.announced(3)] == [0, 1, 2]
+    assert [work.segment for work in loop.told.completed] == [0, 1, 2]
+    assert loop.told.enqueued.empty()
+
+
+@given(scheduler=st.sampled_from(STEPWISE), lead_s=st.floats(1e-4, 0.3),
+       took_s=st.lists(st.floats(1e-4, 0.3), min_size=4, max_size=4))
+def test_a_segment_is_submitted_lead_s_before_the_expected_end_or_when_there_is_one(
+        fake_engine, make_batch, make_frame, make_profile, scheduler, lead_s, took_s):
+    network = {'segments': 4, 'profile': make_profile(0.4, 0.0, 4)}
+    loop = Bench(fake_engine, make_batch, make_frame, {'net': network}, scheduler,
+                 {'lead_s': lead_s}, timed=True)
+    loop.loop.start()
+    try:
+        loop.admit()
+        loop.let_pass()
+        wanted_s, runs_since_s = NOW_S, NOW_S
+        for segment in range(4):
+            assert loop.engine.running()[0].started_s == pytest.approx(wanted_s)
+            loop.let_pass(took_s[segment])
+            ended_s = loop.clock.now_s()
+            wanted_s = min(ended_s, max(runs_since_s, runs_since_s + 0.1 - lead_s))
+            runs_since_s = ended_s
+            loop.end()
+        assert not loop.next_job().error
+        assert loop.network.most_ahead <= 2
+    finally:
+        loop.stop()
+    assert loop.reports.empty()
+    assert loop.free()
+
+
+@pytest.mark.parametrize('scheduler', STEPWISE)
+def test_without_a_lead_a_segment_waits_for_the_end_of_the_one_before(leading, scheduler):
+    loop = leading(scheduler, lead_s=0.0)
+    loop.admit()
+    for segment in range(3):
+        loop.let_pass(1.0)
+        assert loop.on_their_way() == [('net', segment)]
+        assert len(loop.told.completed) == segment
+        loop.end()
+    assert not loop.next_job().error
+
+
+@pytest.mark.parametrize('scheduler', WHOLE)
+def test_the_end_of_a_whole_network_is_told_only_when_it_has_come(leading, scheduler):
+    loop = leading(scheduler, fuse=False)
+    loop.admit(1)
+    loop.admit(2)
+    for _ in range(3):
+        loop.let_pass(1.0)
+        assert loop.told.completed == []
+        assert loop.network.batches == [1]
+        loop.end()
+    assert not loop.next_job().error
+    assert len(loop.told.completed) == 1
+    assert loop.on_their_way() == [('net', 0), ('net', 1), ('net', 2)]
+
+
+@pytest.mark.parametrize('net, other, told', [
+    (1, 0, [('other', 1)]), (0, 1, [('net', 1)]), (1, 1, [('net', 1), ('other', 1)])])
+def test_only_the_most_urgent_of_what_runs_is_told_of_before_its_end(leading, net, other, told):
+    loop = leading(Levelled(net=net, other=other), levels=2)
+    loop.admit()
+    loop.admit(instance='other')
+    loop.let_pass(0.2)
+    assert sorted(loop.on_their_way()) == sorted([('net', 0), ('other', 0), *told])
+    loop.end('net')
+    loop.end('other')
+    assert sorted(loop.on_their_way()) == [('net', 1), ('other', 1)]
+
+
+@pytest.mark.parametrize('urgent, rest', [('net', 'other'), ('other', 'net')])
+def test_the_less_urgent_is_told_of_once_the_more_urgent_has_ended(leading, urgent, rest):
+    loop = leading(Levelled(**{urgent: 0, rest: 1}), segments=2, levels=2)
+    loop.admit(instance=urgent)
+    loop.admit(instance=rest)
+    loop.let_pass(0.05)
+    loop.end(urgent)
+    loop.end(urgent)
+    assert not loop.next_job().error
+    loop.let_pass(0.05)
+    assert loop.on_their_way() == [(rest, 0), (rest, 1)]
+
+
+def test_a_last_segment_is_told_of_before_its_end_only_if_nothing_runs_beside_it(leading):
+    loop = leading(Levelled(), segments=1)
+    loop.admit()
+    loop.let_pass(0.05)
+    loop.admit(instance='other')
+    loop.let_pass(0.045)
+    assert loop.told.completed == []
+    loop.end('net')
+    (net,) = loop.told.completed
+    loop.let_pass(0.04)
+    assert [work.instance for work in loop.told.completed] == ['net']
+    loop.let_pass(0.01)
+    assert [work.instance for work in loop.told.completed] == ['net', 'other']
+    assert loop.on_their_way() == [('other', 0)]
+    loop.end('other')
+    assert loop.told.completed[0] is net
+    assert len(loop.told.completed) == 2
+    assert [loop.next_job().error for _ in range(2)] == ['', '']
+
+
+@pytest.mark.parametrize('scheduler', STEPWISE)
+def test_another_job_starts_behind_a_last_segment_that_is_nearly_over(leading, scheduler):
+    loop = leading(scheduler, segments=1)
+    loop.admit()
+    loop.let_pass()
+    loop.admit(instance='other')
+    loop.let_pass(0.1 - LEAD_S - 1e-6)
+    assert loop.on_their_way() == [('net', 0)]
+    loop.let_pass(2e-6)
+    assert loop.on_their_way() == [('net', 0), ('other', 0)]
+    assert loop.finished.empty()
+    loop.end('net')
+    assert loop.next_job().outputs is not None
+
+
+@pytest.mark.parametrize('scheduler', STEPWISE)
+def test_who_is_more_urgent_then_goes_behind_one_that_is_nearly_over(leading, scheduler):
+    loop = leading(scheduler, segments=2)
+    loop.admit(deadline_s=NOW_S + 10.0)
+    loop.let_pass()
+    loop.admit(deadline_s=NOW_S + 1.0, instance='other')
+    loop.let_pass(0.095)
+    assert loop.on_their_way() == [('net', 0), ('other', 0)]
+    loop.end('net')
+    loop.let_pass(0.1)
+    assert loop.on_their_way() == [('other', 0), ('other', 1)]
+    loop.end('other')
+    loop.let_pass(0.1)
+    assert loop.on_their_way() == [('other', 1), ('net', 1)]
+
+
+def test_the_time_of_a_segment_does_not_count_the_lead(leading):
+    loop = leading()
+    observed = []
+    loop.lines['net'].expect.observe = lambda *what: observed.append(what)
+    loop.admit()
+    for _ in range(3):
+        loop.let_pass(0.1)
+        loop.end()
+    loop.next_job()
+    assert [segment for segment, _, _ in observed] == [0, 1, 2]
+    assert [took_s for _, _, took_s in observed] == pytest.approx([0.1] * 3)
+
+
+def test_the_busy_time_counts_once_what_is_behind_another(leading):
+    loop = leading()
+    loop.admit()
+    for _ in range(3):
+        loop.let_pass(0.1)
+        loop.end()
+    loop.let_pass(5.0)
+    assert loop.loop.busy_s == pytest.approx(0.3)
+
+
+# what goes wrong when the next segment is decided already
+
+@pytest.mark.parametrize('scheduler', STEPWISE)
+@pytest.mark.parametrize('fails', ['run', 'observe'])
+def test_a_segment_that_fails_takes_back_the_one_that_waits_behind_it(leading, scheduler, fails):
+    loop = leading(scheduler)
+    bad = loop.admit(1, deadline_s=NOW_S + 10.0)
+    loop.let_pass()
+    loop.admit(2, deadline_s=NOW_S + 1.0, instance='other')
+    loop.let_pass(0.095)
+    waiting = loop.announced(3)[2]
+    assert (waiting.instance, waiting.segment) == ('net', 1)
+    assert loop.on_their_way() == [('net', 0), ('other', 0)]
+    if fails == 'observe':
+        loop.lines['net'].expect.observe = lambda *what: [][0]
+    loop.end('net', error='lost device' if fails == 'run' else '')
+    job = loop.next_job()
+    assert (job.requests, job.outputs) == ((bad,), None)
+    assert job.error == ('lost device' if fails == 'run' else 'list index out of range')
+    assert loop.told.withdrawn == [waiting]
+    assert not loop.network.flights
+    assert loop.lines['net'].lanes_taken == 0
+    for _ in range(3):
+        loop.end('other')
+    assert not loop.next_job().error
+    loop.let_pass(1.0)
+    assert loop.on_their_way() == []
+    assert loop.finished.empty()
+
+
+@pytest.mark.parametrize('scheduler', STEPWISE)
+@pytest.mark.parametrize('second', ['', 'a second error'])
+def test_a_segment_that_fails_waits_for_the_one_submitted_behind_it(leading, scheduler, second):
+    loop = leading(scheduler)
+    bad = loop.admit(1)
+    loop.let_pass(0.095)
+    loop.end(error='lost device')
+    assert loop.on_their_way() == [('net', 1)]
+    loop.let_pass(0.2)              # nothing goes behind that one
+    assert loop.on_their_way() == [('net', 1)]
+    assert loop.finished.empty()
+    assert loop.network.flights
+    loop.end(error=second)
+    job = loop.next_job()
+    assert (job.requests, job.error, job.outputs) == ((bad,), 'lost device', None)
+    assert [work.segment for work in loop.told.completed] == [0, 1]
+    good = loop.admit(2)
+    for _ in range(3):
+        loop.let_pass(0.1)
+        loop.end()
+    job = loop.next_job()
+    assert (job.requests, job.error) == ((good,), '')
+    assert loop.finished.empty()
+
+
+@pytest.mark.parametrize('scheduler', STEPWISE)
+@pytest.mark.parametrize('error', ['', 'out of memory'])
+def test_a_job_whose_next_segment_is_refused_ends_when_the_one_before_has(
+        leading, scheduler, error):
+    loop = leading(scheduler)
+    loop.network.broken['submit 1'] = RuntimeError('lost device')
+    loop.admit(1)
+    loop.let_pass(0.2)
+    assert loop.on_their_way() == [('net', 0)]
+    assert loop.finished.empty()
+    assert loop.network.flights
+    loop.end(error=error)
+    job = loop.next_job()
+    assert (job.error, job.outputs) == ('lost device', None)
+    assert [work.segment for work in loop.told.completed] == [0, 1]
+    assert loop.reports.empty()
+
+
+@pytest.mark.parametrize('what', ['complete', 'enqueue'])
+def test_a_job_that_cannot_be_scheduled_any_more_ends_when_what_runs_has(
+        leading, monkeypatch, what):
+    loop = leading(Levelled())
+    loop.admit(1)
+    loop.let_pass()
+    monkeypatch.setattr(loop.told, what, lambda work, now_s: [][0])
+    loop.let_pass(0.2)
+    monkeypatch.undo()
+    assert loop.on_their_way() == [('net', 0)]
+    assert loop.finished.empty()
+    loop.end()
+    assert loop.next_job().error == 'list index out of range'
+    assert loop.finished.empty()
+    assert loop.reports.empty()
+
+
+@pytest.mark.parametrize('scheduler', STEPWISE)
+def test_a_job_found_hopeless_before_a_segment_ended_is_given_up_when_it_has(leading, scheduler):
+    loop = leading(scheduler, late_policy='drop')
+    hopeless = loop.admit(1, deadline_s=NOW_S + 0.35)
+    loop.let_pass(0.25)
+    loop.end()                          # 0.15 s too late
+    loop.let_pass(0.1 - LEAD_S + 1e-6)
+    assert len(loop.told.completed) == 2
+    loop.let_pass(1.0)
+    assert loop.on_their_way() == [('net', 1)]
+    assert loop.dropped.empty()
+    assert loop.network.flights
+    loop.end()
+    request, reason, sentence = loop.next_drop()
+    assert (request, reason) == (hopeless, 'late')
+    assert 'deadline' in sentence
+    assert not loop.network.flights
+    assert len(loop.announced(2)) == 2
+    assert loop.told.enqueued.empty()
+    assert loop.finished.empty()
+    loop.admit(2)                       # on the only lane
+    for _ in range(3):
+        loop.let_pass(0.1)
+        loop.end()
+    assert loop.next_job().outputs is not None
+    assert loop.dropped.empty()
+
+
+@pytest.mark.parametrize('late_policy, deadline_s', [('run', 0.35), ('drop', 0.45)])
+def test_a_job_with_hope_or_that_may_be_late_goes_on_before_a_segment_ended(
+        leading, late_policy, deadline_s):
+    loop = leading(late_policy=late_policy)
+    loop.admit(1, deadline_s=NOW_S + deadline_s)
+    loop.let_pass(0.25)
+    loop.end()
+    loop.let_pass(0.1)
+    assert loop.on_their_way() == [('net', 1), ('net', 2)]
+    loop.end()
+    loop.end()
+    assert loop.next_job().outputs is not None
+    assert loop.dropped.empty()
+
+
+def test_a_job_found_hopeless_before_a_segment_failed_has_failed(leading):
+    loop = leading(late_policy='drop')
+    loop.admit(1, deadline_s=NOW_S + 0.35)
+    loop.let_pass(0.25)
+    loop.end()
+    loop.let_pass(0.1)
+    loop.end(error='lost device')
+    assert loop.next_job().error == 'lost device'
+    assert loop.dropped.empty()
+
+
+@pytest.mark.parametrize('scheduler', STEPWISE)
+def test_stopping_lets_a_job_with_two_segments_under_way_run_to_its_end(leading, scheduler):
+    loop = leading(scheduler)
+    loop.admit(1)
+    loop.let_pass(0.095)
+    assert len(loop.on_their_way()) == 2
+    stopping = threading.Thread(target=loop.loop.stop)
+    stopping.start()
+    for _ in range(3):
+        loop.engine.finish()
+    assert loop.next_job().outputs is not None
+    stopping.join(WAIT_S)
+    assert not stopping.is_alive()
+
+
+# levels
+
+@pytest.mark.parametrize('whole', [True, False])
+@pytest.mark.parametrize('levels, wanted', [
+    ({}, {'net': 0, 'other': 0}), ({'net': 2, 'other': 1}, {'net': 2, 'other': 1})])
+def test_segments_reach_the_device_at_the_level_that_the_scheduler_says(
+        leading, whole, levels, wanted):
+    loop = leading(Levelled(whole, **levels), levels=3)
+    together = threading.Event()
+    loop.loop._inbox.put(together.wait)
+    loop.admit()
+    loop.admit(instance='other')
+    together.set()
+    for segment in range(3):
+        loop.let_pass()
+        for name in ('net', 'other'):
+            (step,) = [step for step in loop.engine.running()
+                       if step.network is loop.lines[name].network]
+            assert (step.segment, step.level) == (segment, wanted[name])
+        loop.end('net')
+        loop.end('other')
+    assert [loop.next_job().error for _ in range(2)] == ['', '']
+
+
+def test_the_next_segment_may_have_another_level(leading):
+    levels = {'net': 2}
+    scheduler = Levelled()
+    scheduler._levels = levels
+    loop = leading(scheduler, levels=3)
+    loop.admit()
+    for level, next_level in ((2, 0), (0, 1), (1, 1)):
+        loop.let_pass(0.05)
+        assert loop.engine.running()[0].level == level
+        levels['net'] = next_level
+        loop.end()
+    assert not loop.next_job().error
+
+
+def test_with_levels_an_urgent_job_starts_at_once_and_goes_first(leading):
+    loop = leading(make_scheduler('supervised', levels=3), levels=3)
+    loop.admit(deadline_s=NOW_S + 10.0)
+    loop.let_pass(0.01)
+    loop.admit(deadline_s=NOW_S + 1.0, instance='other')
+    loop.let_pass()
+    assert loop.on_their_way() == [('net', 0), ('other', 0)]
+    net, other = loop.engine.submitted()
+    assert other.level < net.level < 3
+    loop.let_pass(0.2)              # only the urgent one is told of
+    assert loop.on_their_way() == [('net', 0), ('other', 0), ('other', 1)]
+
+
+# looking
+
+POLL_S = 1e-3
+
+
+class Looked:
+    """Ends a segment so long after its start, when it is looked for, and keeps when that was."""
+
+    def __init__(self, loop, takes_s):
+        self.at_s = []              # after the start
+        self._loop, self._takes_s = loop, takes_s
+        loop.engine.poll = self
+
+    def __call__(self):
+        (step,) = self._loop.engine.running()
+        at_s = self._loop.clock.now_s() - step.started_s
+        if at_s not in self.at_s:       # an event is another reason to look
+            self.at_s.append(at_s)
+        if at_s >= self._takes_s:
+            self._loop.engine.finish(step)
+
+
+@given(part=st.floats(0.0, 3.0), poll_s=st.floats(1e-4, 0.2))
+def test_nothing_is_looked_for_long_before_its_expected_end_and_then_often(
+        fake_engine, make_batch, make_frame, make_profile, part, poll_s):
+    network = {'profile': make_profile(0.1, 0.0)}
+    loop = Bench(fake_engine, make_batch, make_frame, {'net': network}, 'edf',
+                 {'poll_s': poll_s}, timed=True)
+    looked = Looked(loop, 0.1 * part)
+    loop.loop.start()
+    try:
+        loop.admit()
+        loop.let_pass(1.0)
+        assert not loop.next_job().error
+    finally:
+        loop.stop()
+    first_s, *then_s = looked.at_s
+    assert first_s == 0.0
+    for before_s, at_s in zip(looked.at_s, then_s):
+        # from the earliest end on as often as wanted
+        assert at_s == pytest.approx(max(before_s + poll_s, EARLIEST_END * 0.1))
+    if part >= EARLIEST_END:
+        assert looked.at_s[-1] - 0.1 * part <= poll_s + 1e-9
+
+
+def test_what_ends_first_says_when_to_look(bench, make_profile):
+    loop = bench({'net': {'profile': make_profile(0.1, 0.0)},
+                  'other': {'profile': make_profile(0.04, 0.0)}},
+                 scheduler='streams', device={'poll_s': POLL_S}, timed=True)
+    looks_s = []
+    loop.engine.poll = lambda: looks_s.append(loop.clock.now_s() - NOW_S)
+    loop.admit()
+    loop.admit(instance='other')
+    loop.let_pass(0.04)
+    assert next(at_s for at_s in looks_s if at_s) == pytest.approx(EARLIEST_END * 0.04)
+    loop.end('other')
+    looks_s.clear()
+    loop.let_pass(0.06)
+    assert next(at_s for at_s in looks_s if at_s > 0.041) == pytest.approx(EARLIEST_END * 0.1)
+
+
+def test_the_segment_behind_is_looked_for_by_its_own_time(leading):
+    loop = leading(poll_s=POLL_S)
+    looks_s = []
+    loop.engine.poll = lambda: looks_s.append(loop.clock.now_s() - NOW_S)
+    loop.admit()
+    loop.let_pass(0.1)
+    assert len(loop.on_their_way()) == 2
+    loop.end()
+    looks_s.clear()
+    loop.let_pass(0.2)
+    looks_s = [at_s for at_s in looks_s if at_s > 0.101]
+    # the moment to submit the next one is another reason to look, at its expected end - LEAD_S
+    assert looks_s[0] == pytest.approx(0.19)
+    gaps_s = [after - before for before, after in zip(looks_s, looks_s[1:]) if before >= 0.2]
+    assert gaps_s == pytest.approx([POLL_S] * len(gaps_s))
+    assert len(gaps_s) > 90
+
+
+@pytest.mark.parametrize('poll_s', [None, POLL_S])
+def test_nothing_is_looked_for_while_nothing_runs_or_if_nobody_wants_it(leading, poll_s):
+    loop = leading(segments=1, poll_s=poll_s)
+    looks_s = []
+    loop.engine.poll = lambda: looks_s.append(loop.clock.now_s() - NOW_S)
+    loop.let_pass(1.0)
+    assert not looks_s
+    loop.admit()
+    loop.let_pass(1.0)
+    assert bool(looks_s) == (poll_s is not None)
+    loop.end()
+    loop.next_job()
+    looks_s.clear()
+    loop.let_pass(1.0)
+    assert not looks_s
+
+
 # lanes
 
 def test_no_more_jobs_start_than_there_are_lanes(bench):
@@ -1003,10 +1619,11 @@ NETWORKS = ('net', 'other', 'third')
 @given(seed=st.integers(0, 2**32), scheduler=st.sampled_from(sorted(POLICIES)),
        fuse=st.booleans(), late_policy=st.sampled_from(['run', 'drop']),
        max_queue=st.integers(1, 12), max_batch=st.integers(1, 5),
-       known=st.booleans(), stopped_early=st.booleans(), count=st.integers(0, 40))
+       known=st.booleans(), stopped_early=st.booleans(), count=st.integers(0, 40),
+       lead_s=st.sampled_from([0.0, 0.01, 1.0]))
 def test_every_request_ends_once_and_every_lane_is_free_at_the_end(
         fake_engine, make_batch, make_frame, make_profile, seed, scheduler, fuse, late_policy,
-        max_queue, max_batch, known, stopped_early, count):
+        max_queue, max_batch, known, stopped_early, count, lead_s):
     chance = random.Random(seed)
     networks = {}
     for name in NETWORKS:
@@ -1014,8 +1631,9 @@ def test_every_request_ends_once_and_every_lane_is_free_at_the_end(
         times = make_profile(0.05, 0.01, segments, chance.choice([0.2, 0.5, 1.0]))
         networks[name] = {'segments': segments, 'lanes': chance.randint(1, 3),
                           'largest': 4, 'profile': times if known else None}
-    loop = Bench(fake_engine, make_batch, make_frame, networks, scheduler, fuse=fuse,
-                 late_policy=late_policy, max_queue=max_queue, max_batch=max_batch)
+    loop = Bench(fake_engine, make_batch, make_frame, networks, scheduler,
+                 {'lead_s': lead_s}, fuse=fuse, late_policy=late_policy,
+                 max_queue=max_queue, max_batch=max_batch)
     loop.loop.start()
     requests = []
     while len(requests) < count:
@@ -1034,6 +1652,7 @@ def test_every_request_ends_once_and_every_lane_is_free_at_the_end(
     assert loop.reports.empty()
     for line in loop.lines.values():
         assert line.network.most_flights <= line.network.lanes
+        assert scheduler in WHOLE or line.network.most_ahead <= (2 if lead_s else 1)
     for job in loop.finished.queue:
         assert len(job.requests) == 1 or (fuse and job.frames <= min(max_batch, 4))
         if not job.error:

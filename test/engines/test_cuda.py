@@ -1,0 +1,156 @@
+"""CUDA through cuda-bindings, of which a fake stands in: priorities, a partition, graphs."""
+
+import enum
+import gc
+import sys
+import types
+
+import pytest
+
+from s3dnn_ros.engines.cuda import Cuda
+from s3dnn_ros.errors import EngineError
+
+NON_BLOCKING = 1
+DEVICE = 3
+
+
+class FakeStatus(enum.IntEnum):
+    """Stands for cudaError_t and CUresult."""
+
+    SUCCESS = 0
+    CUDA_ERROR_NOT_SUPPORTED = 801
+
+
+class FakeBindings:
+    """Stands for cuda.bindings: keeps the calls; those named in `broken` give a bad status.
+
+    A call gives what `gives` says, by its name.
+    """
+
+    def __init__(self):
+        self.calls = []
+        self.broken = set()
+        self.granted = types.SimpleNamespace(sm=types.SimpleNamespace(smCount=16))
+        self.gives = {
+            'cudaDeviceGetStreamPriorityRange': (0, -5),        # the least, the greatest
+            'cudaStreamCreateWithPriority': (71,),
+            'cudaGraphInstantiate': ('executable',),
+            'cudaGraphLaunch': (),
+            'cudaGraphExecDestroy': (),
+            'cuDeviceGet': ('device',),
+            'cuDeviceGetDevResource': ('all SMs',),
+            'cuDevSmResourceSplitByCount': ([self.granted], 1, 'the others'),
+            'cuDevResourceGenerateDesc': ('described',),
+            'cuGreenCtxCreate': ('green',),
+            'cuGreenCtxStreamCreate': (72,),
+        }
+        self.runtime = types.SimpleNamespace(cudaGraph_t=lambda number: ('graph', number))
+        self.driver = types.SimpleNamespace(
+            CUdevResourceType=types.SimpleNamespace(CU_DEV_RESOURCE_TYPE_SM='kind SM'),
+            CUgreenCtxCreate_flags=types.SimpleNamespace(CU_GREEN_CTX_DEFAULT_STREAM='default'))
+        for name in self.gives:
+            library = self.runtime if name.startswith('cuda') else self.driver
+            setattr(library, name, self._function(name))
+
+    def _function(self, name):
+        def call(*arguments):
+            self.calls.append((name, *arguments))
+            if name in self.broken:
+                return (FakeStatus.CUDA_ERROR_NOT_SUPPORTED, *[None] * len(self.gives[name]))
+            return (FakeStatus.SUCCESS, *self.gives[name])
+        return call
+
+    def called(self, name):
+        """Return the arguments of every call of this name."""
+        return [arguments for found, *arguments in self.calls if found == name]
+
+
+@pytest.fixture
+def bindings(monkeypatch):
+    """Return the fake that `import cuda.bindings` gives."""
+    fake = FakeBindings()
+    package = types.ModuleType('cuda')
+    package.bindings = types.ModuleType('cuda.bindings')
+    package.bindings.driver, package.bindings.runtime = fake.driver, fake.runtime
+    monkeypatch.setitem(sys.modules, 'cuda', package)
+    monkeypatch.setitem(sys.modules, 'cuda.bindings', package.bindings)
+    return fake
+
+
+@pytest.mark.parametrize('least, greatest, wanted', [
+    (0, -5, [-5, -4, -3, -2, -1, 0]), (0, -1, [-1, 0]), (0, 0, [0])])
+def test_priorities_are_told_most_urgent_first(bindings, least, greatest, wanted):
+    bindings.gives['cudaDeviceGetStreamPriorityRange'] = (least, greatest)
+    assert list(Cuda().priorities) == wanted
+
+
+def test_without_cuda_bindings_it_is_an_import_that_fails(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'cuda.bindings', None)
+    with pytest.raises(ImportError):
+        Cuda()
+
+
+def test_a_stream_has_its_priority(bindings):
+    assert Cuda().stream(-4) == 71
+    assert bindings.called('cudaStreamCreateWithPriority') == [[NON_BLOCKING, -4]]
+
+
+def test_a_partition_takes_what_the_split_gives(bindings):
+    partition = Cuda(DEVICE).partition(10)
+    assert partition.sms == 16              # what can be split off, and not what was asked for
+    assert bindings.called('cuDeviceGet') == [[DEVICE]]
+    assert bindings.called('cuDeviceGetDevResource') == [['device', 'kind SM']]
+    assert bindings.called('cuDevSmResourceSplitByCount') == [[1, 'all SMs', 0, 10]]
+    assert bindings.called('cuDevResourceGenerateDesc') == [[[bindings.granted], 1]]
+    assert bindings.called('cuGreenCtxCreate') == [['described', 'device', 'default']]
+    assert partition.stream(-2) == 72
+    assert bindings.called('cuGreenCtxStreamCreate') == [['green', NON_BLOCKING, -2]]
+
+
+@pytest.mark.parametrize('name, use', [
+    ('cudaDeviceGetStreamPriorityRange', lambda: Cuda()),
+    ('cudaStreamCreateWithPriority', lambda: Cuda().stream(0)),
+    ('cudaGraphInstantiate', lambda: Cuda().graph(5)),
+    ('cudaGraphLaunch', lambda: Cuda().graph(5).launch(71)),
+    ('cuGreenCtxStreamCreate', lambda: Cuda().partition(8).stream(0)),
+])
+def test_a_bad_status_is_named(bindings, name, use):
+    bindings.broken.add(name)
+    with pytest.raises(RuntimeError, match=r'^CUDA_ERROR_NOT_SUPPORTED \(801\)$'):
+        use()
+
+
+@pytest.mark.parametrize('name', [
+    'cuDeviceGet', 'cuDeviceGetDevResource', 'cuDevSmResourceSplitByCount',
+    'cuDevResourceGenerateDesc', 'cuGreenCtxCreate'])
+@pytest.mark.parametrize('missing', [True, False])
+def test_where_there_is_no_partition_the_remedy_is_told(bindings, name, missing):
+    cuda = Cuda()
+    if missing:                     # as in a driver or in bindings from before
+        delattr(bindings.driver, name)
+    else:
+        bindings.broken.add(name)
+    with pytest.raises(EngineError, match=r'cannot take 8 SMs.*engine_sms') as raised:
+        cuda.partition(8)
+    assert (name if missing else 'CUDA_ERROR_NOT_SUPPORTED (801)') in str(raised.value)
+
+
+def test_a_graph_is_launched_on_the_stream_and_destroyed_once(bindings):
+    graph = Cuda().graph(5)
+    assert bindings.called('cudaGraphInstantiate') == [[('graph', 5), 0]]
+    for stream in (71, 72, 71):
+        graph.launch(stream)
+    assert bindings.called('cudaGraphLaunch') == [
+        ['executable', 71], ['executable', 72], ['executable', 71]]
+    assert not bindings.called('cudaGraphExecDestroy')
+    del graph
+    gc.collect()
+    assert bindings.called('cudaGraphExecDestroy') == [['executable']]
+
+
+def test_a_graph_that_could_not_be_made_is_not_destroyed(bindings):
+    bindings.broken.add('cudaGraphInstantiate')
+    with pytest.raises(RuntimeError):
+        Cuda().graph(5)
+    gc.collect()
+    assert not bindings.called('cudaGraphExecDestroy')
