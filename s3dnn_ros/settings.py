@@ -178,7 +178,8 @@ class ExecutorSettings:
     engine: str = parameter('auto', 'Inference engine. auto: the first that works here.',
                             choices=('auto', *ENGINES))
     engine_sms: int = parameter(0, 'Streaming multiprocessors of the GPU that the torch engine '
-                                'takes for itself. 0: all of them.', low=0, high=1024)
+                                'takes for itself, rounded up to what the GPU can split off. 0: '
+                                'all of them.', low=0, high=1024)
     engine_threads: int = parameter(0, 'CPU threads of one network run. 0: one per core.',
                                     low=0, high=256)
     warmup_runs: int = parameter(2, 'Runs of each network before the node is ready.',

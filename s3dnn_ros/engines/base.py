@@ -84,7 +84,7 @@ class Engine(Protocol):
     versions: Mapping[str, str]
     parallel: bool  # whether runs side by side are faster than one after another
     levels: int     # of urgency that the device tells apart
-    poll_s: Optional[float]     # how often `poll` is wanted while something runs; None: never
+    poll_s: Optional[float]     # how often `poll` is wanted once a run may be over; None: never
     lead_s: float   # how long before a segment's end the next is best submitted; 0: not before
 
     def load(self, instance: str, segments: Sequence[Any], outputs: Sequence[str], spec, *,
