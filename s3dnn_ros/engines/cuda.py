@@ -6,7 +6,7 @@ priority of the stream they are launched on.
 
 from __future__ import annotations
 
-from typing import Any, Sequence
+from typing import Sequence
 
 from s3dnn_ros.errors import EngineError
 
@@ -26,14 +26,15 @@ class Cuda:
         # the most urgent first
         self.priorities: Sequence[int] = range(greatest, least + 1)
 
-    def stream(self, priority: int) -> Any:
-        """Return a new stream on all multiprocessors, as a number."""
-        return int(_value(self._runtime.cudaStreamCreateWithPriority(_NON_BLOCKING, priority)))
+    def stream(self, priority: int) -> Stream:
+        """Return a new stream on all multiprocessors."""
+        return Stream(self._runtime, _value(
+            self._runtime.cudaStreamCreateWithPriority(_NON_BLOCKING, priority)))
 
     def partition(self, sms: int) -> Partition:
         """Return at least so many multiprocessors to use alone; raises EngineError."""
         try:
-            return Partition(self._driver, self._device, sms)
+            return Partition(self._driver, self._runtime, self._device, sms)
         except (AttributeError, IndexError, RuntimeError) as error:
             raise EngineError('cuda', f'cannot take {sms} SMs for itself: {error}; CUDA 12.4 can '
                                       'on discrete GPUs, elsewhere set engine_sms to 0') from error
@@ -46,8 +47,9 @@ class Cuda:
 class Partition:
     """Some of a device's multiprocessors: a green context."""
 
-    def __init__(self, driver, device, sms):
+    def __init__(self, driver, runtime, device, sms):
         self._driver = driver
+        self._runtime = runtime
         device = _value(driver.cuDeviceGet(device))
         kind = driver.CUdevResourceType.CU_DEV_RESOURCE_TYPE_SM
         everything = _value(driver.cuDeviceGetDevResource(device, kind))
@@ -57,10 +59,27 @@ class Partition:
         self._context = _value(driver.cuGreenCtxCreate(
             described, device, driver.CUgreenCtxCreate_flags.CU_GREEN_CTX_DEFAULT_STREAM))
 
-    def stream(self, priority: int) -> int:
-        """Return a new stream on these multiprocessors, as a number."""
-        return int(_value(self._driver.cuGreenCtxStreamCreate(
+    def stream(self, priority: int) -> Stream:
+        """Return a new stream on these multiprocessors."""
+        return Stream(self._runtime, _value(self._driver.cuGreenCtxStreamCreate(
             self._context, _NON_BLOCKING, priority)))
+
+
+class Stream:
+    """A stream; `number` is what others know it by."""
+
+    def __init__(self, runtime, stream):
+        self._runtime = runtime
+        self.number = int(stream)
+        self._anywhere = runtime.cudaMemcpyKind.cudaMemcpyDefault
+
+    def copy(self, target: int, source: int, size: int):
+        """Copy so many bytes between two addresses, either of the device or of pinned memory."""
+        _value(self._runtime.cudaMemcpyAsync(target, source, size, self._anywhere, self.number))
+
+    def __del__(self):
+        """Free it, once what was submitted has run."""
+        self._runtime.cudaStreamDestroy(self.number)
 
 
 class Graph:

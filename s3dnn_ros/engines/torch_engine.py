@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
-import tempfile
 from typing import Any, Callable, Dict, List, Tuple
 
 import numpy as np
@@ -13,12 +11,10 @@ import numpy as np
 from s3dnn_ros.engines.base import Run
 from s3dnn_ros.engines.cuda import Cuda
 from s3dnn_ros.engines.onnx_to_torch import to_torch
+from s3dnn_ros.engines.torch_lane import Lane, LaneStream
 from s3dnn_ros.errors import EngineError
 from s3dnn_ros.models.graph import batch_of
-from s3dnn_ros.profiling.occupancy import BLOCKS_PER_SM, Multiprocessors, kernels_of, tb_ratio
-
-# Runs before a graph is captured: cuDNN tries its algorithms in the first one.
-RUNS_BEFORE_CAPTURE = 3
+from s3dnn_ros.profiling.occupancy import BLOCKS_PER_SM, Multiprocessors, tb_ratio
 
 
 class TorchEngine:
@@ -61,13 +57,10 @@ class TorchEngine:
         # algorithms are chosen by measurement, once for each shape
         torch.backends.cudnn.benchmark = True
 
-    def streams(self):
-        """Return new streams on the multiprocessors of this engine, the most urgent first."""
-        torch = self.torch
-        if not self.cuda:
-            return [torch.cuda.Stream()]
-        make = self._partition.stream if self._partition else self.cuda.stream
-        return [torch.cuda.ExternalStream(make(priority)) for priority in self.cuda.priorities]
+    def lane(self, outputs):
+        """Return a new lane on the multiprocessors of this engine."""
+        streams = [LaneStream(self.torch, stream) for stream in self._streams()]
+        return Lane(self.torch, self.cuda, streams, outputs)
 
     def load(self, instance, segments, outputs, spec, *, lanes=1, max_batch=1):
         """Return the network, captured for the batches 1, 2, 4 … up to `max_batch`.
@@ -124,6 +117,13 @@ class TorchEngine:
         """Wait for what runs."""
         self.torch.cuda.synchronize()
 
+    def _streams(self):
+        """Return a new stream for every priority, the most urgent first."""
+        if not self.cuda:
+            return [None]
+        make = (self._partition or self.cuda).stream
+        return [make(priority) for priority in self.cuda.priorities]
+
 
 class TorchNetwork:
     """A network as CUDA graphs, with weights that all lanes share."""
@@ -137,14 +137,13 @@ class TorchNetwork:
         self.lanes = lanes
         self.note = ''
         self._shape = (spec.height, spec.width, 3)
-        self._outputs = tuple(outputs)
         # smallest first, so that what does not fit is the largest
-        self._lanes = [_Lane(engine) for _ in range(lanes)]
+        self._lanes = [engine.lane(tuple(outputs)) for _ in range(lanes)]
         self.batches: Tuple[int, ...] = ()
         for batch in batches:
             try:
                 for lane in self._lanes:
-                    lane.capture(batch, modules, self._shape, self._outputs)
+                    lane.capture(batch, modules, self._shape)
             except engine.torch.cuda.OutOfMemoryError:
                 if not self.batches:
                     raise
@@ -258,169 +257,11 @@ class TorchFlight:
         self._network.give_back(self._lane)
 
 
-class _Lane:
-    """Static buffers and graphs, and a stream for each level of priority: one flight at a time.
-
-    Whatever the level, things run in the order in which they are submitted.
-    """
-
-    def __init__(self, engine):
-        self._engine = engine
-        self._torch = engine.torch
-        self._streams = engine.streams()
-        self._stream = self._streams[0]     # the one in use
-        self._last: Any = None              # the event behind what was submitted last
-        self._pool = engine.torch.cuda.graph_pool_handle()
-        self._marks: List[Any] = []
-        self._captured: Dict[int, _Captured] = {}
-
-    def capture(self, batch, modules, shape, outputs):
-        """Capture all segments for one batch."""
-        torch = self._torch
-        while len(self._marks) < len(modules):
-            self._marks.append(torch.cuda.Event())
-        before = torch.cuda.memory_allocated()
-        image = torch.zeros((batch, *shape), dtype=torch.uint8, device='cuda')
-        torch.cuda.synchronize()
-        with torch.inference_mode(), torch.cuda.stream(self._stream):
-            for _ in range(RUNS_BEFORE_CAPTURE):
-                _chain(modules, image)
-            torch.cuda.synchronize()
-            graphs, values = [], {}
-            for module in modules:
-                graphs.append(_Graph(self._engine, self._pool,
-                                     functools.partial(_step, module, values, image)))
-        self._captured[batch] = _Captured(
-            image, graphs, {name: values[name] for name in outputs}, values,
-            (torch.cuda.memory_allocated() - before) / 2**20)
-
-    def outputs_of(self, batch):
-        """Return the static output tensors by name."""
-        return self._captured[batch].outputs
-
-    def memory_mb(self, batch):
-        """Return the memory that the buffers for this batch take."""
-        return self._captured[batch].memory_mb
-
-    def measure(self, batch, repeats):
-        """Return the seconds of every segment in each of so many runs."""
-        torch, graphs = self._torch, self._captured[batch].graphs
-        marks = [[torch.cuda.Event(enable_timing=True) for _ in range(len(graphs) + 1)]
-                 for _ in range(repeats)]
-        for row in marks:
-            row[0].record(self._stream)
-            for graph, mark in zip(graphs, row[1:]):
-                graph.launch(self._stream)
-                mark.record(self._stream)
-        torch.cuda.synchronize()
-        return [[before.elapsed_time(after) / 1e3 for before, after in zip(row, row[1:])]
-                for row in marks]
-
-    def kernels(self, batch, modules):
-        """Return the kernels of every segment, from PyTorch's profiler."""
-        torch, image = self._torch, self._captured[batch].image
-        found, values = [], {}
-        with torch.inference_mode(), torch.cuda.stream(self._stream):
-            for module in modules:
-                with torch.profiler.profile(
-                        activities=[torch.profiler.ProfilerActivity.CUDA]) as profiler:
-                    _step(module, values, image)
-                    torch.cuda.synchronize()
-                with tempfile.TemporaryDirectory() as directory:
-                    trace = f'{directory}/trace.json'
-                    profiler.export_chrome_trace(trace)
-                    found.append(kernels_of(trace))
-        return found
-
-    def take(self, level):
-        """Use the stream of a level from here on, behind what was submitted before."""
-        stream = self._streams[level]
-        if stream is not self._stream:
-            if self._last is not None:
-                stream.wait_event(self._last)
-            self._stream = stream
-
-    def fetch(self, batch, staged):
-        """Copy images from pinned memory into the static input."""
-        image, start = self._captured[batch].image, 0
-        self._torch.cuda.set_stream(self._stream)
-        for pixels in staged:
-            end = start + pixels.shape[0]
-            image[start:end].copy_(pixels, non_blocking=True)
-            start = end
-
-    def launch(self, batch, segment):
-        """Launch a segment's graph."""
-        self._captured[batch].graphs[segment].launch(self._stream)
-
-    def send(self, batch):
-        """Copy the outputs into new pinned memory, and return them; they are there later."""
-        torch = self._torch
-        torch.cuda.set_stream(self._stream)
-        host = {}
-        for name, tensor in self._captured[batch].outputs.items():
-            host[name] = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
-            host[name].copy_(tensor, non_blocking=True)
-        return host
-
-    def mark(self, segment):
-        """Return the event behind all that was submitted up to a segment."""
-        self._last = self._marks[segment]
-        self._last.record(self._stream)
-        return self._last
-
-
-class _Graph:
-    """What `step` submits, captured; with cuda-bindings it takes the priority of its stream."""
-
-    def __init__(self, engine, pool, step):
-        self._torch = torch = engine.torch
-        self._captured = torch.cuda.CUDAGraph(**({'keep_graph': True} if engine.cuda else {}))
-        self._captured.capture_begin(pool=pool, capture_error_mode='thread_local')
-        try:
-            step()
-        finally:
-            self._captured.capture_end()
-        self._graph = engine.cuda and engine.cuda.graph(self._captured.raw_cuda_graph())
-
-    def launch(self, stream):
-        """Run it on a stream."""
-        if self._graph:
-            self._graph.launch(stream.cuda_stream)
-            return
-        self._torch.cuda.set_stream(stream)
-        self._captured.replay()
-
-
-@dataclasses.dataclass(frozen=True)
-class _Captured:
-    """The graphs for one batch; `values` keeps alive what they read and write."""
-
-    image: Any
-    graphs: List[Any]
-    outputs: Dict[str, Any]
-    values: Dict[str, Any]
-    memory_mb: float
-
-
 @dataclasses.dataclass(frozen=True)
 class _Pending:
     event: Any
     since_s: float
     done: Callable[[Run], None]
-
-
-def _chain(modules, image):
-    values: Dict[str, Any] = {}
-    for module in modules:
-        _step(module, values, image)
-    return values
-
-
-def _step(module, values, image):
-    """Run one segment on the values so far; its outputs join them."""
-    inputs = [values.get(name, image) for name in module.input_names]
-    values.update(zip(module.output_names, module(*inputs)))
 
 
 def _names(model):

@@ -23,6 +23,7 @@ from s3dnn_ros.lab.load import SETTLE_S, Client, Policy
 from s3dnn_ros.lab.networks import Prepared, prepare
 from s3dnn_ros.lab.processes import ProcessError
 from s3dnn_ros.lab.s3dnn_results import FORMAT, spread
+from s3dnn_ros.lab.scheduler_cost import decision_us
 from s3dnn_ros.lab.timeline import timeline
 
 MODELS = ('alexnet', 'googlenet', 'resnet50', 'vgg16', 'yolo_s')
@@ -38,9 +39,13 @@ IDLE_S = 1e-3
 # How long and how often a model is asked to learn what it takes alone.
 ALONE_S = 1.0
 ALONE_PERIOD_S = 0.005
+TABLE_MODEL = 'alexnet'
 TABLE_BATCHES = (2, 4, 8, 16)
 TABLE_STREAMS = (1, 4)
 TABLE_S = 0.5
+# The part `decisions` needs no device.
+QUEUED = (4, 16, 64, 256)
+DECISIONS = 4000
 # so late that no deadline keeps requests from being fused
 FAR_S = 10.0
 
@@ -58,7 +63,7 @@ POLICIES = (STREAMS, Policy('fifo', 'fifo'), Policy('edf', 'edf'), PAPER, SUPERV
             Policy('application batching', 'streams', frames=APPLICATION_BATCH))
 # takes a while to load, so only by name
 PROCESSES = Policy('process per instance', 'fifo', processes=True)
-PARTS = ('batches', 'throughput', 'deadlines', 'timeline')
+PARTS = ('decisions', 'batches', 'throughput', 'deadlines', 'timeline')
 # The part `timeline` shows one load at one number of instances, the nearest to this one.
 TIMELINE_INSTANCES = 8
 TIMELINE_LOAD = 0.9
@@ -116,6 +121,11 @@ def run(engine, clock, plan: Plan, save=lambda results: None, say=print) -> Dict
         say(f'{time.monotonic() - started_s:6.0f} s  {sentence}')
         save(results)
 
+    if 'decisions' in plan.parts:
+        results['decisions'] = []
+        decisions(engine, plan, results['decisions'], note)
+    if not set(plan.parts) - {'decisions'}:
+        return results
     if 'batches' in plan.parts:
         results['batches'] = []
         batches(engine, clock, plan, results['batches'], note)
@@ -142,18 +152,34 @@ def run(engine, clock, plan: Plan, save=lambda results: None, say=print) -> Dict
     return results
 
 
+def decisions(engine, plan, rows, note):
+    """Run only the schedulers: how long a decision takes, by how many instances wait.
+
+    Those that differ by fusion or processes only are told once.
+    """
+    for policy in {(policy.scheduler, policy.options, policy.levels): policy
+                   for policy in reversed(plan.policies)}.values():
+        for queued in QUEUED:
+            runs = [decision_us(policy.make(engine), queued, DECISIONS, seed)
+                    for seed in range(plan.runs)]
+            rows.append({'policy': policy.name, 'queued': queued, 'us': runs})
+            note(f'{policy.name:12} {queued:3} instances queued, decision p50 '
+                 f"{spread((run['p50'] for run in runs), 1)}, p99 "
+                 f"{spread((run['p99'] for run in runs), 1)} µs")
+
+
 def batches(engine, clock, plan, rows, note):
     """Run the table of IIT Kharagpur's re-implementation: AlexNet on 1 and 4 streams.
 
     `ms` is the time of 100 batches, in all.
     """
-    prepared = prepare(engine, clock, {'alexnet': max(TABLE_STREAMS)},
+    prepared = prepare(engine, clock, {TABLE_MODEL: max(TABLE_STREAMS)},
                        max_batch=max(TABLE_BATCHES), target_ms=plan.target_ms,
                        repeats=plan.repeats, say=note)
     for policy in (STREAMS, SUPERVISED):
         for streams in TABLE_STREAMS:
             for batch in TABLE_BATCHES:
-                clients = [Client(f'alexnet_{index}', 'alexnet', FAR_S, frames=batch)
+                clients = [Client(f'{TABLE_MODEL}_{index}', TABLE_MODEL, FAR_S, frames=batch)
                            for index in range(streams)]
                 runs = [prepared.run(clients, policy, TABLE_S) for _ in range(plan.runs)]
                 times_ms = [1e5 * batch / run.finished_hz for run in runs]

@@ -50,6 +50,10 @@ def tables(results) -> List[str]:
     environment = results['environment']
     lines = [f"{results['device']}, commit {environment['commit']}, {environment['date']}; "
              'medians (least–most) of all runs.']
+    if results.get('decisions'):
+        lines += ['', *_decisions(results['decisions'])]
+    if results.get('batches'):
+        lines += ['', *_batches(results['batches'])]
     if results.get('throughput'):
         lines += ['', *_throughput(results['throughput'])]
     rows = results.get('deadlines', [])
@@ -59,6 +63,32 @@ def tables(results) -> List[str]:
         (name, reason) for row in [*results.get('throughput', []), *rows]
         for name, reason in row['left_out'].items()})]
     return lines
+
+
+def _decisions(rows):
+    """Show what a decision takes, by how many instances have work queued."""
+    yield 'Time of a decision, p50 and p99, in µs, by how many instances have work queued:\n'
+    counts = list(dict.fromkeys(row['queued'] for row in rows))
+    yield from _by_policy(rows, counts, 'queued', lambda row: ', '.join(
+        spread(column(row['us'], name), 1) for name in ('p50', 'p99')))
+
+
+def _batches(rows):
+    """Show IIT Kharagpur's table: the time of 100 batches on one and more streams."""
+    yield 'Time of 100 batches of AlexNet, in ms, by streams × batch:\n'
+    shapes = list(dict.fromkeys((row['streams'], row['batch']) for row in rows))
+    rows = [{**row, 'shape': (row['streams'], row['batch'])} for row in rows]
+    yield from _by_policy(rows, shapes, 'shape', lambda row: spread(row['ms'], 1))
+
+
+def _by_policy(rows, values, key, text):
+    """Show a line for each policy and a column for each value of a key."""
+    heads = [' × '.join(map(str, value)) if isinstance(value, tuple) else str(value)
+             for value in values]
+    found = {(row['policy'], row[key]): text(row) for row in rows}
+    yield from _table(['', *heads], [
+        [name] + [found.get((name, value), '–') for value in values]
+        for name in dict.fromkeys(row['policy'] for row in rows)])
 
 
 def _throughput(rows):

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import bisect
 import math
 import numbers
 import operator
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from s3dnn_ros.scheduling.ordered import Entry, OrderedQueue
+from s3dnn_ros.scheduling.overlap import Overlap
 from s3dnn_ros.scheduling.work import Dispatch, SegmentWork
 
 SHARES = ('tb_ratio', 'utilization')
 ORDERS = ('slack', 'deadline')
 ROUNDING = 1e-9     # a sum of ratios that means 1 may come out above it
-# Less urgent work beside it adds at most this part to a segment's time where the device prefers
-# the segment: on an H200 0.4 to 0.6 were measured on 8 multiprocessors, 0.7 to 0.9 on all.
-INTERFERENCE = 0.9
-# Of the slack of what runs, this part is kept for what has not arrived yet.
-RESERVE = 0.9
-# So many that cannot join are looked at; with hundreds queued, to look at all would take long.
-OVERLAP_TRIES = 8
-# More than so many side by side bring no device anything.
-OVERLAP_MOST = 16
 
 
 class _Reservation(NamedTuple):
@@ -199,9 +190,8 @@ class Supervised:
             # in the choice as if they were here already, so that none takes their room
             entries = sorted([*entries, *(entry for _, entry in self._expected.values())])
         group, left = [], []
-        beside = sorted(run.entry for run in self._running.values())
-        first = beside[0] if beside else None
-        tries = OVERLAP_TRIES
+        beside = Overlap((run.entry for run in self._running.values()), self._levels > 1, now_s)
+        first = beside.first
         blocked_slack_s = math.inf      # of the first, if it does not fit
         for entry in entries:
             work = entry.work
@@ -211,13 +201,11 @@ class Supervised:
             # the device prefers it to all that runs, which what is lost has no right to
             preempts = (self._levels > 1 and first and entry < first and not (group or left)
                         and work.slack_s(now_s) >= 0.0)
-            fits = self._share(work) <= room + ROUNDING
-            if self._overlap and not fits and tries and len(beside) < OVERLAP_MOST:
-                fits = self._bear(beside, entry, now_s)
-                tries -= not fits
+            fits = (self._share(work) <= room + ROUNDING
+                    or (self._overlap and beside.bears(entry)))
             if alone or preempts or (fits and work.time_s <= blocked_slack_s):
                 group.append(entry)
-                bisect.insort(beside, entry)
+                beside.add(entry)
                 room -= self._share(work)
                 continue
             if not (group or left):
@@ -300,32 +288,6 @@ class Supervised:
         return Dispatch(tuple(run.entry.work for run in runs),
                         self._reservation.works if self._reservation else (),
                         tuple(run.level for run in runs) if self._levels > 1 else ())
-
-    def _bear(self, running: List[Entry], joiner: Entry, now_s) -> bool:
-        """Tell whether what runs, in order, has the slack for the joiner; what is lost needs none.
-
-        However the device shares itself out, others delay a work no more than if all of them
-        went first; and those behind it take only a part of a device that prefers it.
-        """
-        joiner_s, before_s = _load_s(joiner.work), 0.0
-        total_s = sum(_load_s(entry.work) for entry in running)
-        for entry in running:
-            work, load_s = entry.work, _load_s(entry.work)
-            joins_before = joiner < entry
-            behind_s = total_s - before_s - load_s + (0.0 if joins_before else joiner_s)
-            if self._levels > 1:
-                behind_s = min(behind_s, INTERFERENCE * work.time_s)
-            delay_s = before_s + (joiner_s if joins_before else 0.0) + behind_s
-            spare_s = work.time_s - load_s      # fits beside it into what it leaves free
-            if 0.0 <= (1.0 - RESERVE) * work.slack_s(now_s) < delay_s - spare_s:
-                return False
-            before_s += load_s
-        return True
-
-
-def _load_s(work):
-    """Return how long a work keeps the whole device busy."""
-    return work.time_s * min(1.0, work.utilization)
 
 
 def _latest_start_s(entry):

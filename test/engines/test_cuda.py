@@ -34,6 +34,8 @@ class FakeBindings:
         self.gives = {
             'cudaDeviceGetStreamPriorityRange': (0, -5),        # the least, the greatest
             'cudaStreamCreateWithPriority': (71,),
+            'cudaStreamDestroy': (),
+            'cudaMemcpyAsync': (),
             'cudaGraphInstantiate': ('executable',),
             'cudaGraphLaunch': (),
             'cudaGraphExecDestroy': (),
@@ -44,7 +46,9 @@ class FakeBindings:
             'cuGreenCtxCreate': ('green',),
             'cuGreenCtxStreamCreate': (72,),
         }
-        self.runtime = types.SimpleNamespace(cudaGraph_t=lambda number: ('graph', number))
+        self.runtime = types.SimpleNamespace(
+            cudaGraph_t=lambda number: ('graph', number),
+            cudaMemcpyKind=types.SimpleNamespace(cudaMemcpyDefault='anywhere'))
         self.driver = types.SimpleNamespace(
             CUdevResourceType=types.SimpleNamespace(CU_DEV_RESOURCE_TYPE_SM='kind SM'),
             CUgreenCtxCreate_flags=types.SimpleNamespace(CU_GREEN_CTX_DEFAULT_STREAM='default'))
@@ -91,8 +95,18 @@ def test_without_cuda_bindings_it_is_an_import_that_fails(monkeypatch):
 
 
 def test_a_stream_has_its_priority(bindings):
-    assert Cuda().stream(-4) == 71
+    assert Cuda().stream(-4).number == 71
     assert bindings.called('cudaStreamCreateWithPriority') == [[NON_BLOCKING, -4]]
+
+
+def test_a_stream_copies_and_is_destroyed_with_its_owner(bindings):
+    stream = Cuda().stream(0)
+    stream.copy(1000, 2000, 12)
+    assert bindings.called('cudaMemcpyAsync') == [[1000, 2000, 12, 'anywhere', 71]]
+    assert not bindings.called('cudaStreamDestroy')
+    del stream
+    gc.collect()
+    assert bindings.called('cudaStreamDestroy') == [[71]]
 
 
 def test_a_partition_takes_what_the_split_gives(bindings):
@@ -103,13 +117,14 @@ def test_a_partition_takes_what_the_split_gives(bindings):
     assert bindings.called('cuDevSmResourceSplitByCount') == [[1, 'all SMs', 0, 10]]
     assert bindings.called('cuDevResourceGenerateDesc') == [[[bindings.granted], 1]]
     assert bindings.called('cuGreenCtxCreate') == [['described', 'device', 'default']]
-    assert partition.stream(-2) == 72
+    assert partition.stream(-2).number == 72
     assert bindings.called('cuGreenCtxStreamCreate') == [['green', NON_BLOCKING, -2]]
 
 
 @pytest.mark.parametrize('name, use', [
     ('cudaDeviceGetStreamPriorityRange', lambda: Cuda()),
     ('cudaStreamCreateWithPriority', lambda: Cuda().stream(0)),
+    ('cudaMemcpyAsync', lambda: Cuda().stream(0).copy(1, 2, 3)),
     ('cudaGraphInstantiate', lambda: Cuda().graph(5)),
     ('cudaGraphLaunch', lambda: Cuda().graph(5).launch(71)),
     ('cuGreenCtxStreamCreate', lambda: Cuda().partition(8).stream(0)),

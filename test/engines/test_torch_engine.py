@@ -1,6 +1,8 @@
 """The torch engine on a CUDA device: results, batches, lanes, segments, levels, errors."""
 
+import gc
 import time
+import weakref
 
 import numpy as np
 import pytest
@@ -133,6 +135,46 @@ def test_outputs_stay_valid_when_the_lane_runs_again(load, expected):
     assert_close(outputs, expected(first))
 
 
+@pytest.mark.parametrize('raw', [True, False])
+def test_outputs_come_whole_however_they_lie_in_memory(monkeypatch, spec, raw):
+    """A feature map is channels last on the device, and its half is a part of another tensor."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    if not raw:
+        monkeypatch.setattr('s3dnn_ros.engines.torch_engine._cuda', lambda torch: None)
+    weights = np.random.default_rng(0).normal(0.0, 0.1, (16, 3, 3, 3)).astype(np.float32)
+    model = with_image_input(helper.make_model(helper.make_graph(
+        [helper.make_node('Conv', ['input', 'weights'], ['map'], pads=[1, 1, 1, 1]),
+         helper.make_node('Split', ['map'], ['half', 'other'], axis=1),
+         helper.make_node('Transpose', ['other'], ['turned'], perm=[0, 2, 3, 1])], 'maps',
+        [helper.make_tensor_value_info('input', TensorProto.FLOAT, ['N', 3, SIDE, SIDE])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None)
+         for name in ('map', 'half', 'turned')],
+        [onnx.numpy_helper.from_array(weights, 'weights')]),
+        opset_imports=[helper.make_opsetid('', 13)], ir_version=8), spec)
+    pixels = images(3)
+    session = onnxruntime.InferenceSession(model.SerializeToString(),
+                                           providers=['CPUExecutionProvider'])
+    names = ['map', 'half', 'turned']
+    wanted = dict(zip(names, session.run(names, {session.get_inputs()[0].name: pixels})))
+    engine, _ = make_engine('torch', SystemClock())
+    network = engine.load('net', [model], names, spec, max_batch=4)
+    found = network.run(pixels)
+    for name in names:
+        assert_close(found[name], wanted[name])
+    engine.close()
+
+
+def test_a_network_that_is_gone_takes_its_lanes_along(engine, load):
+    network = load(lanes=2, max_batch=2)
+    network.run(images(1))
+    lanes = [weakref.ref(lane) for lane in network._lanes]
+    del network
+    gc.collect()
+    assert not any(lane() for lane in lanes)
+
+
 def test_done_is_called_by_poll_after_the_work(engine, load):
     network = load()
     flight = network.open([network.stage(images(1))])
@@ -160,7 +202,6 @@ def test_with_cuda_bindings_there_are_levels_of_urgency(engine):
     if not hasattr(torch.cuda.CUDAGraph, 'raw_cuda_graph'):
         pytest.skip('this PyTorch keeps its graphs to itself')
     assert engine.levels >= 2
-    assert len(engine.streams()) == engine.levels
 
 
 def test_without_a_way_to_priorities_there_is_one_level(monkeypatch, model, spec, expected):

@@ -7,7 +7,6 @@ import pytest
 
 pytest.importorskip('torch', reason='PyTorch is not here')
 
-from s3dnn_ros.engines import torch_engine
 from s3dnn_ros.engines.torch_engine import TorchNetwork
 from s3dnn_ros.profiling.table import ProfileRow, ProfileTable
 from s3dnn_ros.runtime.clock import VirtualClock
@@ -36,6 +35,9 @@ class FakeMemory:
     def __init__(self, images):
         self.free = images
 
+    def lane(self, outputs):
+        return FakeLane(self)
+
     def load(self, instance, segments, outputs, spec, *, lanes=1, max_batch=1):
         return TorchNetwork(self, [None] * len(segments), outputs, spec, lanes, BATCHES, False)
 
@@ -49,18 +51,13 @@ class FakeLane:
     def __init__(self, memory):
         self._memory = memory
 
-    def capture(self, batch, modules, shape, outputs):
+    def capture(self, batch, modules, shape):
         if batch > self._memory.free:
             raise FakeOutOfMemory(f'tried to allocate {batch} images')
         self._memory.free -= batch
 
     def outputs_of(self, batch):
         return {'scores': np.zeros((batch, 3), np.float32)}
-
-
-@pytest.fixture(autouse=True)
-def _lanes(monkeypatch):
-    monkeypatch.setattr(torch_engine, '_Lane', FakeLane)
 
 
 def load(make_spec, images, lanes=1):

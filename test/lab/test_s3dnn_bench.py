@@ -46,6 +46,29 @@ def test_the_parts_and_what_they_hold(engine, plan):
         assert row['images'] and row['spans'] and row['clients'] == ['tiny_0', 'tiny_1']
 
 
+def test_the_table_of_batches_has_a_row_for_each(engine, plan, tiny_model, monkeypatch):
+    monkeypatch.setattr(s3dnn_bench, 'TABLE_MODEL', tiny_model)
+    monkeypatch.setattr(s3dnn_bench, 'TABLE_S', 0.1)
+    rows = []
+    s3dnn_bench.batches(engine, engine.clock, plan, rows, lambda sentence: None)
+    assert [(row['policy'], row['streams'], row['batch']) for row in rows] == [
+        (policy, streams, batch) for policy in ('streams', 'supervised')
+        for streams in (1, 4) for batch in (2, 4, 8, 16)]
+    assert all(len(row['ms']) == plan.runs and min(row['ms']) > 0.0 for row in rows)
+
+
+def test_decisions_are_timed_once_for_each_scheduler_and_without_networks(
+        engine, plan, monkeypatch):
+    monkeypatch.setattr(s3dnn_bench, 'DECISIONS', 20)
+    monkeypatch.setattr(s3dnn_bench, 'prepare', None)
+    names = ['streams', 'supervised', 'S3DNN', 'supervised, fused', 'application batching']
+    plan = dataclasses.replace(plan, parts=('decisions',), policies=policies(names))
+    rows = run(engine, engine.clock, plan, say=lambda sentence: None)['decisions']
+    assert {row['policy'] for row in rows} == {'streams', 'supervised', 'S3DNN'}
+    assert len(rows) == 3 * len(s3dnn_bench.QUEUED)
+    assert all(len(row['us']) == plan.runs for row in rows)
+
+
 def test_processes_have_their_place_in_a_row(engine, plan):
     plan = dataclasses.replace(plan, parts=('deadlines',), instances=(2,), runs=1,
                                policies=policies(['process per instance']))

@@ -41,6 +41,22 @@ def test_the_tables(synthetic_results):
         assert len(widths) <= 1
 
 
+def test_the_tables_of_decisions_and_batches(synthetic_results):
+    took = [{'p50': 2.0, 'p95': 4.0, 'p99': 5.0, 'mean': 3.0}, {'p50': 3.0, 'p95': 4.0, 'p99': 5.0,
+                                                             'mean': 3.0}]
+    synthetic_results['decisions'] = [
+        {'policy': policy, 'queued': queued, 'us': took}
+        for policy in ('edf', 'supervised') for queued in (16, 64)]
+    synthetic_results['batches'] = [
+        {'policy': 'streams', 'streams': streams, 'batch': batch, 'ms': [9.0, 8.0, 10.0]}
+        for streams in (1, 4) for batch in (2, 4) if streams * batch < 16]
+    lines = tables(synthetic_results)
+    cells = ' 2.5 (2.0–3.0), 5.0 (5.0–5.0) |'
+    assert '|  | 16 | 64 |' in lines and f'| supervised |{2 * cells}' in lines
+    assert '|  | 1 × 2 | 1 × 4 | 4 × 2 |' in lines
+    assert '| streams |' + 3 * ' 9.0 (8.0–10.0) |' in lines
+
+
 def test_a_bench_that_was_cut_off_has_tables_of_what_there_is(synthetic_results):
     del synthetic_results['deadlines'], synthetic_results['timeline']
     assert any('| streams |' in line for line in tables(synthetic_results))

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3dnn_ros.scheduling import make_scheduler
-from s3dnn_ros.scheduling.supervised import RESERVE, Supervised
+from s3dnn_ros.scheduling.overlap import RESERVE
+from s3dnn_ros.scheduling.supervised import Supervised
 
 ROUNDING = 1e-9
 WAIT_S = 50e-6
