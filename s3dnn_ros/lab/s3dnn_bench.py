@@ -158,7 +158,7 @@ def decisions(engine, plan, rows, note):
     Those that differ by fusion or processes only are told once.
     """
     for policy in {(policy.scheduler, policy.options, policy.levels): policy
-                   for policy in reversed(plan.policies)}.values():
+                   for policy in reversed(plan.policies) if not policy.processes}.values():
         for queued in QUEUED:
             runs = [decision_us(policy.make(engine), queued, DECISIONS, seed)
                     for seed in range(plan.runs)]

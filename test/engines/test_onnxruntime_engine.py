@@ -1,6 +1,7 @@
 """ONNX Runtime: results, errors and threads."""
 
 import queue
+import sys
 import threading
 
 import numpy as np
@@ -235,6 +236,7 @@ def test_an_unknown_engine_is_answered_with_the_known_ones():
 
 @pytest.mark.parametrize('name', ['auto', 'onnxruntime'])
 def test_an_engine_that_is_not_installed_is_answered_with_what_to_do(name, monkeypatch):
-    monkeypatch.setitem(__import__('sys').modules, 'onnxruntime', None)
+    for module in ('onnxruntime', 'torch'):
+        monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ParameterError, match='pip install onnxruntime'):
         make_engine(name, SystemClock())
