@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bisect
-import itertools
 import math
 from typing import Iterable, List, Optional
 
@@ -66,25 +65,34 @@ class Overlap:
         return bears
 
     def _find_limits_s(self):
-        if_behind_s, if_before_s = [], []
+        # plain comparisons: this is most of what a decision costs
         loads_s = [_load_s(entry.work) for entry in self._entries]
         before_s, behind_s = 0.0, sum(loads_s)
+        limits_s, limit_s = [math.inf], math.inf    # of a joiner behind the first, the first two …
+        if_before_s = []
         for (*_, work), load_s in zip(self._entries, loads_s):
             behind_s -= load_s
             slack_s = work.slack_s(self._now_s)
-            most_s = INTERFERENCE * work.time_s if self._prefers else math.inf
-            # what fits beside it into what it leaves free delays nothing
-            spare_s = math.inf if slack_s < 0.0 else (
-                (1.0 - RESERVE) * slack_s + work.time_s - load_s - before_s)
-            if_behind_s.append(math.inf if most_s <= spare_s else spare_s - behind_s)
-            if_before_s.append(spare_s - min(behind_s, most_s))
+            if slack_s < 0.0:
+                if_before_s.append(math.inf)
+            else:
+                # what fits beside it into what it leaves free delays nothing
+                spare_s = (1.0 - RESERVE) * slack_s + work.time_s - load_s - before_s
+                most_s = INTERFERENCE * work.time_s if self._prefers else math.inf
+                if spare_s < most_s and spare_s - behind_s < limit_s:
+                    limit_s = spare_s - behind_s
+                if_before_s.append(spare_s - (behind_s if behind_s < most_s else most_s))
+            limits_s.append(limit_s)
             before_s += load_s
-        # the joiner is behind those before its place, and before those behind it
-        behind_all = itertools.accumulate([math.inf, *if_behind_s], min)
-        before_all = itertools.accumulate([math.inf, *reversed(if_before_s)], min)
-        return list(map(min, behind_all, reversed(list(before_all))))
+        limit_s = math.inf
+        for place in range(len(if_before_s) - 1, -1, -1):
+            if if_before_s[place] < limit_s:
+                limit_s = if_before_s[place]
+            if limit_s < limits_s[place]:
+                limits_s[place] = limit_s
+        return limits_s
 
 
 def _load_s(work):
     """Return how long a work keeps the whole device busy."""
-    return work.time_s * min(1.0, work.utilization)
+    return work.time_s * work.utilization if work.utilization < 1.0 else work.time_s
