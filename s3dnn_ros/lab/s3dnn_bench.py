@@ -9,6 +9,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import gc
+import math
 import random
 import statistics
 import time
@@ -85,10 +86,19 @@ class Plan:
     sms: int = 0
 
     def __post_init__(self):
-        """Refuse parts that there are not; raises ParameterError."""
+        """Refuse parts that there are not, and too little to measure; raises ParameterError."""
         for part in self.parts:
             if part not in PARTS:
                 raise ParameterError('--parts', part, 'expected some of ' + ', '.join(PARTS))
+        for option, values in (('--runs', [self.runs]), ('--instances', self.instances)):
+            for value in values:
+                if value < 1:
+                    raise ParameterError(option, value, 'expected at least 1')
+        for option, values in (('--seconds', [self.seconds]), ('--loads', self.loads),
+                               ('--target-ms', [self.target_ms])):
+            for value in values:
+                if not 0.0 < value < math.inf:
+                    raise ParameterError(option, value, 'expected a number above 0')
 
 
 def policies(names: Sequence[str], capacity: float = CAPACITY) -> Sequence[Policy]:
@@ -96,6 +106,8 @@ def policies(names: Sequence[str], capacity: float = CAPACITY) -> Sequence[Polic
 
     `capacity` is that of the supervised ones; S3DNN keeps its own.
     """
+    if not 0.0 < capacity < math.inf:
+        raise ParameterError('--capacity', capacity, 'expected a number above 0')
     known = {policy.name: policy for policy in (*POLICIES, PROCESSES)}
     for name, policy in known.items():
         if 'capacity' in dict(policy.options):

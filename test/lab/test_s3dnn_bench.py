@@ -91,3 +91,18 @@ def test_names_that_there_are_not():
         policies(['stream'])
     with pytest.raises(ParameterError, match=r'--parts.*throughput'):
         Plan(parts=('latency',))
+
+
+@pytest.mark.parametrize('option, values', [
+    ('--runs', {'runs': 0}), ('--instances', {'instances': (4, 0)}), ('--seconds', {'seconds': 0}),
+    ('--loads', {'loads': (0.5, -0.1)}), ('--loads', {'loads': (float('nan'),)}),
+    ('--target-ms', {'target_ms': float('inf')})])
+def test_too_little_to_measure(option, values):
+    with pytest.raises(ParameterError, match=option):
+        Plan(**values)
+
+
+@pytest.mark.parametrize('capacity', [0.0, -1.0, float('nan'), float('inf')])
+def test_a_capacity_that_holds_nothing(capacity):
+    with pytest.raises(ParameterError, match='--capacity'):
+        policies(['supervised'], capacity)
