@@ -1,0 +1,8 @@
+"""NeuOS: instances that share their LAG, and decide together how fast and how exact to run."""
+
+from s3dnn_ros.cohort.coordinator import MODES, Coordinator, Decision, Member
+from s3dnn_ros.cohort.lag import lag_s, needed_speedup, proportional_sub_deadlines
+from s3dnn_ros.cohort.tables import SpeedupAccuracyTable, SpeedupPowerTable
+
+__all__ = ['MODES', 'Coordinator', 'Decision', 'Member', 'SpeedupAccuracyTable',
+           'SpeedupPowerTable', 'lag_s', 'needed_speedup', 'proportional_sub_deadlines']

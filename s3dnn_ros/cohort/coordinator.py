@@ -1,0 +1,205 @@
+"""NeuOS's decision (ATC 2020): one configuration for all, and a variant for each instance.
+
+Equations 3 to 9 and Algorithms 1 and 2, with LAG > 0 for ahead (reference/papers.md §1).
+Everyone who decides on the same members decides the same.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import operator
+from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence
+
+from s3dnn_ros.cohort.lag import needed_speedup
+from s3dnn_ros.cohort.tables import SpeedupAccuracyTable, SpeedupPowerTable
+
+GROUPS = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Member:
+    """An instance of the cohort at a segment boundary.
+
+    `speedup_power` and `speedup_accuracy` are those of its next segment, `configuration` is
+    the device's, `horizon_s` the time in which the LAG is to be made up for: by default the
+    deadline, as in the paper. `variant` is the one that it runs now; None for the exact one.
+    """
+
+    instance: str
+    lag_s: float
+    deadline_s: float
+    speedup_power: SpeedupPowerTable
+    speedup_accuracy: SpeedupAccuracyTable
+    configuration: int
+    horizon_s: Optional[float] = None
+    variant: Optional[int] = None
+
+    @property
+    def needed_speedup(self) -> float:
+        """Return S_P: how much faster than now it has to run."""
+        return needed_speedup(self.lag_s,
+                              self.deadline_s if self.horizon_s is None else self.horizon_s)
+
+
+@dataclasses.dataclass(frozen=True)
+class Decision:
+    """What the cohort does next.
+
+    Attributes
+    ----------
+    configuration : int
+        Of the device.
+    variants : dict of str to int
+        The variant of each instance's next segment.
+    speedups : dict of str to float
+        S_A, equation 4: what each instance needs of its variant; above 1 it approximates.
+
+    """
+
+    configuration: int
+    variants: Mapping[str, int]
+    speedups: Mapping[str, float]
+
+
+class Proposal(NamedTuple):
+    """What one member would choose for the device (Algorithm 1).
+
+    `target` is the speed-up against the slowest configuration that it needs.
+    """
+
+    power: float
+    configuration: int
+    member: Member
+    needed: float
+    target: float
+
+    def approximation(self, configuration: int) -> float:
+        """Return S_A (equation 4, DERIVED): what a configuration leaves to the variant."""
+        return self.target / self.member.speedup_power.speedup[configuration]
+
+
+class Coordinator:
+    """Decides for a cohort: Algorithm 1, a mode, and Algorithm 2.
+
+    Parameters
+    ----------
+    mode : str
+        'min_energy', 'max_accuracy' or 'balanced'; may be set at any time.
+    threshold : float, optional
+        t of equation 9, for 'balanced': up to so much behind, on average, the middle group
+        speaks for the cohort, beyond it the group that is most behind. By default the standard
+        deviation of the members' imbalance.
+
+    Raises
+    ------
+    ValueError
+        If the mode is not known or the threshold is negative.
+
+    """
+
+    def __init__(self, mode='balanced', threshold: Optional[float] = None):
+        if threshold is not None and not threshold >= 0.0:
+            raise ValueError(f'threshold is {threshold}; expected a number from 0, or None')
+        self.mode = mode
+        self.threshold = threshold
+
+    @property
+    def mode(self) -> str:
+        """Return the mode's name."""
+        return self._mode
+
+    @mode.setter
+    def mode(self, name):
+        if name not in MODES:
+            raise ValueError(f'mode is {name!r}; expected one of ' + ', '.join(MODES))
+        self._mode = name
+        self._choose = MODES[name]
+
+    def decide(self, members: Sequence[Member]) -> Decision:
+        """Return the decision; raises ValueError if there are no members."""
+        if not members:
+            raise ValueError('there are no members; expected one at least')
+        proposals = propose(members)
+        return approximate(self._choose(proposals, self.threshold), proposals)
+
+
+def propose(members: Sequence[Member]) -> List[Proposal]:
+    """Return what each member would choose (Algorithm 1), by instance.
+
+    In this order sums are the same for everyone, to the last bit.
+    """
+    proposals = []
+    for member in sorted(members, key=operator.attrgetter('instance')):
+        table, needed = member.speedup_power, member.needed_speedup
+        target = table.speedup[member.configuration] * needed
+        row = table.lookup(target)
+        proposals.append(Proposal(table.powerup[row], row, member, needed, target))
+    return proposals
+
+
+def approximate(configuration: int, proposals: Sequence[Proposal]) -> Decision:
+    """Return the decision for a configuration: who has to approximate, and how (Algorithm 2)."""
+    variants: Dict[str, int] = {}
+    speedups: Dict[str, float] = {}
+    for proposal in proposals:
+        table, needed = proposal.member.speedup_accuracy, proposal.approximation(configuration)
+        variants[proposal.member.instance] = table.lookup(needed) if needed > 1.0 else table.exact
+        speedups[proposal.member.instance] = needed
+    return Decision(configuration, variants, speedups)
+
+
+def _least_power(proposals, threshold) -> int:
+    """Equation 5 (DERIVED): the proposal that draws least."""
+    return min((proposal.power, proposal.configuration) for proposal in proposals)[1]
+
+
+def _least_approximation(proposals, threshold) -> int:
+    """Equation 6 (DERIVED): the proposal that leaves least to the variants.
+
+    Who is ahead makes up for nobody: only what is above 1 counts.
+    """
+    def cost(proposal):
+        left = 0.0
+        for other in proposals:
+            needed = other.approximation(proposal.configuration)
+            if needed > 1.0:
+                left += needed - 1.0
+        return left, proposal.power, proposal.configuration
+
+    return min(map(cost, proposals))[2]
+
+
+def _balanced(proposals, threshold) -> int:
+    """Equations 7 to 9 (DERIVED): whoever is typical of those that should be listened to."""
+    imbalances = [proposal.needed for proposal in proposals]
+    mean = sum(imbalances) / len(imbalances)
+    behind = mean - 1.0
+    if threshold is None:
+        threshold = math.sqrt(sum((imbalance - mean)**2 for imbalance in imbalances)
+                              / len(imbalances))
+    wanted = 2 if behind > threshold else 1 if behind > 0.0 else 0
+    groups = _groups(proposals)
+    # an empty group's place takes the next that is further behind, or else the next ahead
+    order = [*range(wanted, GROUPS), *range(wanted - 1, -1, -1)]
+    group = next(groups[number] for number in order if groups[number])
+    middle_s = sum(distance_s for distance_s, _ in group) / len(group)
+    # to the nanosecond: two are as far from their middle as each other
+    return min((round(abs(distance_s - middle_s), 9), proposal.power, proposal.configuration)
+               for distance_s, proposal in group)[2]
+
+
+def _groups(proposals):
+    """Return the members in thirds by how far they are behind the first (equation 8, DERIVED)."""
+    first_s = max(proposal.member.lag_s for proposal in proposals)
+    distances_s = [first_s - proposal.member.lag_s for proposal in proposals]
+    third_s = max(distances_s) / GROUPS
+    groups: List[list] = [[] for _ in range(GROUPS)]
+    for distance_s, proposal in zip(distances_s, proposals):
+        number = int(distance_s / third_s) if third_s > 0.0 else 0
+        groups[min(number, GROUPS - 1)].append((distance_s, proposal))
+    return groups
+
+
+MODES: Mapping[str, Callable[[Sequence[Proposal], Optional[float]], int]] = {
+    'min_energy': _least_power, 'max_accuracy': _least_approximation, 'balanced': _balanced}

@@ -1,0 +1,133 @@
+"""What each configuration of the device, and each variant of a layer, gives and costs.
+
+NeuOS's Tables 1a and 1b. One table serves one layer, or segment, of one model.
+"""
+
+from __future__ import annotations
+
+import array
+import bisect
+import math
+from typing import List, Sequence
+
+# Buckets for each row that an index can answer with: most buckets hold one or none.
+BUCKETS_PER_ROW = 4
+
+
+class _Index:
+    """Finds the cheapest row of at least some speed-up, whatever the number of rows.
+
+    Of many rows only those can be an answer that are cheaper than all faster ones. They lie in
+    buckets of equal width by their speed-up.
+    """
+
+    def __init__(self, speedup: Sequence[float], cost: Sequence[float]):
+        fastest_first = sorted(range(len(speedup)), key=lambda row: (-speedup[row], cost[row]))
+        rows: List[int] = []
+        for row in fastest_first:
+            if not rows or cost[row] < cost[rows[-1]]:
+                rows.append(row)
+        self._rows = rows[::-1]
+        self._speedups = [speedup[row] for row in self._rows]
+        self._least, self._most = self._speedups[0], self._speedups[-1]
+        buckets = BUCKETS_PER_ROW * len(self._rows)
+        width = (self._most - self._least) / buckets
+        self._per_speedup = 1.0 / width if width > 0.0 else 0.0
+        # a bucket begins with the first that may lie in it; a little earlier for rounding
+        self._begins = [
+            bisect.bisect_left(self._speedups, (self._least + bucket * width) * (1.0 - 1e-9))
+            for bucket in range(buckets + 1)]
+
+    def lookup(self, speedup: float) -> int:
+        if speedup > self._most:
+            return self._rows[-1]
+        if speedup <= self._least:
+            return self._rows[0]
+        place = self._begins[int((speedup - self._least) * self._per_speedup)]
+        while self._speedups[place] < speedup:
+            place += 1
+        return self._rows[place]
+
+
+class SpeedupPowerTable:
+    """NeuOS's Table 1a: what every configuration gains against the slowest, and what it draws.
+
+    Parameters
+    ----------
+    speedup : sequence of float
+        Of the layer, by configuration; above 0.
+    powerup : sequence of float
+        Power against the slowest configuration's, by configuration; above 0.
+
+    Raises
+    ------
+    ValueError
+        If there are no rows, the columns differ in length, or one holds anything but finite
+        numbers above 0.
+
+    """
+
+    def __init__(self, speedup: Sequence[float], powerup: Sequence[float]):
+        self.speedup = _column('speedup', speedup)
+        self.powerup = _column('powerup', powerup)
+        _check_lengths(self.speedup, self.powerup, 'powerup')
+        self._index = _Index(self.speedup, self.powerup)
+
+    def lookup(self, speedup: float) -> int:
+        """Return the configuration of least power with at least this speed-up.
+
+        The fastest, if none has it; of those alike the first. Takes as long for a thousand
+        configurations as for ten.
+        """
+        return self._index.lookup(speedup)
+
+
+class SpeedupAccuracyTable:
+    """NeuOS's Table 1b: what every variant of a layer gains against the exact one, and its score.
+
+    Parameters
+    ----------
+    speedup : sequence of float
+        By variant; above 0.
+    score : sequence of float
+        By variant, higher is better: the paper's points or measured fidelity.
+
+    Attributes
+    ----------
+    exact : int
+        The variant of the highest score; of those alike the fastest.
+
+    Raises
+    ------
+    ValueError
+        As for SpeedupPowerTable; a score may be any finite number.
+
+    """
+
+    def __init__(self, speedup: Sequence[float], score: Sequence[float]):
+        self.speedup = _column('speedup', speedup)
+        self.score = _column('score', score, least=-math.inf)
+        _check_lengths(self.speedup, self.score, 'score')
+        self._index = _Index(self.speedup, [-score for score in self.score])
+        self.exact: int = self._index.lookup(0.0)
+
+    def lookup(self, speedup: float) -> int:
+        """Return the variant of the highest score with at least this speed-up, or the fastest."""
+        return self._index.lookup(speedup)
+
+
+def _column(name, values, least=0.0) -> Sequence[float]:
+    # NumPy would take ten times as long to give a single number
+    values = array.array('d', values)
+    if not values:
+        raise ValueError(f'{name} is empty; expected a row for every configuration or variant')
+    for row, value in enumerate(values):
+        if not least < value < math.inf:
+            wanted = 'a finite number' + (' above 0' if least == 0.0 else '')
+            raise ValueError(f'{name}[{row}] is {value}; expected {wanted}')
+    return values
+
+
+def _check_lengths(speedup, other, name):
+    if len(speedup) != len(other):
+        raise ValueError(f'speedup has {len(speedup)} rows, {name} {len(other)}; expected as many')

@@ -1,0 +1,75 @@
+"""Sub-deadlines, LAG and the speed-up that makes up for it."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from s3dnn_ros.cohort.lag import (HORIZONS, MOST_SPEEDUP, Lag, lag_s, needed_speedup,
+                                  proportional_sub_deadlines)
+
+CLOSE = 1e-9
+times = st.lists(st.floats(1e-4, 1.0), min_size=1, max_size=20)
+
+
+@given(times, st.floats(0.0, 10.0))
+def test_sub_deadlines_sum_up_to_the_deadline_and_are_proportional(times_s, deadline_s):
+    found = proportional_sub_deadlines(times_s, deadline_s)
+    assert math.isclose(sum(found), deadline_s, rel_tol=CLOSE)
+    for time_s, sub_deadline_s in zip(times_s, found):
+        assert math.isclose(sub_deadline_s * sum(times_s), deadline_s * time_s, rel_tol=CLOSE)
+
+
+@pytest.mark.parametrize('times_s, deadline_s', [
+    ([], 1.0), ([0.0], 1.0), ([1.0, -1.0], 1.0), ([math.nan], 1.0), ([math.inf], 1.0),
+    ([1.0], -1.0), ([1.0], math.nan), ([1.0], math.inf)])
+def test_what_cannot_be_shared_out_is_refused(times_s, deadline_s):
+    with pytest.raises(ValueError, match='expected'):
+        proportional_sub_deadlines(times_s, deadline_s)
+
+
+def test_lag_is_positive_ahead_and_negative_behind():
+    assert lag_s([0.01, 0.02, 0.03], []) == 0.0
+    assert lag_s([0.01, 0.02, 0.03], [0.004]) == pytest.approx(0.006)
+    assert lag_s([0.01, 0.02, 0.03], [0.004, 0.036]) == pytest.approx(-0.010)
+    with pytest.raises(ValueError, match='2 layers have finished of 1'):
+        lag_s([1.0], [1.0, 1.0])
+
+
+@given(times, st.floats(0.01, 1.0), st.data())
+def test_a_job_keeps_its_lag_layer_by_layer(times_s, deadline_s, data):
+    sub_deadlines_s = proportional_sub_deadlines(times_s, deadline_s)
+    took_s = data.draw(st.lists(st.floats(0.0, 1.0), max_size=len(times_s)))
+    lag = Lag(sub_deadlines_s)
+    for index, layer_s in enumerate(took_s):
+        assert lag.horizon_s('next') == sub_deadlines_s[index]
+        assert lag.horizon_s('remaining') == lag.remaining_s
+        assert lag.horizon_s('deadline') == pytest.approx(deadline_s)
+        lag.finish(layer_s)
+    assert lag.finished == len(took_s)
+    assert lag.lag_s == pytest.approx(lag_s(sub_deadlines_s, took_s))
+    # the time left until the deadline is what is left of the plan, and the LAG
+    assert lag.remaining_s + lag.lag_s == pytest.approx(deadline_s - sum(took_s))
+    if len(took_s) == len(times_s):
+        assert lag.remaining_s == pytest.approx(0.0)
+        assert {lag.horizon_s(kind) for kind in HORIZONS} == {lag.horizon_s('deadline')}
+
+
+def test_a_horizon_that_there_is_not_is_refused():
+    with pytest.raises(ValueError, match='remaining'):
+        Lag([1.0]).horizon_s('tomorrow')
+
+
+def test_who_is_behind_has_to_be_faster():
+    assert needed_speedup(0.0, 0.02) == 1.0
+    assert needed_speedup(-0.01, 0.02) == 2.0
+    assert needed_speedup(0.02, 0.02) == 0.5
+    assert needed_speedup(0.0, 0.0) == MOST_SPEEDUP
+
+
+@given(st.floats(-10.0, 10.0), st.floats(0.0, 10.0))
+def test_nothing_has_to_be_faster_than_possible(lag_s, horizon_s):
+    assert 0.0 <= needed_speedup(lag_s, horizon_s) <= MOST_SPEEDUP
+    if horizon_s + lag_s <= 0.0:
+        assert needed_speedup(lag_s, horizon_s) == MOST_SPEEDUP
