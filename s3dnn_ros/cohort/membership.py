@@ -111,8 +111,8 @@ class Membership:
     def _objection(self, state) -> str:
         if state.board != self._board:
             return 'board'
-        numbers = (state.lag_s, state.deadline_s, state.horizon_s)
-        if not all(map(math.isfinite, numbers)) or state.deadline_s <= 0.0 or state.horizon_s < 0.0:
+        if not (math.isfinite(state.lag_s) and 0.0 < state.deadline_s < math.inf
+                and 0.0 <= state.horizon_s < math.inf):
             return 'number'
         # sub-deadlines sum up to the deadline, so nobody is further ahead than that
         if not -MOST_DEADLINES_BEHIND * state.deadline_s <= state.lag_s <= state.deadline_s:

@@ -51,6 +51,13 @@ def register(subparsers):
                         help='JSON file for the results, written anew after every row')
     parser.set_defaults(run=_s3dnn)
 
+    parser = commands.add_parser(
+        'cohort', help="the cohort's decision, beside searches through all configurations")
+    parser.add_argument('--runs', type=int, default=3, help='of each (default 3)')
+    parser.add_argument('--decisions', type=int, default=5000, help='per run (default 5000)')
+    parser.add_argument('--out', type=Path, help='JSON file for the results')
+    parser.set_defaults(run=_cohort)
+
     parser = commands.add_parser('table', help='results of `s3dnn bench s3dnn` in markdown')
     parser.add_argument('results', type=Path, metavar='RESULTS.json')
     parser.set_defaults(run=_table)
@@ -77,6 +84,12 @@ def _s3dnn(arguments):
     plan = s3dnn_bench.Plan(runs=arguments.runs, seconds=arguments.seconds,
                             target_ms=arguments.target_ms, sms=arguments.sms, **given)
     s3dnn_bench.run(engine, clock, plan, save=functools.partial(_write, arguments.out))
+
+
+def _cohort(arguments):
+    from s3dnn_ros.lab import cohort_bench
+
+    _write(arguments.out, cohort_bench.run(runs=arguments.runs, decisions=arguments.decisions))
 
 
 def _table(arguments):

@@ -6,8 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3dnn_ros.cohort.lag import (HORIZONS, MOST_SPEEDUP, Lag, lag_s, needed_speedup,
-                                  proportional_sub_deadlines)
+from s3dnn_ros.cohort.lag import (
+    HORIZONS,
+    MOST_SPEEDUP,
+    Lag,
+    lag_s,
+    needed_speedup,
+    proportional_sub_deadlines,
+)
 
 CLOSE = 1e-9
 times = st.lists(st.floats(1e-4, 1.0), min_size=1, max_size=20)

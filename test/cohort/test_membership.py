@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3dnn_ros.cohort.membership import MemberState, Membership
+from s3dnn_ros.cohort.membership import Membership, MemberState
 
 LEASE_S = 1.0
 STATE = MemberState('board', 'process', 'net', 'model', 0, 2, 0.001, 0.04, 0.02, 3, 0)

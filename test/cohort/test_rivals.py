@@ -4,8 +4,14 @@ import statistics
 
 import pytest
 
-from s3dnn_ros.cohort import (MODES, Coordinator, Member, SpeedupAccuracyTable, SpeedupPowerTable,
-                              proportional_sub_deadlines)
+from s3dnn_ros.cohort import (
+    MODES,
+    Coordinator,
+    Member,
+    SpeedupAccuracyTable,
+    SpeedupPowerTable,
+    proportional_sub_deadlines,
+)
 from s3dnn_ros.cohort.lag import Lag
 from s3dnn_ros.cohort.rivals import MaxN, Uncoordinated
 

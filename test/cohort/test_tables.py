@@ -62,6 +62,6 @@ def test_what_is_no_table_is_refused(speedup, other, said):
 
 
 def test_power_is_positive_and_a_score_is_any_number():
-    with pytest.raises(ValueError, match=r'powerup\[0\] is -1.0; expected a finite number above 0'):
+    with pytest.raises(ValueError, match='expected a finite number above 0'):
         SpeedupPowerTable([1.0], [-1.0])
     assert SpeedupAccuracyTable([1.0], [-1.0]).exact == 0
