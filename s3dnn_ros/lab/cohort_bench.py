@@ -10,7 +10,7 @@ from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
-from s3dnn_ros.cohort import (MODES, Coordinator, Member, SpeedupAccuracyTable, SpeedupPowerTable)
+from s3dnn_ros.cohort import MODES, Coordinator, Member, SpeedupAccuracyTable, SpeedupPowerTable
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.lab.environment import environment
 
