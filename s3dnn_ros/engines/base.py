@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Callable, Mapping, Optional, Protocol, Sequence
+from typing import Any, Callable, List, Mapping, Optional, Protocol, Sequence
 
 import numpy as np
 
@@ -23,8 +23,9 @@ class Flight(Protocol):
     All calls come from the loop's thread.
     """
 
-    def submit(self, segment: int, done: Callable[[Run], None], level: int = 0) -> None:
-        """Start a segment, behind the one before it.
+    def submit(self, segment: int, done: Callable[[Run], None], level: int = 0,
+               variant: int = 0) -> None:
+        """Start a segment, behind the one before it, in one of its variants; 0 is the exact one.
 
         `done` is called once, from any thread, never from within submit. Of what runs side by
         side, a lower `level` goes first; below the engine's `levels`.
@@ -41,6 +42,7 @@ class Network(Protocol):
     """One network, loaded and ready, in `segments` segments; at most `lanes` flights at once."""
 
     segments: int
+    variants: Sequence[int]     # how many each segment has, the exact one among them
     lanes: int
     stages: bool    # whether `stage` copies, and is worth a thread of the pool
     output_shapes: Mapping[str, tuple]
@@ -57,8 +59,11 @@ class Network(Protocol):
     def open(self, staged: Sequence[Any]) -> Flight:
         """Start a flight with what was staged, in this order; a lane must be free."""
 
-    def measure(self, batch: int, repeats: int) -> Sequence[Sequence[float]]:
-        """Return the seconds of every segment in each of `repeats` runs; nothing else may run."""
+    def measure(self, batch: int, repeats: int, variant: int = 0) -> Sequence[Sequence[float]]:
+        """Return the seconds of every segment in each of `repeats` runs; nothing else may run.
+
+        Segments that have no such variant run in their coarsest.
+        """
 
     def measure_shared(self, batch: int, repeats: int) -> float:
         """Return the seconds of a whole run, for each of many that all lanes run at once."""
@@ -72,8 +77,11 @@ class Network(Protocol):
     def memory_mb(self, batch: int) -> float:
         """Return what a flight of this batch takes of the device's memory; 0 if unknown."""
 
-    def run(self, pixels: np.ndarray) -> Mapping[str, np.ndarray]:
-        """Run now, in the caller's thread; used to warm up and to check."""
+    def run(self, pixels: np.ndarray, variants: Sequence[int] = ()) -> Mapping[str, np.ndarray]:
+        """Run now, in the caller's thread; used to warm up and to check.
+
+        `variants` has one for each segment; without it all are exact.
+        """
 
 
 class Engine(Protocol):
@@ -88,12 +96,14 @@ class Engine(Protocol):
     lead_s: float   # how long before a segment's end the next is best submitted; 0: not before
 
     def load(self, instance: str, segments: Sequence[Any], outputs: Sequence[str], spec, *,
-             lanes: int = 1, max_batch: int = 1) -> Network:
+             coarser: Sequence[Sequence[Any]] = (), lanes: int = 1,
+             max_batch: int = 1) -> Network:
         """Load a network from the ONNX models of its segments, the first with the image input.
 
-        `outputs` names the network's outputs, whichever segment makes them. At most `lanes`
-        flights run at once, of `max_batch` frames at most. Raises EngineError naming the
-        instance.
+        `outputs` names the network's outputs, whichever segment makes them. `coarser` has for
+        every segment its other variants, with the same inputs and outputs; all of them are
+        ready to run. At most `lanes` flights run at once, of `max_batch` frames at most. Raises
+        EngineError naming the instance.
         """
 
     def poll(self) -> None:
@@ -107,3 +117,12 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Finish what was submitted and free everything."""
+
+
+def variants_of(segments: Sequence[Any], coarser: Sequence[Sequence[Any]]) -> List[List[Any]]:
+    """Return the models of every segment, the exact one first; raises ValueError."""
+    coarser = coarser or [()] * len(segments)
+    if len(coarser) != len(segments):
+        raise ValueError(f'there are {len(segments)} segments, and coarser variants of '
+                         f'{len(coarser)}; expected some of each, or none at all')
+    return [[exact, *others] for exact, others in zip(segments, coarser)]

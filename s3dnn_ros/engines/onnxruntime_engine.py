@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import concurrent.futures
+import functools
 import os
 import statistics
 
 import numpy as np
 
-from s3dnn_ros.engines.base import Run
+from s3dnn_ros.engines.base import Run, variants_of
 from s3dnn_ros.errors import EngineError
 
 # Flights are only arrays in memory here: so many that nothing waits for one.
@@ -23,16 +24,17 @@ class OnnxRuntimeNetwork:
     note = ''
 
     def __init__(self, sessions, outputs, engine, max_batch):
-        self._sessions = sessions
+        self._sessions = sessions       # by segment, then by variant
         self._engine = engine
         self.segments = len(sessions)
-        image = sessions[0].get_inputs()[0]
+        self.variants = [len(variants) for variants in sessions]
+        image = sessions[0][0].get_inputs()[0]
         self._image = image.name
         self.batch = image.shape[0] if isinstance(image.shape[0], int) else 0
         self.largest = min(self.batch or max_batch, max_batch)
         self._shape = tuple(image.shape[1:])
         shapes = {value.name: tuple(value.shape)
-                  for session in sessions for value in session.get_outputs()}
+                  for session, *_ in sessions for value in session.get_outputs()}
         self.output_shapes = {name: shapes[name] for name in outputs}
 
     def padded(self, frames):
@@ -48,14 +50,14 @@ class OnnxRuntimeNetwork:
         pixels = staged[0] if len(staged) == 1 else np.concatenate(staged)
         return OnnxRuntimeFlight(self, self._engine, pixels)
 
-    def run(self, pixels):
+    def run(self, pixels, variants=()):
         """Run on uint8 (N, H, W, 3); returns the outputs by name, batch first."""
         tensors = self.start(pixels)
-        for segment in range(self.segments):
-            self.step(segment, tensors)
+        for segment, variant in enumerate(variants or [0] * self.segments):
+            self.step(segment, tensors, variant)
         return self.finish(tensors, len(pixels))
 
-    def measure(self, batch, repeats):
+    def measure(self, batch, repeats, variant=0):
         """Return the seconds of every segment in each of so many runs."""
         image = np.random.default_rng(0).integers(0, 256, (batch, *self._shape), np.uint8)
         rows = []
@@ -63,7 +65,7 @@ class OnnxRuntimeNetwork:
             tensors, row = self.start(image), []
             for segment in range(self.segments):
                 started_s = self._engine.clock.now_s()
-                self.step(segment, tensors)
+                self.step(segment, tensors, min(variant, self.variants[segment] - 1))
                 row.append(self._engine.clock.now_s() - started_s)
             rows.append(row)
         return rows
@@ -88,9 +90,9 @@ class OnnxRuntimeNetwork:
                 [pixels, np.zeros((missing, *pixels.shape[1:]), np.uint8)])
         return {self._image: pixels}
 
-    def step(self, segment, tensors):
+    def step(self, segment, tensors, variant):
         """Run one segment; its outputs join the tensors."""
-        session = self._sessions[segment]
+        session = self._sessions[segment][variant]
         names = [output.name for output in session.get_outputs()]
         feed = {value.name: tensors[value.name] for value in session.get_inputs()}
         tensors.update(zip(names, session.run(names, feed)))
@@ -109,9 +111,10 @@ class OnnxRuntimeFlight:
         self._count = len(pixels)
         self._tensors = network.start(pixels)
 
-    def submit(self, segment, done, level=0):
+    def submit(self, segment, done, level=0, variant=0):
         """Queue a segment for the engine's thread."""
-        self._engine.submit(self._network.step, segment, self._tensors, done)
+        self._engine.submit(
+            functools.partial(self._network.step, segment, self._tensors, variant), done)
 
     def outputs(self):
         """Return the outputs by name."""
@@ -141,8 +144,9 @@ class OnnxRuntimeEngine:
         self.device = f'CPU, {self._threads} threads, onnxruntime {onnxruntime.__version__}'
         self.versions = {'onnxruntime': onnxruntime.__version__}
 
-    def load(self, instance, segments, outputs, spec, *, lanes=1, max_batch=1):
+    def load(self, instance, segments, outputs, spec, *, coarser=(), lanes=1, max_batch=1):
         """Return the network; raises EngineError if ONNX Runtime refuses the model."""
+        models = variants_of(segments, coarser)
         options = self._onnxruntime.SessionOptions()
         options.intra_op_num_threads = self._threads
         options.inter_op_num_threads = 1
@@ -150,18 +154,18 @@ class OnnxRuntimeEngine:
         options.add_session_config_entry('session.intra_op.allow_spinning', '0')
         options.log_severity_level = 3
         try:
-            sessions = [self._onnxruntime.InferenceSession(
+            sessions = [[self._onnxruntime.InferenceSession(
                 model.SerializeToString(), options, providers=['CPUExecutionProvider'])
-                for model in segments]
+                for model in variants] for variants in models]
         except Exception as error:
             # ONNX Runtime raises a dozen types of its own, some of them RuntimeError
             raise EngineError(instance, f'ONNX Runtime cannot load {spec.onnx}: {error}; '
                                         'try `s3dnn models check`') from error
         return OnnxRuntimeNetwork(sessions, outputs, self, max_batch)
 
-    def submit(self, step, segment, tensors, done):
+    def submit(self, step, done):
         """Queue a step for the engine's thread."""
-        self._worker.submit(self._run, step, segment, tensors, done)
+        self._worker.submit(self._run, step, done)
 
     def poll(self):
         """Do nothing: the engine's thread calls `done`."""
@@ -174,11 +178,11 @@ class OnnxRuntimeEngine:
         """Wait for the run under way and end the thread."""
         self._worker.shutdown(wait=True)
 
-    def _run(self, step, segment, tensors, done):
+    def _run(self, step, done):
         started_s = self.clock.now_s()
         error = ''
         try:
-            step(segment, tensors)
+            step()
         except Exception as caught:
             # whatever a network does, the engine's thread must live on
             error = str(caught) or repr(caught)

@@ -8,7 +8,7 @@ from typing import Any, Callable, Dict, List, Tuple
 
 import numpy as np
 
-from s3dnn_ros.engines.base import Run
+from s3dnn_ros.engines.base import Run, variants_of
 from s3dnn_ros.engines.cuda import Cuda
 from s3dnn_ros.engines.onnx_to_torch import to_torch
 from s3dnn_ros.engines.torch_lane import Lane, LaneStream
@@ -62,19 +62,21 @@ class TorchEngine:
         streams = [LaneStream(self.torch, stream) for stream in self._streams()]
         return Lane(self.torch, self.cuda, streams, outputs)
 
-    def load(self, instance, segments, outputs, spec, *, lanes=1, max_batch=1):
+    def load(self, instance, segments, outputs, spec, *, coarser=(), lanes=1, max_batch=1):
         """Return the network, captured for the batches 1, 2, 4 … up to `max_batch`.
 
         Where the device's memory ends first, the largest batches are left out, and
         `network.note` says so.
         """
+        models = variants_of(segments, coarser)
         fixed = batch_of(segments[0])
         batches = [fixed] if fixed else _powers_of_two(max_batch)
         # a network that this one replaces leaves its graphs' memory reserved
         self.torch.cuda.empty_cache()
         try:
-            modules = [to_torch(model, half=True, device='cuda', keep_half=set(_names(model))
-                                - set(outputs)) for model in segments]
+            modules = [[to_torch(model, half=True, device='cuda',
+                                 keep_half=set(_names(model)) - set(outputs))
+                        for model in variants] for variants in models]
             return TorchNetwork(self, modules, outputs, spec, lanes, batches, bool(fixed))
         except self.torch.cuda.OutOfMemoryError as error:
             raise EngineError(instance, f'{spec.onnx} does not fit into the memory of '
@@ -132,8 +134,9 @@ class TorchNetwork:
 
     def __init__(self, engine, modules, outputs, spec, lanes, batches, fixed):
         self.engine = engine
-        self.modules = modules
+        self.modules = modules          # by segment, then by variant
         self.segments = len(modules)
+        self.variants = [len(variants) for variants in modules]
         self.lanes = lanes
         self.note = ''
         self._shape = (spec.height, spec.width, 3)
@@ -178,19 +181,19 @@ class TorchNetwork:
             self._free.append(lane)
             raise
 
-    def run(self, pixels):
+    def run(self, pixels, variants=()):
         """Run now and wait; returns the outputs by name, batch first."""
         flight = self.open([self.stage(pixels)])
         try:
-            for segment in range(self.segments):
-                flight.launch(segment).synchronize()
+            for segment, variant in enumerate(variants or [0] * self.segments):
+                flight.launch(segment, variant=variant).synchronize()
             return flight.outputs()
         finally:
             flight.close()
 
-    def measure(self, batch, repeats):
+    def measure(self, batch, repeats, variant=0):
         """Return the seconds of every segment in each of so many runs, by the device's clock."""
-        return self._lanes[0].measure(batch, repeats)
+        return self._lanes[0].measure(batch, repeats, variant)
 
     def measure_shared(self, batch, repeats):
         """Return the seconds of a whole run, for each of many that all lanes run at once."""
@@ -230,11 +233,11 @@ class TorchFlight:
         self._batch = batch
         self._host: Dict[str, Any] = {}
 
-    def submit(self, segment, done: Callable[[Run], None], level=0):
+    def submit(self, segment, done: Callable[[Run], None], level=0, variant=0):
         """Launch the segment's graph; `done` is called by the engine's `poll`."""
-        self._network.engine.watch(self.launch(segment, level), done)
+        self._network.engine.watch(self.launch(segment, level, variant), done)
 
-    def launch(self, segment, level=0):
+    def launch(self, segment, level=0, variant=0):
         """Launch the segment's graph, and the copies before the first and behind the last.
 
         Returns the event behind all of it.
@@ -243,7 +246,7 @@ class TorchFlight:
         lane.take(level)
         if segment == 0:
             lane.fetch(self._batch, self._staged)
-        lane.launch(self._batch, segment)
+        lane.launch(self._batch, segment, variant)
         if segment + 1 == self._network.segments:
             self._host = lane.send(self._batch)
         return lane.mark(segment)

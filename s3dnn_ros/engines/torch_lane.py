@@ -82,7 +82,7 @@ class Lane:
         self._captured: Dict[int, _Captured] = {}
 
     def capture(self, batch, modules, shape):
-        """Capture all segments for one batch."""
+        """Capture all variants of all segments for one batch."""
         torch = self._torch
         while len(self._marks) < len(modules):
             self._marks.append(torch.cuda.Event())
@@ -92,13 +92,19 @@ class Lane:
         with torch.inference_mode(), torch.cuda.stream(self._stream.torch_stream):
             for _ in range(RUNS_BEFORE_CAPTURE):
                 values: Dict[str, Any] = {}
-                for module in modules:
-                    self._step(module, values, image)
+                for exact, *coarser in modules:
+                    self._step(exact, values, image)
+                    for module in coarser:
+                        self._step_instead(module, values, image)
             torch.cuda.synchronize()
             values = {}
-            graphs = [CapturedGraph(torch, self._cuda, self._pool,
-                                    functools.partial(self._step, module, values, image))
-                      for module in modules]
+            graphs = []
+            for exact, *coarser in modules:
+                steps = [functools.partial(self._step, exact, values, image)]
+                steps += [functools.partial(self._step_instead, module, values, image)
+                          for module in coarser]
+                graphs.append([CapturedGraph(torch, self._cuda, self._pool, step)
+                               for step in steps])
         self._captured[batch] = _Captured(
             image, graphs, {name: values[name] for name in self._outputs}, values,
             (torch.cuda.memory_allocated() - before) / 2**20)
@@ -111,9 +117,10 @@ class Lane:
         """Return the memory that the buffers for this batch take."""
         return self._captured[batch].memory_mb
 
-    def measure(self, batch, repeats):
+    def measure(self, batch, repeats, variant):
         """Return the seconds of every segment in each of so many runs."""
-        torch, graphs = self._torch, self._captured[batch].graphs
+        torch = self._torch
+        graphs = [graphs[min(variant, len(graphs) - 1)] for graphs in self._captured[batch].graphs]
         stream = self._stream
         marks = [[torch.cuda.Event(enable_timing=True) for _ in range(len(graphs) + 1)]
                  for _ in range(repeats)]
@@ -127,11 +134,11 @@ class Lane:
                 for row in marks]
 
     def kernels(self, batch, modules):
-        """Return the kernels of every segment, from PyTorch's profiler."""
+        """Return the kernels of every segment, as it is exact, from PyTorch's profiler."""
         torch, image = self._torch, self._captured[batch].image
         found, values = [], {}
         with torch.inference_mode(), torch.cuda.stream(self._stream.torch_stream):
-            for module in modules:
+            for module, *_ in modules:
                 with torch.profiler.profile(
                         activities=[torch.profiler.ProfilerActivity.CUDA]) as profiler:
                     self._step(module, values, image)
@@ -158,9 +165,9 @@ class Lane:
             self._stream.copy(image[start:end], pixels)
             start = end
 
-    def launch(self, batch, segment):
+    def launch(self, batch, segment, variant=0):
         """Launch a segment's graph."""
-        self._stream.launch(self._captured[batch].graphs[segment])
+        self._stream.launch(self._captured[batch].graphs[segment][variant])
 
     def send(self, batch):
         """Copy the outputs into new pinned memory, and return them; they are there later."""
@@ -184,13 +191,21 @@ class Lane:
             # what leaves the device is copied as it lies in memory
             values[name] = value.contiguous() if name in self._outputs else value
 
+    @staticmethod
+    def _step_instead(module, values, image):
+        """Run another variant of a segment that has run; its outputs take the others' place."""
+        # the segments behind it read from where the exact variant writes
+        inputs = [values.get(name, image) for name in module.input_names]
+        for name, value in zip(module.output_names, module(*inputs)):
+            values[name].copy_(value)
+
 
 @dataclasses.dataclass(frozen=True)
 class _Captured:
     """The graphs for one batch; `values` keeps alive what they read and write."""
 
     image: Any
-    graphs: List[CapturedGraph]
+    graphs: List[List[CapturedGraph]]       # by segment, then by variant
     outputs: Dict[str, Any]
     values: Dict[str, Any]
     memory_mb: float

@@ -1,5 +1,6 @@
 """ONNX Runtime: results, errors and threads."""
 
+import itertools
 import queue
 import sys
 import threading
@@ -240,3 +241,34 @@ def test_an_engine_that_is_not_installed_is_answered_with_what_to_do(name, monke
         monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ParameterError, match='pip install onnxruntime'):
         make_engine(name, SystemClock())
+
+@pytest.mark.parametrize('variants', list(itertools.product(range(3), range(2))))
+def test_every_segment_runs_in_the_variant_that_it_is_told(engine, in_variants, variants):
+    network = in_variants.load(engine, max_batch=2)
+    assert list(network.variants) == [3, 2]
+    pixels = in_variants.images(3, 5)
+    factor, addend = in_variants.factors[variants[0]], in_variants.addends[variants[1]]
+    wanted = np.array([3.0, 5.0]) * factor + addend
+    assert network.run(pixels, variants)['score'] == pytest.approx(wanted)
+    flight = network.open([network.stage(pixels)])
+    for segment, variant in enumerate(variants):
+        done = queue.Queue()
+        flight.submit(segment, done.put, variant=variant)
+        assert not done.get(timeout=WAIT_S).error
+    assert flight.outputs()['score'] == pytest.approx(wanted)
+    flight.close()
+    # and what ran before leaves nothing behind
+    assert network.run(pixels)['score'] == pytest.approx([3.0, 5.0])
+
+
+def test_variants_are_measured_where_a_segment_has_them(engine, in_variants):
+    network = in_variants.load(engine)
+    for variant in range(3):
+        rows = network.measure(1, 2, variant)
+        assert len(rows) == 2 and all(len(row) == 2 and min(row) > 0.0 for row in rows)
+
+
+def test_variants_of_other_segments_than_there_are_are_refused(engine, tiny_onnx, make_spec):
+    model = onnx.load(str(tiny_onnx))
+    with pytest.raises(ValueError, match='1 segments, and coarser variants of 2'):
+        engine.load('net', [model], ['scores'], make_spec(), coarser=[[], []])

@@ -1,6 +1,7 @@
 """The torch engine on a CUDA device: results, batches, lanes, segments, levels, errors."""
 
 import gc
+import itertools
 import time
 import weakref
 
@@ -280,6 +281,30 @@ def test_a_partition_gives_the_same_results(model, spec, expected):
     assert_close(network.run(pixels)['scores'], expected(pixels))
     engine.close()
 
+
+@pytest.mark.parametrize('variants', list(itertools.product(range(3), range(2))))
+def test_every_segment_runs_in_the_variant_that_it_is_told(engine, in_variants, variants):
+    network = in_variants.load(engine, max_batch=2)
+    assert list(network.variants) == [3, 2]
+    pixels = in_variants.images(3, 5)
+    factor, addend = in_variants.factors[variants[0]], in_variants.addends[variants[1]]
+    wanted = np.array([3.0, 5.0]) * factor + addend
+    assert network.run(pixels, variants)['score'] == pytest.approx(wanted)
+    flight = network.open([network.stage(pixels)])
+    for segment, variant in enumerate(variants):
+        flight.launch(segment, level=segment % engine.levels, variant=variant)
+    engine.torch.cuda.synchronize()
+    assert flight.outputs()['score'] == pytest.approx(wanted)
+    flight.close()
+    # and what ran before leaves nothing behind
+    assert network.run(pixels)['score'] == pytest.approx([3.0, 5.0])
+
+
+def test_variants_are_measured_where_a_segment_has_them(engine, in_variants):
+    network = in_variants.load(engine)
+    for variant in range(3):
+        rows = network.measure(1, 2, variant)
+        assert len(rows) == 2 and all(len(row) == 2 and min(row) > 0.0 for row in rows)
 
 def wait(engine, runs, count):
     end_s = time.monotonic() + WAIT_S

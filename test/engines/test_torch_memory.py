@@ -39,7 +39,7 @@ class FakeMemory:
         return FakeLane(self)
 
     def load(self, instance, segments, outputs, spec, *, lanes=1, max_batch=1):
-        return TorchNetwork(self, [None] * len(segments), outputs, spec, lanes, BATCHES, False)
+        return TorchNetwork(self, [[None]] * len(segments), outputs, spec, lanes, BATCHES, False)
 
     def close(self):
         pass

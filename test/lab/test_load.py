@@ -60,7 +60,7 @@ def test_a_failing_engine_ends_the_run_with_its_error(prepared, monkeypatch):
     network = prepared.networks['tiny']
     run = prepared.rig.run([periodic()], FIFO)
 
-    def broken(segment, tensors):
+    def broken(segment, tensors, variant):
         raise ValueError('out of order')
 
     monkeypatch.setattr(network, 'step', broken)

@@ -66,7 +66,7 @@ class FakeNetwork:
         self.shared = []
         self._shared_ms = shared_ms
 
-    def measure(self, batch, repeats):
+    def measure(self, batch, repeats, variant=0):
         self.measured.append((batch, repeats))
         return [[1e-3 * run * batch, 2e-3 * run * batch] for run in range(1, repeats + 1)]
 

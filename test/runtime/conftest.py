@@ -19,6 +19,7 @@ class FakeNetwork:
 
     def __init__(self, engine, segments=1, lanes=1, largest=64, batch=0, stages=False):
         self.segments, self.lanes, self.largest = segments, lanes, largest
+        self.variants = [1] * segments
         self.batch, self.stages = batch, stages
         self.output_shapes = {'scores': ('N', 3)}
         self.flights = []           # open ones
@@ -45,7 +46,7 @@ class FakeNetwork:
         self.batches.append(len(flight.pixels))
         return flight
 
-    def run(self, pixels):
+    def run(self, pixels, variants=()):
         self.break_if_told('run')
         return means(pixels)
 
@@ -74,8 +75,9 @@ class FakeFlight:
         self.submitted = self.over = self.ended = 0     # of those over, so many ended well
         self.given = None           # outputs that the test gave
 
-    def submit(self, segment, done, level=0):
+    def submit(self, segment, done, level=0, variant=0):
         assert segment == self.submitted, 'a segment out of its order'
+        assert variant in range(self.network.variants[segment]), 'a variant that there is not'
         engine = self.network.engine
         with engine.changed:
             # nobody may know yet of a failure right before it
