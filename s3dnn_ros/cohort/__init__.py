@@ -1,8 +1,12 @@
 """NeuOS: instances that share their LAG, and decide together how fast and how exact to run."""
 
+from s3dnn_ros.cohort.cohort import Cohort, ModelTables
 from s3dnn_ros.cohort.coordinator import MODES, Coordinator, Decision, Member
 from s3dnn_ros.cohort.lag import lag_s, needed_speedup, proportional_sub_deadlines
+from s3dnn_ros.cohort.membership import Membership, MemberState
 from s3dnn_ros.cohort.tables import SpeedupAccuracyTable, SpeedupPowerTable
 
-__all__ = ['MODES', 'Coordinator', 'Decision', 'Member', 'SpeedupAccuracyTable',
-           'SpeedupPowerTable', 'lag_s', 'needed_speedup', 'proportional_sub_deadlines']
+__all__ = [
+    'MODES', 'Cohort', 'Coordinator', 'Decision', 'Member', 'MemberState', 'Membership',
+    'ModelTables', 'SpeedupAccuracyTable', 'SpeedupPowerTable', 'lag_s', 'needed_speedup',
+    'proportional_sub_deadlines']

@@ -80,7 +80,7 @@ class Membership:
         if not 0.0 < lease_s < math.inf:
             raise ValueError(f'lease_s is {lease_s}; expected finite seconds above 0')
         self.ignored: Counter[str] = collections.Counter()
-        self._board = board
+        self.board = board
         self._lease_s = lease_s
         # by process and instance, in the order of their last words; those that left, too
         self._heard: Dict[Tuple[str, str], _Heard] = {}
@@ -109,7 +109,7 @@ class Membership:
         return tuple(newest[instance] for instance in sorted(newest))
 
     def _objection(self, state) -> str:
-        if state.board != self._board:
+        if state.board != self.board:
             return 'board'
         if not (math.isfinite(state.lag_s) and 0.0 < state.deadline_s < math.inf
                 and 0.0 <= state.horizon_s < math.inf):

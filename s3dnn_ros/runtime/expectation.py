@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, List
+from typing import Callable, Dict, List
 
 from s3dnn_ros.scheduling import SegmentWork
 
@@ -18,11 +18,20 @@ class Expectation:
     A profile knows the device's time; what handing a segment over and hearing of its end take
     on top, and other work beside it, is learned. Without a profile every segment is taken to
     fill the device (tb_ratio 1), and its time is learned as a whole: 0 until its first run.
+
+    Parameters
+    ----------
+    segments : int
+    profile : ProfileTable, optional
+    scale : callable, optional
+        Returns what the device takes of the profile's times now, as it is configured.
+
     """
 
-    def __init__(self, segments: int, profile=None):
+    def __init__(self, segments: int, profile=None, scale: Callable[[], float] = lambda: 1.0):
         self._segments = segments
         self._profile = profile
+        self._scale = scale
         self._learned: Dict[int, List[float]] = {}      # by batch: seconds per segment
         self._known: Dict[int, tuple] = {}              # by batch, of the profile
         self._overheads_s = [0.0] * segments
@@ -39,15 +48,16 @@ class Expectation:
     def run_s(self, batch: int) -> float:
         """Return the time of the whole network, W(model, batch) in S3DNN's terms."""
         if self._profile is not None:
-            return self._profile.time_s(batch) + sum(self._overheads_s)
+            return self._scale() * self._profile.time_s(batch) + sum(self._overheads_s)
         return sum(self._times_s(batch))
 
     def work(self, instance, batch, deadline_s, priority) -> SegmentWork:
         """Return the first segment as the scheduler sees it, and through it all behind it."""
         times_s, tb_ratios, utilizations = self._row(batch)
         work, remaining_s = None, 0.0
+        scale = self._scale()
         for segment in range(self._segments - 1, -1, -1):
-            time_s = times_s[segment] + self._overheads_s[segment]
+            time_s = scale * times_s[segment] + self._overheads_s[segment]
             remaining_s += time_s
             work = SegmentWork(instance, segment, tb_ratios[segment], deadline_s, remaining_s,
                                time_s, priority, utilizations[segment], work)
@@ -60,7 +70,7 @@ class Expectation:
             last_s = times_s[segment]
             times_s[segment] = last_s + SMOOTHING * (took_s - last_s) if last_s else took_s
             return
-        time_s = self._row(batch)[0][segment]
+        time_s = self._scale() * self._row(batch)[0][segment]
         more_s = max(0.0, took_s - time_s) - self._overheads_s[segment]
         # a stalled run must not make everything look hopeless
         self._overheads_s[segment] += (

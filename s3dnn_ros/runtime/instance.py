@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Optional, Tuple
+from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 from s3dnn_ros.engines.base import Flight, Network
 from s3dnn_ros.frames import FrameBatch
 from s3dnn_ros.runtime.line import Line
 from s3dnn_ros.scheduling import SegmentWork
+
+
+class Choice(NamedTuple):
+    """In which variant a segment runs, and what it then takes of the exact one's time."""
+
+    variant: int
+    time_factor: float
 
 
 @dataclasses.dataclass
@@ -66,6 +73,8 @@ class Job:
         Works on the device, the one behind the other.
     foretold : SegmentWork or None
         What is nearly over: the one behind it is decided.
+    choices : dict of int to Choice
+        How segments run, by segment; those that are missing are exact.
     look_s : float
         From when on what runs may have ended.
     late : bool
@@ -82,6 +91,7 @@ class Job:
     level: int = 0
     under_way: int = 0
     foretold: Optional[SegmentWork] = None
+    choices: Dict[int, Choice] = dataclasses.field(default_factory=dict)
     look_s: float = 0.0
     started_s: float = 0.0
     ended_s: float = 0.0
@@ -93,13 +103,43 @@ class Job:
         """Count the images that run together."""
         self.frames = sum(request.frames for request in self.requests)
 
+    @property
+    def urgent(self) -> Request:
+        """Return the request with the earliest deadline."""
+        return min(self.requests, key=lambda request: request.deadline_s)
+
     def next_work(self) -> Optional[SegmentWork]:
         """Return the next segment as the scheduler sees it; None behind the last."""
         if self.work is None:
-            urgent = min(self.requests, key=lambda request: request.deadline_s)
+            urgent = self.urgent
             self.work = self.line.expect.work(
                 urgent.instance.name, self.line.network.padded(self.frames), urgent.deadline_s,
                 max(request.priority for request in self.requests))
         else:
             self.work = self.work.successor
         return self.work
+
+    def take(self, choice: Optional[Choice], segment: int):
+        """Take over how a segment runs; None: exact, and in no cohort."""
+        if choice is not None:
+            self.choices[segment] = choice
+
+    def steer(self, choice: Optional[Choice]) -> SegmentWork:
+        """Take over how the next segment runs; return its work with the time that it will take."""
+        work = self.work
+        self.take(choice, work.segment)
+        if choice is not None and choice.time_factor != 1.0:
+            time_s = choice.time_factor * work.time_s
+            self.work = dataclasses.replace(
+                work, time_s=time_s, remaining_s=work.remaining_s - work.time_s + time_s)
+        return self.work
+
+    def variant(self, segment: int) -> int:
+        """Return the variant in which a segment runs."""
+        choice = self.choices.get(segment)
+        return choice.variant if choice else 0
+
+    def time_factor(self, segment: int) -> float:
+        """Return what a segment takes, as a multiple of what is expected of the exact one."""
+        choice = self.choices.get(segment)
+        return choice.time_factor if choice else 1.0

@@ -60,7 +60,8 @@ class Line:
         batch, ended_s = self.network.padded(job.frames), job.ended_s
         for index, run in enumerate(runs, segment):
             # what was submitted together waited for the one before it
-            self.expect.observe(index, batch, run.ended_s - max(run.started_s, ended_s))
+            took_s = run.ended_s - max(run.started_s, ended_s)
+            self.expect.observe(index, batch, took_s / job.time_factor(index))
             ended_s = run.ended_s
 
     def take(self, now_s, fuse, max_batch) -> Tuple:

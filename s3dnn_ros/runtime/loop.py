@@ -19,6 +19,7 @@ from s3dnn_ros.engines.base import Engine, Run
 from s3dnn_ros.runtime.clock import sharpen_timers
 from s3dnn_ros.runtime.instance import Job, Request
 from s3dnn_ros.runtime.line import Line
+from s3dnn_ros.runtime.steering import EXACT, Steering
 from s3dnn_ros.scheduling import SegmentWork
 
 # Nothing is looked for before this part of its expected time has passed.
@@ -49,12 +50,15 @@ class Loop:
         that will not run.
     report : callable
         Called with a sentence when something failed that nobody answers for.
+    steering : Steering
+        Chooses the variant of every segment.
 
     """
 
     def __init__(self, scheduler, engine: Engine, clock, finished: Callable[[Job], None],
                  dropped: Callable[[Request, str, str], None], report: Callable[[str], None], *,
-                 max_queue=32, late_policy='run', fuse=True, max_batch=8):
+                 max_queue=32, late_policy='run', fuse=True, max_batch=8,
+                 steering: Steering = EXACT):
         self.max_queue = max_queue
         self.late_policy = late_policy
         self.fuse = fuse
@@ -66,6 +70,7 @@ class Loop:
         self._finished = finished
         self._dropped = dropped
         self._report = report
+        self._steering = steering
         self._inbox: queue.SimpleQueue = queue.SimpleQueue()
         self._waiting: Dict[int, Request] = {}     # by id, oldest first: those not started
         self._queued: Dict[int, Job] = {}          # by id of their work in the scheduler
@@ -246,10 +251,9 @@ class Loop:
         if not self._running:
             self._busy_since_s = now_s
         self._running[id(work)] = job
-        whole = self._scheduler.whole_networks
-        if not job.under_way:
-            self._expect_end(job, work, now_s)
+        alone = not job.under_way
         job.under_way += 1
+        whole = self._scheduler.whole_networks
         last = job.line.network.segments - 1 if whole else work.segment
         runs: List[Run] = []
         ended = itertools.count(work.segment)   # whoever ends the last one tells
@@ -265,8 +269,11 @@ class Loop:
                 self._take_lane(job)
                 job.network = job.line.network
                 job.flight = job.network.open([request.staged for request in job.requests])
+                job.take(self._steering.choose(job, 0, now_s), 0)
+            if alone:
+                self._expect_end(job, work, now_s)
             while segment <= last:
-                job.flight.submit(segment, done, job.level)
+                job.flight.submit(segment, done, job.level, job.variant(segment))
                 segment += 1
         except Exception as error:
             # an engine may refuse anything, and each in its own way; what it took still runs
@@ -283,9 +290,11 @@ class Loop:
             del self._waiting[id(request)]
 
     def _expect_end(self, job, work, started_s):
-        job.look_s = started_s + EARLIEST_END * work.time_s
+        # the scheduler had the first work before its variant was chosen
+        time_s = work.time_s * (1.0 if work.segment else job.time_factor(0))
+        job.look_s = started_s + EARLIEST_END * time_s
         if self._engine.lead_s and not self._scheduler.whole_networks:
-            near_s = started_s + work.time_s - self._engine.lead_s
+            near_s = started_s + time_s - self._engine.lead_s
             heapq.heappush(self._ends, _End(near_s, next(self._numbers), job, work))
 
     def _complete(self, job, work, runs: Sequence[Run]):
@@ -344,6 +353,8 @@ class Loop:
                         job.outputs = job.flight.outputs()
         except Exception as error:
             job.error = job.error or str(error) or repr(error)
+        if job.choices:
+            self._try(job, self._steering.ended, job, self._clock.now_s())
         self._started -= 1
         job.line.lanes_taken -= 1
         self._changed[job.line] = None
@@ -360,6 +371,9 @@ class Loop:
 
     def _enqueue(self, job, now_s):
         work = job.next_work()
+        if job.flight is not None:
+            # that of the first segment is chosen when it starts
+            work = job.steer(self._steering.choose(job, work.segment, now_s))
         self._scheduler.enqueue(work, now_s)
         self._queued[id(work)] = job
 

@@ -17,9 +17,10 @@ class FakeNetwork:
 
     note = ''
 
-    def __init__(self, engine, segments=1, lanes=1, largest=64, batch=0, stages=False):
+    def __init__(self, engine, segments=1, lanes=1, largest=64, batch=0, stages=False,
+                 variants=1):
         self.segments, self.lanes, self.largest = segments, lanes, largest
-        self.variants = [1] * segments
+        self.variants = [variants] * segments
         self.batch, self.stages = batch, stages
         self.output_shapes = {'scores': ('N', 3)}
         self.flights = []           # open ones
@@ -89,7 +90,7 @@ class FakeFlight:
         self.network.break_if_told(f'submit {segment}')
         self.submitted += 1
         self.network.most_ahead = max(self.network.most_ahead, self.submitted - self.over)
-        engine.put(Step(self, segment, done, engine.clock.now_s(), level))
+        engine.put(Step(self, segment, done, engine.clock.now_s(), level, variant))
 
     def outputs(self):
         assert self.ended == self.network.segments, 'outputs before the end'
@@ -105,8 +106,8 @@ class FakeFlight:
 class Step:
     """A segment on its way."""
 
-    def __init__(self, flight, segment, done, started_s, level):
-        self.flight, self.segment, self.level = flight, segment, level
+    def __init__(self, flight, segment, done, started_s, level, variant):
+        self.flight, self.segment, self.level, self.variant = flight, segment, level, variant
         self.done, self.started_s = done, started_s
 
     @property

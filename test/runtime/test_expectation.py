@@ -118,3 +118,18 @@ def test_a_profile_tells_the_utilization_which_is_all_of_the_device_without_one(
     assert (known.utilization, known.successor.utilization) == (0.5, 0.75)
     assert (known.tb_ratio, known.successor.tb_ratio) == (0.25, 0.25)
     assert Expectation(2).work('net', 2, 9.0, 0).utilization == 1.0
+
+
+def test_a_slower_device_stretches_what_was_profiled_and_not_what_comes_on_top(make_profile):
+    scale = [1.0]
+    expect = Expectation(2, make_profile(0.0, 0.8, segments=2), lambda: scale[0])
+    expect.observe(0, 1, 0.5)
+    overhead_s = expect.run_s(1) - 0.8
+    assert overhead_s > 0.0
+    scale[0] = 3.0
+    assert expect.run_s(1) == expect.least_s(1) == pytest.approx(2.4 + overhead_s)
+    work = expect.work('net', 1, 9.0, 0)
+    assert (work.remaining_s, work.successor.time_s) == pytest.approx((2.4 + overhead_s, 1.2))
+    # what takes as long as it should there teaches nothing
+    expect.observe(1, 1, 1.2)
+    assert expect.run_s(1) == pytest.approx(2.4 + overhead_s)

@@ -152,9 +152,13 @@ def times_of(expect):
     return times_s
 
 
+def job(frames, factor=1.0):
+    return types.SimpleNamespace(frames=frames, ended_s=0.0, time_factor=lambda segment: factor)
+
+
 def test_times_are_learned_for_the_batch_that_really_ran(make_line):
     line = make_line(times=None, padded=lambda frames: 4)
-    line.observe(types.SimpleNamespace(frames=3, ended_s=0.0), 0, [Run(NOW_S, NOW_S + 0.5)])
+    line.observe(job(3), 0, [Run(NOW_S, NOW_S + 0.5)])
     assert line.expect.run_s(4) == 0.5
 
 
@@ -167,12 +171,18 @@ def test_runs_that_waited_for_one_another_add_up_to_no_more_than_they_took_toget
     for ago_s, took_s in runs:
         started_s, ended_s = ended_s - ago_s, ended_s + took_s
         taken.append(Run(NOW_S if not taken else started_s, ended_s))
-    line.observe(types.SimpleNamespace(frames=1, ended_s=0.0), 0, taken)
+    line.observe(job(1), 0, taken)
     assert times_of(line.expect) == pytest.approx([took_s for _, took_s in runs], abs=1e-9)
+
+
+def test_what_a_coarser_variant_took_teaches_what_the_exact_one_takes(make_line):
+    line = make_line(times=None)
+    line.observe(job(1, factor=0.5), 0, [Run(NOW_S, NOW_S + 0.2)])
+    assert line.expect.run_s(1) == pytest.approx(0.4)
 
 
 def test_a_run_counts_from_its_own_start_if_it_did_not_wait(make_line):
     line = make_line(times=None)
     line.expect = Expectation(3)
-    line.observe(types.SimpleNamespace(frames=1, ended_s=0.0), 1, [Run(1.0, 2.0), Run(5.0, 5.25)])
+    line.observe(job(1), 1, [Run(1.0, 2.0), Run(5.0, 5.25)])
     assert times_of(line.expect) == [0.0, 1.0, 0.25]

@@ -14,7 +14,7 @@ from hypothesis import given
 
 from s3dnn_ros.runtime.clock import VirtualClock
 from s3dnn_ros.runtime.expectation import Expectation
-from s3dnn_ros.runtime.instance import Instance, Request
+from s3dnn_ros.runtime.instance import Choice, Instance, Request
 from s3dnn_ros.runtime.line import Line
 from s3dnn_ros.runtime.loop import EARLIEST_END, Loop
 from s3dnn_ros.scheduling import POLICIES, Dispatch, make_scheduler
@@ -1686,3 +1686,94 @@ def test_without_a_profile_nothing_is_fused(bench):
         loop.admit(value)
     for value in range(3):
         assert loop.finish()[0] == value
+
+
+# variants
+
+class Chosen:
+    """A steering that has its choices by segment, and notes who asks."""
+
+    def __init__(self, *choices):
+        self.choices = choices
+        self.asked = []
+        self.left = queue.Queue()
+
+    def choose(self, job, segment, now_s):
+        self.asked.append(segment)
+        choice = self.choices[segment]
+        if isinstance(choice, Exception):
+            raise choice
+        return choice
+
+    def ended(self, job, now_s):
+        self.left.put(job)
+
+
+def test_every_segment_runs_in_the_variant_that_was_chosen_for_it(bench, make_profile):
+    steering = Chosen(Choice(1, 0.5), None, Choice(2, 0.25))
+    loop = bench({'net': {'segments': 3, 'variants': 3, 'profile': make_profile(0.0, 1.2, 3)}},
+                 scheduler='edf', steering=steering)
+    loop.admit()
+    for segment, variant in enumerate((1, 0, 2)):
+        assert loop.engine.running()[0].variant == variant
+        # the next one's is chosen at its own boundary
+        assert steering.asked == list(range(segment + 1))
+        loop.engine.finish()
+    job = loop.next_job()
+    assert not job.error and steering.left.get_nowait() is job
+    assert [job.variant(segment) for segment in range(3)] == [1, 0, 2]
+
+
+def test_the_scheduler_is_told_what_a_variant_will_take(bench, make_profile):
+    loop = bench({'net': {'segments': 3, 'variants': 3, 'profile': make_profile(0.0, 1.2, 3)}},
+                 scheduler='edf', steering=Chosen(Choice(1, 0.5), None, Choice(2, 0.25)))
+    loop.admit()
+    for _ in range(3):
+        loop.engine.finish()
+    loop.next_job()
+    works = loop.announced(3)
+    assert [work.time_s for work in works] == pytest.approx([0.4, 0.4, 0.1])
+    assert [work.remaining_s for work in works] == pytest.approx([1.2, 0.8, 0.1])
+    assert loop.told.completed == works
+
+
+def test_what_waits_is_in_no_cohort(bench):
+    steering = Chosen(Choice(0, 1.0))
+    loop = bench(steering=steering, max_queue=1)
+    loop.admit(0)
+    loop.engine.running()
+    loop.admit(1)
+    dropped = loop.admit(2)
+    assert loop.next_drop()[0] is not dropped
+    assert steering.asked == [0] and steering.left.empty()
+    loop.finish()
+    loop.finish()
+    assert steering.asked == [0, 0] and steering.left.qsize() == 2
+
+
+@pytest.mark.parametrize('segment', [0, 1])
+def test_a_choice_that_fails_costs_its_job_only(bench, segment):
+    choices = [Choice(0, 1.0), Choice(0, 1.0)]
+    choices[segment] = ValueError('no table')
+    loop = bench({'net': {'segments': 2}}, scheduler='edf', steering=Chosen(*choices))
+    loop.admit()
+    if segment:
+        loop.engine.finish()
+    assert loop.next_job().error == 'no table'
+    loop.loop._steering.choices = (None, None)
+    loop.admit()
+    loop.engine.finish()
+    loop.engine.finish()
+    assert not loop.next_job().error
+
+
+def test_whole_networks_choose_once(bench):
+    steering = Chosen(Choice(1, 0.5), Choice(1, 0.5))
+    loop = bench({'net': {'segments': 2, 'variants': 2}}, steering=steering)
+    loop.admit()
+    loop.engine.running()
+    assert [step.variant for step in loop.engine.submitted()] == [1, 0]
+    loop.engine.finish()
+    loop.engine.finish()
+    loop.next_job()
+    assert steering.asked == [0]

@@ -1,0 +1,179 @@
+"""The cohort as one process sees it: its own instances at once, others by what they tell."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from typing import Callable, Mapping, Optional, Sequence, Tuple
+
+from s3dnn_ros.cohort.coordinator import Coordinator, Decision, Member
+from s3dnn_ros.cohort.lag import HORIZONS
+from s3dnn_ros.cohort.membership import Membership, MemberState
+from s3dnn_ros.cohort.tables import SpeedupAccuracyTable, SpeedupPowerTable
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelTables:
+    """What is known of a model's segments on this board.
+
+    Attributes
+    ----------
+    times_s : tuple of float
+        Of the exact segments, alone, in the configuration `reference`.
+    power : tuple of SpeedupPowerTable
+    accuracy : tuple of SpeedupAccuracyTable
+    reference : int
+        The configuration in which the times were measured.
+
+    """
+
+    times_s: Tuple[float, ...]
+    power: Tuple[SpeedupPowerTable, ...]
+    accuracy: Tuple[SpeedupAccuracyTable, ...]
+    reference: int = 0
+
+    def __post_init__(self):
+        """Refuse tables of other segments than there are; raises ValueError."""
+        if not len(self.times_s) == len(self.power) == len(self.accuracy) > 0:
+            raise ValueError(f'times of {len(self.times_s)} segments, power of {len(self.power)}, '
+                             f'accuracy of {len(self.accuracy)}; expected as many of each')
+
+    def fits(self, segment: int, variant: int) -> bool:
+        """Tell whether there is such a segment with such a variant."""
+        return (0 <= segment < len(self.times_s)
+                and 0 <= variant < len(self.accuracy[segment].speedup))
+
+    def lag_s(self, segment: int, deadline_s: float, elapsed_s: float) -> float:
+        """Return the LAG of a job before a segment, so long after its arrival.
+
+        Equation 1 with the sub-deadlines of equation 2 (both DERIVED): what lies behind the job
+        by its plan, less what has passed.
+        """
+        return self._planned_s(0, segment, deadline_s) - elapsed_s
+
+    def horizon_s(self, kind: str, segment: int, deadline_s: float) -> float:
+        """Return the time in which a LAG is to be made up for before a segment."""
+        last = len(self.times_s) if kind == 'remaining' else segment + 1
+        return (deadline_s if kind == 'deadline'
+                else self._planned_s(segment, last, deadline_s))
+
+    def scale(self, configuration: int) -> float:
+        """Return what the whole network takes in a configuration, as a multiple of `times_s`."""
+        took_s = sum(time_s * table.speedup[self.reference] / table.speedup[configuration]
+                     for time_s, table in zip(self.times_s, self.power))
+        return took_s / sum(self.times_s)
+
+    def _planned_s(self, first, last, deadline_s):
+        return deadline_s * sum(self.times_s[first:last]) / sum(self.times_s)
+
+
+class Cohort:
+    """Decides at every segment boundary of its own instances; thread-safe.
+
+    Parameters
+    ----------
+    membership : Membership
+    coordinator : Coordinator
+        Or a rival; with `decide`.
+    tables : mapping of model name to ModelTables
+        Of the models on this board; members with another model are left out of decisions.
+    process : str
+        This one, under a name that no other has, nor the same after a restart.
+    configuration : int
+        The device's, now.
+    apply : callable, optional
+        Sets the device's configuration. Exactly one process of a board has it: the owner.
+    say : callable, optional
+        Called with a MemberState for the others, at every boundary.
+    horizon : str
+        One of HORIZONS.
+
+    """
+
+    def __init__(self, membership: Membership, coordinator: Coordinator,
+                 tables: Mapping[str, ModelTables], process: str, configuration: int, *,
+                 apply: Optional[Callable[[int], None]] = None,
+                 say: Callable[[MemberState], None] = lambda state: None, horizon='deadline'):
+        if horizon not in HORIZONS:
+            raise ValueError(f'horizon is {horizon!r}; expected one of ' + ', '.join(HORIZONS))
+        sizes = {len(table.speedup) for model in tables.values() for table in model.power}
+        if len(sizes) > 1:
+            raise ValueError(f'tables have {sorted(sizes)} configurations; expected those of one '
+                             'board')
+        self.coordinator = coordinator
+        self.horizon = horizon
+        self.configuration = configuration
+        self.membership = membership
+        self._tables = tables
+        self._process = process
+        self._apply = apply
+        self._say = say
+        self._sequence = 0
+        self._lock = threading.Lock()       # a topic's thread hears, the runtime's decides
+
+    def boundary(self, instance: str, model: str, segment: int, lag_s: float, deadline_s: float,
+                 variant: int, now_s: float) -> int:
+        """Return the variant for the next segment, `segment`, of one of our instances.
+
+        `variant` is that of the segment that has ended.
+        """
+        tables = self._tables[model]
+        state = MemberState(
+            self.membership.board, self._process, instance, model, self._next(), segment,
+            min(lag_s, deadline_s), deadline_s,
+            tables.horizon_s(self.horizon, segment, deadline_s), self.configuration, variant)
+        with self._lock:
+            self.membership.hear(state, now_s)
+            decision = self._decide(now_s)
+        self._say(state)
+        # an absurd LAG of our own is no reason to stop
+        exact = tables.accuracy[segment].exact
+        return decision.variants.get(instance, exact) if decision else exact
+
+    def leave(self, instance: str, model: str, now_s: float):
+        """Take one of our instances out, because its job has ended."""
+        state = MemberState(self.membership.board, self._process, instance, model, self._next(),
+                            0, 0.0, 1.0, 1.0, self.configuration, 0, leaves=True)
+        with self._lock:
+            self.membership.hear(state, now_s)
+        self._say(state)
+
+    def hear(self, state: MemberState, now_s: float):
+        """Take note of what another process tells; the owner decides anew."""
+        if state.process == self._process:
+            return      # our own word, by way of the topic
+        with self._lock:
+            if self.membership.hear(state, now_s) and self._apply:
+                self._decide(now_s)
+
+    def told(self, board: str, configuration: int):
+        """Take note of the configuration that the board's owner has set."""
+        if board == self.membership.board and not self._apply:
+            self.configuration = configuration
+
+    def _decide(self, now_s) -> Optional[Decision]:
+        members = self._members(now_s)
+        if not members:
+            return None
+        decision = self.coordinator.decide(members)
+        if self._apply and decision.configuration != self.configuration:
+            self._apply(decision.configuration)
+            self.configuration = decision.configuration
+        return decision
+
+    def _members(self, now_s) -> Sequence[Member]:
+        members = []
+        for state in self.membership.members(now_s):
+            tables = self._tables.get(state.model)
+            # another version of the model may have other segments
+            if tables is None or not tables.fits(state.segment, state.variant):
+                continue
+            members.append(Member(
+                state.instance, state.lag_s, state.deadline_s, tables.power[state.segment],
+                tables.accuracy[state.segment], self.configuration, state.horizon_s,
+                state.variant))
+        return members
+
+    def _next(self):
+        self._sequence += 1
+        return self._sequence

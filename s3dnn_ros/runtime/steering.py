@@ -1,0 +1,67 @@
+"""How each segment of a job runs: exact, or as the cohort decides (NeuOS)."""
+
+from __future__ import annotations
+
+import math
+from typing import Mapping, Optional, Protocol
+
+from s3dnn_ros.cohort import Cohort, ModelTables
+from s3dnn_ros.runtime.instance import Choice, Job
+
+
+class Steering(Protocol):
+    """Chooses for the loop; called in its thread."""
+
+    def choose(self, job: Job, segment: int, now_s: float) -> Optional[Choice]:
+        """Return how a segment that comes next runs; None for exact."""
+
+    def ended(self, job: Job, now_s: float) -> None:
+        """Take note that a job has ended, well or not, after at least one choice."""
+
+
+class Exact:
+    """Everything runs as it was profiled."""
+
+    def choose(self, job, segment, now_s):
+        """Choose nothing."""
+
+    def ended(self, job, now_s):
+        """Do nothing."""
+
+
+EXACT = Exact()
+
+
+class CohortSteering:
+    """Every boundary is one of the cohort, and the most urgent request speaks for its job.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    tables : mapping of model name to ModelTables
+        Models without tables run exact, and take no part.
+
+    """
+
+    def __init__(self, cohort: Cohort, tables: Mapping[str, ModelTables]):
+        self._cohort = cohort
+        self._tables = tables
+
+    def choose(self, job, segment, now_s):
+        """Return the cohort's choice; None for a job that has no deadline to be behind of."""
+        request = job.urgent
+        model = request.instance.spec.name
+        tables = self._tables.get(model)
+        deadline_s = request.deadline_s - request.arrived_s
+        if tables is None or not 0.0 < deadline_s < math.inf:
+            return None
+        variant = self._cohort.boundary(
+            request.instance.name, model, segment,
+            tables.lag_s(segment, deadline_s, now_s - request.arrived_s), deadline_s,
+            job.variant(segment - 1), now_s)
+        return Choice(variant, 1.0 / tables.accuracy[segment].speedup[variant])
+
+    def ended(self, job, now_s):
+        """Take the job's instance out of the cohort."""
+        request = job.urgent
+        self._cohort.leave(request.instance.name, request.instance.spec.name, now_s)

@@ -1,0 +1,165 @@
+"""Several processes on one board: one decision, one owner, and nobody waits for a topic."""
+
+import dataclasses
+import math
+import threading
+
+import pytest
+
+from s3dnn_ros.cohort import (
+    Cohort,
+    Coordinator,
+    Membership,
+    ModelTables,
+    SpeedupAccuracyTable,
+    SpeedupPowerTable,
+)
+
+LEASE_S, DEADLINE_S = 1.0, 0.04
+POWER = SpeedupPowerTable([1.0, 2.0, 4.0], [1.0, 3.0, 9.0])
+ACCURACY = SpeedupAccuracyTable([1.0, 1.5, 3.0], [1.0, 0.9, 0.5])
+TABLES = {'model': ModelTables((0.01, 0.03), (POWER, POWER), (ACCURACY, ACCURACY), reference=1)}
+
+
+class Board:
+    """Processes whose words reach all of them at once, and the configurations that were set."""
+
+    def __init__(self, names, mode='max_accuracy', configuration=1):
+        self.set = []
+        self.said = []
+        self.cohorts = {
+            name: Cohort(Membership('board', LEASE_S), Coordinator(mode), TABLES, name,
+                         configuration, say=self.hear,
+                         apply=self.apply if name == names[0] else None)
+            for name in names}
+
+    def hear(self, state):
+        self.said.append(state)
+        for cohort in self.cohorts.values():
+            cohort.hear(state, 0.0)
+
+    def apply(self, configuration):
+        self.set.append(configuration)
+        for cohort in self.cohorts.values():
+            cohort.told('board', configuration)
+
+    def boundary(self, name, lag_s, segment=1, instance=None, variant=0):
+        return self.cohorts[name].boundary(instance or f'net_{name}', 'model', segment, lag_s,
+                                           DEADLINE_S, variant, 0.0)
+
+
+def test_the_owner_sets_what_another_process_needs():
+    board = Board(['owner', 'other'])
+    board.boundary('other', -0.015)
+    # 0.04 / 0.025 = 1.6 times faster than configuration 1
+    assert board.set == [2]
+    assert {cohort.configuration for cohort in board.cohorts.values()} == {2}
+
+
+def test_only_changes_are_set():
+    board = Board(['owner', 'other'])
+    for _ in range(3):
+        board.boundary('owner', 0.0)
+        board.boundary('other', 0.0)
+    assert board.set == []
+
+
+def test_all_know_all_and_decide_the_same():
+    board = Board(['owner', 'other', 'third'], 'balanced')
+    for name, lag_s in (('owner', -0.01), ('other', 0.02), ('third', 0.0)):
+        board.boundary(name, lag_s)
+    members = [cohort.membership.members(0.0) for cohort in board.cohorts.values()]
+    assert [state.instance for state in members[0]] == ['net_other', 'net_owner', 'net_third']
+    assert members[0] == members[1] == members[2]
+
+
+def test_instances_of_one_process_need_no_topic():
+    cohort = Cohort(Membership('board', LEASE_S), Coordinator('min_energy'), TABLES, 'alone', 2)
+    cohort.boundary('ahead', 'model', 1, 0.03, DEADLINE_S, 0, 0.0)
+    assert len(cohort.membership.members(0.0)) == 1
+    # the one that is ahead would slow the device down; it is not ours to set
+    assert cohort.boundary('behind', 'model', 1, -0.02, DEADLINE_S, 0, 0.0) == 2
+    assert cohort.configuration == 2
+
+
+def test_who_leaves_is_asked_no_more():
+    board = Board(['owner', 'other'])
+    board.boundary('other', -0.02)
+    board.cohorts['other'].leave('net_other', 'model', 0.0)
+    assert all(not cohort.membership.members(0.0) for cohort in board.cohorts.values())
+    # so far ahead that half the speed will do
+    board.boundary('owner', DEADLINE_S)
+    assert board.set == [2, 1]
+
+
+def test_words_that_fit_no_table_are_left_out():
+    board = Board(['owner', 'other'])
+    board.boundary('other', -0.001)
+    said = board.said[-1]
+    owner = board.cohorts['owner']
+    for sequence, changes in enumerate((
+            {'model': 'another'}, {'segment': 2}, {'segment': -1}, {'variant': 3}), 100):
+        board.set.clear()
+        owner.hear(dataclasses.replace(said, sequence=sequence, lag_s=-0.03, **changes), 0.0)
+        assert board.set == []
+
+
+def test_a_forged_word_of_another_board_changes_nothing():
+    board = Board(['owner', 'other'])
+    board.boundary('other', 0.0)
+    forged = dataclasses.replace(board.said[-1], board='another', sequence=9, lag_s=-0.03)
+    board.cohorts['owner'].hear(forged, 0.0)
+    board.cohorts['other'].told('another', 0)
+    assert board.set == [] and board.cohorts['other'].configuration == 1
+    assert board.cohorts['owner'].membership.ignored == {'board': 1}
+
+
+@pytest.mark.parametrize('lag_s', [math.nan, -math.inf])
+def test_an_absurd_lag_of_our_own_stops_nothing(lag_s):
+    board = Board(['owner'])
+    assert board.boundary('owner', lag_s) == 0
+    assert board.cohorts['owner'].membership.ignored == {'number': 1}
+
+
+def test_the_horizon_is_that_of_the_segment():
+    tables = TABLES['model']
+    assert tables.horizon_s('deadline', 1, DEADLINE_S) == DEADLINE_S
+    assert tables.horizon_s('remaining', 0, DEADLINE_S) == pytest.approx(DEADLINE_S)
+    assert tables.horizon_s('remaining', 1, DEADLINE_S) == pytest.approx(0.03)
+    assert tables.horizon_s('next', 0, DEADLINE_S) == pytest.approx(0.01)
+    with pytest.raises(ValueError, match='remaining'):
+        Cohort(Membership('board', LEASE_S), Coordinator(), TABLES, 'x', 0, horizon='tomorrow')
+
+
+def test_times_scale_with_the_configuration():
+    assert TABLES['model'].scale(1) == 1.0
+    assert TABLES['model'].scale(0) == 2.0
+    assert TABLES['model'].scale(2) == 0.5
+
+
+def test_tables_that_do_not_belong_together_are_refused():
+    with pytest.raises(ValueError, match='times of 2 segments, power of 1'):
+        ModelTables((0.01, 0.02), (POWER,), (ACCURACY, ACCURACY))
+    small = SpeedupPowerTable([1.0], [1.0])
+    tables = {**TABLES, 'small': ModelTables((0.01,), (small,), (ACCURACY,))}
+    with pytest.raises(ValueError, match=r'\[1, 3\] configurations'):
+        Cohort(Membership('board', LEASE_S), Coordinator(), tables, 'x', 0)
+
+
+def test_words_come_in_while_decisions_are_made():
+    board = Board(['owner', 'other'])
+    failures = []
+
+    def live(name):
+        try:
+            for turn in range(300):
+                board.boundary(name, 0.001 * (turn % 20 - 10))
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=live, args=(name,)) for name in board.cohorts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30.0)
+    assert not failures and not any(thread.is_alive() for thread in threads)

@@ -1,0 +1,80 @@
+"""A job's boundaries become the cohort's, and its decision becomes the job's variant."""
+
+import math
+import types
+
+import pytest
+
+from s3dnn_ros.cohort import (
+    Cohort,
+    Coordinator,
+    Membership,
+    ModelTables,
+    SpeedupAccuracyTable,
+    SpeedupPowerTable,
+)
+from s3dnn_ros.runtime.instance import Choice
+from s3dnn_ros.runtime.steering import EXACT, CohortSteering
+
+POWER = SpeedupPowerTable([1.0, 2.0], [1.0, 3.0])
+ACCURACY = SpeedupAccuracyTable([1.0, 1.5, 3.0], [1.0, 0.9, 0.5])
+TABLES = {'model': ModelTables((0.01, 0.03), (POWER, POWER), (ACCURACY, ACCURACY))}
+
+
+def make_job(arrived_s=10.0, deadline_s=10.04, model='model', variants=()):
+    request = types.SimpleNamespace(
+        arrived_s=arrived_s, deadline_s=deadline_s,
+        instance=types.SimpleNamespace(name='net', spec=types.SimpleNamespace(name=model)))
+    return types.SimpleNamespace(
+        urgent=request, variant=lambda segment: dict(enumerate(variants)).get(segment, 0))
+
+
+@pytest.fixture
+def said():
+    return []
+
+
+@pytest.fixture
+def cohort(said):
+    return Cohort(Membership('board', 1.0), Coordinator('min_energy'), TABLES, 'process', 1,
+                  say=said.append)
+
+
+def test_the_cohort_is_told_the_lag_since_the_arrival(cohort, said):
+    steering = CohortSteering(cohort, TABLES)
+    steering.choose(make_job(), 0, 10.002)
+    steering.choose(make_job(variants=[2]), 1, 10.009)
+    before, after = said
+    assert (before.instance, before.model) == ('net', 'model')
+    assert (before.segment, before.variant) == (0, 0)
+    assert (before.lag_s, before.deadline_s) == pytest.approx((-0.002, 0.04))
+    # a quarter of the work is done, and a quarter of the deadline less 1 ms has passed
+    assert (after.segment, after.variant, after.lag_s) == (1, 2, pytest.approx(0.001))
+
+
+def test_who_is_late_on_a_device_that_gives_no_more_approximates(cohort):
+    steering = CohortSteering(cohort, TABLES)
+    assert steering.choose(make_job(), 1, 10.01) == Choice(0, 1.0)
+    # 12 ms behind: 0.04 / 0.028 = 1.43 times faster than now, at the fastest configuration
+    assert steering.choose(make_job(), 1, 10.022) == Choice(1, pytest.approx(1 / 1.5))
+    assert steering.choose(make_job(), 1, 11.0) == Choice(2, pytest.approx(1 / 3.0))
+
+
+def test_who_ended_has_left(cohort, said):
+    steering = CohortSteering(cohort, TABLES)
+    steering.choose(make_job(), 0, 10.0)
+    steering.ended(make_job(), 10.03)
+    assert said[-1].leaves and said[-1].instance == 'net'
+    assert cohort.membership.members(10.03) == ()
+
+
+@pytest.mark.parametrize('job', [
+    make_job(model='another'), make_job(deadline_s=math.inf), make_job(deadline_s=9.0)])
+def test_who_has_no_tables_or_no_deadline_runs_exact_and_takes_no_part(cohort, said, job):
+    assert CohortSteering(cohort, TABLES).choose(job, 0, 10.0) is None
+    assert not said
+
+
+def test_without_a_cohort_everything_is_exact():
+    assert EXACT.choose(make_job(), 0, 10.0) is None
+    EXACT.ended(make_job(), 10.0)
