@@ -59,3 +59,11 @@ class EngineError(S3dnnError):
 
 class RestartError(S3dnnError):
     """A network that takes nothing until it has been loaded again."""
+
+
+class PlatformError(S3dnnError):
+    """A board's control file, power rail or lock that cannot be used; names it."""
+
+    def __init__(self, source, sentence):
+        self.source = str(source)
+        super().__init__(f'{source}: {sentence}')

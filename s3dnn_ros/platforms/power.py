@@ -1,0 +1,190 @@
+"""What a Jetson draws, by its INA3221 sensors, and the energy that comes of it."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import math
+import threading
+from typing import Dict, List, Optional, Tuple
+
+from s3dnn_ros.errors import PlatformError
+from s3dnn_ros.platforms.base import Once, Report, log
+from s3dnn_ros.platforms.sysfs import Sysfs
+
+PERIOD_S = 0.1
+TOTAL = 'total'
+_IIO = 'sys/bus/i2c/drivers/ina3221x/*/iio:device*'
+_HWMON = 'sys/class/hwmon/hwmon*'
+# Rails whose sum is all that the module draws; the first set that the board has counts.
+_TOTALS = (
+    ('VDD_IN',),
+    ('GPU', 'CPU', 'SOC', 'CV', 'VDDRQ', 'SYS5V'),
+    ('VDD_GPU_SOC', 'VDD_CPU_CV', 'VIN_SYS_5V0'),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Rail:
+    """A measured supply: its power in mW, or its voltage in mV and its current in mA."""
+
+    name: str
+    files: Tuple[str, ...]
+
+
+def find_rails(files: Sysfs) -> List[Rail]:
+    """Return the rails by name: of JetPack 4 (iio) or JetPack 5 and later (hwmon)."""
+    rails = []
+    for label in files.find(f'{_IIO}/rail_name_*'):
+        folder, _, channel = label.rpartition('/rail_name_')
+        rails += _rail(files, label, f'{folder}/in_power{channel}_input')
+    for folder in files.find(_HWMON):
+        if not files.exists(f'{folder}/name') or files.text(f'{folder}/name') != 'ina3221':
+            continue
+        for label in files.find(f'{folder}/in*_label'):
+            channel = label[len(f'{folder}/in'):-len('_label')]
+            rails += _rail(files, label, f'{folder}/in{channel}_input',
+                           f'{folder}/curr{channel}_input')
+    return rails
+
+
+class PowerMeter:
+    """Reads the rails. One that cannot be read is left out, reported once, and counted.
+
+    Parameters
+    ----------
+    files : Sysfs
+    report : callable
+        Called with a sentence for each rail, the first time that it cannot be read.
+
+    """
+
+    def __init__(self, files: Sysfs, report: Report = log):
+        self._files = files
+        self._once = Once(report)
+        self._rails = find_rails(files)
+        names = {rail.name for rail in self._rails}
+        self._parts = next((parts for parts in _TOTALS if names.issuperset(parts)), ())
+        self.failures = collections.Counter()   # by rail
+
+    def rails_mw(self) -> Dict[str, float]:
+        """Return what each rail draws now."""
+        rails_mw = {}
+        for rail in self._rails:
+            try:
+                rails_mw[rail.name] = self._read_mw(rail)
+            except PlatformError as error:
+                self.failures[rail.name] += 1
+                self._once.say(rail.name, f'power rail {rail.name} is left out: {error}')
+        return rails_mw
+
+    def total_mw(self, rails_mw: Dict[str, float]) -> Optional[float]:
+        """Return what the module draws as a whole; None if a rail is missing for that."""
+        if not self._parts or any(name not in rails_mw for name in self._parts):
+            return None
+        return sum(rails_mw[name] for name in self._parts)
+
+    def _read_mw(self, rail):
+        values = [self._number(name) for name in rail.files]
+        # mV times mA is µW
+        return values[0] if len(values) == 1 else values[0] * values[1] / 1e3
+
+    def _number(self, name):
+        text = self._files.text(name)
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not 0.0 <= value < math.inf:
+            raise PlatformError(self._files.path(name), f"'{text}' is no power, voltage or "
+                                "current; see the sensor's driver")
+        return value
+
+
+class EnergyCounter:
+    """Adds up energy in mJ from samples of power, by the trapezoid rule, for each name.
+
+    A name that is missing for some samples goes straight from the last one to the next.
+    """
+
+    def __init__(self):
+        self._last: Dict[str, Tuple[float, float]] = {}
+        self.energy_mj: Dict[str, float] = {}
+
+    def add(self, now_s: float, powers_mw: Dict[str, float]):
+        """Take samples of this moment; moments before the last one add nothing."""
+        for name, power_mw in powers_mw.items():
+            last_s, last_mw = self._last.get(name, (now_s, power_mw))
+            step_mj = max(now_s - last_s, 0.0) * (last_mw + power_mw) / 2
+            self.energy_mj[name] = self.energy_mj.get(name, 0.0) + step_mj
+            self._last[name] = (now_s, power_mw)
+
+
+class PowerSampler:
+    """Samples a meter in a thread of its own, and adds up the energy since it began.
+
+    Parameters
+    ----------
+    meter : PowerMeter
+    clock : Clock
+        Tells the samples' times.
+    period_s : float
+        From one sample to the next.
+    start : bool
+        False: samples are taken only by `sample` and when somebody asks.
+
+    """
+
+    def __init__(self, meter, clock, period_s=PERIOD_S, *, start=True):
+        self._meter = meter
+        self._clock = clock
+        self._period_s = period_s
+        self._lock = threading.Lock()
+        self._counter = EnergyCounter()
+        self._ended = threading.Event()
+        self._thread = None
+        self.sample()
+        if start:
+            self._thread = threading.Thread(target=self._run, name='power', daemon=True)
+            self._thread.start()
+
+    def sample(self):
+        """Read all rails once."""
+        with self._lock:
+            powers_mw = self._meter.rails_mw()
+            total_mw = self._meter.total_mw(powers_mw)
+            if total_mw is not None:
+                powers_mw = {**powers_mw, TOTAL: total_mw}
+            self._counter.add(self._clock.now_s(), powers_mw)
+
+    def energy_mj(self) -> Optional[float]:
+        """Return what the module has used up to now; None if its total was never known."""
+        self.sample()
+        return self._counter.energy_mj.get(TOTAL)
+
+    def rails_mj(self) -> Dict[str, float]:
+        """Return what went through each rail up to now."""
+        self.sample()
+        with self._lock:
+            return {name: energy_mj for name, energy_mj in self._counter.energy_mj.items()
+                    if name != TOTAL}
+
+    def close(self):
+        """End the thread."""
+        self._ended.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self):
+        while not self._ended.wait(self._period_s):
+            self.sample()
+
+
+def _rail(files, label, *sources):
+    try:
+        name = files.text(label)
+    except PlatformError:
+        return []
+    # 'NC' is a channel that nothing is connected to; sums have no current of their own
+    known = name and name != 'NC' and all(files.exists(source) for source in sources)
+    return [Rail(name, sources)] if known else []
