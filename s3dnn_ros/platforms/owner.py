@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import tempfile
@@ -19,14 +20,16 @@ _RESTORING = 'restoring.lock'
 def state_directory(root='/') -> Path:
     """Return the folder for locks and saved states: /run/s3dnn, or one of the user's own.
 
-    Processes of two users share it only if both may write /run/s3dnn.
+    Processes of two users share it only if both may write /run/s3dnn. Every root has its own.
     """
-    directory = Path(os.path.abspath(str(root))) / 'run' / 's3dnn'
+    root = os.path.abspath(str(root))
+    directory = Path(root) / 'run' / 's3dnn'
     with contextlib.suppress(OSError):
         directory.mkdir(exist_ok=True)
     if os.access(directory, os.W_OK | os.X_OK):
         return directory
-    directory = Path(tempfile.gettempdir()) / f's3dnn-{os.getuid()}'
+    below = '' if root == '/' else '-' + hashlib.sha256(root.encode()).hexdigest()[:12]
+    directory = Path(tempfile.gettempdir()) / f's3dnn-{os.getuid()}{below}'
     directory.mkdir(mode=0o700, exist_ok=True)
     if directory.is_symlink() or directory.stat().st_uid != os.getuid():
         raise PlatformError(directory, 'belongs to somebody else; remove it, or name another '
