@@ -48,12 +48,16 @@ def test_the_folder_is_run_where_it_can_be_written(tmp_path, monkeypatch):
     own = tmp_path / 'tmp'
     own.mkdir()
     monkeypatch.setattr(tempfile, 'tempdir', str(own))
-    assert state_directory(tmp_path / 'nowhere') == own / f's3dnn-{os.getuid()}'
+    folders = [state_directory(tmp_path / name) for name in ('nowhere', 'elsewhere', 'nowhere')]
+    assert all(folder.parent == own for folder in folders)
+    assert folders[0] == folders[2] != folders[1]
 
 
 def test_a_folder_of_somebody_else_is_not_used(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path))
+    ours = state_directory(tmp_path / 'nowhere')
+    ours.rmdir()
     (tmp_path / 'elsewhere').mkdir()
-    os.symlink(tmp_path / 'elsewhere', tmp_path / f's3dnn-{os.getuid()}')
+    ours.symlink_to(tmp_path / 'elsewhere')
     with pytest.raises(PlatformError, match='belongs to somebody else'):
         state_directory(tmp_path / 'nowhere')
