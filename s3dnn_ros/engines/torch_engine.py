@@ -26,9 +26,15 @@ class TorchEngine:
     Parameters
     ----------
     clock : Clock
-    sms : int
+    sms : int or sequence of int
         Streaming multiprocessors to use, 0 for all: a green context, which leaves the others
-        to other programs. Needs cuda-bindings.
+        to other programs. Of several numbers, the last is used until `use` says otherwise.
+        Needs cuda-bindings.
+
+    Attributes
+    ----------
+    partitions : tuple of int
+        The numbers of multiprocessors that `use` chooses from; what the GPU can split off.
 
     """
 
@@ -45,10 +51,15 @@ class TorchEngine:
         self.torch = torch
         self.clock = clock
         self.cuda = _cuda(torch)
-        self._partition = _partition(self.cuda, sms)
-        sms = self._partition.sms if self._partition else 0
-        self.multiprocessors = _multiprocessors(torch.cuda.get_device_properties(0), sms)
-        self.device = torch.cuda.get_device_name(0) + (f', {sms} SMs' if sms else '')
+        properties = torch.cuda.get_device_properties(0)
+        wanted = [sms] if isinstance(sms, int) else sms
+        self._partitions = [_partition(self.cuda, count) for count in wanted]
+        self.partitions = tuple(partition.sms if partition else properties.multi_processor_count
+                                for partition in self._partitions)
+        self.partition = len(self.partitions) - 1
+        self.multiprocessors = _multiprocessors(properties, self.partitions[-1])
+        only = f', {self.partitions[-1]} SMs' if self._partitions[-1] else ''
+        self.device = torch.cuda.get_device_name(0) + only
         self.versions = {'torch': torch.__version__, 'cuda': torch.version.cuda or ''}
         self.levels = len(self.cuda.priorities) if self.cuda else 1
         self._pending: List[_Pending] = []
@@ -57,9 +68,17 @@ class TorchEngine:
         # algorithms are chosen by measurement, once for each shape
         torch.backends.cudnn.benchmark = True
 
+    def use(self, partition: int):
+        """Run what is submitted from now on on another of the `partitions`; any thread."""
+        if partition not in range(len(self.partitions)):
+            raise IndexError(f'there is no partition {partition}; expected one of '
+                             f'{len(self.partitions)}')
+        self.partition = partition
+
     def lane(self, outputs):
         """Return a new lane on the multiprocessors of this engine."""
-        streams = [LaneStream(self.torch, stream) for stream in self._streams()]
+        streams = [[LaneStream(self.torch, stream) for stream in self._streams(partition)]
+                   for partition in self._partitions]
         return Lane(self.torch, self.cuda, streams, outputs)
 
     def load(self, instance, segments, outputs, spec, *, coarser=(), lanes=1, max_batch=1):
@@ -119,11 +138,11 @@ class TorchEngine:
         """Wait for what runs."""
         self.torch.cuda.synchronize()
 
-    def _streams(self):
+    def _streams(self, partition):
         """Return a new stream for every priority, the most urgent first."""
         if not self.cuda:
             return [None]
-        make = (self._partition or self.cuda).stream
+        make = (partition or self.cuda).stream
         return [make(priority) for priority in self.cuda.priorities]
 
 
@@ -243,7 +262,7 @@ class TorchFlight:
         Returns the event behind all of it.
         """
         lane = self._lane
-        lane.take(level)
+        lane.take(level, self._network.engine.partition)
         if segment == 0:
             lane.fetch(self._batch, self._staged)
         lane.launch(self._batch, segment, variant)
@@ -281,7 +300,7 @@ def _powers_of_two(largest):
 
 def _multiprocessors(properties, sms):
     return Multiprocessors(
-        sms or properties.multi_processor_count, properties.max_threads_per_multi_processor,
+        sms, properties.max_threads_per_multi_processor,
         properties.regs_per_multiprocessor, properties.shared_memory_per_multiprocessor,
         BLOCKS_PER_SM.get((properties.major, properties.minor), max(BLOCKS_PER_SM.values())))
 

@@ -63,18 +63,20 @@ class Lane:
     torch : module
     cuda : Cuda or None
         What gives graphs priorities, where that is to be had.
-    streams : sequence of LaneStream
-        The most urgent first.
+    streams : sequence of sequence of LaneStream
+        For each partition of the device, the last for use until told otherwise, the most urgent
+        first.
     outputs : sequence of str
         What is copied to the host behind the last segment.
 
     """
 
-    def __init__(self, torch, cuda, streams: Sequence[LaneStream], outputs: Sequence[str]):
+    def __init__(self, torch, cuda, streams: Sequence[Sequence[LaneStream]],
+                 outputs: Sequence[str]):
         self._torch = torch
         self._cuda = cuda
         self._streams = streams
-        self._stream = streams[0]           # the one in use
+        self._stream = streams[-1][0]       # the one in use
         self._last: Any = None              # the event behind what was submitted last
         self._outputs = outputs
         self._pool = torch.cuda.graph_pool_handle()
@@ -149,9 +151,9 @@ class Lane:
                     found.append(kernels_of(trace))
         return found
 
-    def take(self, level):
-        """Use the stream of a level from here on, behind what was submitted before."""
-        stream = self._streams[level]
+    def take(self, level, partition):
+        """Use another stream from here on, behind what was submitted before."""
+        stream = self._streams[partition][level]
         if stream is not self._stream:
             if self._last is not None:
                 stream.torch_stream.wait_event(self._last)

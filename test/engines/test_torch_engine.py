@@ -273,6 +273,26 @@ def test_a_network_tells_its_times_its_share_of_the_device_and_its_memory(load):
     assert network.memory_mb(2) >= 0
 
 
+def test_another_partition_from_one_segment_to_the_next_gives_the_same_results(
+        model, spec, expected):
+    engine, _ = make_engine('torch', SystemClock(), sms=[8, 16, 0])
+    assert engine.partitions[:2] == (8, 16) and engine.partition == 2
+    segments = [segment.model for segment in split(model, cut_points(model))]
+    network = engine.load('net', segments, ['scores'], spec, max_batch=2)
+    for turn in range(6):
+        pixels = images(1 + turn % 2, turn)
+        flight = network.open([network.stage(pixels)])
+        for segment in range(network.segments):
+            engine.use((turn + segment) % 3)
+            event = flight.launch(segment, level=segment % engine.levels)
+        event.synchronize()
+        assert_close(flight.outputs()['scores'], expected(pixels))
+        flight.close()
+    with pytest.raises(IndexError):
+        engine.use(3)
+    engine.close()
+
+
 def test_a_partition_gives_the_same_results(model, spec, expected):
     engine, _ = make_engine('torch', SystemClock(), sms=8)
     network = engine.load('net', [model], ['scores'], spec)
