@@ -19,18 +19,18 @@ class ModelTables:
     Attributes
     ----------
     times_s : tuple of float
-        Of the exact segments, alone, in the configuration `reference`.
+        Of the exact segments, alone, as everything else expects them.
     power : tuple of SpeedupPowerTable
     accuracy : tuple of SpeedupAccuracyTable
-    reference : int
-        The configuration in which the times were measured.
+    network_s : tuple of float
+        Of the whole exact network, by configuration.
 
     """
 
     times_s: Tuple[float, ...]
     power: Tuple[SpeedupPowerTable, ...]
     accuracy: Tuple[SpeedupAccuracyTable, ...]
-    reference: int = 0
+    network_s: Tuple[float, ...]
 
     def __post_init__(self):
         """Refuse tables of other segments than there are; raises ValueError."""
@@ -58,10 +58,8 @@ class ModelTables:
                 else self._planned_s(segment, last, deadline_s))
 
     def scale(self, configuration: int) -> float:
-        """Return what the whole network takes in a configuration, as a multiple of `times_s`."""
-        took_s = sum(time_s * table.speedup[self.reference] / table.speedup[configuration]
-                     for time_s, table in zip(self.times_s, self.power))
-        return took_s / sum(self.times_s)
+        """Return what the network takes in a configuration, as a multiple of `times_s`."""
+        return self.network_s[configuration] / sum(self.times_s)
 
     def _planned_s(self, first, last, deadline_s):
         return deadline_s * sum(self.times_s[first:last]) / sum(self.times_s)
@@ -96,7 +94,8 @@ class Cohort:
                  say: Callable[[MemberState], None] = lambda state: None, horizon='deadline'):
         if horizon not in HORIZONS:
             raise ValueError(f'horizon is {horizon!r}; expected one of ' + ', '.join(HORIZONS))
-        sizes = {len(table.speedup) for model in tables.values() for table in model.power}
+        sizes = {len(column) for model in tables.values()
+                 for column in (model.network_s, *(table.speedup for table in model.power))}
         if len(sizes) > 1:
             raise ValueError(f'tables have {sorted(sizes)} configurations; expected those of one '
                              'board')

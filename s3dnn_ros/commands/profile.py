@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+
 from s3dnn_ros.commands.numbers import above_zero, from_zero
+from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.models.spec import load_spec
+from s3dnn_ros.platforms import JetsonPlatform, SmPartitionPlatform, restored_at_end
+from s3dnn_ros.platforms.nvml import NvmlMeter
 from s3dnn_ros.settings import ENGINES
+
+# A board may have thousands; all are in the file.
+SHOWN_CONFIGURATIONS = 40
 
 
 def register(subparsers):
@@ -26,6 +35,23 @@ def register(subparsers):
                         help='cut where at most K tensors are alive (default %(default)s)')
     parser.add_argument('--repeats', type=above_zero(int), default=100, metavar='N',
                         help='runs of each batch (default %(default)s)')
+    board = parser.add_argument_group(
+        "the board's configurations", 'Measured besides, for the cohort; this can take long: '
+        'every configuration is set, and runs so many times as --configuration-runs says.')
+    board.add_argument('--platform', choices=('jetson', 'sm_partition'),
+                       help="what is set: a Jetson's clocks and cores, or how many "
+                            'multiprocessors of a discrete GPU the torch engine uses')
+    board.add_argument('--knobs', nargs='+', default=['gpu', 'emc'], metavar='KNOB',
+                       help='jetson: which, of gpu, emc, cpu and cores (default: gpu emc)')
+    board.add_argument('--steps', type=above_zero(int), metavar='N',
+                       help='jetson: so many values of each (default: all)')
+    board.add_argument('--partitions', type=from_zero, nargs='+', metavar='SMS',
+                       help='sm_partition: how many, ascending; 0, as the last, for all')
+    board.add_argument('--configuration-runs', type=above_zero(int), default=20, metavar='N',
+                       help='runs in each (default %(default)s)')
+    board.add_argument('--configurations', metavar='CSV',
+                       help='take what was measured elsewhere: columns configuration, power_mw, '
+                            'time_ms_0 … for each segment')
     parser.set_defaults(run=_profile)
 
 
@@ -35,26 +61,61 @@ def _profile(arguments):
     from s3dnn_ros.profiling.table import profile_path
     from s3dnn_ros.runtime.clock import SystemClock
 
-    engine, reason = make_engine(arguments.engine, SystemClock(), sms=arguments.sms)
+    if arguments.platform == 'sm_partition' and not arguments.partitions:
+        raise ParameterError('--partitions', '', 'name some, for example 8 16 32 64 0')
+    sms = arguments.partitions if arguments.platform == 'sm_partition' else arguments.sms
+    engine, reason = make_engine(arguments.engine, SystemClock(), sms=sms)
     print(f'engine {engine.name} on {engine.device} ({reason})')
     try:
-        for name in arguments.names:
-            spec = load_spec(name)
-            plan = make_plan(engine, spec, target_ms=arguments.target_ms,
-                             max_alive=arguments.alive)
-            most = min(arguments.max_batch, spec.max_batch or arguments.max_batch)
-            network = load_planned(engine, spec, plan, lanes=SHARED_LANES, max_batch=most)
-            table = profile(engine, spec, plan, network, batches=range(1, most + 1),
-                            repeats=arguments.repeats,
-                            progress=lambda batch: print(f'batch {batch} …', flush=True))
-            path = profile_path(spec.name, engine.name)
-            table.save(path)
-            _print(table)
-            if network.note:
-                print(network.note)
-            print(f'written to {path}')
+        with _platform(arguments, engine) as platform:
+            for name in arguments.names:
+                spec = load_spec(name)
+                plan = make_plan(engine, spec, target_ms=arguments.target_ms,
+                                 max_alive=arguments.alive)
+                most = min(arguments.max_batch, spec.max_batch or arguments.max_batch)
+                network = load_planned(engine, spec, plan, lanes=SHARED_LANES, max_batch=most)
+                table = profile(engine, spec, plan, network, batches=range(1, most + 1),
+                                repeats=arguments.repeats,
+                                progress=lambda batch: print(f'batch {batch} …', flush=True))
+                table = dataclasses.replace(
+                    table, configurations=_configurations(arguments, platform, network))
+                path = profile_path(spec.name, engine.name)
+                table.save(path)
+                _print(table)
+                if network.note:
+                    print(network.note)
+                print(f'written to {path}')
     finally:
         engine.close()
+
+
+def _platform(arguments, engine):
+    """Return a context with the platform that was asked for, or None; it is restored at the end."""
+    if not arguments.platform:
+        return contextlib.nullcontext()
+    if arguments.platform == 'jetson':
+        steps = dict.fromkeys(('cpu_steps', 'gpu_steps', 'emc_steps', 'core_steps'),
+                              arguments.steps)
+        return restored_at_end(JetsonPlatform(knobs=arguments.knobs, **steps))
+    if not hasattr(engine, 'partitions'):
+        raise ParameterError('--platform', 'sm_partition', f'the engine {engine.name} has no '
+                             'partitions; it takes the torch engine on a discrete GPU')
+    return restored_at_end(SmPartitionPlatform(engine, NvmlMeter()))
+
+
+def _configurations(arguments, platform, network):
+    """Return the configurations that were asked for."""
+    from s3dnn_ros.profiling.profiler import measure_configurations, read_configurations
+
+    if arguments.configurations:
+        return read_configurations(arguments.configurations, network.segments)
+    if platform is None:
+        return ()
+    count = len(platform.configurations)
+    return measure_configurations(
+        network, platform, repeats=arguments.configuration_runs,
+        progress=lambda index: print(f'configuration {index + 1} of {count}: '
+                                     f'{platform.configurations[index].name} …', flush=True))
 
 
 def _print(table):
@@ -70,3 +131,16 @@ def _print(table):
                       f'{row.p99_ms:.3f}', f'{row.worst_ms:.3f}', f'{row.tb_ratio:.2f}',
                       f'{row.utilization:.2f}', f'{row.memory_mb:.0f}')
     Console().print(shown)
+    if table.configurations:
+        shown = Table(title='configurations, alone and at batch 1')
+        for label in ('Configuration', 'ms', 'Speed-up', 'W', 'mJ'):
+            shown.add_column(label, justify='left' if label == 'Configuration' else 'right')
+        slowest_ms = max(sum(row.times_ms) for row in table.configurations)
+        for row in table.configurations[:SHOWN_CONFIGURATIONS]:
+            time_ms = sum(row.times_ms)
+            shown.add_row(row.name, f'{time_ms:.3f}', f'{slowest_ms / time_ms:.2f}',
+                          f'{row.power_mw / 1e3:.2f}', f'{row.power_mw * time_ms / 1e3:.2f}')
+        Console().print(shown)
+        more = len(table.configurations) - SHOWN_CONFIGURATIONS
+        if more > 0:
+            print(f'and {more} more')

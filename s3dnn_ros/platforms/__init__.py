@@ -6,9 +6,10 @@ from s3dnn_ros.platforms.base import Configuration, Platform
 from s3dnn_ros.platforms.guard import restored_at_end
 from s3dnn_ros.platforms.jetson import JetsonPlatform, is_jetson
 from s3dnn_ros.platforms.null import NullPlatform
+from s3dnn_ros.platforms.sm_partition import SmPartitionPlatform
 
-__all__ = ['PLATFORMS', 'Configuration', 'JetsonPlatform', 'NullPlatform', 'Platform', 'is_jetson',
-           'make_platform', 'restored_at_end']
+__all__ = ['PLATFORMS', 'Configuration', 'JetsonPlatform', 'NullPlatform', 'Platform',
+           'SmPartitionPlatform', 'is_jetson', 'make_platform', 'restored_at_end']
 
 PLATFORMS = {'jetson': JetsonPlatform, 'null': NullPlatform}
 

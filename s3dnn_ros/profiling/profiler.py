@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 import statistics
 from typing import Callable, Optional, Sequence, Tuple
 
 import numpy as np
 
+from s3dnn_ros.errors import PlatformError, ProfileError
 from s3dnn_ros.models.cache import sha256_of
 from s3dnn_ros.models.graph import load_graph, with_image_input
 from s3dnn_ros.models.segment_plan import SegmentPlan, apply, plan_segments
-from s3dnn_ros.profiling.table import ProfileRow, ProfileTable
+from s3dnn_ros.profiling.table import ConfigurationRow, ProfileRow, ProfileTable
 
 WARM_UP_RUNS = 3
 # So many runs side by side show what one takes from the others.
@@ -65,6 +67,74 @@ def profile(engine, spec, plan: SegmentPlan, network, *, batches: Sequence[int],
     return ProfileTable(
         model=spec.name, model_sha256=plan.sha256, engine=engine.name, device=engine.device,
         configuration='default', versions=engine.versions, rows=rows, cuts=plan.cuts)
+
+
+def measure_configurations(network, platform, *, repeats: int,
+                           progress: Optional[Callable[[int], None]] = None
+                           ) -> Tuple[ConfigurationRow, ...]:
+    """Return what every configuration of a platform makes of a network; nothing else may run.
+
+    The platform is restored at the end.
+
+    Parameters
+    ----------
+    network : Network
+    platform : Platform
+    repeats : int
+        Runs in each configuration; the power is read after each.
+    progress : callable
+        Called with the index of every configuration before it is measured.
+
+    Raises
+    ------
+    PlatformError
+        A configuration cannot be set, or nobody can tell the power.
+
+    """
+    rows = []
+    try:
+        for index, configuration in enumerate(platform.configurations):
+            if progress:
+                progress(index)
+            platform.apply(index)
+            network.measure(1, WARM_UP_RUNS)
+            times_ms, powers_mw = [], []
+            for _ in range(repeats):
+                times_ms += [[1e3 * time_s for time_s in network.measure(1, 1)[0]]]
+                powers_mw.append(platform.power_mw())
+            if None in powers_mw:
+                raise PlatformError(platform.board, 'nobody can tell its power, so configurations '
+                                    'cannot be compared; import them from a CSV file')
+            rows.append(ConfigurationRow(
+                configuration.name, statistics.fmean(powers_mw),
+                tuple(float(time_ms) for time_ms in np.percentile(times_ms, 99, axis=0))))
+    finally:
+        platform.restore()
+    return tuple(rows)
+
+
+def read_configurations(path, segments: int) -> Tuple[ConfigurationRow, ...]:
+    """Return configurations that were measured elsewhere, from a CSV file.
+
+    Its columns are `configuration` (a name), `power_mw`, and `time_ms_0` … for each segment; a
+    row for each configuration, in the platform's order. Raises ProfileError.
+    """
+    times = [f'time_ms_{segment}' for segment in range(segments)]
+    try:
+        with open(path, newline='', encoding='utf-8') as file:
+            reader = csv.DictReader(file)
+            missing = {'configuration', 'power_mw', *times} - set(reader.fieldnames or ())
+            if missing:
+                raise ProfileError(path, f'lacks the columns {", ".join(sorted(missing))}; a '
+                                         'network is cut as its profile says')
+            return tuple(ConfigurationRow(row['configuration'], float(row['power_mw']),
+                                          tuple(float(row[name]) for name in times))
+                         for row in reader)
+    except OSError as error:
+        raise ProfileError(path, f'cannot be read ({error.strerror}); name a CSV file') from error
+    except (TypeError, ValueError) as error:
+        raise ProfileError(path, f'holds no numbers where times and power should be ({error}); '
+                                 'export it again') from error
 
 
 def _rows(network, batch, repeats):

@@ -13,6 +13,7 @@ import math
 from pathlib import Path
 from typing import Any, Dict, Mapping, Tuple
 
+from s3dnn_ros.cohort import SpeedupPowerTable
 from s3dnn_ros.errors import ProfileError
 from s3dnn_ros.models.cache import cache_dir, write_whole
 
@@ -46,11 +47,33 @@ _NUMBERS = tuple(field.name for field in dataclasses.fields(ProfileRow)[2:])
 
 
 @dataclasses.dataclass(frozen=True)
+class ConfigurationRow:
+    """What one configuration of the board makes of the network, alone and at batch 1.
+
+    `times_ms` are the 99th percentiles of its segments, `power_mw` is what the board draws
+    meanwhile.
+    """
+
+    name: str
+    power_mw: float
+    times_ms: Tuple[float, ...]
+
+    def __post_init__(self):
+        """Refuse what no measurement gives; raises ValueError."""
+        if not isinstance(self.name, str):
+            raise ValueError(f'{self.name!r} stands where the name of a configuration should')
+        for value in (self.power_mw, *self.times_ms):
+            if not _is_number(value) or value <= 0:
+                raise ValueError(f"configuration '{self.name}': {value!r} is not a number above 0")
+
+
+@dataclasses.dataclass(frozen=True)
 class ProfileTable:
     """What was measured of one model, on one engine, device and configuration.
 
     `configuration` is 'default' or what the device was set to ('8 SMs'); `cuts`
-    holds, from front to back, the names of the tensors between two segments.
+    holds, from front to back, the names of the tensors between two segments;
+    `configurations` holds those of the board, in its order, if they were measured.
 
     Raises
     ------
@@ -68,6 +91,7 @@ class ProfileTable:
     versions: Mapping[str, str] = dataclasses.field(hash=False)
     rows: Tuple[ProfileRow, ...]
     cuts: Tuple[Tuple[str, ...], ...] = ()
+    configurations: Tuple[ConfigurationRow, ...] = ()
     _grid: Dict[Tuple[int, int], ProfileRow] = dataclasses.field(
         default_factory=dict, init=False, repr=False, compare=False)
     _answers: Dict[Any, Any] = dataclasses.field(
@@ -85,6 +109,10 @@ class ProfileTable:
             for batch in {batch for _, batch in self._grid}:
                 if (segment, batch) not in self._grid:
                     raise ValueError(f'segment {segment} was not measured at batch {batch}')
+        for row in self.configurations:
+            if len(row.times_ms) != self.segments:
+                raise ValueError(f"configuration '{row.name}' has times of {len(row.times_ms)} "
+                                 f'segments; there are {self.segments}')
 
     @property
     def batches(self) -> Tuple[int, ...]:
@@ -146,6 +174,18 @@ class ProfileTable:
         """Return a segment's thread blocks over those that the device holds."""
         return self.row(segment, batch).tb_ratio
 
+    def power_tables(self) -> Tuple[SpeedupPowerTable, ...]:
+        """Return NeuOS's Table 1a of every segment; none without configurations."""
+        if not self.configurations:
+            return ()
+        least_mw = min(row.power_mw for row in self.configurations)
+        powerup = [row.power_mw / least_mw for row in self.configurations]
+        tables = []
+        for column in zip(*(row.times_ms for row in self.configurations)):
+            slowest_ms = max(column)
+            tables.append(SpeedupPowerTable([slowest_ms / time_ms for time_ms in column], powerup))
+        return tuple(tables)
+
     def check(self, model_sha256, engine=None, device=None):
         """Refuse to speak for another model, engine or device; None is not compared.
 
@@ -168,7 +208,9 @@ class ProfileTable:
         fields = {name: getattr(self, name) for name in _TEXTS}
         rows = [dataclasses.asdict(row) for row in self.rows]
         content = {'format': FORMAT, **fields, 'versions': dict(self.versions),
-                   'cuts': self.cuts, 'rows': rows}
+                   'cuts': self.cuts, 'rows': rows,
+                   'configurations': [[row.name, row.power_mw, *row.times_ms]
+                                      for row in self.configurations]}
         try:
             write_whole(Path(path), (json.dumps(content, indent=1) + '\n').encode())
         except OSError as error:
@@ -239,7 +281,10 @@ def _table(content) -> ProfileTable:
     rows = tuple(ProfileRow(**{
         name: row[name] if name != 'memory_mb' else row.get(name, 0.0)
         for name in ('segment', 'batch', *_NUMBERS)}) for row in content['rows'])
-    return ProfileTable(**texts, versions=versions, rows=rows, cuts=tuple(map(tuple, cuts)))
+    configurations = tuple(ConfigurationRow(name, power_mw, tuple(times_ms)) for name, power_mw,
+                           *times_ms in content.get('configurations', ()))
+    return ProfileTable(**texts, versions=versions, rows=rows, cuts=tuple(map(tuple, cuts)),
+                        configurations=configurations)
 
 
 def _check_row(row):
@@ -250,9 +295,13 @@ def _check_row(row):
             raise ValueError(f'{where}: {name} must be a whole number from {low} on')
     for name in _NUMBERS:
         value = getattr(row, name)
-        if isinstance(value, bool) or not isinstance(value, (int, float)) \
-                or not math.isfinite(value) or value < 0:
+        if not _is_number(value) or value < 0:
             raise ValueError(f'{where}: {name} is {value!r}, not a number from 0 on')
+
+
+def _is_number(value):
+    return (isinstance(value, (int, float)) and not isinstance(value, bool)
+            and math.isfinite(value))
 
 
 def _mix(batch, first, second, weight, other):

@@ -18,7 +18,8 @@ from s3dnn_ros.cohort import (
 LEASE_S, DEADLINE_S = 1.0, 0.04
 POWER = SpeedupPowerTable([1.0, 2.0, 4.0], [1.0, 3.0, 9.0])
 ACCURACY = SpeedupAccuracyTable([1.0, 1.5, 3.0], [1.0, 0.9, 0.5])
-TABLES = {'model': ModelTables((0.01, 0.03), (POWER, POWER), (ACCURACY, ACCURACY), reference=1)}
+TABLES = {'model': ModelTables((0.01, 0.03), (POWER, POWER), (ACCURACY, ACCURACY),
+                               (0.08, 0.04, 0.02))}
 
 
 class Board:
@@ -139,9 +140,9 @@ def test_times_scale_with_the_configuration():
 
 def test_tables_that_do_not_belong_together_are_refused():
     with pytest.raises(ValueError, match='times of 2 segments, power of 1'):
-        ModelTables((0.01, 0.02), (POWER,), (ACCURACY, ACCURACY))
+        ModelTables((0.01, 0.02), (POWER,), (ACCURACY, ACCURACY), (0.03,) * 3)
     small = SpeedupPowerTable([1.0], [1.0])
-    tables = {**TABLES, 'small': ModelTables((0.01,), (small,), (ACCURACY,))}
+    tables = {**TABLES, 'small': ModelTables((0.01,), (small,), (ACCURACY,), (0.01,))}
     with pytest.raises(ValueError, match=r'\[1, 3\] configurations'):
         Cohort(Membership('board', LEASE_S), Coordinator(), tables, 'x', 0)
 

@@ -1,5 +1,6 @@
 """Profiling: cuts, measured times and shares become a table that loads again."""
 
+import math
 import types
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from s3dnn_ros.engines import make_engine
+from s3dnn_ros.errors import PlatformError, ProfileError
 from s3dnn_ros.models.cache import sha256_of
 from s3dnn_ros.models.segment_plan import SegmentPlan
 from s3dnn_ros.profiling.find import find_table
@@ -16,9 +18,11 @@ from s3dnn_ros.profiling.profiler import (
     WARM_UP_RUNS,
     load_planned,
     make_plan,
+    measure_configurations,
     profile,
+    read_configurations,
 )
-from s3dnn_ros.profiling.table import load_table, profile_path
+from s3dnn_ros.profiling.table import ConfigurationRow, load_table, profile_path
 from s3dnn_ros.runtime.clock import SystemClock
 
 
@@ -199,3 +203,83 @@ def test_a_tiny_network_is_profiled(engine, make_spec, tiny_onnx):
     network = load_planned(engine, spec, plan)
     table = profile(engine, spec, plan, network, batches=(1,), repeats=2)
     assert (table.segments, table.batches, table.cuts) == (1, (1,), ())
+
+
+# configurations
+
+class FakePlatform:
+    """Three configurations, each twice as fast as the one before it, at four times the power."""
+
+    board = 'a fake board'
+
+    def __init__(self, blind_from=math.inf):
+        self.configurations = [types.SimpleNamespace(name=name)
+                               for name in ('slow', 'middle', 'fast')]
+        self.applied = []
+        self.restored = 0
+        self._blind_from = blind_from
+
+    @property
+    def speed(self):
+        return 2.0**self.applied[-1]
+
+    def apply(self, index):
+        self.applied.append(index)
+
+    def power_mw(self):
+        return 1000.0 * self.speed**2 if len(self.applied) < self._blind_from else None
+
+    def restore(self):
+        self.restored += 1
+
+
+class NetworkOnPlatform(FakeNetwork):
+    """Its segments take 8 and 16 ms in the slowest configuration."""
+
+    def __init__(self, platform):
+        super().__init__()
+        self._platform = platform
+
+    def measure(self, batch, repeats, variant=0):
+        speed = self._platform.speed
+        return [[8e-3 / speed, 16e-3 / speed] for _ in range(repeats)]
+
+
+def test_every_configuration_is_set_and_measured_and_the_board_restored():
+    platform, shown = FakePlatform(), []
+    rows = measure_configurations(NetworkOnPlatform(platform), platform, repeats=3,
+                                  progress=shown.append)
+    assert platform.applied == shown == [0, 1, 2] and platform.restored == 1
+    assert [row.name for row in rows] == ['slow', 'middle', 'fast']
+    assert [row.power_mw for row in rows] == pytest.approx([1000.0, 4000.0, 16000.0])
+    assert [row.times_ms for row in rows] == [pytest.approx(times) for times in (
+        (8.0, 16.0), (4.0, 8.0), (2.0, 4.0))]
+
+
+def test_a_board_whose_power_nobody_knows_is_no_table_and_is_restored():
+    platform = FakePlatform(blind_from=2)
+    with pytest.raises(PlatformError, match='CSV'):
+        measure_configurations(NetworkOnPlatform(platform), platform, repeats=1)
+    assert platform.restored == 1
+
+
+def test_configurations_come_from_a_csv_file_as_well(tmp_path):
+    path = tmp_path / 'board.csv'
+    path.write_text('power_mw,configuration,time_ms_1,time_ms_0\n'
+                    '900,slow,16,8\n3600.5,fast,8,4\n')
+    assert read_configurations(path, 2) == (
+        ConfigurationRow('slow', 900.0, (8.0, 16.0)), ConfigurationRow('fast', 3600.5, (4.0, 8.0)))
+
+
+@pytest.mark.parametrize('content, said', [
+    (None, 'cannot be read'), ('', 'lacks the columns configuration, power_mw, time_ms_0'),
+    ('configuration,power_mw\n', 'lacks the columns time_ms_0'),
+    ('configuration,power_mw,time_ms_0\nslow,much,8\n', 'no numbers'),
+    ('configuration,power_mw,time_ms_0\nslow,1\n', 'no numbers'),
+    ('configuration,power_mw,time_ms_0\nslow,1,-8\n', 'above 0')])
+def test_a_csv_file_that_is_none_is_refused(tmp_path, content, said):
+    path = tmp_path / 'board.csv'
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(ProfileError, match=said):
+        read_configurations(path, 1)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from s3dnn_ros.errors import ProfileError
 from s3dnn_ros.profiling.table import (
     STATISTICS,
+    ConfigurationRow,
     ProfileRow,
     ProfileTable,
     load_table,
@@ -254,3 +255,37 @@ def test_a_table_does_not_speak_for_anything_else(measured, sha256, engine, devi
         measured.check(sha256, engine, device)
     assert words in str(caught.value)
     assert "profile of 'resnet50'" in str(caught.value)
+
+
+# configurations of the board
+
+SLOW = ConfigurationRow('slow', 2000.0, (4.0, 8.0))
+FAST = ConfigurationRow('fast', 6000.0, (2.0, 2.0))
+
+
+def test_configurations_are_told_as_the_cohort_wants_them(measured):
+    assert measured.power_tables() == ()
+    first, second = dataclasses.replace(measured, configurations=(SLOW, FAST)).power_tables()
+    assert list(first.speedup) == [1.0, 2.0] and list(second.speedup) == [1.0, 4.0]
+    assert list(first.powerup) == list(second.powerup) == [1.0, 3.0]
+
+
+def test_configurations_come_back_from_the_file(measured, tmp_path):
+    configured = dataclasses.replace(measured, configurations=(SLOW, FAST))
+    configured.save(tmp_path / 'resnet50.torch.json')
+    assert load_table(tmp_path / 'resnet50.torch.json') == configured
+
+
+@pytest.mark.parametrize('values, said', [
+    (('slow', 0.0, (1.0, 1.0)), 'above 0'), (('slow', 1.0, (1.0, math.nan)), 'above 0'),
+    (('slow', 1.0, (True, 1.0)), 'above 0'), (('slow', 1.0, (1.0, '1')), 'above 0'),
+    ((7, 1.0, (1.0, 1.0)), 'name of a configuration')])
+def test_what_no_board_does_is_no_configuration(values, said):
+    with pytest.raises(ValueError, match=said):
+        ConfigurationRow(*values)
+
+
+def test_configurations_of_other_segments_are_refused(measured):
+    row = ConfigurationRow('slow', 1.0, (1.0,))
+    with pytest.raises(ValueError, match='times of 1 segments; there are 2'):
+        dataclasses.replace(measured, configurations=(row,))

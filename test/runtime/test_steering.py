@@ -18,7 +18,8 @@ from s3dnn_ros.runtime.steering import EXACT, CohortSteering
 
 POWER = SpeedupPowerTable([1.0, 2.0], [1.0, 3.0])
 ACCURACY = SpeedupAccuracyTable([1.0, 1.5, 3.0], [1.0, 0.9, 0.5])
-TABLES = {'model': ModelTables((0.01, 0.03), (POWER, POWER), (ACCURACY, ACCURACY))}
+TABLES = {'model': ModelTables((0.01, 0.03), (POWER, POWER), (ACCURACY, ACCURACY),
+                               (0.08, 0.04))}
 
 
 def make_job(arrived_s=10.0, deadline_s=10.04, model='model', variants=()):
