@@ -90,7 +90,7 @@ def _profile(arguments):
 
 
 def _platform(arguments, engine):
-    """Return a context with the platform that was asked for, or None; it is restored at the end."""
+    """Return a context that gives the platform that was asked for, or None, and restores it."""
     if not arguments.platform:
         return contextlib.nullcontext()
     if arguments.platform == 'jetson':
