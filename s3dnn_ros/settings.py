@@ -7,6 +7,7 @@ import difflib
 import re
 from typing import Any, Dict, Mapping, Tuple
 
+from s3dnn_ros.cohort import HORIZONS, MODES
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.parameters import declarations, name_lists, named, parameter
 from s3dnn_ros.scheduling import POLICIES
@@ -15,6 +16,8 @@ from s3dnn_ros.scheduling.supervised import ORDERS, SHARES
 QOS_NAMES = ('sensor_data', 'reliable', 'best_effort', 'system_default')
 # in the order `auto` tries them
 ENGINES = ('torch', 'onnxruntime')
+# those that submit segment by segment
+COHORT_SCHEDULERS = ('supervised', 'edf')
 _TOPIC = re.compile(r'(~/|/)?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*\Z')
 # declared by rclpy itself
 _FOREIGN = ('use_sim_time', 'start_type_description_service')
@@ -214,6 +217,35 @@ class ExecutorSettings:
                                  choices=('run', 'drop'), live=True)
     cpu_workers: int = parameter(1, 'Threads for the work before and behind the network: copies '
                                  'to the device, decoding and publication.', low=1, high=64)
+    cohort: bool = parameter(False, 'Coordinate with all instances on this board at every segment '
+                             'boundary (NeuOS): each tells how far it is ahead of its schedule '
+                             'on cohort/states. Takes profiles, and the scheduler supervised or '
+                             'edf.')
+    cohort_mode: str = parameter('balanced', 'What the cohort gives up when it is behind: '
+                                 'max_accuracy: energy; min_energy: accuracy; balanced: some of '
+                                 'both.', choices=tuple(MODES), live=True)
+    cohort_horizon: str = parameter('deadline', 'In what time an instance makes up for what it is '
+                                    'behind: its whole deadline (NeuOS), what remains of it, or '
+                                    'the next segment.', choices=HORIZONS, live=True)
+    cohort_threshold: float = parameter(-1.0, 'balanced: up to so much behind, on average, the '
+                                        'middle of the cohort chooses, beyond it those that are '
+                                        'most behind. Below 0: the spread of the cohort.',
+                                        low=-1.0, high=100.0, live=True)
+    cohort_lease_ms: float = parameter(1000.0, 'An instance that is silent for longer is no '
+                                       'member any more.', low=10.0, high=60000.0)
+    platform: str = parameter('none', 'Who sets the configuration of the board for the cohort. '
+                              'none: nobody; follow: another process; jetson: this node, clocks '
+                              'and cores; sm_partition: this node, multiprocessors of a discrete '
+                              'GPU; auto: jetson where there is one, else none. Profiles have to '
+                              'hold its configurations.',
+                              choices=('none', 'follow', 'auto', 'jetson', 'sm_partition'))
+    platform_knobs: Tuple[str, ...] = parameter(('gpu', 'emc'), 'jetson: what is set, of gpu, '
+                                                'emc, cpu and cores; as profiled.')
+    platform_steps: int = parameter(0, 'jetson: so many values of each knob; 0: all; as '
+                                    'profiled.', low=0, high=100)
+    platform_partitions: Tuple[str, ...] = parameter((), 'sm_partition: how many multiprocessors, '
+                                                     'ascending; 0, as the last, for all; as '
+                                                     'profiled.')
     output: str = parameter('native', 'Result messages: s3dnn_ros/Detections (native), '
                             'vision_msgs/Detection2DArray (vision_msgs), or both.',
                             choices=('native', 'vision_msgs', 'both'))
@@ -230,6 +262,26 @@ class ExecutorSettings:
         """Refuse combinations that cannot work; raises ParameterError."""
         for name, instance in self.instances.items():
             _require_model(name, instance)
+        if self.cohort and self.scheduler not in COHORT_SCHEDULERS:
+            raise ParameterError('scheduler', self.scheduler, 'a cohort decides between segments, '
+                                 'so it takes one of ' + ', '.join(COHORT_SCHEDULERS))
+        if self.platform != 'none' and not self.cohort:
+            raise ParameterError('platform', self.platform, 'only a cohort sets the board: set '
+                                 'cohort to true, or platform to none')
+        if self.platform == 'sm_partition' and not self.platform_partitions:
+            raise ParameterError('platform_partitions', [], "name some, for example ['8', '16', "
+                                 "'0']")
+        for count in self.platform_partitions:
+            if not count.isdigit():
+                raise ParameterError('platform_partitions', list(self.platform_partitions),
+                                     'expected whole numbers')
+
+    @property
+    def partitions(self):
+        """Return what the engine is made with: multiprocessors, or several numbers of them."""
+        if self.platform != 'sm_partition':
+            return self.engine_sms
+        return [int(count) for count in self.platform_partitions]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,11 +2,11 @@
 
 from s3dnn_ros.cohort.cohort import Cohort, ModelTables
 from s3dnn_ros.cohort.coordinator import MODES, Coordinator, Decision, Member
-from s3dnn_ros.cohort.lag import lag_s, needed_speedup, proportional_sub_deadlines
+from s3dnn_ros.cohort.lag import HORIZONS, lag_s, needed_speedup, proportional_sub_deadlines
 from s3dnn_ros.cohort.membership import Membership, MemberState
 from s3dnn_ros.cohort.tables import SpeedupAccuracyTable, SpeedupPowerTable
 
 __all__ = [
-    'MODES', 'Cohort', 'Coordinator', 'Decision', 'Member', 'MemberState', 'Membership',
-    'ModelTables', 'SpeedupAccuracyTable', 'SpeedupPowerTable', 'lag_s', 'needed_speedup',
-    'proportional_sub_deadlines']
+    'HORIZONS', 'MODES', 'Cohort', 'Coordinator', 'Decision', 'Member', 'MemberState',
+    'Membership', 'ModelTables', 'SpeedupAccuracyTable', 'SpeedupPowerTable', 'lag_s',
+    'needed_speedup', 'proportional_sub_deadlines']

@@ -80,7 +80,8 @@ class Cohort:
     configuration : int
         The device's, now.
     apply : callable, optional
-        Sets the device's configuration. Exactly one process of a board has it: the owner.
+        Has the device's configuration set, and `told` called when that is done. Exactly one
+        process of a board has it: the owner.
     say : callable, optional
         Called with a MemberState for the others, at every boundary.
     horizon : str
@@ -99,6 +100,7 @@ class Cohort:
         if len(sizes) > 1:
             raise ValueError(f'tables have {sorted(sizes)} configurations; expected those of one '
                              'board')
+        self._size = max(sizes, default=0)
         self.coordinator = coordinator
         self.horizon = horizon
         self.configuration = configuration
@@ -147,7 +149,7 @@ class Cohort:
 
     def told(self, board: str, configuration: int):
         """Take note of the configuration that the board's owner has set."""
-        if board == self.membership.board and not self._apply:
+        if board == self.membership.board and 0 <= configuration < self._size:
             self.configuration = configuration
 
     def _decide(self, now_s) -> Optional[Decision]:
@@ -157,7 +159,6 @@ class Cohort:
         decision = self.coordinator.decide(members)
         if self._apply and decision.configuration != self.configuration:
             self._apply(decision.configuration)
-            self.configuration = decision.configuration
         return decision
 
     def _members(self, now_s) -> Sequence[Member]:

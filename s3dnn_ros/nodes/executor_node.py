@@ -18,17 +18,22 @@ from s3dnn_ros.errors import ParameterError, RingError, StaleSlotError
 from s3dnn_ros.frames import FrameBatch as Frames
 from s3dnn_ros.governor.ring import SlotReader
 from s3dnn_ros.models.spec import load_spec
-from s3dnn_ros.msg import Detections, ExecutorStats, FrameBatch
+from s3dnn_ros.msg import CohortDecision, Detections, ExecutorStats, FrameBatch, InstanceState
 from s3dnn_ros.nodes.messages import (
     detection_2d_array,
     detections_msg,
     diagnostic,
     executor_stats,
     frames_of,
+    instance_state,
+    member_state,
     s_of,
+    time_msg,
 )
 from s3dnn_ros.nodes.node import S3dnnNode, qos, run
 from s3dnn_ros.nodes.overlay import Overlay
+from s3dnn_ros.platforms import board_here, make_platform
+from s3dnn_ros.runtime.coordination import Surroundings
 from s3dnn_ros.runtime.executor import Executor
 
 try:
@@ -55,6 +60,9 @@ class ExecutorNode(S3dnnNode):
         self._outputs_lock = threading.Lock()
         self._stats = None
         self._last_busy = (0.0, 0.0)
+        self._states = None         # of the cohort: publishers and subscriptions
+        self._decisions = None
+        self._heard = []
 
     def start(self, settings):
         """Load and warm every model, and create the publishers."""
@@ -64,11 +72,19 @@ class ExecutorNode(S3dnnNode):
         specs = {name: load_spec(instance.model, settings.model_directories)
                  for name, instance in settings.instances.items()}
         engine, reason = make_engine(settings.engine, self.clock_s, settings.engine_threads,
-                                     settings.engine_sms)
+                                     settings.partitions)
         self.get_logger().info(f'engine {engine.name} on {engine.device} ({reason})')
         self._overlay = Overlay(self, settings)
-        self._runtime = Executor(settings, specs, engine, self.clock_s, self._publish,
-                                 self.complain, self._give_up)
+        surroundings = self._surroundings(settings, engine)
+        try:
+            self._runtime = Executor(settings, specs, engine, self.clock_s, self._publish,
+                                     self.complain, self._give_up, surroundings)
+        except BaseException:
+            if surroundings.platform:
+                surroundings.platform.close()
+            raise
+        if settings.cohort:
+            self._join(settings)
         for note in self._runtime.notes:
             self.get_logger().info(note)
         for camera in settings.cameras:
@@ -108,9 +124,11 @@ class ExecutorNode(S3dnnNode):
         if self._overlay is not None:
             self._overlay.close()
             self._overlay = None
-        if self._stats is not None:
-            self.destroy_publisher(self._stats)
-            self._stats = None
+        while self._heard:
+            self.destroy_subscription(self._heard.pop())
+        for publisher in filter(None, (self._stats, self._states, self._decisions)):
+            self.destroy_publisher(publisher)
+        self._stats = self._states = self._decisions = None
         for publishers in self._outputs.values():
             for publisher in publishers:
                 self.destroy_publisher(publisher)
@@ -144,6 +162,59 @@ class ExecutorNode(S3dnnNode):
                        DiagnosticStatus.ERROR if trouble else DiagnosticStatus.OK,
                        trouble or 'its network runs', {})
             for name, trouble in self._runtime.troubles().items()]
+
+    def _surroundings(self, settings, engine):
+        """Return what the executor shares its board with; opens the publishers of the cohort."""
+        if not settings.cohort:
+            return Surroundings()
+        self._states = self.create_publisher(InstanceState, 'cohort/states', qos('reliable', 100))
+        self._decisions = self.create_publisher(CohortDecision, 'cohort/decision',
+                                                qos('latched', 1))
+        platform = self._platform(settings, engine)
+        if platform:
+            self.get_logger().info(f'platform {platform.name}: {len(platform.configurations)} '
+                                   'configurations, which this node sets')
+        return Surroundings(board_here(), self._process, platform, self._say, self._applied)
+
+    def _platform(self, settings, engine):
+        """Return the board, if this node is to set it."""
+        if settings.platform in ('none', 'follow'):
+            return None
+        if settings.platform == 'sm_partition':
+            if not hasattr(engine, 'partitions'):
+                raise ParameterError('platform', settings.platform, f'the engine {engine.name} '
+                                     'has no partitions; it takes the torch engine on a discrete '
+                                     'GPU')
+            return make_platform('sm_partition', engine=engine)
+        steps = dict.fromkeys(('cpu_steps', 'gpu_steps', 'emc_steps', 'core_steps'),
+                              settings.platform_steps or None)
+        platform = make_platform(settings.platform, knobs=settings.platform_knobs,
+                                 report=self.complain, **steps)
+        return None if platform.name == 'null' else platform
+
+    @property
+    def _process(self):
+        return f'{self.get_fully_qualified_name()}/{os.getpid()}/{id(self._states)}'
+
+    def _say(self, state):
+        self._states.publish(instance_state(state, self.clock_s.now_s()))
+
+    def _applied(self, configuration):
+        self._decisions.publish(CohortDecision(
+            stamp=time_msg(self.clock_s.now_s()), board=board_here(), process=self._process,
+            configuration=configuration.index, name=configuration.name))
+
+    def _join(self, settings):
+        """Listen to the other processes on the board."""
+        cohort = self._runtime.coordination.cohort
+        self._heard.append(self.create_subscription(
+            InstanceState, 'cohort/states',
+            lambda msg: cohort.hear(member_state(msg), self.clock_s.now_s()),
+            qos('reliable', 100)))
+        if settings.platform == 'follow':
+            self._heard.append(self.create_subscription(
+                CohortDecision, 'cohort/decision',
+                lambda msg: cohort.told(msg.board, msg.configuration), qos('latched', 1)))
 
     def _give_up(self, sentence):
         """End the process: only a new one can use the device again."""

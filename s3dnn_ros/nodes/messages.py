@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from std_msgs.msg import Header
 
+from s3dnn_ros.cohort import MemberState
 from s3dnn_ros.counters import CameraCount, Percentiles
 from s3dnn_ros.frames import FrameInfo, Transform
 from s3dnn_ros.msg import (
@@ -13,6 +16,7 @@ from s3dnn_ros.msg import (
     Detection,
     Detections,
     ExecutorStats,
+    InstanceState,
     StageStats,
 )
 from s3dnn_ros.msg import FrameBatch as FrameBatchMsg
@@ -86,7 +90,19 @@ def detections_msg(result, published_s):
         queue_ms=1e3 * (result.started_s - result.arrived_s),
         engine_ms=1e3 * (result.ended_s - result.started_s),
         finish_ms=1e3 * (published_s - result.ended_s),
-        batch=result.batch)
+        batch=result.batch, variants=result.variants, configuration=result.configuration)
+
+
+def instance_state(state, stamp_s):
+    """Return the InstanceState of a MemberState."""
+    fields = {field.name: getattr(state, field.name) for field in dataclasses.fields(state)}
+    return InstanceState(stamp=time_msg(stamp_s), **fields)
+
+
+def member_state(msg):
+    """Return the MemberState in an InstanceState."""
+    return MemberState(**{field.name: getattr(msg, field.name)
+                          for field in dataclasses.fields(MemberState)})
 
 
 def detection_2d_array(result):
@@ -141,8 +157,20 @@ def executor_stats(node, stamp, executor, scheduler, instances, busy_share):
         errors=[count.errors for count in instances],
         engine_p50_ms=[count.engine_ms.p50 for count in instances],
         engine_p99_ms=[count.engine_ms.p99 for count in instances],
-        busy_share=busy_share,
+        busy_share=busy_share, **_cohort_stats(executor.coordination),
         cameras=[camera_stats(count) for count in executor.counters.snapshot()])
+
+
+def _cohort_stats(coordination):
+    if coordination is None:
+        return {}
+    platform = coordination.platform
+    return {
+        'cohort_mode': coordination.cohort.coordinator.mode,
+        'configuration': coordination.configuration,
+        'transitions': platform.transitions if platform else 0,
+        'transition_s': platform.transition_s if platform else 0.0,
+        'states_ignored': sum(coordination.cohort.membership.ignored.values())}
 
 
 def diagnostic(name, hardware_id, level, message, values):

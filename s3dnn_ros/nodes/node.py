@@ -12,6 +12,7 @@ from rcl_interfaces.msg import ParameterDescriptor, ParameterType, SetParameters
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.qos import (
+    DurabilityPolicy,
     HistoryPolicy,
     QoSProfile,
     ReliabilityPolicy,
@@ -287,13 +288,18 @@ def _sentence(error):
 
 
 def qos(name, depth):
-    """Return a QoS profile by name, with the given history depth."""
+    """Return a QoS profile by name, with the given history depth.
+
+    'latched' is reliable, and late subscribers get what was published last.
+    """
     if name == 'system_default':
         return qos_profile_system_default
     if name in ('sensor_data', 'best_effort'):
         return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=depth,
                           reliability=qos_profile_sensor_data.reliability)
-    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=depth,
+    durability = (DurabilityPolicy.TRANSIENT_LOCAL if name == 'latched'
+                  else DurabilityPolicy.VOLATILE)
+    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=depth, durability=durability,
                       reliability=ReliabilityPolicy.RELIABLE)
 
 

@@ -2,16 +2,23 @@
 
 import inspect
 
-from s3dnn_ros.platforms.base import Configuration, Platform
+from s3dnn_ros.platforms.base import Configuration, Platform, board_of
 from s3dnn_ros.platforms.guard import restored_at_end
 from s3dnn_ros.platforms.jetson import JetsonPlatform, is_jetson
 from s3dnn_ros.platforms.null import NullPlatform
 from s3dnn_ros.platforms.sm_partition import SmPartitionPlatform
+from s3dnn_ros.platforms.sysfs import Sysfs
 
 __all__ = ['PLATFORMS', 'Configuration', 'JetsonPlatform', 'NullPlatform', 'Platform',
-           'SmPartitionPlatform', 'is_jetson', 'make_platform', 'restored_at_end']
+           'SmPartitionPlatform', 'board_here', 'is_jetson', 'make_platform', 'restored_at_end']
 
-PLATFORMS = {'jetson': JetsonPlatform, 'null': NullPlatform}
+PLATFORMS = {'jetson': JetsonPlatform, 'null': NullPlatform,
+             'sm_partition': SmPartitionPlatform}
+
+
+def board_here() -> str:
+    """Return a name for this board that all processes on it share."""
+    return board_of(Sysfs())
 
 
 def make_platform(name, **options) -> Platform:

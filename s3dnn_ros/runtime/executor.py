@@ -12,7 +12,13 @@ from typing import Callable, Dict, List, Mapping, Optional, Tuple
 import numpy as np
 
 from s3dnn_ros.counters import Counters, Percentiles
-from s3dnn_ros.errors import EngineError, ModelError, ProfileError, S3dnnError
+from s3dnn_ros.errors import (
+    EngineError,
+    ModelError,
+    PlatformError,
+    ProfileError,
+    S3dnnError,
+)
 from s3dnn_ros.frames import FrameBatch, FrameInfo
 from s3dnn_ros.models.cache import sha256_of
 from s3dnn_ros.models.decoders import make_decoder
@@ -20,15 +26,19 @@ from s3dnn_ros.models.graph import load_graph, with_image_input
 from s3dnn_ros.models.segment_plan import apply, cut_at, load_plan, plan_path
 from s3dnn_ros.models.segmentation import split
 from s3dnn_ros.profiling.find import find_table
+from s3dnn_ros.profiling.table import ProfileTable
+from s3dnn_ros.runtime.coordination import Coordination, Surroundings
 from s3dnn_ros.runtime.expectation import Expectation
 from s3dnn_ros.runtime.instance import Instance, Request
 from s3dnn_ros.runtime.line import Line
 from s3dnn_ros.runtime.loop import Loop
 from s3dnn_ros.runtime.outputs import not_finite
 from s3dnn_ros.runtime.recovery import Recovery
+from s3dnn_ros.runtime.steering import EXACT
 from s3dnn_ros.scheduling import make_scheduler
 
 NS_PER_S = 1_000_000_000
+ALONE = Surroundings()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +60,8 @@ class FrameResult:
     arrived_s: float
     started_s: float
     ended_s: float
+    variants: Tuple[int, ...] = ()
+    configuration: str = ''
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,12 +119,20 @@ class Executor:
     lost : callable
         Called with a sentence, by any thread, when the engine can run nothing any more in this
         process.
+    surroundings : Surroundings
+        What the cohort is shared with.
+
+    Attributes
+    ----------
+    coordination : Coordination or None
+        With the cohort, if settings want it.
 
     """
 
     def __init__(self, settings, specs: Mapping[str, object], engine, clock,
                  publish: Callable[[FrameResult], float], report: Callable[[str], None],
-                 lost: Optional[Callable[[str], None]] = None):
+                 lost: Optional[Callable[[str], None]] = None,
+                 surroundings: Surroundings = ALONE):
         self.engine = engine
         self.counters = Counters()
         self.notes: List[str] = []      # what the user may want to know, once loaded
@@ -124,12 +144,17 @@ class Executor:
         self._records = {name: _InstanceRecord() for name in specs}
         self._lines: Dict[object, Line] = {}      # by _network_of
         self._recoveries: Dict[Line, Recovery] = {}
+        self._profiles: Dict[str, ProfileTable] = {}      # by model
+        self.coordination: Optional[Coordination] = None
         # one thread of their own: other networks go on, also with decoding
         self._restarts = concurrent.futures.ThreadPoolExecutor(1, 's3dnn-restart')
         self._instances = {name: self._load(name, specs, settings) for name in specs}
         self._workers = concurrent.futures.ThreadPoolExecutor(settings.cpu_workers, 's3dnn-cpu')
+        if settings.cohort:
+            self.coordination = Coordination(settings, self._profiles, surroundings, report)
+        steering = self.coordination.steering if self.coordination else EXACT
         self._loop = Loop(_scheduler(settings, engine), engine, clock, self._finished,
-                          self._dropped, report, max_batch=settings.max_batch)
+                          self._dropped, report, max_batch=settings.max_batch, steering=steering)
         self.configure(settings)
         self._loop.start()
 
@@ -138,6 +163,8 @@ class Executor:
         self._loop.max_queue = settings.max_queue
         self._loop.late_policy = settings.late_policy
         self._loop.fuse = settings.fusion
+        if self.coordination:
+            self.coordination.configure(settings)
         for name, instance in self._instances.items():
             instance.settings = settings.instances[name]
 
@@ -185,6 +212,11 @@ class Executor:
     def close(self):
         """Finish what runs, drop what waits, free everything."""
         self._loop.stop()
+        if self.coordination:
+            try:
+                self.coordination.close()
+            except PlatformError as error:
+                self._report(str(error))
         self._restarts.shutdown(wait=True)
         self._workers.shutdown(wait=True)
         self.engine.close()
@@ -222,11 +254,18 @@ class Executor:
                              'a free batch')
         if network.note:
             self.notes.append(network.note)
-        line = Line(network, Expectation(network.segments, table))
+        if table is not None:
+            self._profiles[spec.name] = table
+        line = Line(network, Expectation(network.segments, table,
+                                         functools.partial(self._scale, spec.name)))
         self._recoveries[line] = Recovery(
             name, line, functools.partial(self._load_again, load, spec, cuts),
             self._restarts.submit, self._clock, self._report, self._is_lost)
         return line
+
+    def _scale(self, model):
+        """Return what a model takes of its profiled times as the board is configured."""
+        return self.coordination.scale(model) if self.coordination else 1.0
 
     def _load_again(self, load, spec, cuts):
         """Return a network in the same segments, proven by a run; its file is read again."""
@@ -370,6 +409,9 @@ class Executor:
         instance, frames = request.instance, request.batch.frames
         settings, spec = instance.settings, instance.spec
         done = 0
+        variants = tuple(job.variant(segment) for segment in range(instance.line.network.segments)
+                         ) if job.choices else ()
+        configuration = self.coordination.configuration if self.coordination else ''
         try:
             outputs = {name: array[first:first + request.frames]
                        for name, array in job.outputs.items()}
@@ -387,7 +429,7 @@ class Executor:
                     frame, instance.name, spec.name, spec.labels,
                     frame.transform.to_source(boxes.xyxy, frame.width, frame.height),
                     boxes.scores, boxes.class_ids, job.frames, request.batch.sent_s,
-                    request.arrived_s, job.started_s, job.ended_s))
+                    request.arrived_s, job.started_s, job.ended_s, variants, configuration))
                 self.counters.published(frame.camera, instance.name,
                                         latency_s=published_s - frame.stamp_ns / NS_PER_S,
                                         missed=published_s > frame.deadline_s)

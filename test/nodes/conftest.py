@@ -71,9 +71,9 @@ def gate(monkeypatch):
     made = Gate()
     step = OnnxRuntimeNetwork.step
 
-    def gated(self, segment, tensors):
+    def gated(self, segment, tensors, variant):
         made.pass_through()
-        step(self, segment, tensors)
+        step(self, segment, tensors, variant)
 
     monkeypatch.setattr(OnnxRuntimeNetwork, 'step', gated)
     yield made

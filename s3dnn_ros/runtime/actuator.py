@@ -1,0 +1,67 @@
+"""Sets a platform's configuration in a thread of its own: kernels take milliseconds for it."""
+
+from __future__ import annotations
+
+import threading
+from typing import Callable, Optional
+
+from s3dnn_ros.errors import PlatformError
+from s3dnn_ros.platforms import Platform
+
+
+class Actuator:
+    """The newest wish counts; those before it that nobody came to are forgotten.
+
+    Parameters
+    ----------
+    platform : Platform
+        It is closed, and with that restored, at the end.
+    applied : callable
+        Called in the thread with the configuration that is set.
+    report : callable
+        Called with a sentence when a configuration cannot be set; the same sentence once only.
+
+    """
+
+    def __init__(self, platform: Platform, applied: Callable[[int], None],
+                 report: Callable[[str], None]):
+        self.platform = platform
+        self._applied = applied
+        self._report = report
+        self._wanted: Optional[int] = None
+        self._said = ''
+        self._closing = False
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name='s3dnn-actuator', daemon=True)
+        self._thread.start()
+
+    def apply(self, configuration: int):
+        """Have a configuration set; any thread."""
+        with self._changed:
+            self._wanted = configuration
+            self._changed.notify()
+
+    def close(self):
+        """Set no more, and restore the platform; raises PlatformError if that fails."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        self._thread.join()
+        self.platform.close()
+
+    def _run(self):
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._closing or self._wanted is not None)
+                if self._closing:
+                    return
+                wanted, self._wanted = self._wanted, None
+            try:
+                self.platform.apply(wanted)
+            except PlatformError as error:
+                # the cohort goes on with what is set, and asks again at the next boundary
+                if str(error) != self._said:
+                    self._said = str(error)
+                    self._report(self._said)
+            else:
+                self._applied(wanted)

@@ -1,0 +1,152 @@
+"""An executor's part in the cohort of its board: tables, decisions, and who sets the board."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Callable, Mapping, Optional
+
+from s3dnn_ros.cohort import (
+    Cohort,
+    Coordinator,
+    Membership,
+    MemberState,
+    ModelTables,
+    SpeedupAccuracyTable,
+    SpeedupPowerTable,
+)
+from s3dnn_ros.errors import ProfileError
+from s3dnn_ros.platforms import Configuration, Platform
+from s3dnn_ros.profiling.table import ProfileTable
+from s3dnn_ros.runtime.actuator import Actuator
+from s3dnn_ros.runtime.steering import CohortSteering
+
+
+@dataclasses.dataclass(frozen=True)
+class Surroundings:
+    """What an executor shares its board with.
+
+    Attributes
+    ----------
+    board : str
+        A name that all processes on the board have for it.
+    process : str
+        A name for this process that no other has, nor the same after a restart.
+    platform : Platform or None
+        The board, if this process sets it; it is restored at the end.
+    say : callable
+        Called with a MemberState for the other processes.
+    applied : callable
+        Called with the board's Configuration when this process has set it.
+
+    """
+
+    board: str = ''
+    process: str = ''
+    platform: Optional[Platform] = None
+    say: Callable[[MemberState], None] = lambda state: None
+    applied: Callable[[Configuration], None] = lambda configuration: None
+
+
+class Coordination:
+    """Joins the cohort with everything that has a profile.
+
+    Parameters
+    ----------
+    settings : ExecutorSettings
+    profiles : mapping of model name to ProfileTable
+    surroundings : Surroundings
+    report : callable
+        Called with a sentence when the board cannot be set.
+
+    Raises
+    ------
+    ProfileError
+        A profile lacks the board's configurations, or has others.
+
+    """
+
+    def __init__(self, settings, profiles: Mapping[str, ProfileTable],
+                 surroundings: Surroundings, report: Callable[[str], None]):
+        self._surroundings = surroundings
+        self._names = self._names_of(settings, profiles, surroundings.platform)
+        self._tables = {model: _tables(table, bool(self._names))
+                        for model, table in profiles.items()}
+        first = self._fastest()
+        platform = surroundings.platform
+        self._actuator = Actuator(platform, self._applied, report) if platform else None
+        self.cohort = Cohort(
+            Membership(surroundings.board, settings.cohort_lease_ms / 1e3), Coordinator(),
+            self._tables, surroundings.process, first, say=surroundings.say,
+            apply=self._actuator.apply if self._actuator else None)
+        self.configure(settings)
+        self.steering = CohortSteering(self.cohort, self._tables)
+        if self._actuator:
+            self._actuator.apply(first)
+
+    @property
+    def configuration(self) -> str:
+        """Return the name of the board's configuration; empty if nobody sets it."""
+        return self._names[self.cohort.configuration] if self._names else ''
+
+    @property
+    def platform(self) -> Optional[Platform]:
+        """Return the board, if this process sets it."""
+        return self._surroundings.platform
+
+    def configure(self, settings):
+        """Take over changed settings."""
+        threshold = settings.cohort_threshold
+        self.cohort.coordinator.mode = settings.cohort_mode
+        self.cohort.coordinator.threshold = None if threshold < 0.0 else threshold
+        self.cohort.horizon = settings.cohort_horizon
+
+    def scale(self, model: str) -> float:
+        """Return what the board takes of a model's profiled times, as it is configured."""
+        tables = self._tables.get(model)
+        return tables.scale(self.cohort.configuration) if tables and self._names else 1.0
+
+    def close(self):
+        """Restore the board; raises PlatformError if that fails."""
+        if self._actuator:
+            self._actuator.close()
+
+    def _applied(self, configuration):
+        self.cohort.told(self._surroundings.board, configuration)
+        self._surroundings.applied(self.platform.configurations[configuration])
+
+    def _fastest(self):
+        """Return the configuration in which all of it takes least."""
+        columns = zip(*(tables.network_s for tables in self._tables.values()))
+        totals_s = [sum(column) for column in columns]
+        return min(range(len(totals_s)), key=totals_s.__getitem__, default=0)
+
+    @staticmethod
+    def _names_of(settings, profiles, platform):
+        """Return the names of the board's configurations, none if nobody sets them."""
+        if settings.platform == 'none' or (platform is None and settings.platform != 'follow'):
+            return []
+        names = platform and [one.name for one in platform.configurations]
+        for model, table in profiles.items():
+            profiled = [row.name for row in table.configurations]
+            if not profiled:
+                raise ProfileError(f"profile of '{model}'", 'has no configurations of the board; '
+                                   f'run `s3dnn profile {model} --platform …`, or set platform '
+                                   'to none')
+            if names and profiled != names:
+                raise ProfileError(
+                    f"profile of '{model}'", f"has {len(profiled)} configurations, the first "
+                    f"'{profiled[0]}'; the board has {len(names)}, the first '{names[0]}': set "
+                    'platform_knobs and platform_steps as they were profiled, or profile again')
+            names = profiled
+        return names or []
+
+
+def _tables(table, configured) -> ModelTables:
+    times_s = table.segment_times_s(1)
+    if configured:
+        power = table.power_tables()
+        network_s = tuple(sum(row.times_ms) / 1e3 for row in table.configurations)
+    else:
+        power, network_s = (SpeedupPowerTable([1.0], [1.0]),) * len(times_s), (sum(times_s),)
+    exact = SpeedupAccuracyTable([1.0], [1.0])
+    return ModelTables(times_s, power, (exact,) * len(times_s), network_s)

@@ -1,0 +1,75 @@
+"""The board is set by a thread of its own, to what was wanted last."""
+
+import threading
+
+import pytest
+
+from s3dnn_ros.errors import PlatformError
+from s3dnn_ros.runtime.actuator import Actuator
+
+WAIT_S = 30.0
+
+
+class FakePlatform:
+    """A board that takes as long as the test wants; `broken` configurations cannot be set."""
+
+    def __init__(self, broken=()):
+        self.set = []
+        self.closed = False
+        self.may_go_on = threading.Event()
+        self.may_go_on.set()
+        self.asked = threading.Semaphore(0)
+        self._broken = broken
+
+    def apply(self, index):
+        self.asked.release()
+        assert self.may_go_on.wait(WAIT_S)
+        if index in self._broken:
+            raise PlatformError('max_freq', f'{index} was refused')
+        self.set.append(index)
+
+    def close(self):
+        self.closed = True
+
+
+@pytest.fixture
+def start():
+    """Return a builder of (actuator, platform, what was applied, what was reported)."""
+    made = []
+
+    def build(**options):
+        platform, applied, reported = FakePlatform(**options), [], []
+        made.append(Actuator(platform, applied.append, reported.append))
+        return made[-1], platform, applied, reported
+
+    yield build
+    for actuator in made:
+        actuator.close()
+
+
+def test_what_is_wanted_while_it_works_is_set_next_and_only_the_newest(start):
+    actuator, platform, applied, _ = start()
+    platform.may_go_on.clear()
+    actuator.apply(1)
+    assert platform.asked.acquire(timeout=WAIT_S)
+    for configuration in (2, 3, 4):
+        actuator.apply(configuration)
+    platform.may_go_on.set()
+    assert platform.asked.acquire(timeout=WAIT_S)
+    actuator.close()
+    assert platform.set == applied == [1, 4]
+
+
+def test_what_cannot_be_set_is_said_once_and_the_next_is_set(start):
+    actuator, platform, applied, reported = start(broken=(7,))
+    for configuration in (7, 7, 2):
+        actuator.apply(configuration)
+        assert platform.asked.acquire(timeout=WAIT_S)
+    actuator.close()
+    assert applied == [2] and reported == ['max_freq: 7 was refused']
+
+
+def test_the_board_is_restored_at_the_end(start):
+    actuator, platform, _, _ = start()
+    actuator.close()
+    assert platform.closed

@@ -1,0 +1,132 @@
+"""Profiles become the cohort's tables, and who owns the board sets it."""
+
+import dataclasses
+import time
+import types
+
+import pytest
+
+from s3dnn_ros.errors import ProfileError
+from s3dnn_ros.profiling.table import ConfigurationRow, ProfileRow, ProfileTable
+from s3dnn_ros.runtime.coordination import Coordination, Surroundings
+
+WAIT_S = 30.0
+# half and full speed, at one and four watts
+ROWS = (ConfigurationRow('slow', 1000.0, (20.0, 60.0)),
+        ConfigurationRow('fast', 4000.0, (10.0, 30.0)))
+
+
+def profile(configurations=ROWS):
+    rows = tuple(ProfileRow(segment, 1, time_ms, time_ms, time_ms, 1.0)
+                 for segment, time_ms in enumerate((10.0, 30.0)))
+    return ProfileTable('model', '', 'fake', 'none', 'default', {}, rows, (('x',),),
+                        configurations)
+
+
+class FakePlatform:
+    transitions, transition_s = 0, 0.0
+
+    def __init__(self, names=('slow', 'fast')):
+        self.configurations = [types.SimpleNamespace(index=index, name=name)
+                               for index, name in enumerate(names)]
+        self.set = []
+        self.closed = False
+
+    def apply(self, index):
+        self.set.append(index)
+
+    def close(self):
+        self.closed = True
+
+
+def settings(**changes):
+    values = {'cohort_lease_ms': 1000.0, 'cohort_mode': 'min_energy', 'cohort_threshold': -1.0,
+              'cohort_horizon': 'deadline', 'platform': 'none'}
+    return types.SimpleNamespace(**{**values, **changes})
+
+
+@pytest.fixture
+def join():
+    """Return a builder of coordinations; they are closed at the end."""
+    made = []
+
+    def build(board=None, profiles=None, around=(), **changes):
+        made.append(Coordination(
+            settings(**changes), {'model': profile()} if profiles is None else profiles,
+            Surroundings('board', 'process', board, **dict(around)), print))
+        return made[-1]
+
+    yield build
+    for coordination in made:
+        coordination.close()
+
+
+def wait_for(condition):
+    end_s = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < end_s
+        time.sleep(0.001)
+
+
+def test_a_board_that_nobody_sets_has_one_configuration(join):
+    coordination = join()
+    assert coordination.configuration == '' and coordination.scale('model') == 1.0
+    cohort = coordination.cohort
+    for lag_s in (-0.03, 0.03):
+        assert cohort.boundary('net', 'model', 1, lag_s, 0.04, 0, 0.0) == 0
+    assert cohort.configuration == 0
+
+
+def test_the_owner_begins_with_the_fastest_and_sets_what_is_decided(join):
+    platform, applied = FakePlatform(), []
+    coordination = join(platform, platform='jetson', around={'applied': applied.append})
+    wait_for(lambda: platform.set == [1])
+    assert coordination.configuration == 'fast' and coordination.scale('model') == 1.0
+    # so far ahead that half the speed will do
+    coordination.cohort.boundary('net', 'model', 1, 0.04, 0.04, 0, 0.0)
+    wait_for(lambda: coordination.configuration == 'slow')
+    assert platform.set == [1, 0] and coordination.scale('model') == 2.0
+    wait_for(lambda: [one.name for one in applied] == ['fast', 'slow'])
+    coordination.close()
+    assert platform.closed
+
+
+def test_a_follower_goes_by_what_it_is_told(join):
+    coordination = join(platform='follow')
+    assert coordination.configuration == 'fast'
+    coordination.cohort.told('board', 0)
+    assert coordination.configuration == 'slow' and coordination.scale('model') == 2.0
+    coordination.cohort.told('board', 7)
+    assert coordination.configuration == 'slow'
+
+
+@pytest.mark.parametrize('configurations, names, said', [
+    ((), ('slow', 'fast'), 'has no configurations'), (ROWS, ('slow', 'faster'), 'platform_knobs'),
+    (ROWS, ('slow',), 'the board has 1')])
+def test_a_profile_of_another_board_is_refused(join, configurations, names, said):
+    with pytest.raises(ProfileError, match=said):
+        join(FakePlatform(names), {'model': profile(configurations)}, platform='jetson')
+
+
+def test_settings_change_while_it_runs(join):
+    coordination = join()
+    coordination.configure(settings(cohort_mode='max_accuracy', cohort_threshold=0.3,
+                                    cohort_horizon='next'))
+    cohort = coordination.cohort
+    assert (cohort.coordinator.mode, cohort.coordinator.threshold, cohort.horizon) == (
+        'max_accuracy', 0.3, 'next')
+
+
+def test_models_without_a_profile_take_no_part(join):
+    coordination = join(profiles={})
+    assert coordination.scale('model') == 1.0
+    job = types.SimpleNamespace(urgent=types.SimpleNamespace(
+        arrived_s=0.0, deadline_s=1.0, instance=types.SimpleNamespace(
+            name='net', spec=types.SimpleNamespace(name='model'))), variant=lambda segment: 0)
+    assert coordination.steering.choose(job, 0, 0.1) is None
+
+
+def test_surroundings_are_nothing_by_default():
+    alone = Surroundings()
+    assert alone.platform is None and dataclasses.is_dataclass(alone)
+    assert alone.say(None) is None and alone.applied(None) is None
