@@ -1,0 +1,200 @@
+"""What each variant of a network's segments gains and loses, as measured on one device."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+from typing import Any, Dict, Mapping, Optional, Tuple
+
+from s3dnn_ros.cohort import SpeedupAccuracyTable
+from s3dnn_ros.errors import ProfileError
+from s3dnn_ros.models.cache import cache_dir, write_whole
+from s3dnn_ros.models.fidelity import points
+from s3dnn_ros.models.variants import EXACT
+
+FORMAT = 1
+SCORES = ('fidelity', 'points')
+_TEXTS = ('model', 'model_sha256', 'engine', 'device', 'images')
+
+
+@dataclasses.dataclass(frozen=True)
+class VariantRow:
+    """One variant of a segment; of all segments at once where `segment` is None.
+
+    `layers` are those of low rank, `macs` multiply-adds for one image. `speedup` is the exact
+    time over this one's. `fidelity` and `answers` are the whole network's, where only this
+    segment is not exact (see `models.fidelity`).
+    """
+
+    segment: Optional[int]
+    ratio: float
+    layers: int
+    macs: int
+    size_mb: float
+    time_ms: float
+    speedup: float
+    fidelity: float
+    answers: float
+
+    @property
+    def is_worth_it(self) -> bool:
+        """Tell whether it is the exact one, or faster than that."""
+        return self.ratio == EXACT or self.speedup > 1.0
+
+    def score(self, kind: str = 'fidelity') -> float:
+        """Return measured fidelity, or NeuOS's points as a share of 1."""
+        return points(self.layers) if kind == 'points' else self.fidelity
+
+
+_NUMBERS = tuple(field.name for field in dataclasses.fields(VariantRow)[1:])
+
+
+@dataclasses.dataclass(frozen=True)
+class VariantTable:
+    """What was measured of one model in these cuts, on one engine and device.
+
+    `batch` is the number of images at once for the times; `images` says on what fidelity was
+    measured.
+
+    Raises
+    ------
+    ValueError
+        A segment lacks its exact variant, which comes first, or a row holds what no
+        measurement gives.
+
+    """
+
+    model: str
+    model_sha256: str
+    engine: str
+    device: str
+    images: str
+    batch: int
+    versions: Mapping[str, str] = dataclasses.field(hash=False)
+    cuts: Tuple[Tuple[str, ...], ...]
+    rows: Tuple[VariantRow, ...]
+
+    def __post_init__(self):
+        for row in self.rows:
+            _check_row(row)
+        for segment in [None, *range(len(self.cuts) + 1)]:
+            ratios = [row.ratio for row in self.of(segment)]
+            if ratios[:1] != [EXACT] or ratios != sorted(set(ratios), reverse=True):
+                raise ValueError(f'segment {segment} has the ratios {ratios}; expected 1.0 and '
+                                 'then smaller ones')
+
+    def of(self, segment: Optional[int]) -> Tuple[VariantRow, ...]:
+        """Return the variants of a segment, or with None of the whole network; exact first."""
+        return tuple(row for row in self.rows if row.segment == segment)
+
+    def offered(self, segment: Optional[int]) -> Tuple[VariantRow, ...]:
+        """Return the variants to choose from at run time: the exact one, and faster ones."""
+        return tuple(row for row in self.of(segment) if row.is_worth_it)
+
+    def accuracy_table(self, segment: int, score: str = 'fidelity') -> SpeedupAccuracyTable:
+        """Return NeuOS's Table 1b of a segment; its rows are those of `offered`.
+
+        `score` is one of SCORES, else ValueError.
+        """
+        if score not in SCORES:
+            raise ValueError(f"score '{score}' is unknown; known are {', '.join(SCORES)}")
+        rows = self.offered(segment)
+        return SpeedupAccuracyTable([row.speedup for row in rows],
+                                    [row.score(score) for row in rows])
+
+    def check(self, model_sha256, cuts=None, engine=None, device=None) -> None:
+        """Refuse to speak for another model, cuts, engine or device; None is not compared.
+
+        Raises
+        ------
+        ProfileError
+            Names what was measured and what is here.
+
+        """
+        for what, measured, here in (
+                ('a model with the SHA-256 ', self.model_sha256, model_sha256),
+                ('segments cut at ', self.cuts, cuts), ('', self.engine, engine),
+                ('', self.device, device)):
+            if here is not None and measured != here:
+                raise ProfileError(f"variants of '{self.model}'",
+                                   f'were measured on {what}{measured}; this is {here}: '
+                                   + _advice(self.model))
+
+    def save(self, path) -> None:
+        """Write the table as JSON, whole or not at all; raises ProfileError."""
+        content = {'format': FORMAT, **{name: getattr(self, name) for name in _TEXTS},
+                   'batch': self.batch, 'versions': dict(self.versions), 'cuts': self.cuts,
+                   'rows': [dataclasses.asdict(row) for row in self.rows]}
+        try:
+            write_whole(Path(path), (json.dumps(content, indent=1) + '\n').encode())
+        except OSError as error:
+            raise ProfileError(path, f'cannot be written ({error.strerror}); free space there, '
+                                     'set $S3DNN_CACHE or name another with --out') from error
+
+
+def variant_table_path(model: str, engine: str) -> Path:
+    """Return where the variants' table of a model on an engine is kept."""
+    return cache_dir() / 'variants' / f'{model}.{engine}.json'
+
+
+def load_variant_table(path) -> VariantTable:
+    """Read a table that `save` wrote.
+
+    Raises
+    ------
+    ProfileError
+        The file is missing, cut short, or holds what no measurement gives.
+
+    """
+    path = Path(path)
+    # as `variant_table_path` builds the name
+    advice = _advice(path.name.rsplit('.', 2)[0])
+    try:
+        content = json.loads(path.read_text(encoding='utf-8'))
+    except OSError as error:
+        raise ProfileError(path, f'cannot be read ({error.strerror}): {advice}') from error
+    except ValueError as error:
+        raise ProfileError(path, f'is not a whole JSON file ({error}): {advice}') from error
+    try:
+        return _table(content)
+    except KeyError as error:
+        raise ProfileError(path, f'lacks the key {error}: {advice}') from error
+    except (TypeError, ValueError) as error:
+        raise ProfileError(path, f'is no table of variants ({error}): {advice}') from error
+
+
+def _table(content: Any) -> VariantTable:
+    if not isinstance(content, dict):
+        raise TypeError('it must hold a mapping')
+    if content['format'] != FORMAT:
+        raise ValueError(f'it has the format {content["format"]!r}, this version reads {FORMAT}')
+    texts: Dict[str, str] = {name: content[name] for name in _TEXTS}
+    versions, cuts = content['versions'], content['cuts']
+    if not isinstance(versions, dict):
+        raise TypeError("'versions' must be a mapping")
+    if not isinstance(cuts, list) or not all(isinstance(cut, list) for cut in cuts):
+        raise TypeError("'cuts' must be a list of lists")
+    for word in [*texts.values(), *versions.values(), *(name for cut in cuts for name in cut)]:
+        if not isinstance(word, str):
+            raise TypeError(f'{word!r} stands where a text should')
+    rows = tuple(VariantRow(**{name: row[name] for name in ('segment', *_NUMBERS)})
+                 for row in content['rows'])
+    return VariantTable(**texts, batch=content['batch'], versions=versions,
+                        cuts=tuple(map(tuple, cuts)), rows=rows)
+
+
+def _check_row(row: VariantRow) -> None:
+    where = f'segment {row.segment!r} at {row.ratio!r}'
+    for name in _NUMBERS:
+        value = getattr(row, name)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) \
+                or not math.isfinite(value) or value < 0:
+            raise ValueError(f'{where}: {name} is {value!r}, not a number from 0 on')
+    if not row.speedup or not row.ratio:
+        raise ValueError(f'{where}: speedup and ratio must be above 0')
+
+
+def _advice(model: str) -> str:
+    return f'run `s3dnn models lowrank {model}`'
