@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import List, Sequence
 
+from s3dnn_ros.commands import lowrank
 from s3dnn_ros.commands.check import check_model
 from s3dnn_ros.commands.numbers import above_zero
 from s3dnn_ros.engines import make_engine
@@ -82,6 +83,8 @@ def register(subparsers) -> None:
         help='images at a time, where the network allows it (default %(default)s)',
     )
     parser.set_defaults(run=_segment)
+
+    lowrank.register(commands)
 
     parser = commands.add_parser('check', help='does a model load, run and give boxes?')
     parser.add_argument('model', metavar='NAME_OR_YAML')

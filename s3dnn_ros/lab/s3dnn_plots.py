@@ -34,12 +34,7 @@ def plot(results: Dict, directory: Path) -> List[Path]:
 
     Raises PlotError where matplotlib is missing or too old, or the directory cannot be written.
     """
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise PlotError(f'matplotlib is not here; {ADVICE}') from error
-    if tuple(map(int, matplotlib.__version__.split('.')[:2])) < OLDEST:
-        raise PlotError(f'matplotlib is only {matplotlib.__version__}; {ADVICE}')
+    matplotlib = load_matplotlib()
     figures = {}
     with matplotlib.rc_context(FONT):
         if results.get('deadlines'):
@@ -58,6 +53,17 @@ def plot(results: Dict, directory: Path) -> List[Path]:
             raise PlotError(f'{directory} cannot be written ({error.strerror}); name another '
                             'with --out') from error
     return paths
+
+
+def load_matplotlib():
+    """Return matplotlib; raises PlotError where it is missing or too old."""
+    try:
+        import matplotlib
+    except ImportError as error:
+        raise PlotError(f'matplotlib is not here; {ADVICE}') from error
+    if tuple(map(int, matplotlib.__version__.split('.')[:2])) < OLDEST:
+        raise PlotError(f'matplotlib is only {matplotlib.__version__}; {ADVICE}')
+    return matplotlib
 
 
 def _missed(rows):

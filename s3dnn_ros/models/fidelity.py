@@ -11,7 +11,6 @@ from typing import Mapping, Sequence
 import numpy as np
 
 from s3dnn_ros.models.boxes import Boxes
-from s3dnn_ros.models.decoders import Decoder
 from s3dnn_ros.models.spec import ModelSpec
 
 Outputs = Mapping[str, np.ndarray]
@@ -59,12 +58,13 @@ def same_answers(
     boxes, where the exact network's are the truth: same class, IoU of a half or more.
     """
     decoder = spec.make_decoder()
-    # the best class counts however sure the network is of it
-    threshold = 0.0 if spec.decoder == 'classification' else SCORE_THRESHOLD
+    # the best class counts, however sure the network is of it
+    threshold, most = ((0.0, 1) if spec.decoder == 'classification'
+                       else (SCORE_THRESHOLD, MAX_DETECTIONS))
     same = total = 0
     for before, after in zip(exact, variant):
-        for truth, found in zip(_decode(decoder, before, threshold),
-                                _decode(decoder, after, threshold)):
+        for truth, found in zip(decoder.decode(before, threshold, IOU_THRESHOLD, most),
+                                decoder.decode(after, threshold, IOU_THRESHOLD, most)):
             same += 2 * _matches(truth, found)
             total += len(truth) + len(found)
     return same / total if total else 1.0
@@ -86,10 +86,6 @@ def _kept(expected: np.ndarray, found: np.ndarray) -> float:
     if norm == 0.0:
         return float(change == 0.0)
     return max(0.0, 1.0 - float(change / norm))
-
-
-def _decode(decoder: Decoder, outputs: Outputs, threshold: float) -> Sequence[Boxes]:
-    return decoder.decode(outputs, threshold, IOU_THRESHOLD, MAX_DETECTIONS)
 
 
 def _matches(truth: Boxes, found: Boxes) -> int:

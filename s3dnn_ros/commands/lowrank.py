@@ -1,0 +1,118 @@
+"""The command `s3dnn models lowrank`: what low-rank layers would gain and lose here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Tuple
+
+from s3dnn_ros.commands.numbers import above_zero
+from s3dnn_ros.models.spec import ModelSpec, load_spec
+from s3dnn_ros.models.variants import RATIOS, checked_ratios, make_variants
+from s3dnn_ros.profiling.variant_table import SCORES, VariantTable, variant_table_path
+from s3dnn_ros.settings import ENGINES
+
+_HEADINGS = ('Seg.', 'Ratio', 'Low-rank layers', 'Million MACs', 'MB', 'ms', 'Speed-up', 'Score',
+             'Same answers')
+
+
+def register(subparsers) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser(
+        'lowrank', help='make low-rank variants of a model, and measure what they gain and lose',
+        description='Writes convolutions and matrix products as chains of smaller ones, without '
+                    'training, measures time and fidelity of every segment, and keeps the '
+                    "variants and the table in the cache. The zoo's untrained networks (alexnet, "
+                    'googlenet, resnet50, vgg16, yolo_s) have random weights, which no low rank '
+                    'comes near: expect low fidelity there, and look at their times only.')
+    parser.add_argument('model', metavar='NAME_OR_YAML')
+    parser.add_argument('--ratios', type=float, nargs='+', default=RATIOS, metavar='R',
+                        help='shares of the multiply-adds to keep, above 0 and at most 1 '
+                             f'(default {" ".join(map(str, RATIOS))})')
+    parser.add_argument('--engine', default='auto', choices=('auto', *ENGINES),
+                        help='what measures (default %(default)s)')
+    parser.add_argument('--score', default=SCORES[0], choices=SCORES,
+                        help='fidelity: how near the outputs are to the exact ones; points: '
+                             "NeuOS's, one in a hundred off for each low-rank layer (default "
+                             '%(default)s)')
+    parser.add_argument('--images', type=Path, metavar='DIR',
+                        help="images to measure fidelity on (default: the demo's, if fetched, "
+                             'else noise)')
+    parser.add_argument('--repeats', type=above_zero(int), default=50, metavar='N',
+                        help='runs of each network (default %(default)s)')
+    parser.add_argument('--target-ms', type=above_zero(float), default=5.0, metavar='T',
+                        help='how long a segment should take where the model has no profile '
+                             'here (default %(default)s)')
+    parser.add_argument('--out', type=Path, metavar='JSON',
+                        help='write the table there as well as into the cache')
+    parser.add_argument('--plot', type=Path, metavar='PNG', help='draw the trade-off')
+    parser.set_defaults(run=_lowrank)
+
+
+def _lowrank(arguments) -> None:
+    from s3dnn_ros.commands.pictures import pictures_for
+    from s3dnn_ros.engines import make_engine
+    from s3dnn_ros.models.cache import sha256_of
+    from s3dnn_ros.models.graph import batch_of, load_graph, with_image_input
+    from s3dnn_ros.models.segment_plan import cut_at
+    from s3dnn_ros.profiling.variant_profiler import measure_variants
+    from s3dnn_ros.runtime.clock import SystemClock
+
+    ratios = checked_ratios(arguments.ratios)
+    spec = load_spec(arguments.model)
+    model = with_image_input(load_graph(spec), spec)
+    images, source = pictures_for(spec, arguments.images)
+    engine, reason = make_engine(arguments.engine, SystemClock())
+    print(f'engine {engine.name} on {engine.device} ({reason}); {source}', flush=True)
+    try:
+        cuts = _cuts(engine, spec, arguments.target_ms)
+        segments = cut_at(model, cuts, spec.onnx, f'run `s3dnn profile {spec.name}` again')
+        table = measure_variants(
+            engine, spec, make_variants(spec.name, segments, ratios),
+            model_sha256=sha256_of(spec.onnx), cuts=cuts, images=images, source=source,
+            outputs=[value.name for value in model.graph.output], repeats=arguments.repeats,
+            batch=batch_of(model) or 1, progress=lambda line: print(line, flush=True))
+    finally:
+        engine.close()
+    _print(table, arguments.score)
+    for path in filter(None, (variant_table_path(spec.name, engine.name), arguments.out)):
+        table.save(path)
+        print(f'written to {path}')
+    if arguments.plot:
+        from s3dnn_ros.lab.lowrank_plot import plot
+
+        print(plot(table, arguments.score, arguments.plot))
+
+
+def _cuts(engine, spec: ModelSpec, target_ms: float) -> Tuple[Tuple[str, ...], ...]:
+    """Return the cuts of the model's profile here, else those of a plan made now and kept."""
+    from s3dnn_ros.models.segment_plan import plan_path
+    from s3dnn_ros.profiling.find import find_table
+    from s3dnn_ros.profiling.profiler import make_plan
+
+    profile, _ = find_table('auto', spec, engine.name, engine.device)
+    if profile is not None:
+        return profile.cuts
+    plan = make_plan(engine, spec, target_ms=target_ms)
+    plan.save(plan_path(spec.name))
+    return plan.cuts
+
+
+def _print(table: VariantTable, score: str) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = Table(title=f'{table.model} on {table.device}', caption='slower than exact: not '
+                  f'offered at run time. Score: {score}, of the whole network')
+    for label in _HEADINGS:
+        shown.add_column(label, justify='right')
+    last = 0
+    for row in table.rows:
+        if row.segment != last:
+            shown.add_section()
+            last = row.segment
+        speedup = f'{row.speedup:.2f}' + ('' if row.is_worth_it else ' slower')
+        shown.add_row('all' if row.segment is None else str(row.segment), f'{row.ratio:g}',
+                      str(row.layers), f'{row.macs / 1e6:.1f}', f'{row.size_mb:.2f}',
+                      f'{row.time_ms:.2f}', speedup, f'{row.score(score):.3f}',
+                      f'{row.answers:.2f}', style='' if row.is_worth_it else 'dim')
+    Console().print(shown)

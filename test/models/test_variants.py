@@ -1,0 +1,125 @@
+"""Variants come exact first, are kept on disk, and never come from a file of something else."""
+
+import json
+
+import numpy as np
+import pytest
+from onnx import helper
+
+from s3dnn_ros.errors import ModelError, ParameterError
+from s3dnn_ros.models import variants as variants_module
+from s3dnn_ros.models.macs import multiply_adds
+from s3dnn_ros.models.segmentation import cut_points, split
+from s3dnn_ros.models.variants import RATIOS, checked_ratios, make_variants
+
+RATIO_PAIR = (1.0, 0.5)
+
+
+@pytest.fixture(name='segments')
+def _segments(make_network):
+    """Return a network of two convolutions and a Relu as three segments, the last without MACs."""
+    rng = np.random.default_rng(1)
+    model = make_network(
+        [helper.make_node('Conv', ['features', 'v'], ['b'], 'second', pads=[1] * 4),
+         helper.make_node('Relu', ['b'], ['y'], 'last')], shape=(1, 3, 6, 8),
+        output=(1, 16, 6, 8), constants={'v': rng.normal(size=(16, 4, 3, 3)).astype(np.float32)})
+    return split(model, cut_points(model))
+
+
+@pytest.fixture
+def made(monkeypatch):
+    """Return the list of ratios that were really computed."""
+    ratios = []
+    original = variants_module.low_ranks
+
+    def counted(model, wanted):
+        ratios.extend(wanted)
+        return original(model, wanted)
+
+    monkeypatch.setattr(variants_module, 'low_ranks', counted)
+    return ratios
+
+
+def files(cache, suffix):
+    return sorted((cache / 'variants' / 'net').glob(f'*{suffix}'))
+
+
+def test_the_exact_one_comes_first_and_equals_are_left_out(segments):
+    for each in make_variants('net', segments):
+        exact, *coarser = each.variants
+        assert exact.ratio == 1.0 and exact.model is each.segment.model and exact.layers == ()
+        assert [variant.ratio for variant in each.variants] == sorted(
+            {variant.ratio for variant in each.variants}, reverse=True)
+        for before, after in zip(each.variants, coarser):
+            assert after.layers != before.layers and after.macs < before.macs
+            assert after.macs == multiply_adds(after.model)
+    assert len(each.variants) == 1     # a Relu has nothing to give
+
+
+def test_a_ratio_that_was_left_out_is_answered_by_its_equal(segments):
+    each = make_variants('net', segments, (0.5, 0.4999))[1]
+    assert each.at(1.0) is each.variants[0]
+    assert each.at(0.5) is each.variants[1] is each.at(0.4999)
+    assert make_variants('net', segments)[2].at(0.5).ratio == 1.0
+
+
+def test_the_second_time_nothing_is_computed(segments, made):
+    first = make_variants('net', segments, RATIO_PAIR)
+    assert made == [0.5] * 3
+    assert make_variants('net', segments, RATIO_PAIR) == first
+    assert made == [0.5] * 3
+    make_variants('net', segments, (0.5, 0.3))
+    assert made == [0.5] * 3 + [0.3] * 3
+
+
+@pytest.mark.parametrize('suffix', ['.onnx', '.json'])
+@pytest.mark.parametrize('damage', [
+    lambda path: path.write_bytes(path.read_bytes()[:-9]), lambda path: path.write_bytes(b''),
+    lambda path: path.write_bytes(b'[7]'), lambda path: path.unlink(),
+    lambda path: path.write_bytes(path.read_bytes()[:-9] + b'\xff' + path.read_bytes()[-8:])])
+def test_a_damaged_file_is_made_again(segments, own_cache, made, suffix, damage):
+    first = make_variants('net', segments, RATIO_PAIR)
+    damage(files(own_cache, suffix)[0])
+    del made[:]
+    assert make_variants('net', segments, RATIO_PAIR) == first
+    assert made == [0.5]
+
+
+@pytest.mark.parametrize('name, value', [
+    ('revision', -1), ('ratio', 0.4), ('segment_sha256', 'a' * 64), ('layers', [{}])])
+def test_a_key_of_something_else_does_not_count(segments, own_cache, made, name, value):
+    make_variants('net', segments, RATIO_PAIR)
+    path = files(own_cache, '.json')[0]
+    path.write_text(json.dumps({**json.loads(path.read_text()), name: value}))
+    del made[:]
+    make_variants('net', segments, RATIO_PAIR)
+    assert made == [0.5]
+
+
+def test_other_weights_and_other_cuts_are_made_anew(segments, make_network, made):
+    make_variants('net', segments, RATIO_PAIR)
+    del made[:]
+    other = make_network([], shape=(1, 3, 6, 8), output=(1, 4, 6, 8))
+    whole = split(other, ())
+    found, = make_variants('net', whole, RATIO_PAIR)
+    assert made == [0.5] and found.variants[0].model is whole[0].model
+
+
+def test_ratios_are_sorted_and_the_exact_one_is_always_there():
+    assert checked_ratios((0.5, 0.7, 0.5)) == (1.0, 0.7, 0.5)
+    assert checked_ratios(()) == (1.0,)
+    assert checked_ratios(RATIOS) == RATIOS
+
+
+@pytest.mark.parametrize('ratio', [0.0, -1.0, 1.01, float('nan'), float('inf')])
+def test_ratios_out_of_range_are_refused(segments, own_cache, ratio):
+    with pytest.raises(ParameterError, match='expected'):
+        make_variants('net', segments, (0.5, ratio))
+    assert not own_cache.exists()
+
+
+def test_a_cache_that_cannot_be_written_is_named(segments, own_cache):
+    own_cache.mkdir()
+    (own_cache / 'variants').write_text('')
+    with pytest.raises(ModelError, match='cannot be written'):
+        make_variants('net', segments)

@@ -1,0 +1,216 @@
+"""The variants' table: measured on an engine, kept in a file, and only for what it was made of."""
+
+import dataclasses
+import json
+import types
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from s3dnn_ros.engines import make_engine
+from s3dnn_ros.errors import ProfileError
+from s3dnn_ros.models.cache import sha256_of
+from s3dnn_ros.models.fidelity import random_images
+from s3dnn_ros.models.graph import with_image_input
+from s3dnn_ros.models.segment_plan import cut_at
+from s3dnn_ros.models.variants import make_variants
+from s3dnn_ros.profiling.variant_profiler import measure_variants
+from s3dnn_ros.profiling.variant_table import (
+    VariantRow,
+    VariantTable,
+    load_variant_table,
+    variant_table_path,
+)
+from s3dnn_ros.runtime.clock import SystemClock
+
+CUTS = (('a',),)
+
+
+def row(segment, ratio, speedup=1.0, fidelity=1.0, layers=0):
+    return VariantRow(segment, ratio, layers, 10, 0.5, 2.0, speedup, fidelity, fidelity)
+
+
+def table(*rows, **changes):
+    values = {
+        'model': 'net', 'model_sha256': 'ab12', 'engine': 'onnxruntime', 'device': 'CPU',
+        'images': '8 images of noise', 'batch': 1, 'versions': {'onnxruntime': '1'},
+        'cuts': CUTS, 'rows': rows or (
+            row(0, 1.0), row(0, 0.7, 0.9, 0.8, 1), row(0, 0.5, 1.5, 0.6, 2), row(1, 1.0),
+            row(None, 1.0), row(None, 0.7, 0.9, 0.8, 1), row(None, 0.5, 1.2, 0.6, 2))}
+    values.update(changes)
+    return VariantTable(**values)
+
+
+def test_what_is_slower_is_shown_and_not_offered():
+    measured = table()
+    assert [item.ratio for item in measured.of(0)] == [1.0, 0.7, 0.5]
+    assert [item.ratio for item in measured.offered(0)] == [1.0, 0.5]
+    assert [item.ratio for item in measured.offered(1)] == [1.0]
+
+
+def test_the_cohorts_table_has_the_rows_that_are_offered():
+    measured = table()
+    found = measured.accuracy_table(0)
+    assert (list(found.speedup), list(found.score)) == ([1.0, 1.5], [1.0, 0.6])
+    assert measured.offered(0)[found.lookup(1.2)].ratio == 0.5
+    assert measured.offered(0)[found.exact].ratio == 1.0
+    assert list(measured.accuracy_table(0, 'points').score) == pytest.approx([1.0, 0.98])
+    with pytest.raises(ValueError, match=r'beauty.*fidelity, points'):
+        measured.accuracy_table(0, 'beauty')
+
+
+@pytest.mark.parametrize('rows, words', [
+    ((), 'segment None has the ratios'),
+    ((row(0, 0.5), row(1, 1.0), row(None, 1.0)), 'segment 0 has the ratios'),
+    ((row(0, 1.0), row(0, 1.0), row(1, 1.0), row(None, 1.0)), 'segment 0'),
+    ((row(0, 1.0), row(None, 1.0)), 'segment 1 has the ratios'),
+    ((row(0, 1.0), row(1, 1.0), row(None, 1.0, -1.0)), 'speedup is -1.0'),
+    ((row(0, 1.0), row(1, 1.0), row(None, 1.0, 0.0)), 'above 0'),
+    ((row(0, 1.0), row(1, 1.0), row(None, 1.0, fidelity=float('nan'))), 'fidelity is nan')])
+def test_impossible_rows_are_refused(rows, words):
+    with pytest.raises(ValueError, match=words):
+        dataclasses.replace(table(), rows=rows)
+
+
+def test_a_table_is_read_as_it_was_written(tmp_path):
+    path = tmp_path / 'deep' / 'net.onnxruntime.json'
+    table().save(path)
+    assert load_variant_table(path) == table()
+
+
+@pytest.mark.parametrize('change, words', [
+    ({'format': 9}, 'format 9'), ({'rows': 5}, 'is no table of variants'),
+    ({'rows': [{}]}, "lacks the key 'segment'"), ({'versions': []}, "'versions'"),
+    ({'cuts': ['a']}, "'cuts'"), ({'engine': 7}, '7 stands where a text should'),
+    ({'images': None}, 'None stands')])
+def test_a_damaged_file_is_refused_with_the_way_out(tmp_path, change, words):
+    path = tmp_path / 'net.onnxruntime.json'
+    table().save(path)
+    whole = path.read_text()
+    path.write_text(json.dumps({**json.loads(whole), **change}))
+    with pytest.raises(ProfileError) as caught:
+        load_variant_table(path)
+    for word in (str(path), words, 'run `s3dnn models lowrank net`'):
+        assert word in str(caught.value)
+    for size in range(0, len(whole) - 2, 97):
+        path.write_text(whole[:size])
+        with pytest.raises(ProfileError, match='s3dnn models lowrank net'):
+            load_variant_table(path)
+
+
+@pytest.mark.parametrize('content', [b'[]', b'7', b'\xff\xfe', None])
+def test_no_table_is_refused(tmp_path, content):
+    path = tmp_path / 'net.onnxruntime.json'
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ProfileError, match='s3dnn models lowrank net'):
+        load_variant_table(path)
+
+
+@pytest.mark.parametrize('changes, words', [
+    ({'model_sha256': 'cd34'}, 'SHA-256 ab12; this is cd34'),
+    ({'cuts': ()}, 'segments cut at'), ({'engine': 'torch'}, 'onnxruntime; this is torch'),
+    ({'device': 'Orin'}, 'CPU; this is Orin: run `s3dnn models lowrank net`')])
+def test_a_table_does_not_speak_for_anything_else(changes, words):
+    here = {'model_sha256': 'ab12', 'cuts': CUTS, 'engine': 'onnxruntime', 'device': 'CPU'}
+    table().check(**here)
+    table().check('ab12')
+    with pytest.raises(ProfileError) as caught:
+        table().check(**{**here, **changes})
+    assert words in str(caught.value) and "variants of 'net'" in str(caught.value)
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(ProfileError, match='cannot be written'):
+        table().save(tmp_path / 'file' / 'net.json')
+
+
+# measured
+
+@pytest.fixture(name='network')
+def _network(make_spec, tmp_path, monkeypatch):
+    """Return description, whole model and variants of two convolutions and a mean."""
+    monkeypatch.setenv('S3DNN_CACHE', str(tmp_path / 'cache'))
+    rng = np.random.default_rng(0)
+    graph = helper.make_graph(
+        [helper.make_node('Conv', ['x', 'v'], ['a'], 'one', pads=[1] * 4),
+         helper.make_node('Conv', ['a', 'w'], ['b'], 'two', pads=[1] * 4),
+         helper.make_node('GlobalAveragePool', ['b'], ['scores'])], 'net',
+        [helper.make_tensor_value_info('x', TensorProto.FLOAT, ['N', 3, 4, 4])],
+        [helper.make_tensor_value_info('scores', TensorProto.FLOAT, ['N', 8, 1, 1])],
+        [numpy_helper.from_array(rng.normal(size=shape).astype(np.float32), name)
+         for name, shape in (('v', (8, 3, 3, 3)), ('w', (8, 8, 3, 3)))])
+    path = tmp_path / 'net.onnx'
+    onnx.save(helper.make_model(graph, ir_version=8,
+                                opset_imports=[helper.make_opsetid('', 13)]), str(path))
+    spec = make_spec(name='net', onnx=path, labels=())
+    model = with_image_input(onnx.load(str(path)), spec)
+    variants = make_variants('net', cut_at(model, CUTS, path, ''), (0.7, 0.4))
+    return spec, model, variants
+
+
+def measure(engine, network, **changes):
+    spec, _, variants = network
+    options = {'repeats': 7, 'images': random_images(spec, 3), **changes}
+    return measure_variants(engine, spec, variants, model_sha256=sha256_of(spec.onnx), cuts=CUTS,
+                            outputs=['scores'], source='3 images of noise', **options)
+
+
+def test_variants_are_measured_on_an_engine(network, tmp_path):
+    pytest.importorskip('onnxruntime')
+    engine, _ = make_engine('onnxruntime', SystemClock(), 1)
+    told = []
+    try:
+        measured = measure(engine, network, progress=told.append)
+    finally:
+        engine.close()
+    for segment, each in enumerate(network[2]):
+        rows = measured.of(segment)
+        assert [item.ratio for item in rows] == [item.ratio for item in each.variants]
+        assert [item.layers for item in rows] == [len(item.layers) for item in each.variants]
+        assert (rows[0].fidelity, rows[0].answers, rows[0].speedup) == (1.0, 1.0, 1.0)
+        assert all(item.fidelity < 1.0 and item.time_ms > 0 for item in rows[1:])
+        for item in rows:
+            assert item.speedup == pytest.approx(rows[0].time_ms / item.time_ms)
+    whole = measured.of(None)
+    assert [item.ratio for item in whole] == [1.0, 0.7, 0.4]
+    assert whole[0].macs == sum(measured.of(segment)[0].macs for segment in (0, 1))
+    assert len(told) == 4
+    path = variant_table_path('net', 'onnxruntime')
+    measured.save(path)
+    assert load_variant_table(path) == measured
+
+
+class FakeEngine:
+    """Each segment takes 1 ms for each of its nodes; an image's outputs are ones."""
+
+    name, device, versions = 'fake', 'none', {'fake': '1'}
+
+    def __init__(self):
+        self.measured = []
+
+    def load(self, instance, segments, outputs, spec, *, lanes=1, max_batch=1):
+        times = [1e-3 * len(segment.graph.node) for segment in segments]
+
+        def take(batch, repeats):
+            self.measured.append((sum(times), batch, repeats))
+            return [times] * repeats
+
+        def run(pixels):
+            return {name: np.ones((1, 8, 1, 1), np.float32) for name in outputs}
+
+        return types.SimpleNamespace(measure=take, run=run, padded=lambda frames: frames)
+
+
+def test_networks_take_turns_and_slower_variants_are_marked(network):
+    engine = FakeEngine()
+    measured = measure(engine, network)
+    rounds = [entry[2] for entry in engine.measured]
+    assert rounds == [3] * 3 + [5] * 3 + [2] * 3
+    # chains have more nodes, so that this engine is slower with all of them
+    for segment in (0, 1):
+        assert len(measured.of(segment)) > 1 == len(measured.offered(segment))
+        assert all(item.fidelity == 1.0 for item in measured.of(segment))
