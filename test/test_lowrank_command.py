@@ -10,6 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from s3dnn_ros.cli import main
 from s3dnn_ros.models.cache import sha256_of
+from s3dnn_ros.profiling import profiler
 from s3dnn_ros.profiling.variant_table import load_variant_table, variant_table_path
 
 pytest.importorskip('onnxruntime')
@@ -100,6 +101,21 @@ def test_a_picture_that_cannot_be_written_is_told(tmp_path, capsys):
     assert main(['models', 'lowrank', 'net', *QUICK, '--plot',
                  str(tmp_path / 'file' / 'a.png')]) == 1
     assert 'name another with --plot' in capsys.readouterr().err
+
+
+def test_a_plan_is_made_once_and_made_again_for_another_network(net, monkeypatch):
+    assert main(['models', 'lowrank', 'net', *QUICK]) == 0
+    made = []
+    original = profiler.make_plan
+    monkeypatch.setattr(profiler, 'make_plan',
+                        lambda *given, **options: made.append(1) or original(*given, **options))
+    assert main(['models', 'lowrank', 'net', *QUICK]) == 0
+    assert not made
+    model = onnx.load(str(net))
+    model.graph.name = 'other'
+    onnx.save(model, str(net))
+    assert main(['models', 'lowrank', 'net', *QUICK]) == 0
+    assert made
 
 
 def test_the_file_is_plain_json(tmp_path):

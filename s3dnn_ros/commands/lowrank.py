@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Tuple
 
 from s3dnn_ros.commands.numbers import above_zero
+from s3dnn_ros.errors import ModelError
 from s3dnn_ros.models.spec import ModelSpec, load_spec
 from s3dnn_ros.models.variants import RATIOS, checked_ratios, make_variants
 from s3dnn_ros.profiling.variant_table import SCORES, VariantTable, variant_table_path
@@ -40,8 +42,8 @@ def register(subparsers) -> None:
     parser.add_argument('--repeats', type=above_zero(int), default=50, metavar='N',
                         help='runs of each network (default %(default)s)')
     parser.add_argument('--target-ms', type=above_zero(float), default=5.0, metavar='T',
-                        help='how long a segment should take where the model has no profile '
-                             'here (default %(default)s)')
+                        help='how long a segment should take where the model has neither a '
+                             'profile here nor a plan (default %(default)s)')
     parser.add_argument('--out', type=Path, metavar='JSON',
                         help='write the table there as well as into the cache')
     parser.add_argument('--plot', type=Path, metavar='PNG', help='draw the trade-off')
@@ -84,16 +86,22 @@ def _lowrank(arguments) -> None:
 
 
 def _cuts(engine, spec: ModelSpec, target_ms: float) -> Tuple[Tuple[str, ...], ...]:
-    """Return the cuts of the model's profile here, else those of a plan made now and kept."""
-    from s3dnn_ros.models.segment_plan import plan_path
+    """Return the cuts that the executor goes by: a profile's, else a plan's, made if need be."""
+    from s3dnn_ros.models.cache import sha256_of
+    from s3dnn_ros.models.segment_plan import load_plan, plan_path
     from s3dnn_ros.profiling.find import find_table
     from s3dnn_ros.profiling.profiler import make_plan
 
     profile, _ = find_table('auto', spec, engine.name, engine.device)
     if profile is not None:
         return profile.cuts
+    path = plan_path(spec.name)
+    with contextlib.suppress(ModelError):
+        plan = load_plan(path)
+        if plan.sha256 == sha256_of(spec.onnx):
+            return plan.cuts
     plan = make_plan(engine, spec, target_ms=target_ms)
-    plan.save(plan_path(spec.name))
+    plan.save(path)
     return plan.cuts
 
 
