@@ -16,6 +16,8 @@ from s3dnn_ros.scheduling.supervised import ORDERS, SHARES
 QOS_NAMES = ('sensor_data', 'reliable', 'best_effort', 'system_default')
 # in the order `auto` tries them
 ENGINES = ('torch', 'onnxruntime')
+# what a coarser variant of a segment is worth: as measured, or NeuOS's points
+SCORES = ('fidelity', 'points')
 # those that submit segment by segment
 COHORT_SCHEDULERS = ('supervised', 'edf')
 _TOPIC = re.compile(r'(~/|/)?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*\Z')
@@ -231,6 +233,10 @@ class ExecutorSettings:
                                         'middle of the cohort chooses, beyond it those that are '
                                         'most behind. Below 0: the spread of the cohort.',
                                         low=-1.0, high=100.0, live=True)
+    cohort_score: str = parameter('fidelity', 'What a low-rank variant of a segment counts: its '
+                                  'measured fidelity to the exact network, or one point less '
+                                  'for each low-rank layer (NeuOS). `s3dnn models lowrank` makes '
+                                  'variants; without, all runs exact.', choices=SCORES)
     cohort_lease_ms: float = parameter(1000.0, 'An instance that is silent for longer is no '
                                        'member any more.', low=10.0, high=60000.0)
     platform: str = parameter('none', 'Who sets the configuration of the board for the cohort. '

@@ -10,8 +10,8 @@ from s3dnn_ros.commands.numbers import above_zero
 from s3dnn_ros.errors import ModelError
 from s3dnn_ros.models.spec import ModelSpec, load_spec
 from s3dnn_ros.models.variants import RATIOS, checked_ratios, make_variants
-from s3dnn_ros.profiling.variant_table import SCORES, VariantTable, variant_table_path
-from s3dnn_ros.settings import ENGINES
+from s3dnn_ros.profiling.variant_table import VariantTable, variant_table_path
+from s3dnn_ros.settings import ENGINES, SCORES
 
 _HEADINGS = ('Seg.', 'Ratio', 'Low-rank layers', 'Million MACs', 'MB', 'ms', 'Speed-up', 'Score',
              'Same answers')

@@ -13,9 +13,9 @@ from s3dnn_ros.errors import ProfileError
 from s3dnn_ros.models.cache import cache_dir, write_whole
 from s3dnn_ros.models.fidelity import points
 from s3dnn_ros.models.variants import EXACT
+from s3dnn_ros.settings import SCORES
 
 FORMAT = 1
-SCORES = ('fidelity', 'points')
 _TEXTS = ('model', 'model_sha256', 'engine', 'device', 'images')
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Callable, Mapping, Optional
+from typing import Callable, Mapping, Optional, Sequence
 
 from s3dnn_ros.cohort import (
     Cohort,
@@ -54,6 +54,8 @@ class Coordination:
     ----------
     settings : ExecutorSettings
     profiles : mapping of model name to ProfileTable
+    accuracy : mapping of model name to sequence of SpeedupAccuracyTable
+        Of each segment, for models that have variants.
     surroundings : Surroundings
     report : callable
         Called with a sentence when the board cannot be set.
@@ -66,10 +68,11 @@ class Coordination:
     """
 
     def __init__(self, settings, profiles: Mapping[str, ProfileTable],
+                 accuracy: Mapping[str, Sequence[SpeedupAccuracyTable]],
                  surroundings: Surroundings, report: Callable[[str], None]):
         self._surroundings = surroundings
         self._names = self._names_of(settings, profiles, surroundings.platform)
-        self._tables = {model: _tables(table, bool(self._names))
+        self._tables = {model: _tables(table, bool(self._names), accuracy.get(model))
                         for model, table in profiles.items()}
         first = self._fastest()
         platform = surroundings.platform
@@ -141,12 +144,12 @@ class Coordination:
         return names or []
 
 
-def _tables(table, configured) -> ModelTables:
+def _tables(table, configured, accuracy) -> ModelTables:
     times_s = table.segment_times_s(1)
     if configured:
         power = table.power_tables()
         network_s = tuple(sum(row.times_ms) / 1e3 for row in table.configurations)
     else:
         power, network_s = (SpeedupPowerTable([1.0], [1.0]),) * len(times_s), (sum(times_s),)
-    exact = SpeedupAccuracyTable([1.0], [1.0])
-    return ModelTables(times_s, power, (exact,) * len(times_s), network_s)
+    exact = (SpeedupAccuracyTable([1.0], [1.0]),) * len(times_s)
+    return ModelTables(times_s, power, tuple(accuracy or exact), network_s)

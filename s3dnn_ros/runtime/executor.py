@@ -7,10 +7,11 @@ import concurrent.futures
 import dataclasses
 import functools
 import threading
-from typing import Callable, Dict, List, Mapping, Optional, Tuple
+from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
+from s3dnn_ros.cohort import SpeedupAccuracyTable
 from s3dnn_ros.counters import Counters, Percentiles
 from s3dnn_ros.errors import (
     EngineError,
@@ -25,8 +26,10 @@ from s3dnn_ros.models.decoders import make_decoder
 from s3dnn_ros.models.graph import load_graph, with_image_input
 from s3dnn_ros.models.segment_plan import apply, cut_at, load_plan, plan_path
 from s3dnn_ros.models.segmentation import split
+from s3dnn_ros.models.variants import make_variants
 from s3dnn_ros.profiling.find import find_table
 from s3dnn_ros.profiling.table import ProfileTable
+from s3dnn_ros.profiling.variant_table import load_variant_table, variant_table_path
 from s3dnn_ros.runtime.coordination import Coordination, Surroundings
 from s3dnn_ros.runtime.expectation import Expectation
 from s3dnn_ros.runtime.instance import Instance, Request
@@ -145,13 +148,15 @@ class Executor:
         self._lines: Dict[object, Line] = {}      # by _network_of
         self._recoveries: Dict[Line, Recovery] = {}
         self._profiles: Dict[str, ProfileTable] = {}      # by model
+        self._accuracy: Dict[str, Sequence[SpeedupAccuracyTable]] = {}
         self.coordination: Optional[Coordination] = None
         # one thread of their own: other networks go on, also with decoding
         self._restarts = concurrent.futures.ThreadPoolExecutor(1, 's3dnn-restart')
         self._instances = {name: self._load(name, specs, settings) for name in specs}
         self._workers = concurrent.futures.ThreadPoolExecutor(settings.cpu_workers, 's3dnn-cpu')
         if settings.cohort:
-            self.coordination = Coordination(settings, self._profiles, surroundings, report)
+            self.coordination = Coordination(settings, self._profiles, self._accuracy,
+                                             surroundings, report)
         steering = self.coordination.steering if self.coordination else EXACT
         self._loop = Loop(_scheduler(settings, engine), engine, clock, self._finished,
                           self._dropped, report, max_batch=settings.max_batch, steering=steering)
@@ -245,7 +250,9 @@ class Executor:
         table, reason = find_table(settings.instances[name].profile, spec, self.engine.name,
                                    self.engine.device)
         cuts, segments = self._cut(spec, model, table, reason)
+        coarser = self._coarser(spec, cuts, segments, settings) if table is not None else []
         load = functools.partial(self.engine.load, name, outputs=outputs, spec=spec, lanes=lanes,
+                                 coarser=coarser,
                                  max_batch=min(settings.max_batch, spec.max_batch or 64))
         network = load([segment.model for segment in segments])
         if network.batch and not 0 < spec.max_batch <= network.batch:
@@ -307,10 +314,35 @@ class Executor:
         self.notes.append(f'{spec.name}: one segment, without times ({reason})')
         return (), split(model, ())
 
+    def _coarser(self, spec, cuts, segments, settings):
+        """Return the variants of every segment that the cohort may choose beside the exact one."""
+        if not settings.cohort:
+            return []
+        path = variant_table_path(spec.name, self.engine.name)
+        try:
+            table = load_variant_table(path)
+            table.check(sha256_of(spec.onnx), cuts, self.engine.name, self.engine.device)
+        except ProfileError as error:
+            self.notes.append(f'{spec.name}: no variants ({error})')
+            return []
+        ratios = sorted({row.ratio for row in table.rows})
+        made = make_variants(spec.name, segments, ratios)
+        self._accuracy[spec.name] = [table.accuracy_table(segment, settings.cohort_score)
+                                     for segment in range(len(segments))]
+        coarser = [[each.at(row.ratio).model for row in table.offered(segment)[1:]]
+                   for segment, each in enumerate(made)]
+        self.notes.append(f'{spec.name}: {sum(map(len, coarser))} coarser variants of '
+                          f'{len(segments)} segments')
+        return coarser
+
     @staticmethod
     def _warm_up(network, decoder, spec, runs):
         for _ in range(runs):
             decoder.decode(network.run(_black_image(spec)), 0.5, 0.5, 1)
+        # a variant that cannot run must not be found out on the road
+        for variant in range(1, max(network.variants)):
+            network.run(_black_image(spec), [min(variant, count - 1)
+                                             for count in network.variants])
 
     def _stage(self, request):
         try:

@@ -38,7 +38,7 @@ class FakeMemory:
     def lane(self, outputs):
         return FakeLane(self)
 
-    def load(self, instance, segments, outputs, spec, *, lanes=1, max_batch=1):
+    def load(self, instance, segments, outputs, spec, *, coarser=(), lanes=1, max_batch=1):
         return TorchNetwork(self, [[None]] * len(segments), outputs, spec, lanes, BATCHES, False)
 
     def close(self):

@@ -153,7 +153,7 @@ class FakeEngine:
         self.changed = threading.Condition()
         self._freely = None
 
-    def load(self, instance, segments, outputs, spec, *, lanes=1, max_batch=1):
+    def load(self, instance, segments, outputs, spec, *, coarser=(), lanes=1, max_batch=1):
         assert self.may_load.wait(WAIT_S)
         self.loads.append((instance, segments, outputs, lanes, max_batch))
         if self.broken_loads:

@@ -53,7 +53,7 @@ def join():
     def build(board=None, profiles=None, around=(), **changes):
         made.append(Coordination(
             settings(**changes), {'model': profile()} if profiles is None else profiles,
-            Surroundings('board', 'process', board, **dict(around)), print))
+            {}, Surroundings('board', 'process', board, **dict(around)), print))
         return made[-1]
 
     yield build
