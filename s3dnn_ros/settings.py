@@ -227,8 +227,10 @@ class ExecutorSettings:
                                  'max_accuracy: energy; min_energy: accuracy; balanced: some of '
                                  'both.', choices=tuple(MODES), live=True)
     cohort_horizon: str = parameter('deadline', 'In what time an instance makes up for what it is '
-                                    'behind: its whole deadline (NeuOS), what remains of it, or '
-                                    'the next segment.', choices=HORIZONS, live=True)
+                                    'behind of a plan that fills its deadline: the whole deadline '
+                                    '(NeuOS), what is remaining of it, or the next segment. '
+                                    'slack: it is behind only if it would be late, run on as '
+                                    'profiled.', choices=HORIZONS, live=True)
     cohort_threshold: float = parameter(-1.0, 'balanced: up to so much behind, on average, the '
                                         'middle of the cohort chooses, beyond it those that are '
                                         'most behind. Below 0: the spread of the cohort.',

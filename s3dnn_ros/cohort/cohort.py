@@ -43,19 +43,21 @@ class ModelTables:
         return (0 <= segment < len(self.times_s)
                 and 0 <= variant < len(self.accuracy[segment].speedup))
 
-    def lag_s(self, segment: int, deadline_s: float, elapsed_s: float) -> float:
-        """Return the LAG of a job before a segment, so long after its arrival.
+    def standing_s(self, segment: int, deadline_s: float, elapsed_s: float, horizon: str,
+                   configuration: int) -> Tuple[float, float]:
+        """Return LAG and horizon of a job before a segment, so long after its arrival.
 
         Equation 1 with the sub-deadlines of equation 2 (both DERIVED): what lies behind the job
-        by its plan, less what has passed.
+        by its plan, less what has passed. `horizon` is one of HORIZONS.
         """
-        return self._planned_s(0, segment, deadline_s) - elapsed_s
-
-    def horizon_s(self, kind: str, segment: int, deadline_s: float) -> float:
-        """Return the time in which a LAG is to be made up for before a segment."""
-        last = len(self.times_s) if kind == 'remaining' else segment + 1
-        return (deadline_s if kind == 'deadline'
-                else self._planned_s(segment, last, deadline_s))
+        if horizon == 'slack':
+            remaining_s = self.scale(configuration) * sum(self.times_s[segment:])
+            return deadline_s - elapsed_s - remaining_s, remaining_s
+        lag_s = self._planned_s(0, segment, deadline_s) - elapsed_s
+        if horizon == 'deadline':
+            return lag_s, deadline_s
+        last = len(self.times_s) if horizon == 'remaining' else segment + 1
+        return lag_s, self._planned_s(segment, last, deadline_s)
 
     def scale(self, configuration: int) -> float:
         """Return what the network takes in a configuration, as a multiple of `times_s`."""
@@ -112,17 +114,19 @@ class Cohort:
         self._sequence = 0
         self._lock = threading.Lock()       # a topic's thread hears, the runtime's decides
 
-    def boundary(self, instance: str, model: str, segment: int, lag_s: float, deadline_s: float,
-                 variant: int, now_s: float) -> int:
+    def boundary(self, instance: str, model: str, segment: int, elapsed_s: float,
+                 deadline_s: float, variant: int, now_s: float) -> int:
         """Return the variant for the next segment, `segment`, of one of our instances.
 
+        `elapsed_s` has passed since its job arrived, which has `deadline_s` from then on;
         `variant` is that of the segment that has ended.
         """
         tables = self._tables[model]
+        lag_s, horizon_s = tables.standing_s(segment, deadline_s, elapsed_s, self.horizon,
+                                             self.configuration)
         state = MemberState(
             self.membership.board, self._process, instance, model, self._next(), segment,
-            min(lag_s, deadline_s), deadline_s,
-            tables.horizon_s(self.horizon, segment, deadline_s), self.configuration, variant)
+            lag_s, deadline_s, horizon_s, self.configuration, variant)
         with self._lock:
             self.membership.hear(state, now_s)
             decision = self._decide(now_s)

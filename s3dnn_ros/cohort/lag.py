@@ -9,8 +9,10 @@ import math
 from typing import List, Sequence
 
 # In what time a LAG is to be made up for: the whole deadline (NeuOS), what is left of it (exact,
-# DERIVED), or the next layer alone (the NeuOS authors' code).
-HORIZONS = ('deadline', 'remaining', 'next')
+# DERIVED), or the next layer alone (the NeuOS authors' code). With 'slack' the plan is not to
+# fill the deadline, but to run as profiled: LAG is the slack then, and the horizon what remains
+# (ours).
+HORIZONS = ('deadline', 'remaining', 'next', 'slack')
 # So much faster is as fast as can be: what is left of a job cannot end in time any more.
 MOST_SPEEDUP = 1000.0
 
@@ -82,7 +84,7 @@ class Lag:
 
     def __init__(self, sub_deadlines_s: Sequence[float]):
         self._sub_deadlines_s = sub_deadlines_s
-        self._deadline_s = self._remaining_s = math.fsum(sub_deadlines_s)
+        self._remaining_s = math.fsum(sub_deadlines_s)
         self.finished = 0
         self.lag_s = 0.0
 
@@ -90,23 +92,6 @@ class Lag:
     def remaining_s(self) -> float:
         """Return Σ d over the layers that have not finished."""
         return max(0.0, self._remaining_s)
-
-    def horizon_s(self, kind: str) -> float:
-        """Return the time in which the LAG is to be made up for, one of HORIZONS.
-
-        Behind the last layer nothing remains, and the next job begins: the whole deadline.
-
-        Raises
-        ------
-        ValueError
-            If the kind is not known.
-
-        """
-        if kind not in HORIZONS:
-            raise ValueError(f'horizon is {kind!r}; expected one of ' + ', '.join(HORIZONS))
-        if kind == 'deadline' or self.finished == len(self._sub_deadlines_s):
-            return self._deadline_s
-        return self.remaining_s if kind == 'remaining' else self._sub_deadlines_s[self.finished]
 
     def finish(self, took_s: float) -> float:
         """Count the next layer as finished after so long; return the LAG.

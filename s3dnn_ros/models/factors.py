@@ -4,9 +4,9 @@ Three kinds. `svd`: a matrix, or a 1 × 1 convolution, as two. `tucker`: a k × 
 between two of 1 × 1 that change the number of channels (Tucker-2; Kim et al., Compression of
 deep convolutional neural networks, 2016); where one of them would keep all channels it is left
 out. `separable`: a k × k convolution as k × 1 and 1 × k (Tai et al., Convolutional neural
-networks with low-rank regularization, 2016). All ranks of a kind are truncations of one orthogonal basis, so that a lower rank never
-loses less. Improving a truncated Tucker basis by alternation (HOOI) changed errors by less
-than 1 % on trained networks, and is not done.
+networks with low-rank regularization, 2016). All ranks of a kind are truncations of one
+orthogonal basis, so that a lower rank never loses less. Improving a truncated Tucker basis by
+alternation (HOOI) changed errors by less than 1 % on trained networks, and is not done.
 """
 
 from __future__ import annotations

@@ -16,6 +16,8 @@ from s3dnn_ros.models.variants import EXACT
 from s3dnn_ros.settings import SCORES
 
 FORMAT = 1
+# What gains less than this is not worth any fidelity, and may not gain at all.
+WORTH_SPEEDUP = 1.02
 _TEXTS = ('model', 'model_sha256', 'engine', 'device', 'images')
 
 
@@ -40,8 +42,8 @@ class VariantRow:
 
     @property
     def is_worth_it(self) -> bool:
-        """Tell whether it is the exact one, or faster than that."""
-        return self.ratio == EXACT or self.speedup > 1.0
+        """Tell whether it is the exact one, or faster by more than a measurement errs."""
+        return self.ratio == EXACT or self.speedup >= WORTH_SPEEDUP
 
     def score(self, kind: str = 'fidelity') -> float:
         """Return measured fidelity, or NeuOS's points as a share of 1."""

@@ -56,8 +56,7 @@ class CohortSteering:
         if tables is None or not 0.0 < deadline_s < math.inf:
             return None
         variant = self._cohort.boundary(
-            request.instance.name, model, segment,
-            tables.lag_s(segment, deadline_s, now_s - request.arrived_s), deadline_s,
+            request.instance.name, model, segment, now_s - request.arrived_s, deadline_s,
             job.variant(segment - 1), now_s)
         return Choice(variant, 1.0 / tables.accuracy[segment].speedup[variant])
 

@@ -45,7 +45,9 @@ class Board:
             cohort.told('board', configuration)
 
     def boundary(self, name, lag_s, segment=1, instance=None, variant=0):
-        return self.cohorts[name].boundary(instance or f'net_{name}', 'model', segment, lag_s,
+        # a quarter of the plan lies behind segment 0
+        elapsed_s = (0.0, DEADLINE_S / 4)[segment] - lag_s
+        return self.cohorts[name].boundary(instance or f'net_{name}', 'model', segment, elapsed_s,
                                            DEADLINE_S, variant, 0.0)
 
 
@@ -76,11 +78,23 @@ def test_all_know_all_and_decide_the_same():
 
 def test_instances_of_one_process_need_no_topic():
     cohort = Cohort(Membership('board', LEASE_S), Coordinator('min_energy'), TABLES, 'alone', 2)
-    cohort.boundary('ahead', 'model', 1, 0.03, DEADLINE_S, 0, 0.0)
+    cohort.boundary('ahead', 'model', 1, -0.02, DEADLINE_S, 0, 0.0)
     assert len(cohort.membership.members(0.0)) == 1
     # the one that is ahead would slow the device down; it is not ours to set
-    assert cohort.boundary('behind', 'model', 1, -0.02, DEADLINE_S, 0, 0.0) == 2
+    assert cohort.boundary('behind', 'model', 1, 0.03, DEADLINE_S, 0, 0.0) == 2
     assert cohort.configuration == 2
+
+
+def test_with_slack_nobody_is_behind_who_would_be_in_time():
+    board = Board(['owner'])
+    board.cohorts['owner'].horizon = 'slack'
+    # far behind a plan that fills a deadline of three times the time, and still in time
+    owner = board.cohorts['owner']
+    assert owner.boundary('net', 'model', 0, 0.05, 3 * DEADLINE_S, 0, 0.0) == 0
+    assert board.set == []
+    # 20 ms are left for what takes 40 here
+    assert owner.boundary('net', 'model', 0, 0.1, 3 * DEADLINE_S, 0, 0.0) == 0
+    assert board.set == [2]
 
 
 def test_who_leaves_is_asked_no_more():
@@ -89,7 +103,7 @@ def test_who_leaves_is_asked_no_more():
     board.cohorts['other'].leave('net_other', 'model', 0.0)
     assert all(not cohort.membership.members(0.0) for cohort in board.cohorts.values())
     # so far ahead that half the speed will do
-    board.boundary('owner', DEADLINE_S)
+    board.boundary('owner', DEADLINE_S / 4 + 0.03)
     assert board.set == [2, 1]
 
 
@@ -123,11 +137,16 @@ def test_an_absurd_lag_of_our_own_stops_nothing(lag_s):
 
 
 def test_the_horizon_is_that_of_the_segment():
-    tables = TABLES['model']
-    assert tables.horizon_s('deadline', 1, DEADLINE_S) == DEADLINE_S
-    assert tables.horizon_s('remaining', 0, DEADLINE_S) == pytest.approx(DEADLINE_S)
-    assert tables.horizon_s('remaining', 1, DEADLINE_S) == pytest.approx(0.03)
-    assert tables.horizon_s('next', 0, DEADLINE_S) == pytest.approx(0.01)
+    def standing_s(segment, kind, configuration=1):
+        return TABLES['model'].standing_s(segment, DEADLINE_S, 0.012, kind, configuration)
+
+    # 12 ms after the arrival, a quarter of the work of 40 ms done
+    for kind, horizon_s in (('deadline', DEADLINE_S), ('remaining', 0.03), ('next', 0.03)):
+        assert standing_s(1, kind) == pytest.approx((-0.002, horizon_s))
+    assert standing_s(0, 'next') == pytest.approx((-0.012, 0.01))
+    # what is left takes 30 ms as profiled, and half of that in the fastest configuration
+    assert standing_s(1, 'slack') == pytest.approx((-0.002, 0.03))
+    assert standing_s(1, 'slack', configuration=2) == pytest.approx((0.013, 0.015))
     with pytest.raises(ValueError, match='remaining'):
         Cohort(Membership('board', LEASE_S), Coordinator(), TABLES, 'x', 0, horizon='tomorrow')
 

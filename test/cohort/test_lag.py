@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3dnn_ros.cohort.lag import (
-    HORIZONS,
     MOST_SPEEDUP,
     Lag,
     lag_s,
@@ -49,9 +48,7 @@ def test_a_job_keeps_its_lag_layer_by_layer(times_s, deadline_s, data):
     took_s = data.draw(st.lists(st.floats(0.0, 1.0), max_size=len(times_s)))
     lag = Lag(sub_deadlines_s)
     for index, layer_s in enumerate(took_s):
-        assert lag.horizon_s('next') == sub_deadlines_s[index]
-        assert lag.horizon_s('remaining') == lag.remaining_s
-        assert lag.horizon_s('deadline') == pytest.approx(deadline_s)
+        assert lag.finished == index
         lag.finish(layer_s)
     assert lag.finished == len(took_s)
     assert lag.lag_s == pytest.approx(lag_s(sub_deadlines_s, took_s))
@@ -59,12 +56,6 @@ def test_a_job_keeps_its_lag_layer_by_layer(times_s, deadline_s, data):
     assert lag.remaining_s + lag.lag_s == pytest.approx(deadline_s - sum(took_s))
     if len(took_s) == len(times_s):
         assert lag.remaining_s == pytest.approx(0.0)
-        assert {lag.horizon_s(kind) for kind in HORIZONS} == {lag.horizon_s('deadline')}
-
-
-def test_a_horizon_that_there_is_not_is_refused():
-    with pytest.raises(ValueError, match='remaining'):
-        Lag([1.0]).horizon_s('tomorrow')
 
 
 def test_who_is_behind_has_to_be_faster():

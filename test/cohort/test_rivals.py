@@ -37,8 +37,9 @@ def live(policy):
             lag.finish(layer_s / SPEEDUPS[configuration] / ACCURACY.speedup[variant])
             powers.append(POWER.powerup[configuration])
             scores.append(ACCURACY.score[variant])
-            decision = policy.decide([Member('net', lag.lag_s, DEADLINE_S, POWER, ACCURACY,
-                                             configuration, lag.horizon_s('remaining'), variant)])
+            decision = policy.decide([Member(
+                'net', lag.lag_s, DEADLINE_S, POWER, ACCURACY, configuration,
+                lag.remaining_s or DEADLINE_S, variant)])
             configuration, variant = decision.configuration, decision.variants['net']
         jobs.append((lag.lag_s, statistics.mean(powers), statistics.mean(scores)))
     return jobs

@@ -72,8 +72,8 @@ def test_a_board_that_nobody_sets_has_one_configuration(join):
     coordination = join()
     assert coordination.configuration == '' and coordination.scale('model') == 1.0
     cohort = coordination.cohort
-    for lag_s in (-0.03, 0.03):
-        assert cohort.boundary('net', 'model', 1, lag_s, 0.04, 0, 0.0) == 0
+    for elapsed_s in (0.0, 0.04):
+        assert cohort.boundary('net', 'model', 1, elapsed_s, 0.04, 0, 0.0) == 0
     assert cohort.configuration == 0
 
 
@@ -83,7 +83,7 @@ def test_the_owner_begins_with_the_fastest_and_sets_what_is_decided(join):
     wait_for(lambda: platform.set == [1])
     assert coordination.configuration == 'fast' and coordination.scale('model') == 1.0
     # so far ahead that half the speed will do
-    coordination.cohort.boundary('net', 'model', 1, 0.04, 0.04, 0, 0.0)
+    coordination.cohort.boundary('net', 'model', 1, -0.03, 0.04, 0, 0.0)
     wait_for(lambda: coordination.configuration == 'slow')
     assert platform.set == [1, 0] and coordination.scale('model') == 2.0
     wait_for(lambda: [one.name for one in applied] == ['fast', 'slow'])
