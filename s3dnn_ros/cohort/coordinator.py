@@ -15,6 +15,7 @@ from s3dnn_ros.cohort.lag import needed_speedup
 from s3dnn_ros.cohort.tables import SpeedupAccuracyTable, SpeedupPowerTable
 
 GROUPS = 3
+ROUNDING = 1e-9     # a speed-up that means 1 may come out above it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,7 +145,8 @@ def approximate(configuration: int, proposals: Sequence[Proposal]) -> Decision:
     speedups: Dict[str, float] = {}
     for proposal in proposals:
         table, needed = proposal.member.speedup_accuracy, proposal.approximation(configuration)
-        variants[proposal.member.instance] = table.lookup(needed) if needed > 1.0 else table.exact
+        variants[proposal.member.instance] = (
+            table.lookup(needed) if needed > 1.0 + ROUNDING else table.exact)
         speedups[proposal.member.instance] = needed
     return Decision(configuration, variants, speedups)
 

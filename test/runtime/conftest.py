@@ -160,8 +160,10 @@ class FakeEngine:
             raise self.broken_loads.pop(0)
         network = {'segments': len(segments), 'lanes': lanes, 'largest': max_batch,
                    **self.network}
-        self.networks[instance] = FakeNetwork(self, **network)
-        return self.networks[instance]
+        loaded = self.networks[instance] = FakeNetwork(self, **network)
+        if coarser:
+            loaded.variants = [1 + len(others) for others in coarser]
+        return loaded
 
     def poll(self):
         pass

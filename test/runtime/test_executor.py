@@ -17,6 +17,7 @@ from s3dnn_ros.models.boxes import Boxes
 from s3dnn_ros.models.cache import sha256_of
 from s3dnn_ros.models.segment_plan import SegmentPlan, plan_path
 from s3dnn_ros.profiling.table import ProfileRow, ProfileTable, profile_path
+from s3dnn_ros.profiling.variant_table import VariantRow, VariantTable, variant_table_path
 from s3dnn_ros.runtime import executor as executor_module
 from s3dnn_ros.runtime.clock import SystemClock, VirtualClock
 from s3dnn_ros.runtime.executor import Executor
@@ -839,6 +840,57 @@ def test_a_profile_tells_where_to_cut_and_how_long_it_takes(bench, make_batch, c
     for _ in range(3):
         run.engine.finish()
     assert len(run.published()) == 1
+
+
+@pytest.fixture
+def in_variants(cuttable):
+    """Return the chain in two segments, the second with a variant of twice the speed."""
+    cuttable.profile(('a',))
+    rows = [VariantRow(segment, ratio, 0, 1, 1.0, 1.0, speedup, fidelity, 1.0)
+            for segment in (0, 1, None)
+            for ratio, speedup, fidelity in ((1.0, 1.0, 1.0), (0.5, 2.0 if segment else 1.0, 0.9))]
+
+    def save(**changes):
+        values = {'model': 'chain', 'model_sha256': cuttable.sha256, 'engine': 'fake',
+                  'device': 'none', 'images': 'none', 'batch': 1, 'versions': {},
+                  'cuts': (('a',),), 'rows': tuple(rows), **changes}
+        VariantTable(**values).save(variant_table_path('chain', 'fake'))
+
+    save()
+    return types.SimpleNamespace(spec=cuttable.spec, save=save)
+
+
+COHORT = {'cohort': True, 'scheduler': 'edf', 'cohort_horizon': 'slack'}
+
+
+@pytest.mark.parametrize('took_s, variant', [(0.1, 0), (0.18, 1)])
+def test_who_falls_behind_goes_on_in_a_faster_variant(
+        bench, make_batch, make_frame, in_variants, took_s, variant):
+    run = bench(spec=in_variants.spec, **COHORT)
+    assert run.engine.networks['net'].variants == [1, 2]
+    assert run.executor.notes[-1] == 'chain: 1 coarser variants of 2 segments'
+    run.executor.accept(make_batch(make_frame(deadline_s=NOW_S + 0.25), model='chain'))
+    # each takes 0.1 s by its profile, the second half of that in its variant
+    run.engine.finish(took_s=took_s)
+    assert run.engine.running()[0].variant == variant
+    run.engine.finish()
+    result, = run.published()
+    assert result.variants == (0, variant) and result.configuration == ''
+
+
+def test_without_a_cohort_nothing_but_the_exact_network_is_loaded(bench, in_variants):
+    run = bench(spec=in_variants.spec)
+    assert run.engine.networks['net'].variants == [1, 1]
+
+
+@pytest.mark.parametrize('changes', [
+    {'model_sha256': 'ff'}, {'device': 'another'}, {'cuts': (('b',),)}])
+def test_variants_of_something_else_are_left_out_and_that_is_said(bench, in_variants, changes):
+    in_variants.save(**changes)
+    run = bench(spec=in_variants.spec, **COHORT)
+    assert run.engine.networks['net'].variants == [1, 1]
+    assert 'chain: no variants' in run.executor.notes[-1]
+    assert '`s3dnn models lowrank chain`' in run.executor.notes[-1]
 
 
 def test_without_a_profile_the_plan_tells_where_to_cut(bench, cuttable):
