@@ -35,10 +35,10 @@ def failures(monkeypatch):
     made = FakeFailures()
     step, load = OnnxRuntimeNetwork.step, OnnxRuntimeEngine.load
 
-    def failing_step(self, segment, tensors):
+    def failing_step(self, segment, tensors, variant):
         if made.next:
             raise RuntimeError(made.next.pop())
-        step(self, segment, tensors)
+        step(self, segment, tensors, variant)
 
     def waiting_load(self, *arguments, **options):
         assert made.may_load.wait(PATIENCE_S)

@@ -340,7 +340,7 @@ def _compressed(image, suffix):
     return cv2.imencode(suffix, image)[1].tobytes()
 
 
-def _fail(self, segment, tensors):
+def _fail(self, segment, tensors, variant):
     raise RuntimeError('out of memory')
 
 
