@@ -10,6 +10,7 @@ from typing import Any, Dict, Mapping, Tuple
 from s3dnn_ros.cohort import HORIZONS, MODES
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.parameters import declarations, name_lists, named, parameter
+from s3dnn_ros.platforms.jetson import KNOBS
 from s3dnn_ros.scheduling import POLICIES
 from s3dnn_ros.scheduling.supervised import ORDERS, SHARES
 
@@ -279,6 +280,10 @@ class ExecutorSettings:
         if self.platform == 'sm_partition' and not self.platform_partitions:
             raise ParameterError('platform_partitions', [], "name some, for example ['8', '16', "
                                  "'0']")
+        for knob in self.platform_knobs:
+            if knob not in KNOBS:
+                raise ParameterError('platform_knobs', list(self.platform_knobs),
+                                     'expected some of ' + ', '.join(KNOBS))
         for count in self.platform_partitions:
             if not count.isdigit():
                 raise ParameterError('platform_partitions', list(self.platform_partitions),

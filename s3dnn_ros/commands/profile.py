@@ -9,6 +9,7 @@ from s3dnn_ros.commands.numbers import above_zero, from_zero
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.models.spec import load_spec
 from s3dnn_ros.platforms import JetsonPlatform, SmPartitionPlatform, restored_at_end
+from s3dnn_ros.platforms.jetson import KNOBS
 from s3dnn_ros.platforms.nvml import NvmlMeter
 from s3dnn_ros.settings import ENGINES
 
@@ -41,7 +42,7 @@ def register(subparsers):
     board.add_argument('--platform', choices=('jetson', 'sm_partition'),
                        help="what is set: a Jetson's clocks and cores, or how many "
                             'multiprocessors of a discrete GPU the torch engine uses')
-    board.add_argument('--knobs', nargs='+', default=['gpu', 'emc'], metavar='KNOB',
+    board.add_argument('--knobs', nargs='+', default=['gpu', 'emc'], choices=KNOBS, metavar='KNOB',
                        help='jetson: which, of gpu, emc, cpu and cores (default: gpu emc)')
     board.add_argument('--steps', type=above_zero(int), metavar='N',
                        help='jetson: so many values of each (default: all)')

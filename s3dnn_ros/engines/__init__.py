@@ -22,9 +22,11 @@ def make_engine(name, clock, threads=0, sms=0):
         except ImportError as error:
             refusals.append(f'{candidate}: {error}')
         else:
-            if name != 'auto':
-                return engine, 'as wanted'
-            return engine, '; '.join(['auto: the first that works here', *refusals])
+            reasons = ['as wanted'] if name != 'auto' else [
+                'auto: the first that works here', *refusals]
+            if sms and not hasattr(engine, 'partitions'):
+                reasons.append('it has no multiprocessors to choose')
+            return engine, '; '.join(reasons)
     raise ParameterError('engine', name, 'no such engine works here (' + '; '.join(refusals)
                          + '); install one, for example `pip install onnxruntime`')
 

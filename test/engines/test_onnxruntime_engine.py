@@ -230,6 +230,13 @@ def test_auto_takes_the_first_that_works_and_says_so():
     assert 'auto: the first that works' in reason
 
 
+@pytest.mark.parametrize('sms', [8, [8, 0]])
+def test_multiprocessors_that_an_engine_does_not_have_are_not_passed_over(sms):
+    engine, reason = make_engine('onnxruntime', SystemClock(), 1, sms)
+    engine.close()
+    assert reason == 'as wanted; it has no multiprocessors to choose'
+
+
 def test_an_unknown_engine_is_answered_with_the_known_ones():
     with pytest.raises(ParameterError, match=r"'engine' is 'warp'.*onnxruntime"):
         make_engine('warp', SystemClock())
