@@ -1,0 +1,70 @@
+"""Starts several executors on one board, and a governor that feeds all of them."""
+
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.conditions import IfCondition
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import Node
+from launch_ros.descriptions import ParameterFile
+from launch_ros.substitutions import FindPackageShare
+
+from s3dnn_ros.cohort import MODES
+from s3dnn_ros.middleware import image_environment
+
+
+def generate_launch_description():
+    # 1. Arguments
+    arguments = [
+        DeclareLaunchArgument(
+            'params_file', default_value=PathJoinSubstitution(
+                [FindPackageShare('s3dnn_ros'), 'config', 'cohort.yaml']),
+            description='Parameters of all nodes, and of each executor under its own name.'),
+        DeclareLaunchArgument(
+            'executors', default_value='executor_1,executor_2',
+            description='Names of the executors, with commas between them.'),
+        DeclareLaunchArgument(
+            'namespace', default_value='s3dnn',
+            description='Namespace of the nodes, their results and relative camera topics.'),
+        DeclareLaunchArgument(
+            'mode', default_value='', choices=['', *MODES],
+            description='What the cohort gives up to be in time, whatever params_file says. '
+                        'Empty: what it says.'),
+        DeclareLaunchArgument(
+            'respawn', default_value='true',
+            description='Start nodes again when they end by themselves.'),
+        DeclareLaunchArgument(
+            'replay', default_value='false',
+            description='Start simulated cameras too; their files are in params_file.'),
+        DeclareLaunchArgument(
+            'log_level', default_value='info',
+            description='Least level to log: debug, info, warn, error or fatal.'),
+    ]
+
+    images = image_environment()
+
+    # 2. What the nodes have in common
+    def node(executable, **options):
+        overrides = options.pop('overrides', ())
+        return Node(
+            package='s3dnn_ros', executable=executable,
+            namespace=LaunchConfiguration('namespace'),
+            parameters=[ParameterFile(LaunchConfiguration('params_file'), allow_substs=True),
+                        *overrides],
+            arguments=['--ros-args', '--log-level', LaunchConfiguration('log_level')],
+            output='screen', emulate_tty=True, additional_env=images, **options)
+
+    # 3. What runs
+    def nodes(context):
+        mode = LaunchConfiguration('mode').perform(context)
+        names = [name.strip() for name in LaunchConfiguration('executors').perform(context)
+                 .split(',') if name.strip()]
+        respawn = {'respawn': LaunchConfiguration('respawn'), 'respawn_delay': 2.0}
+        overrides = [{'cohort': True, **({'cohort_mode': mode} if mode else {})}]
+        return [*(node('executor', name=name, overrides=overrides, **respawn) for name in names),
+                node('governor', **respawn)]
+
+    return LaunchDescription([
+        *arguments,
+        OpaqueFunction(function=nodes),
+        node('replay', condition=IfCondition(LaunchConfiguration('replay'))),
+    ])

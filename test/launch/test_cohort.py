@@ -1,0 +1,82 @@
+"""cohort.launch.py: two executors share their cameras' frames, and their LAG."""
+
+import os
+import unittest
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip('launch_testing', reason='launch_testing is not here')
+pytest.importorskip('launch_ros', reason='launch_ros is not here')
+
+import launch_testing
+import yaml
+from launch import LaunchDescription
+from launch.actions import SetEnvironmentVariable
+from launch_testing.actions import ReadyToTest
+from launch_testing.asserts import assertExitCodes
+
+NAMESPACE = f'cohort_{os.getpid()}'
+INSTANCES = [f'first_{os.getpid()}', f'second_{os.getpid()}']
+
+
+@pytest.mark.launch_test
+@pytest.mark.ros
+def generate_test_description():
+    from launched import include, make_parameters
+
+    from s3dnn_ros.engines import make_engine
+    from s3dnn_ros.models.cache import sha256_of
+    from s3dnn_ros.profiling.table import ProfileRow, ProfileTable
+    from s3dnn_ros.runtime.clock import SystemClock
+
+    path = make_parameters(INSTANCES[0], engine='onnxruntime', instance_names=INSTANCES,
+                           instances={name: {'model': 'cells'} for name in INSTANCES})
+    engine, _ = make_engine('onnxruntime', SystemClock(), 1)
+    engine.close()
+    cache = path.parent / 'cache' / 'profiles'
+    cache.mkdir(parents=True)
+    rows = (ProfileRow(0, 1, 1.0, 1.0, 1.0, 1.0),)
+    ProfileTable('cells', sha256_of(path.parent / 'cells.onnx'), 'onnxruntime', engine.device,
+                 'default', {}, rows).save(cache / 'cells.onnxruntime.json')
+    values = yaml.safe_load(path.read_text())
+    for number, name in enumerate(INSTANCES, 1):
+        values[f'/**/executor_{number}'] = {'ros__parameters': {'instance_names': [name]}}
+    path.write_text(yaml.safe_dump(values))
+    return LaunchDescription([
+        SetEnvironmentVariable('S3DNN_CACHE', str(cache.parent)),
+        include('cohort.launch.py', params_file=path, namespace=NAMESPACE, replay=True,
+                mode='max_accuracy'),
+        ReadyToTest(),
+    ])
+
+
+class Cohort(unittest.TestCase):
+
+    def test_every_executor_answers_for_its_own_instance(self):
+        from launched import CAMERAS, listener
+        from s3dnn_ros.msg import Detections
+
+        with listener(NAMESPACE) as hear:
+            results = hear(Detections, [f'detections/{name}' for name in CAMERAS], 20)
+        assert {msg.camera for msg in results} == set(CAMERAS)
+
+    def test_both_instances_tell_their_lag_in_the_mode_that_was_wanted(self):
+        from launched import listener
+        from s3dnn_ros.msg import ExecutorStats, InstanceState
+
+        with listener(NAMESPACE) as hear:
+            hear(InstanceState, ['cohort/states'], 20)
+            stats = hear(ExecutorStats, ['executor_1/stats', 'executor_2/stats'], 20)
+        assert [list(msg.instances) for msg in stats] == [[name] for name in INSTANCES]
+        assert {msg.cohort_mode for msg in stats} == {'max_accuracy'}
+
+
+@launch_testing.post_shutdown_test()
+class End(unittest.TestCase):
+
+    def test_all_processes_end_well(self, proc_info):
+        assertExitCodes(proc_info)
+
+    def test_no_shared_memory_is_left(self):
+        assert not [path for name in INSTANCES for path in Path('/dev/shm').glob(f'*{name}*')]
