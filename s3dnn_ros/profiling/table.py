@@ -16,6 +16,7 @@ from typing import Any, Dict, Mapping, Tuple
 from s3dnn_ros.cohort import SpeedupPowerTable
 from s3dnn_ros.errors import ProfileError
 from s3dnn_ros.models.cache import cache_dir, write_whole
+from s3dnn_ros.profiling.document import read_document, read_head
 
 FORMAT = 1
 STATISTICS = ('median', 'p99', 'worst')
@@ -248,43 +249,17 @@ def load_table(path) -> ProfileTable:
     """
     path = Path(path)
     # as `profile_path` builds the name
-    advice = _advice(path.name.rsplit('.', 2)[0])
-    try:
-        content = json.loads(path.read_text(encoding='utf-8'))
-    except OSError as error:
-        raise ProfileError(path, f'cannot be read ({error.strerror}): {advice}') from error
-    except ValueError as error:
-        raise ProfileError(path, f'is not a whole JSON file ({error}): {advice}') from error
-    try:
-        return _table(content)
-    except KeyError as error:
-        raise ProfileError(path, f'lacks the key {error}: {advice}') from error
-    except (TypeError, ValueError) as error:
-        raise ProfileError(path, f'is not a profile ({error}): {advice}') from error
+    return read_document(path, 'a profile', _advice(path.name.rsplit('.', 2)[0]), _table)
 
 
 def _table(content) -> ProfileTable:
-    if not isinstance(content, dict):
-        raise TypeError('it must hold a mapping')
-    if content['format'] != FORMAT:
-        raise ValueError(f'it has the format {content["format"]!r}, this version reads {FORMAT}')
-    texts = {name: content[name] for name in _TEXTS}
-    versions, cuts = content['versions'], content['cuts']
-    if not isinstance(versions, dict):
-        raise TypeError("'versions' must be a mapping")
-    if not isinstance(cuts, list) or not all(isinstance(cut, list) for cut in cuts):
-        raise TypeError("'cuts' must be a list of lists")
-    words = [*texts.values(), *versions.values(), *(name for cut in cuts for name in cut)]
-    for word in words:
-        if not isinstance(word, str):
-            raise TypeError(f'{word!r} stands where a text should')
+    head = read_head(content, FORMAT, _TEXTS)
     rows = tuple(ProfileRow(**{
         name: row[name] if name != 'memory_mb' else row.get(name, 0.0)
         for name in ('segment', 'batch', *_NUMBERS)}) for row in content['rows'])
     configurations = tuple(ConfigurationRow(name, power_mw, tuple(times_ms)) for name, power_mw,
                            *times_ms in content.get('configurations', ()))
-    return ProfileTable(**texts, versions=versions, rows=rows, cuts=tuple(map(tuple, cuts)),
-                        configurations=configurations)
+    return ProfileTable(**head, rows=rows, configurations=configurations)
 
 
 def _check_row(row):

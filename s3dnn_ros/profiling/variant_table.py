@@ -6,13 +6,14 @@ import dataclasses
 import json
 import math
 from pathlib import Path
-from typing import Any, Dict, Mapping, Optional, Tuple
+from typing import Any, Mapping, Optional, Tuple
 
 from s3dnn_ros.cohort import SpeedupAccuracyTable
 from s3dnn_ros.errors import ProfileError
 from s3dnn_ros.models.cache import cache_dir, write_whole
 from s3dnn_ros.models.fidelity import points
 from s3dnn_ros.models.variants import EXACT
+from s3dnn_ros.profiling.document import read_document, read_head
 from s3dnn_ros.settings import SCORES
 
 FORMAT = 1
@@ -152,39 +153,15 @@ def load_variant_table(path) -> VariantTable:
     """
     path = Path(path)
     # as `variant_table_path` builds the name
-    advice = _advice(path.name.rsplit('.', 2)[0])
-    try:
-        content = json.loads(path.read_text(encoding='utf-8'))
-    except OSError as error:
-        raise ProfileError(path, f'cannot be read ({error.strerror}): {advice}') from error
-    except ValueError as error:
-        raise ProfileError(path, f'is not a whole JSON file ({error}): {advice}') from error
-    try:
-        return _table(content)
-    except KeyError as error:
-        raise ProfileError(path, f'lacks the key {error}: {advice}') from error
-    except (TypeError, ValueError) as error:
-        raise ProfileError(path, f'is no table of variants ({error}): {advice}') from error
+    return read_document(path, 'a table of variants', _advice(path.name.rsplit('.', 2)[0]),
+                         _table)
 
 
 def _table(content: Any) -> VariantTable:
-    if not isinstance(content, dict):
-        raise TypeError('it must hold a mapping')
-    if content['format'] != FORMAT:
-        raise ValueError(f'it has the format {content["format"]!r}, this version reads {FORMAT}')
-    texts: Dict[str, str] = {name: content[name] for name in _TEXTS}
-    versions, cuts = content['versions'], content['cuts']
-    if not isinstance(versions, dict):
-        raise TypeError("'versions' must be a mapping")
-    if not isinstance(cuts, list) or not all(isinstance(cut, list) for cut in cuts):
-        raise TypeError("'cuts' must be a list of lists")
-    for word in [*texts.values(), *versions.values(), *(name for cut in cuts for name in cut)]:
-        if not isinstance(word, str):
-            raise TypeError(f'{word!r} stands where a text should')
+    head = read_head(content, FORMAT, _TEXTS)
     rows = tuple(VariantRow(**{name: row[name] for name in ('segment', *_NUMBERS)})
                  for row in content['rows'])
-    return VariantTable(**texts, batch=content['batch'], versions=versions,
-                        cuts=tuple(map(tuple, cuts)), rows=rows)
+    return VariantTable(**head, batch=content['batch'], rows=rows)
 
 
 def _check_row(row: VariantRow) -> None:

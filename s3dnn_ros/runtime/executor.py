@@ -17,25 +17,21 @@ from s3dnn_ros.errors import (
     EngineError,
     ModelError,
     PlatformError,
-    ProfileError,
     S3dnnError,
 )
 from s3dnn_ros.frames import FrameBatch, FrameInfo
-from s3dnn_ros.models.cache import sha256_of
 from s3dnn_ros.models.decoders import make_decoder
 from s3dnn_ros.models.graph import load_graph, with_image_input
-from s3dnn_ros.models.segment_plan import apply, cut_at, load_plan, plan_path
-from s3dnn_ros.models.segmentation import split
-from s3dnn_ros.models.variants import make_variants
+from s3dnn_ros.models.segment_plan import cut_at
 from s3dnn_ros.profiling.find import find_table
 from s3dnn_ros.profiling.table import ProfileTable
-from s3dnn_ros.profiling.variant_table import load_variant_table, variant_table_path
 from s3dnn_ros.runtime.coordination import Coordination, Surroundings
 from s3dnn_ros.runtime.expectation import Expectation
 from s3dnn_ros.runtime.instance import Instance, Request
 from s3dnn_ros.runtime.line import Line
 from s3dnn_ros.runtime.loop import Loop
 from s3dnn_ros.runtime.outputs import not_finite
+from s3dnn_ros.runtime.pieces import coarser, cut
 from s3dnn_ros.runtime.recovery import Recovery
 from s3dnn_ros.runtime.steering import EXACT
 from s3dnn_ros.scheduling import make_scheduler
@@ -249,10 +245,15 @@ class Executor:
         outputs = [value.name for value in model.graph.output]
         table, reason = find_table(settings.instances[name].profile, spec, self.engine.name,
                                    self.engine.device)
-        cuts, segments = self._cut(spec, model, table, reason)
-        coarser = self._coarser(spec, cuts, segments, settings) if table is not None else []
+        cuts, segments, note = cut(spec, model, table, reason)
+        self.notes.append(note)
+        variants = []
+        if settings.cohort and table is not None:
+            variants, self._accuracy[spec.name], note = coarser(
+                spec, self.engine, cuts, segments, settings.cohort_score)
+            self.notes.append(note)
         load = functools.partial(self.engine.load, name, outputs=outputs, spec=spec, lanes=lanes,
-                                 coarser=coarser,
+                                 coarser=variants,
                                  max_batch=min(settings.max_batch, spec.max_batch or 64))
         network = load([segment.model for segment in segments])
         if network.batch and not 0 < spec.max_batch <= network.batch:
@@ -290,50 +291,6 @@ class Executor:
         if reason:
             self._lost(f'engine {self.engine.name} on {self.engine.device} is lost: {reason}')
         return bool(reason)
-
-    def _cut(self, spec, model, table, reason):
-        """Return cuts and segments: those profiled, else those planned, else the whole network."""
-        if table is not None:
-            self.notes.append(f'{spec.name}: profile {reason}')
-            again = f'run `s3dnn profile {spec.name}` again'
-            if table.segments != len(table.cuts) + 1:
-                raise ProfileError(reason, f'has times of {table.segments} segments and '
-                                           f'{len(table.cuts)} cuts; {again}')
-            return table.cuts, cut_at(model, table.cuts, reason, again)
-        path = plan_path(spec.name)
-        if path.exists():
-            try:
-                plan = load_plan(path)
-                segments = apply(plan, model, sha256_of(spec.onnx))
-            except ModelError as error:
-                reason += f'; {error}'
-            else:
-                self.notes.append(f'{spec.name}: {len(segments)} segments of {path}, without '
-                                  f'times ({reason})')
-                return plan.cuts, segments
-        self.notes.append(f'{spec.name}: one segment, without times ({reason})')
-        return (), split(model, ())
-
-    def _coarser(self, spec, cuts, segments, settings):
-        """Return the variants of every segment that the cohort may choose beside the exact one."""
-        if not settings.cohort:
-            return []
-        path = variant_table_path(spec.name, self.engine.name)
-        try:
-            table = load_variant_table(path)
-            table.check(sha256_of(spec.onnx), cuts, self.engine.name, self.engine.device)
-        except ProfileError as error:
-            self.notes.append(f'{spec.name}: no variants ({error})')
-            return []
-        ratios = sorted({row.ratio for row in table.rows})
-        made = make_variants(spec.name, segments, ratios)
-        self._accuracy[spec.name] = [table.accuracy_table(segment, settings.cohort_score)
-                                     for segment in range(len(segments))]
-        coarser = [[each.at(row.ratio).model for row in table.offered(segment)[1:]]
-                   for segment, each in enumerate(made)]
-        self.notes.append(f'{spec.name}: {sum(map(len, coarser))} coarser variants of '
-                          f'{len(segments)} segments')
-        return coarser
 
     @staticmethod
     def _warm_up(network, decoder, spec, runs):

@@ -81,7 +81,7 @@ def test_a_table_is_read_as_it_was_written(tmp_path):
 
 
 @pytest.mark.parametrize('change, words', [
-    ({'format': 9}, 'format 9'), ({'rows': 5}, 'is no table of variants'),
+    ({'format': 9}, 'format 9'), ({'rows': 5}, 'is not a table of variants'),
     ({'rows': [{}]}, "lacks the key 'segment'"), ({'versions': []}, "'versions'"),
     ({'cuts': ['a']}, "'cuts'"), ({'engine': 7}, '7 stands where a text should'),
     ({'images': None}, 'None stands')])
