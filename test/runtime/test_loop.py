@@ -22,6 +22,8 @@ from s3dnn_ros.scheduling.fifo import Fifo
 
 WAIT_S = 30.0      # for what comes at once; a test that waits so long has failed
 NOW_S = 100.0
+STOP_S = 1.0       # most loops have ended by then
+STEP_S = 0.001
 
 
 class Told:
@@ -185,7 +187,13 @@ class Bench:
 
     def stop(self):
         self.engine.let_go()
-        self.loop.stop()
+        stopping = threading.Thread(target=self.loop.stop)
+        stopping.start()
+        stopping.join(STOP_S)
+        while stopping.is_alive():
+            # a scheduler may wait for a moment that a clock which stands still never reaches
+            self.clock.advance(STEP_S)
+            stopping.join(STEP_S)
         self.engine.close()
 
     def free(self):
