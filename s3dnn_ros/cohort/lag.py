@@ -70,37 +70,3 @@ def needed_speedup(lag_s: float, horizon_s: float) -> float:
     if left_s * MOST_SPEEDUP <= horizon_s:
         return MOST_SPEEDUP
     return horizon_s / left_s
-
-
-class Lag:
-    """The LAG of one job, layer by layer.
-
-    Parameters
-    ----------
-    sub_deadlines_s : sequence of float
-        Of `proportional_sub_deadlines`.
-
-    """
-
-    def __init__(self, sub_deadlines_s: Sequence[float]):
-        self._sub_deadlines_s = sub_deadlines_s
-        self._remaining_s = math.fsum(sub_deadlines_s)
-        self.finished = 0
-        self.lag_s = 0.0
-
-    @property
-    def remaining_s(self) -> float:
-        """Return Σ d over the layers that have not finished."""
-        return max(0.0, self._remaining_s)
-
-    def finish(self, took_s: float) -> float:
-        """Count the next layer as finished after so long; return the LAG.
-
-        Time that the job waited for its turn belongs to what it took: the deadline does not
-        wait.
-        """
-        sub_deadline_s = self._sub_deadlines_s[self.finished]
-        self.finished += 1
-        self.lag_s += sub_deadline_s - took_s
-        self._remaining_s -= sub_deadline_s
-        return self.lag_s

@@ -109,7 +109,7 @@ def _print(table: VariantTable, score: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    shown = Table(title=f'{table.model} on {table.device}', caption='slower than exact: not '
+    shown = Table(title=f'{table.model} on {table.device}', caption='no gain: not '
                   f'offered at run time. Score: {score}, of the whole network')
     for label in _HEADINGS:
         shown.add_column(label, justify='right')
@@ -118,7 +118,7 @@ def _print(table: VariantTable, score: str) -> None:
         if row.segment != last:
             shown.add_section()
             last = row.segment
-        speedup = f'{row.speedup:.2f}' + ('' if row.is_worth_it else ' slower')
+        speedup = f'{row.speedup:.2f}' + ('' if row.is_worth_it else ' no gain')
         shown.add_row('all' if row.segment is None else str(row.segment), f'{row.ratio:g}',
                       str(row.layers), f'{row.macs / 1e6:.1f}', f'{row.size_mb:.2f}',
                       f'{row.time_ms:.2f}', speedup, f'{row.score(score):.3f}',

@@ -49,7 +49,7 @@ def _whole(panel, table, score):
 
 
 def _segments(panel, table, score):
-    """Draw a number for each variant of each segment, in red where it is slower than exact."""
+    """Draw a number for each variant of each segment, in red where it gains nothing."""
     for row in table.rows:
         if row.segment is None or not row.layers:
             continue
@@ -57,7 +57,7 @@ def _segments(panel, table, score):
         panel.plot(row.speedup, row.score(score), '.', color=colour, markersize=4)
         panel.annotate(f'{row.segment}', (row.speedup, row.score(score)), color=colour,
                        fontsize=7, textcoords='offset points', xytext=(3, 2))
-    _finish(panel, 'one segment not exact (its number; red: slower, not offered)',
+    _finish(panel, 'one segment not exact (its number; red: no gain, not offered)',
             f"the whole network's {score}")
 
 

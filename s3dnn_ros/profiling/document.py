@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Callable, Dict, Sequence, TypeVar
+from typing import Any, Callable, Dict, Iterable, Sequence, Tuple, TypeVar
 
 from s3dnn_ros.errors import ProfileError
 
@@ -29,6 +29,17 @@ def read_document(path: Path, what: str, advice: str, build: Callable[[Any], Tab
         raise ProfileError(path, f'lacks the key {error}: {advice}') from error
     except (TypeError, ValueError) as error:
         raise ProfileError(path, f'is not {what} ({error}): {advice}') from error
+
+
+def refuse_others(source: str, advice: str, compared: Iterable[Tuple[str, Any, Any]]) -> None:
+    """Raise ProfileError for the first of (what it is, as measured, as here) that differs.
+
+    What is None here is not compared.
+    """
+    for what, measured, here in compared:
+        if here is not None and measured != here:
+            raise ProfileError(source, f'was measured on {what}{measured}; this is {here}: '
+                                       f'{advice}')
 
 
 def read_head(content: Any, version: int, names: Sequence[str]) -> Dict[str, Any]:

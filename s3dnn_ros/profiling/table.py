@@ -16,7 +16,7 @@ from typing import Any, Dict, Mapping, Tuple
 from s3dnn_ros.cohort import SpeedupPowerTable
 from s3dnn_ros.errors import ProfileError
 from s3dnn_ros.models.cache import cache_dir, write_whole
-from s3dnn_ros.profiling.document import read_document, read_head
+from s3dnn_ros.profiling.document import read_document, read_head, refuse_others
 
 FORMAT = 1
 STATISTICS = ('median', 'p99', 'worst')
@@ -196,13 +196,9 @@ class ProfileTable:
             Names what was measured and what is here.
 
         """
-        for what, measured, here in (
-                ('a model with the SHA-256 ', self.model_sha256, model_sha256),
-                ('', self.engine, engine), ('', self.device, device)):
-            if here is not None and measured != here:
-                raise ProfileError(f"profile of '{self.model}'",
-                                   f'was measured on {what}{measured}; this is {here}: '
-                                   + _advice(self.model))
+        refuse_others(f"profile of '{self.model}'", _advice(self.model), (
+            ('a model with the SHA-256 ', self.model_sha256, model_sha256),
+            ('', self.engine, engine), ('', self.device, device)))
 
     def save(self, path):
         """Write the table as JSON, whole or not at all; raises ProfileError."""

@@ -13,7 +13,7 @@ from s3dnn_ros.errors import ProfileError
 from s3dnn_ros.models.cache import cache_dir, write_whole
 from s3dnn_ros.models.fidelity import points
 from s3dnn_ros.models.variants import EXACT
-from s3dnn_ros.profiling.document import read_document, read_head
+from s3dnn_ros.profiling.document import read_document, read_head, refuse_others
 from s3dnn_ros.settings import SCORES
 
 FORMAT = 1
@@ -116,14 +116,10 @@ class VariantTable:
             Names what was measured and what is here.
 
         """
-        for what, measured, here in (
-                ('a model with the SHA-256 ', self.model_sha256, model_sha256),
-                ('segments cut at ', self.cuts, cuts), ('', self.engine, engine),
-                ('', self.device, device)):
-            if here is not None and measured != here:
-                raise ProfileError(f"variants of '{self.model}'",
-                                   f'were measured on {what}{measured}; this is {here}: '
-                                   + _advice(self.model))
+        refuse_others(f"table of variants of '{self.model}'", _advice(self.model), (
+            ('a model with the SHA-256 ', self.model_sha256, model_sha256),
+            ('segments cut at ', self.cuts, cuts), ('', self.engine, engine),
+            ('', self.device, device)))
 
     def save(self, path) -> None:
         """Write the table as JSON, whole or not at all; raises ProfileError."""

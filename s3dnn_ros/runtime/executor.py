@@ -398,8 +398,6 @@ class Executor:
         instance, frames = request.instance, request.batch.frames
         settings, spec = instance.settings, instance.spec
         done = 0
-        variants = tuple(job.variant(segment) for segment in range(instance.line.network.segments)
-                         ) if job.choices else ()
         configuration = self.coordination.configuration if self.coordination else ''
         try:
             outputs = {name: array[first:first + request.frames]
@@ -418,7 +416,7 @@ class Executor:
                     frame, instance.name, spec.name, spec.labels,
                     frame.transform.to_source(boxes.xyxy, frame.width, frame.height),
                     boxes.scores, boxes.class_ids, job.frames, request.batch.sent_s,
-                    request.arrived_s, job.started_s, job.ended_s, variants, configuration))
+                    request.arrived_s, job.started_s, job.ended_s, job.ran_as(), configuration))
                 self.counters.published(frame.camera, instance.name,
                                         latency_s=published_s - frame.stamp_ns / NS_PER_S,
                                         missed=published_s > frame.deadline_s)

@@ -139,6 +139,10 @@ class Job:
         choice = self.choices.get(segment)
         return choice.variant if choice else 0
 
+    def ran_as(self) -> Tuple[int, ...]:
+        """Return the variant of every segment that was chosen; none outside a cohort."""
+        return tuple(choice.variant for _, choice in sorted(self.choices.items()))
+
     def time_factor(self, segment: int) -> float:
         """Return what a segment takes, as a multiple of what is expected of the exact one."""
         choice = self.choices.get(segment)

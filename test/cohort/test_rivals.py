@@ -10,9 +10,9 @@ from s3dnn_ros.cohort import (
     Member,
     SpeedupAccuracyTable,
     SpeedupPowerTable,
+    lag_s,
     proportional_sub_deadlines,
 )
-from s3dnn_ros.cohort.lag import Lag
 from s3dnn_ros.cohort.rivals import MaxN, Uncoordinated
 
 LAYERS, DEADLINE_S, JOBS = 23, 0.020, 12
@@ -31,17 +31,18 @@ def live(policy):
     configuration, variant = MIDDLE, ACCURACY.exact
     jobs = []
     for _ in range(JOBS):
-        lag = Lag(proportional_sub_deadlines([1.0] * LAYERS, DEADLINE_S))
-        powers, scores = [], []
-        for _ in range(LAYERS):
-            lag.finish(layer_s / SPEEDUPS[configuration] / ACCURACY.speedup[variant])
+        sub_deadlines_s = proportional_sub_deadlines([1.0] * LAYERS, DEADLINE_S)
+        took_s, powers, scores = [], [], []
+        for layer in range(LAYERS):
+            took_s.append(layer_s / SPEEDUPS[configuration] / ACCURACY.speedup[variant])
             powers.append(POWER.powerup[configuration])
             scores.append(ACCURACY.score[variant])
-            decision = policy.decide([Member(
-                'net', lag.lag_s, DEADLINE_S, POWER, ACCURACY, configuration,
-                lag.remaining_s or DEADLINE_S, variant)])
+            ahead_s = lag_s(sub_deadlines_s, took_s)
+            remaining_s = sum(sub_deadlines_s[layer + 1:]) or DEADLINE_S
+            decision = policy.decide([Member('net', ahead_s, DEADLINE_S, POWER, ACCURACY,
+                                             configuration, remaining_s, variant)])
             configuration, variant = decision.configuration, decision.variants['net']
-        jobs.append((lag.lag_s, statistics.mean(powers), statistics.mean(scores)))
+        jobs.append((ahead_s, statistics.mean(powers), statistics.mean(scores)))
     return jobs
 
 
@@ -57,8 +58,8 @@ def test_coordinated_the_device_makes_up_for_it_and_the_network_stays_exact(mode
     jobs = live(Coordinator(mode))
     assert all(score == 100.0 for _, _, score in jobs)
     enough = 1.15 * SPEEDUPS[MIDDLE]
-    for lag_s, power, _ in jobs[1:]:
-        assert lag_s > -0.01 * DEADLINE_S
+    for ahead_s, power, _ in jobs[1:]:
+        assert ahead_s > -0.01 * DEADLINE_S
         # not much more than the least that suffices
         assert enough**1.6 * 0.9 < power < enough**1.6 * 1.2
 
