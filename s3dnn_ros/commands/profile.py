@@ -38,7 +38,7 @@ def register(subparsers):
                         help='runs of each batch (default %(default)s)')
     board = parser.add_argument_group(
         "the board's configurations", 'Measured besides, for the cohort; this can take long: '
-        'every configuration is set, and runs so many times as --configuration-runs says.')
+        'every configuration is set, and runs for --configuration-seconds.')
     board.add_argument('--platform', choices=('jetson', 'sm_partition'),
                        help="what is set: a Jetson's clocks and cores, or how many "
                             'multiprocessors of a discrete GPU the torch engine uses')
@@ -48,8 +48,9 @@ def register(subparsers):
                        help='jetson: so many values of each (default: all)')
     board.add_argument('--partitions', type=from_zero, nargs='+', metavar='SMS',
                        help='sm_partition: how many, ascending; 0, as the last, for all')
-    board.add_argument('--configuration-runs', type=above_zero(int), default=20, metavar='N',
-                       help='runs in each (default %(default)s)')
+    board.add_argument('--configuration-seconds', type=above_zero(float), default=2.0,
+                       metavar='S', help='how long it runs in each: meters average over up to a '
+                                         'second (default %(default)s)')
     board.add_argument('--configurations', metavar='CSV',
                        help='take what was measured elsewhere: columns configuration, power_mw, '
                             'time_ms_0 … for each segment')
@@ -65,7 +66,8 @@ def _profile(arguments):
     if arguments.platform == 'sm_partition' and not arguments.partitions:
         raise ParameterError('--partitions', '', 'name some, for example 8 16 32 64 0')
     sms = arguments.partitions if arguments.platform == 'sm_partition' else arguments.sms
-    engine, reason = make_engine(arguments.engine, SystemClock(), sms=sms)
+    clock = SystemClock()
+    engine, reason = make_engine(arguments.engine, clock, sms=sms)
     print(f'engine {engine.name} on {engine.device} ({reason})')
     try:
         with _platform(arguments, engine) as platform:
@@ -79,7 +81,7 @@ def _profile(arguments):
                                 repeats=arguments.repeats,
                                 progress=lambda batch: print(f'batch {batch} …', flush=True))
                 table = dataclasses.replace(
-                    table, configurations=_configurations(arguments, platform, network))
+                    table, configurations=_configurations(arguments, platform, clock, network))
                 path = profile_path(spec.name, engine.name)
                 table.save(path)
                 _print(table)
@@ -104,7 +106,7 @@ def _platform(arguments, engine):
     return restored_at_end(SmPartitionPlatform(engine, NvmlMeter()))
 
 
-def _configurations(arguments, platform, network):
+def _configurations(arguments, platform, clock, network):
     """Return the configurations that were asked for."""
     from s3dnn_ros.profiling.profiler import measure_configurations, read_configurations
 
@@ -114,7 +116,7 @@ def _configurations(arguments, platform, network):
         return ()
     count = len(platform.configurations)
     return measure_configurations(
-        network, platform, repeats=arguments.configuration_runs,
+        network, platform, clock, seconds=arguments.configuration_seconds,
         progress=lambda index: print(f'configuration {index + 1} of {count}: '
                                      f'{platform.configurations[index].name} …', flush=True))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import tempfile
 from typing import Any, Dict, List, Optional, Sequence
 
@@ -76,7 +77,8 @@ class Lane:
         self._torch = torch
         self._cuda = cuda
         self._streams = streams
-        self._stream = streams[-1][0]       # the one in use
+        self._partition = len(streams) - 1  # the one in use
+        self._stream = streams[-1][0]
         self._last: Any = None              # the event behind what was submitted last
         self._outputs = outputs
         self._pool = torch.cuda.graph_pool_handle()
@@ -84,29 +86,18 @@ class Lane:
         self._captured: Dict[int, _Captured] = {}
 
     def capture(self, batch, modules, shape):
-        """Capture all variants of all segments for one batch."""
+        """Capture all variants of all segments for one batch, on every partition."""
         torch = self._torch
         while len(self._marks) < len(modules):
             self._marks.append(torch.cuda.Event())
         before = torch.cuda.memory_allocated()
         image = torch.zeros((batch, *shape), dtype=torch.uint8, device='cuda')
         torch.cuda.synchronize()
-        with torch.inference_mode(), torch.cuda.stream(self._stream.torch_stream):
-            for _ in range(RUNS_BEFORE_CAPTURE):
-                values: Dict[str, Any] = {}
-                for exact, *coarser in modules:
-                    self._step(exact, values, image)
-                    for module in coarser:
-                        self._step_instead(module, values, image)
-            torch.cuda.synchronize()
-            values = {}
-            graphs = []
-            for exact, *coarser in modules:
-                steps = [functools.partial(self._step, exact, values, image)]
-                steps += [functools.partial(self._step_instead, module, values, image)
-                          for module in coarser]
-                graphs.append([CapturedGraph(torch, self._cuda, self._pool, step)
-                               for step in steps])
+        values: Dict[str, Any] = {}
+        # kernels stay on the multiprocessors that they were captured on, wherever a graph is
+        # launched; the partition that is used first has the values, and the others fill them
+        graphs = [self._graphs(streams[0], modules, values, image)
+                  for streams in reversed(self._streams)][::-1]
         self._captured[batch] = _Captured(
             image, graphs, {name: values[name] for name in self._outputs}, values,
             (torch.cuda.memory_allocated() - before) / 2**20)
@@ -122,7 +113,8 @@ class Lane:
     def measure(self, batch, repeats, variant):
         """Return the seconds of every segment in each of so many runs."""
         torch = self._torch
-        graphs = [graphs[min(variant, len(graphs) - 1)] for graphs in self._captured[batch].graphs]
+        graphs = [graphs[min(variant, len(graphs) - 1)]
+                  for graphs in self._captured[batch].graphs[self._partition]]
         stream = self._stream
         marks = [[torch.cuda.Event(enable_timing=True) for _ in range(len(graphs) + 1)]
                  for _ in range(repeats)]
@@ -157,7 +149,7 @@ class Lane:
         if stream is not self._stream:
             if self._last is not None:
                 stream.torch_stream.wait_event(self._last)
-            self._stream = stream
+            self._partition, self._stream = partition, stream
 
     def fetch(self, batch, staged):
         """Copy images from pinned memory into the static input."""
@@ -169,7 +161,7 @@ class Lane:
 
     def launch(self, batch, segment, variant=0):
         """Launch a segment's graph."""
-        self._stream.launch(self._captured[batch].graphs[segment][variant])
+        self._stream.launch(self._captured[batch].graphs[self._partition][segment][variant])
 
     def send(self, batch):
         """Copy the outputs into new pinned memory, and return them; they are there later."""
@@ -186,20 +178,29 @@ class Lane:
         self._last.record(self._stream.torch_stream)
         return self._last
 
-    def _step(self, module, values, image):
-        """Run one segment on the values so far; its outputs join them."""
-        inputs = [values.get(name, image) for name in module.input_names]
-        for name, value in zip(module.output_names, module(*inputs)):
-            # what leaves the device is copied as it lies in memory
-            values[name] = value.contiguous() if name in self._outputs else value
+    def _graphs(self, stream, modules, values, image):
+        """Return the graphs of one partition, by segment and variant."""
+        torch = self._torch
+        with torch.inference_mode(), torch.cuda.stream(stream.torch_stream):
+            for _ in range(RUNS_BEFORE_CAPTURE):
+                tried: Dict[str, Any] = {}
+                for module in itertools.chain.from_iterable(modules):
+                    self._step(module, tried, image)
+            torch.cuda.synchronize()
+            return [[CapturedGraph(torch, self._cuda, self._pool,
+                                   functools.partial(self._step, module, values, image))
+                     for module in variants] for variants in modules]
 
-    @staticmethod
-    def _step_instead(module, values, image):
-        """Run another variant of a segment that has run; its outputs take the others' place."""
-        # the segments behind it read from where the exact variant writes
+    def _step(self, module, values, image):
+        """Run a segment; what has come out of it before is overwritten, not replaced."""
         inputs = [values.get(name, image) for name in module.input_names]
         for name, value in zip(module.output_names, module(*inputs)):
-            values[name].copy_(value)
+            if name in values:
+                # the segments behind it read from where the first of its variants wrote
+                values[name].copy_(value)
+            else:
+                # what leaves the device is copied as it lies in memory
+                values[name] = value.contiguous() if name in self._outputs else value
 
 
 @dataclasses.dataclass(frozen=True)
@@ -207,7 +208,7 @@ class _Captured:
     """The graphs for one batch; `values` keeps alive what they read and write."""
 
     image: Any
-    graphs: List[List[CapturedGraph]]       # by segment, then by variant
+    graphs: List[List[List[CapturedGraph]]]     # by partition, segment and variant
     outputs: Dict[str, Any]
     values: Dict[str, Any]
     memory_mb: float

@@ -7,12 +7,13 @@ out. All policies run on the same networks: the same engine, graphs and buffers.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import heapq
 import sys
 import threading
 import time
 import types
-from typing import Dict, List, Sequence, Tuple
+from typing import Callable, Dict, List, Sequence, Tuple
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from s3dnn_ros.runtime.expectation import Expectation
 from s3dnn_ros.runtime.instance import Instance, Request
 from s3dnn_ros.runtime.line import Line
 from s3dnn_ros.runtime.loop import Loop
+from s3dnn_ros.runtime.steering import EXACT, Steering
 from s3dnn_ros.scheduling import make_scheduler
 
 # Left out of every measurement: the first part of a run, in which queues fill and clocks rise.
@@ -75,6 +77,10 @@ class Policy:
         return make_scheduler(self.scheduler, **dict(self.options), **levels)
 
 
+def _as_profiled(model):
+    return 1.0
+
+
 class Rig:
     """Networks on an engine, ready for any number of runs.
 
@@ -98,23 +104,29 @@ class Rig:
         self._max_batch = max_batch
         self._random = np.random.default_rng(0)
 
-    def run(self, clients: Sequence[Client], policy: Policy, trace=False) -> Run:
-        """Return a run that is ready to start; with `trace` its record will have spans."""
-        return Run(self, clients, policy, trace)
+    def run(self, clients: Sequence[Client], policy: Policy, trace=False,
+            steering: Steering = EXACT, scale: Callable[[str], float] = _as_profiled) -> Run:
+        """Return a run that is ready to start; with `trace` its record will have spans.
 
-    def line(self, model):
+        `scale` returns what a model takes of its profiled times now.
+        """
+        return Run(self, clients, policy, trace, steering, scale)
+
+    def line(self, model, scale):
         """Return a new line for a model's network."""
         network = self._networks[model]
-        return Line(network, Expectation(network.segments, self._profiles.get(model)))
+        return Line(network, Expectation(network.segments, self._profiles.get(model),
+                                         functools.partial(scale, model)))
 
     def scheduler(self, policy):
         """Return a new scheduler for the engine."""
         return policy.make(self._engine)
 
-    def loop(self, scheduler, finished, dropped, report, fuse):
+    def loop(self, scheduler, finished, dropped, report, fuse, steering):
         """Return a loop on the engine."""
         return Loop(scheduler, self._engine, self._clock, finished, dropped, report,
-                    max_queue=100_000, late_policy='drop', fuse=fuse, max_batch=self._max_batch)
+                    max_queue=100_000, late_policy='drop', fuse=fuse, max_batch=self._max_batch,
+                    steering=steering)
 
     def now_s(self):
         """Return the time on the clock of loop and clients."""
@@ -130,21 +142,22 @@ class Rig:
 class Run:
     """One policy under one load, once; `record` starts it."""
 
-    def __init__(self, rig, clients, policy, trace):
+    def __init__(self, rig, clients, policy, trace, steering, scale):
         clients = [dataclasses.replace(client, frames=client.frames * policy.frames)
                    for client in clients]
         self._rig = rig
         self._clients = {client.name: client for client in clients}
         self._images = {client.name: rig.images(client) for client in clients}
-        lines = {client.model: rig.line(client.model) for client in clients}
+        lines = {client.model: rig.line(client.model, scale) for client in clients}
         settings = types.SimpleNamespace(priority=0)
         self._instances = {
-            client.name: Instance(client.name, None, lines[client.model], None, settings)
+            client.name: Instance(client.name, types.SimpleNamespace(name=client.model),
+                                  lines[client.model], None, settings)
             for client in clients}
         self._scheduler = (_Traced if trace else _Timed)(rig.scheduler(policy))
         self._failures: List[str] = []
         self._loop = rig.loop(self._scheduler, self._finished, self._dropped,
-                              self._failures.append, policy.fuse)
+                              self._failures.append, policy.fuse, steering)
         self._offered: List[Offered] = []
         self._answers: List[Answer] = []
         self._ending = threading.Event()
@@ -228,7 +241,7 @@ class Run:
             client = self._clients[request.instance.name]
             self._answers += [
                 Answer(client.name, frame.received_s, job.ended_s,
-                       frame.received_s + client.deadline_s, job.frames)
+                       frame.received_s + client.deadline_s, job.frames, job.ran_as())
                 for frame in request.batch.frames]
             if not client.period_s and not self._ending.is_set():
                 self._release(client, job.ended_s)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence
+from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -18,13 +18,17 @@ class Offered(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """An image that was answered, in a batch of so many, in time or not."""
+    """An image that was answered, in a batch of so many, in time or not.
+
+    `variants` is how each segment ran; empty if nobody chose.
+    """
 
     client: str
     stamp_s: float
     ended_s: float
     deadline_s: float
     batch: int
+    variants: Tuple[int, ...] = ()
 
 
 class Span(NamedTuple):

@@ -52,8 +52,12 @@ class Variants:
     variants: Tuple[Variant, ...]
 
     def at(self, ratio: float) -> Variant:
-        """Return the variant for a ratio: one that equals the one before it was left out."""
-        return [variant for variant in self.variants if variant.ratio >= ratio][-1]
+        """Return the variant for a ratio."""
+        return self.variants[self.index(ratio)]
+
+    def index(self, ratio: float) -> int:
+        """Return which variant a ratio has: one that equals the one before it was left out."""
+        return sum(variant.ratio >= ratio for variant in self.variants) - 1
 
 
 def make_variants(

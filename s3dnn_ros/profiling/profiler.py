@@ -17,6 +17,8 @@ from s3dnn_ros.profiling.table import ConfigurationRow, ProfileRow, ProfileTable
 WARM_UP_RUNS = 3
 # So many runs side by side show what one takes from the others.
 SHARED_LANES = 4
+# Of the network, before the board's power is read again.
+RUNS_PER_READING = 5
 # Runs of every unit while the cuts are chosen.
 PLAN_RUNS = 20
 
@@ -69,7 +71,7 @@ def profile(engine, spec, plan: SegmentPlan, network, *, batches: Sequence[int],
         configuration='default', versions=engine.versions, rows=rows, cuts=plan.cuts)
 
 
-def measure_configurations(network, platform, *, repeats: int,
+def measure_configurations(network, platform, clock, *, seconds: float,
                            progress: Optional[Callable[[int], None]] = None
                            ) -> Tuple[ConfigurationRow, ...]:
     """Return what every configuration of a platform makes of a network; nothing else may run.
@@ -80,8 +82,9 @@ def measure_configurations(network, platform, *, repeats: int,
     ----------
     network : Network
     platform : Platform
-    repeats : int
-        Runs in each configuration; the power is read after each.
+    clock : Clock
+    seconds : float
+        How long it runs in each. Meters average: what they tell in the first half is not used.
     progress : callable
         Called with the index of every configuration before it is measured.
 
@@ -98,16 +101,18 @@ def measure_configurations(network, platform, *, repeats: int,
                 progress(index)
             platform.apply(index)
             network.measure(1, WARM_UP_RUNS)
-            times_ms, powers_mw = [], []
-            for _ in range(repeats):
-                times_ms += [[1e3 * time_s for time_s in network.measure(1, 1)[0]]]
-                powers_mw.append(platform.power_mw())
+            times_s, powers_mw = [], []
+            begin_s = clock.now_s()
+            while not powers_mw or clock.now_s() < begin_s + seconds:
+                times_s += network.measure(1, RUNS_PER_READING)
+                if clock.now_s() >= begin_s + seconds / 2:
+                    powers_mw.append(platform.power_mw())
             if None in powers_mw:
                 raise PlatformError(platform.board, 'nobody can tell its power, so configurations '
                                     'cannot be compared; import them from a CSV file')
             rows.append(ConfigurationRow(
                 configuration.name, statistics.fmean(powers_mw),
-                tuple(float(time_ms) for time_ms in np.percentile(times_ms, 99, axis=0))))
+                tuple(float(1e3 * time_s) for time_s in np.percentile(times_s, 99, axis=0))))
     finally:
         platform.restore()
     return tuple(rows)

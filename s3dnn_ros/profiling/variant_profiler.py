@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Callable, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
 from s3dnn_ros.models.fidelity import fidelity, same_answers
-from s3dnn_ros.models.variants import EXACT, Variant, Variants
+from s3dnn_ros.models.variants import EXACT, Variants
 from s3dnn_ros.profiling.profiler import WARM_UP_RUNS
 from s3dnn_ros.profiling.variant_table import VariantRow, VariantTable
 
-# Networks take turns in rounds of so many runs, so that what slows the machine down for a
+# Variants take turns in rounds of so many runs, so that what slows the machine down for a
 # while slows all of them.
 RUNS_PER_ROUND = 5
 Cuts = Tuple[Tuple[str, ...], ...]
@@ -23,8 +23,8 @@ def measure_variants(engine, spec, variants: Sequence[Variants], *, model_sha256
                      progress: Optional[Callable[[str], None]] = None) -> VariantTable:
     """Return what each variant gains and loses; nothing else may run.
 
-    Times are those of a segment in a network whose segments all have the same ratio; fidelity
-    is that of the whole network where only one segment is not exact.
+    Times are those of a segment where the others run in as coarse a variant; fidelity is that
+    of the whole network where only one segment is not exact.
 
     Parameters
     ----------
@@ -47,62 +47,55 @@ def measure_variants(engine, spec, variants: Sequence[Variants], *, model_sha256
     tell = progress or (lambda line: None)
     ratios = sorted({variant.ratio for each in variants for variant in each.variants},
                     reverse=True)
+    network = engine.load(spec.name, [each.at(EXACT).model for each in variants], outputs, spec,
+                          coarser=[[variant.model for variant in each.variants[1:]]
+                                   for each in variants], max_batch=batch)
+    tell(f'times of {len(ratios)} ratios …')
+    times_ms = _times_ms(network, batch, repeats)
+    exact = [0] * len(variants)
+    expected = _run(network, images, exact)
 
-    def load(chosen: Sequence[Variant]):
-        models = [variant.model for variant in chosen]
-        return engine.load(spec.name, models, outputs, spec, max_batch=batch)
+    def row(segment, ratio, chosen: Sequence[int]) -> VariantRow:
+        """Return the row of a segment, or of all, where segments run in the chosen variants."""
+        found = _run(network, images, chosen)
+        where = range(len(variants)) if segment is None else [segment]
+        used = [variants[index].variants[chosen[index]] for index in where]
+        time_ms = sum(times_ms[index][chosen[index]] for index in where)
+        exact_ms = sum(times_ms[index][0] for index in where)
+        return VariantRow(
+            segment, ratio, layers=sum(len(variant.layers) for variant in used),
+            macs=sum(variant.macs for variant in used),
+            size_mb=sum(variant.size_mb for variant in used), time_ms=float(time_ms),
+            # a clock may see nothing of a segment that only renames
+            speedup=float(exact_ms / time_ms) if time_ms > 0 and exact_ms > 0 else 1.0,
+            fidelity=fidelity(expected, found), answers=same_answers(spec, expected, found))
 
-    def judge(network) -> Dict[str, float]:
-        found = _run(network, images)
-        return {'fidelity': fidelity(expected, found),
-                'answers': same_answers(spec, expected, found)}
-
-    chains = {ratio: [each.at(ratio) for each in variants] for ratio in ratios}
-    networks = {ratio: load(chain) for ratio, chain in chains.items()}
-    tell(f'times of {len(networks)} networks …')
-    times_ms = _times_ms(networks, batch, repeats)
-    expected = _run(networks[EXACT], images)
     rows: List[VariantRow] = []
-    for index, each in enumerate(variants):
-        tell(f'fidelity of segment {index} …')
-        for variant in each.variants:
-            chosen = list(chains[EXACT])
-            chosen[index] = variant
-            exact_ms, time_ms = (times_ms[ratio][index] for ratio in (EXACT, variant.ratio))
-            network = networks[EXACT] if variant.ratio == EXACT else load(chosen)
-            rows.append(_row(index, variant.ratio, [variant], time_ms, exact_ms,
-                             judge(network)))
+    for segment, each in enumerate(variants):
+        tell(f'fidelity of segment {segment} …')
+        for index, variant in enumerate(each.variants):
+            rows.append(row(segment, variant.ratio,
+                            [*exact[:segment], index, *exact[segment + 1:]]))
     tell('fidelity of the whole network …')
-    for ratio, chain in chains.items():
-        rows.append(_row(None, ratio, chain, times_ms[ratio].sum(), times_ms[EXACT].sum(),
-                         judge(networks[ratio])))
+    rows += [row(None, ratio, [each.index(ratio) for each in variants])
+             for ratio in ratios]
     return VariantTable(
         model=spec.name, model_sha256=model_sha256, engine=engine.name, device=engine.device,
         images=source, batch=batch, versions=engine.versions, cuts=cuts, rows=tuple(rows))
 
 
-def _row(segment, ratio, chain: Sequence[Variant], time_ms, exact_ms,
-         judged: Mapping[str, float]) -> VariantRow:
-    return VariantRow(
-        segment, ratio, layers=sum(len(variant.layers) for variant in chain),
-        macs=sum(variant.macs for variant in chain),
-        size_mb=sum(variant.size_mb for variant in chain), time_ms=float(time_ms),
-        # a clock may see nothing of a segment that only renames
-        speedup=float(exact_ms / time_ms) if time_ms > 0 and exact_ms > 0 else 1.0, **judged)
-
-
-def _times_ms(networks: Mapping[float, Any], batch: int, repeats: int) -> Dict[float, np.ndarray]:
-    """Return the median time of each segment of each network."""
-    for network in networks.values():
-        network.measure(network.padded(batch), WARM_UP_RUNS)
-    runs: Dict[float, List] = {ratio: [] for ratio in networks}
+def _times_ms(network, batch: int, repeats: int) -> List[Sequence[float]]:
+    """Return the median time of every variant of each segment; a segment may have fewer."""
+    batch, count = network.padded(batch), max(network.variants)
+    for variant in range(count):
+        network.measure(batch, WARM_UP_RUNS, variant)
+    runs: List[List] = [[] for _ in range(count)]
     for start in range(0, repeats, RUNS_PER_ROUND):
-        for ratio, network in networks.items():
-            count = min(RUNS_PER_ROUND, repeats - start)
-            runs[ratio] += network.measure(network.padded(batch), count)
-    return {ratio: 1e3 * np.median(np.asarray(rows), axis=0) for ratio, rows in runs.items()}
+        for variant, rows in enumerate(runs):
+            rows += network.measure(batch, min(RUNS_PER_ROUND, repeats - start), variant)
+    return list(zip(*(1e3 * np.median(np.asarray(rows), axis=0) for rows in runs)))
 
 
-def _run(network, images: np.ndarray) -> List[Mapping[str, np.ndarray]]:
+def _run(network, images: np.ndarray, chosen: Sequence[int]) -> List[Mapping[str, np.ndarray]]:
     """Return the outputs of each image."""
-    return [network.run(image[np.newaxis]) for image in images]
+    return [network.run(image[np.newaxis], chosen) for image in images]

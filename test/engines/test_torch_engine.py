@@ -39,7 +39,7 @@ def spec(make_spec):
 @pytest.fixture(scope='module')
 def model(spec, tmp_path_factory):
     """Return a small network with a branch, exported, with the image input."""
-    import onnx
+    torch.manual_seed(0)
 
     class Small(torch.nn.Module):
         def __init__(self):
@@ -54,9 +54,23 @@ def model(spec, tmp_path_factory):
             x = torch.relu(x + self.second(x))
             return self.last(self.third(x).mean((2, 3)))
 
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp('torch') / 'small.onnx'
-    torch.onnx.export(Small().eval(), (torch.zeros(1, 3, SIDE, SIDE),), str(path),
+    return exported(Small(), spec, tmp_path_factory.mktemp('torch') / 'small.onnx')
+
+
+@pytest.fixture(scope='module')
+def wide_model(spec, tmp_path_factory):
+    """Return a network whose layers fill any device at batch 8."""
+    layers = [torch.nn.Conv2d(3, 512, 1)]
+    layers += [torch.nn.Conv2d(512, 512, 3, padding=1) for _ in range(4)]
+    layers += [torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()]
+    return exported(torch.nn.Sequential(*layers), spec,
+                    tmp_path_factory.mktemp('torch') / 'wide.onnx')
+
+
+def exported(module, spec, path):
+    import onnx
+
+    torch.onnx.export(module.eval(), (torch.zeros(1, 3, SIDE, SIDE),), str(path),
                       input_names=['input'], output_names=['scores'], dynamo=False,
                       dynamic_axes={'input': {0: 'N'}, 'scores': {0: 'N'}})
     return with_image_input(onnx.load(str(path)), spec)
@@ -290,6 +304,18 @@ def test_another_partition_from_one_segment_to_the_next_gives_the_same_results(
         flight.close()
     with pytest.raises(IndexError):
         engine.use(3)
+    engine.close()
+
+
+def test_a_part_of_the_device_takes_longer_than_all_of_it(wide_model, spec):
+    engine, _ = make_engine('torch', SystemClock(), sms=[8, 0])
+    network = engine.load('net', [wide_model], ['scores'], spec, max_batch=8)
+    times_s = []
+    for partition in range(2):
+        engine.use(partition)
+        network.measure(8, 3)
+        times_s.append(min(sum(row) for row in network.measure(8, 5)))
+    assert times_s[0] > 3.0 * times_s[1]
     engine.close()
 
 

@@ -23,7 +23,7 @@ from s3dnn_ros.profiling.profiler import (
     read_configurations,
 )
 from s3dnn_ros.profiling.table import ConfigurationRow, load_table, profile_path
-from s3dnn_ros.runtime.clock import SystemClock
+from s3dnn_ros.runtime.clock import SystemClock, VirtualClock
 
 
 @pytest.fixture(autouse=True)
@@ -212,7 +212,10 @@ class FakePlatform:
 
     board = 'a fake board'
 
-    def __init__(self, blind_from=math.inf):
+    def __init__(self, blind_from=math.inf, inert_s=0.0):
+        self.clock = VirtualClock()
+        self.inert_s = inert_s
+        self._set_s = 0.0
         self.configurations = [types.SimpleNamespace(name=name)
                                for name in ('slow', 'middle', 'fast')]
         self.applied = []
@@ -225,8 +228,11 @@ class FakePlatform:
 
     def apply(self, index):
         self.applied.append(index)
+        self._set_s = self.clock.now_s()
 
     def power_mw(self):
+        if self.clock.now_s() < self._set_s + self.inert_s:
+            return 1e9
         return 1000.0 * self.speed**2 if len(self.applied) < self._blind_from else None
 
     def restore(self):
@@ -234,21 +240,23 @@ class FakePlatform:
 
 
 class NetworkOnPlatform(FakeNetwork):
-    """Its segments take 8 and 16 ms in the slowest configuration."""
+    """Its segments take 8 and 16 ms in the slowest configuration, on the clock too."""
 
     def __init__(self, platform):
         super().__init__()
         self._platform = platform
+        self.clock = platform.clock
 
     def measure(self, batch, repeats, variant=0):
-        speed = self._platform.speed
-        return [[8e-3 / speed, 16e-3 / speed] for _ in range(repeats)]
+        times_s = [8e-3 / self._platform.speed, 16e-3 / self._platform.speed]
+        self.clock.advance(repeats * sum(times_s))
+        return [times_s for _ in range(repeats)]
 
 
 def test_every_configuration_is_set_and_measured_and_the_board_restored():
-    platform, shown = FakePlatform(), []
-    rows = measure_configurations(NetworkOnPlatform(platform), platform, repeats=3,
-                                  progress=shown.append)
+    platform, shown = FakePlatform(inert_s=1.4), []
+    rows = measure_configurations(NetworkOnPlatform(platform), platform, platform.clock,
+                                  seconds=3.0, progress=shown.append)
     assert platform.applied == shown == [0, 1, 2] and platform.restored == 1
     assert [row.name for row in rows] == ['slow', 'middle', 'fast']
     assert [row.power_mw for row in rows] == pytest.approx([1000.0, 4000.0, 16000.0])
@@ -259,7 +267,8 @@ def test_every_configuration_is_set_and_measured_and_the_board_restored():
 def test_a_board_whose_power_nobody_knows_is_no_table_and_is_restored():
     platform = FakePlatform(blind_from=2)
     with pytest.raises(PlatformError, match='CSV'):
-        measure_configurations(NetworkOnPlatform(platform), platform, repeats=1)
+        measure_configurations(NetworkOnPlatform(platform), platform, platform.clock,
+                               seconds=0.1)
     assert platform.restored == 1
 
 

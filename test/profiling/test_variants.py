@@ -192,24 +192,25 @@ class FakeEngine:
     def __init__(self):
         self.measured = []
 
-    def load(self, instance, segments, outputs, spec, *, lanes=1, max_batch=1):
-        times = [1e-3 * len(segment.graph.node) for segment in segments]
+    def load(self, instance, segments, outputs, spec, *, coarser=(), lanes=1, max_batch=1):
+        models = [[exact, *others] for exact, others in zip(segments, coarser)]
 
-        def take(batch, repeats):
-            self.measured.append((sum(times), batch, repeats))
-            return [times] * repeats
+        def take(batch, repeats, variant):
+            self.measured.append((variant, repeats))
+            return [[1e-3 * len(variants[min(variant, len(variants) - 1)].graph.node)
+                     for variants in models]] * repeats
 
-        def run(pixels):
+        def run(pixels, variants):
             return {name: np.ones((1, 8, 1, 1), np.float32) for name in outputs}
 
-        return types.SimpleNamespace(measure=take, run=run, padded=lambda frames: frames)
+        return types.SimpleNamespace(measure=take, run=run, padded=lambda frames: frames,
+                                     variants=[len(variants) for variants in models])
 
 
-def test_networks_take_turns_and_slower_variants_are_marked(network):
+def test_variants_take_turns_and_slower_ones_are_marked(network):
     engine = FakeEngine()
     measured = measure(engine, network)
-    rounds = [entry[2] for entry in engine.measured]
-    assert rounds == [3] * 3 + [5] * 3 + [2] * 3
+    assert engine.measured == [(variant, runs) for runs in (3, 5, 2) for variant in range(3)]
     # chains have more nodes, so that this engine is slower with all of them
     for segment in (0, 1):
         assert len(measured.of(segment)) > 1 == len(measured.offered(segment))
