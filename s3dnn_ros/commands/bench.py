@@ -58,6 +58,29 @@ def register(subparsers):
     parser.add_argument('--out', type=Path, help='JSON file for the results')
     parser.set_defaults(run=_cohort)
 
+    parser = commands.add_parser(
+        'neuos', help='cohorts under load: the modes beside what others do, on one device')
+    parser.add_argument('--models', nargs='+', default=None, metavar='MODEL',
+                        help='networks, in turn (default: nanodet_g resnet50 yolo_s)')
+    parser.add_argument('--engine', default='auto', help='inference engine (default auto)')
+    parser.add_argument('--platform', default='null', choices=('null', 'jetson', 'sm_partition'),
+                        help='what is set; null: only variants are chosen (default null)')
+    parser.add_argument('--partitions', type=int, nargs='+', default=(8, 16, 32, 64, 128, 0),
+                        metavar='SMS', help='sm_partition: how many multiprocessors, ascending; '
+                                            '0, as the last, for all (default 8 16 32 64 128 0)')
+    parser.add_argument('--instances', type=int, nargs='+', default=None, metavar='N',
+                        help='how many at once (default 1 4 8)')
+    parser.add_argument('--contenders', nargs='+', default=None, metavar='NAME',
+                        help='which, by the names in the table (default: all)')
+    parser.add_argument('--seconds', type=float, default=6.0,
+                        help='per run; in its second half another program runs (default 6)')
+    parser.add_argument('--runs', type=int, default=3, help='of each (default 3)')
+    parser.add_argument('--target-ms', type=float, default=0.5,
+                        help='time of a segment (default 0.5)')
+    parser.add_argument('--out', type=Path,
+                        help='JSON file for the results, written anew after every row')
+    parser.set_defaults(run=_neuos)
+
     parser = commands.add_parser('table', help='results of `s3dnn bench s3dnn` in markdown')
     parser.add_argument('results', type=Path, metavar='RESULTS.json')
     parser.set_defaults(run=_table)
@@ -90,6 +113,53 @@ def _cohort(arguments):
     from s3dnn_ros.lab import cohort_bench
 
     _write(arguments.out, cohort_bench.run(runs=arguments.runs, decisions=arguments.decisions))
+
+
+def _neuos(arguments):
+    from s3dnn_ros.commands.pictures import pictures_for
+    from s3dnn_ros.engines import make_engine
+    from s3dnn_ros.lab import neuos_bench
+    from s3dnn_ros.lab.closed_loop import contenders
+    from s3dnn_ros.runtime.clock import SystemClock
+
+    clock = SystemClock()
+    given = {name: tuple(value) for name, value in vars(arguments).items()
+             if name in ('models', 'instances') and value}
+    if arguments.contenders:
+        given['contenders'] = contenders(arguments.contenders)
+    plan = neuos_bench.Plan(runs=arguments.runs, seconds=arguments.seconds,
+                            target_ms=arguments.target_ms, **given)
+    engine, _ = make_engine(arguments.engine, clock, sms=_sms(arguments))
+    device = _device(arguments.platform, engine, clock)
+    neuos_bench.run(device, plan, functools.partial(pictures_for, directory=None),
+                    save=functools.partial(_write, arguments.out))
+
+
+def _sms(arguments):
+    return arguments.partitions if arguments.platform == 'sm_partition' else 0
+
+
+def _device(platform, engine, clock):
+    """Return what contenders set, and the counter of its energy."""
+    from s3dnn_ros.lab.neuos_bench import Device
+    from s3dnn_ros.platforms import NullPlatform
+
+    if platform == 'null':
+        return Device(engine, clock, NullPlatform)
+    if platform == 'jetson':
+        from s3dnn_ros.platforms import JetsonPlatform, Sysfs
+        from s3dnn_ros.platforms.power import PowerMeter, PowerSampler
+
+        sampler = PowerSampler(PowerMeter(Sysfs()), clock)
+        # few enough to measure each: all that a board has take hours
+        board = functools.partial(JetsonPlatform, knobs=('gpu', 'emc'), gpu_steps=4, emc_steps=2)
+        return Device(engine, clock, board, sampler.energy_mj)
+    from s3dnn_ros.platforms import SmPartitionPlatform
+    from s3dnn_ros.platforms.nvml import NvmlMeter
+
+    meter = NvmlMeter()
+    return Device(engine, clock, functools.partial(SmPartitionPlatform, engine, meter),
+                  meter.energy_mj)
 
 
 def _table(arguments):

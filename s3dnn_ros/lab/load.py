@@ -32,6 +32,8 @@ from s3dnn_ros.scheduling import make_scheduler
 SETTLE_S = 0.5
 # Images of one client, used in turn, so that no run sees only one.
 IMAGES = 4
+# so late that no deadline keeps requests from being fused
+FAR_S = 10.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +77,15 @@ class Policy:
         """Return a new scheduler."""
         levels = {'levels': engine.levels} if self.levels else {}
         return make_scheduler(self.scheduler, **dict(self.options), **levels)
+
+
+STREAMS = Policy('streams', 'streams')
+
+
+def mix(count, models) -> Sequence[Tuple[str, str]]:
+    """Return (name, model) of so many instances, the models in turn."""
+    return [(f'{models[index % len(models)]}_{index // len(models)}', models[index % len(models)])
+            for index in range(count)]
 
 
 def _as_profiled(model):

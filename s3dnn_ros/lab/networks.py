@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Dict
 
-from s3dnn_ros.lab.load import Rig
+from s3dnn_ros.lab.load import FAR_S, STREAMS, Client, Rig
 from s3dnn_ros.lab.record import Measured
 from s3dnn_ros.models.spec import load_spec
 from s3dnn_ros.models.zoo import export
@@ -13,6 +13,9 @@ from s3dnn_ros.profiling.profiler import SHARED_LANES, load_planned, make_plan, 
 
 # So many tensors may be alive at a cut: with fewer, detectors have nowhere to cut.
 MAX_ALIVE = 3
+# How long and how often a model is asked to learn what it takes alone.
+ALONE_S = 1.0
+ALONE_PERIOD_S = 0.005
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +32,12 @@ class Prepared:
     def alone_s(self):
         """Return what an image takes on the device by itself, by model: medians."""
         return {model: table.remaining_s(0, 1) for model, table in self.profiles.items()}
+
+    def alone_ms(self, model) -> float:
+        """Return the median time from a request to its answer while nothing else runs."""
+        period_s = 5.0 * self.profiles[model].time_s(1)
+        client = Client(model, model, FAR_S, max(period_s, ALONE_PERIOD_S))
+        return self.run([client], STREAMS, ALONE_S).response_ms['p50']
 
     def run(self, clients, policy, seconds) -> Measured:
         """Offer the clients' load for so long and measure it."""

@@ -20,7 +20,7 @@ from s3dnn_ros.lab.environment import environment
 from s3dnn_ros.lab.gpu_meter import GpuMeter
 from s3dnn_ros.lab.ideal import jobs_of, missed_share
 from s3dnn_ros.lab.instance_processes import InstanceProcesses
-from s3dnn_ros.lab.load import SETTLE_S, Client, Policy
+from s3dnn_ros.lab.load import FAR_S, SETTLE_S, STREAMS, Client, Policy, mix
 from s3dnn_ros.lab.networks import Prepared, prepare
 from s3dnn_ros.lab.processes import ProcessError
 from s3dnn_ros.lab.s3dnn_results import FORMAT, spread
@@ -37,9 +37,6 @@ APPLICATION_BATCH = 4
 # How often everything is submitted before the limit's bench waits.
 ROUNDS = 4
 IDLE_S = 1e-3
-# How long and how often a model is asked to learn what it takes alone.
-ALONE_S = 1.0
-ALONE_PERIOD_S = 0.005
 TABLE_MODEL = 'alexnet'
 TABLE_BATCHES = (2, 4, 8, 16)
 TABLE_STREAMS = (1, 4)
@@ -47,10 +44,7 @@ TABLE_S = 0.5
 # The part `decisions` needs no device.
 QUEUED = (4, 16, 64, 256)
 DECISIONS = 4000
-# so late that no deadline keeps requests from being fused
-FAR_S = 10.0
 
-STREAMS = Policy('streams', 'streams')
 # S3DNN as published, and what the executor does with its default parameters
 PAPER = Policy('S3DNN', 'supervised')
 CAPACITY = 1.0
@@ -146,7 +140,7 @@ def run(engine, clock, plan: Plan, save=lambda results: None, say=print) -> Dict
     prepared = prepare(engine, clock, lanes, max_batch=MAX_BATCH, target_ms=plan.target_ms,
                        repeats=plan.repeats, say=note)
     results['profiles'] = {name: _profile(table) for name, table in prepared.profiles.items()}
-    results['alone_ms'] = alone_ms = {model: _alone_ms(prepared, model) for model in plan.models}
+    results['alone_ms'] = alone_ms = {model: prepared.alone_ms(model) for model in plan.models}
     note(f'alone: {alone_ms}')
     # a garbage collection would walk all that was loaded, and take 100 ms for it
     gc.freeze()
@@ -219,7 +213,7 @@ class Bench:
         a policy prefers.
         """
         for count in self._plan.instances:
-            names = _mix(count, self._plan.models)
+            names = mix(count, self._plan.models)
             row: Dict = {'instances': count, 'policies': {}, 'left_out': {},
                          'limits': self._limits(names)}
             rows.append(row)
@@ -237,7 +231,7 @@ class Bench:
         """
         plan = self._plan
         for count in plan.instances:
-            names = _mix(count, plan.models)
+            names = mix(count, plan.models)
             carried = self._prepared.run(_closed(names), STREAMS, plan.seconds)
             for load in plan.loads:
                 loads = [_periodic(names, alone_ms, carried.finished_by_client, load, seed)
@@ -263,7 +257,7 @@ class Bench:
         """Show what every policy does around its first misses, on the same arrivals."""
         plan = self._plan
         count = min(plan.instances, key=lambda known: abs(known - TIMELINE_INSTANCES))
-        names = _mix(count, plan.models)
+        names = mix(count, plan.models)
         carried = self._prepared.run(_closed(names), STREAMS, plan.seconds)
         clients = _periodic(names, alone_ms, carried.finished_by_client, TIMELINE_LOAD, seed=0)
         for policy in plan.policies:
@@ -349,13 +343,6 @@ def limit(prepared, lanes: Mapping[str, int], batch, seconds) -> Dict:
             'work_share': batches_hz * batch * alone_s}
 
 
-def _alone_ms(prepared, model):
-    """Return the median time from a request to its answer while nothing else runs."""
-    period_s = 5.0 * prepared.profiles[model].time_s(1)
-    client = Client(model, model, FAR_S, max(period_s, ALONE_PERIOD_S))
-    return prepared.run([client], STREAMS, ALONE_S).response_ms['p50']
-
-
 def _closed(names):
     return [Client(name, model, FAR_S) for name, model in names]
 
@@ -370,14 +357,8 @@ def _periodic(names, alone_ms, capacity_hz, load, seed):
     return clients
 
 
-def _mix(count, models):
-    """Return (name, model) of so many instances, the models in turn."""
-    return [(f'{models[index % len(models)]}_{index // len(models)}', models[index % len(models)])
-            for index in range(count)]
-
-
 def _of_model(model, count, models):
-    return [name for name, of in _mix(count, models) if of == model]
+    return [name for name, of in mix(count, models) if of == model]
 
 
 def _profile(table):

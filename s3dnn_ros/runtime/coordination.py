@@ -72,7 +72,7 @@ class Coordination:
                  surroundings: Surroundings, report: Callable[[str], None]):
         self._surroundings = surroundings
         self._names = self._names_of(settings, profiles, surroundings.platform)
-        self._tables = {model: _tables(table, bool(self._names), accuracy.get(model))
+        self._tables = {model: model_tables(table, bool(self._names), accuracy.get(model, ()))
                         for model, table in profiles.items()}
         first = self._fastest()
         platform = surroundings.platform
@@ -144,7 +144,9 @@ class Coordination:
         return names or []
 
 
-def _tables(table, configured, accuracy) -> ModelTables:
+def model_tables(table: ProfileTable, configured: bool,
+                 accuracy: Sequence[SpeedupAccuracyTable] = ()) -> ModelTables:
+    """Return what is known of a model; without configurations, of the board as it is."""
     times_s = table.segment_times_s(1)
     if configured:
         power = table.power_tables()

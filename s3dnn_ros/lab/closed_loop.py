@@ -1,0 +1,119 @@
+"""Who decides for a cohort, and the loop that it closes with the device."""
+
+from __future__ import annotations
+
+import collections
+import functools
+import time
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Sequence, Tuple
+
+from s3dnn_ros.cohort import MODES, Cohort, Coordinator, Membership, ModelTables
+from s3dnn_ros.cohort.rivals import MaxN, Uncoordinated
+from s3dnn_ros.errors import ParameterError
+from s3dnn_ros.runtime.actuator import Actuator
+from s3dnn_ros.runtime.steering import CohortSteering
+
+NAME = 'bench'      # of the board, and of the one process that it has
+LEASE_S = 5.0
+
+
+class Contender(NamedTuple):
+    """Who decides, under a name for the tables.
+
+    `horizon` is one of HORIZONS. With `rests` the device is in its configuration of least power
+    while nothing is asked.
+    """
+
+    name: str
+    make: Callable[[], Any]
+    horizon: str = 'deadline'
+    rests: bool = False
+
+
+CONTENDERS = (
+    Contender('Max-N', MaxN), Contender('race to idle', MaxN, rests=True),
+    Contender('uncoordinated', Uncoordinated),
+    *(Contender(mode, functools.partial(Coordinator, mode)) for mode in MODES),
+    *(Contender(f'{mode}, slack', functools.partial(Coordinator, mode), 'slack')
+      for mode in MODES))
+
+
+def contenders(names: Sequence[str]) -> Sequence[Contender]:
+    """Return contenders by name; raises ParameterError that lists the known ones."""
+    known = {contender.name: contender for contender in CONTENDERS}
+    for name in names:
+        if name not in known:
+            raise ParameterError('--contenders', name, 'expected some of ' + ', '.join(known))
+    return tuple(known[name] for name in names)
+
+
+class ClosedLoop:
+    """A contender in charge of the device, for one run; a Steering for the loop.
+
+    Parameters
+    ----------
+    platform : Platform
+        It is closed at the end.
+    tables : mapping of model name to ModelTables
+    contender : Contender
+    clock : Clock
+
+    """
+
+    def __init__(self, platform, tables: Mapping[str, ModelTables], contender: Contender, clock):
+        self.times_ns: List[int] = []
+        self._clock = clock
+        self._tables = tables
+        self._platform = platform
+        self._failures: List[str] = []
+        totals_s = [sum(column) for column in zip(*(each.network_s for each in tables.values()))]
+        fastest = min(range(len(totals_s)), key=totals_s.__getitem__)
+        self._rest = self._least_power() if contender.rests else None
+        self._log: List[Tuple[float, int]] = []
+        self._actuator = Actuator(platform, self._applied, self._failures.append)
+        self._cohort = Cohort(Membership(NAME, LEASE_S), contender.make(), tables, NAME,
+                              fastest, apply=self._actuator.apply,
+                              horizon=contender.horizon)
+        self._steering = CohortSteering(self._cohort, tables)
+        self._actuator.apply(fastest)
+
+    def scale(self, model) -> float:
+        """Return what a model takes of its profiled times in the configuration that is set."""
+        return self._tables[model].scale(self._cohort.configuration)
+
+    def choose(self, job, segment, now_s):
+        """Choose as the contender does."""
+        begun_ns = time.perf_counter_ns()
+        choice = self._steering.choose(job, segment, now_s)
+        self.times_ns.append(time.perf_counter_ns() - begun_ns)
+        return choice
+
+    def ended(self, job, now_s):
+        """Take a job out of the cohort."""
+        self._steering.ended(job, now_s)
+        if self._rest is not None and not self._cohort.membership.members(now_s):
+            self._actuator.apply(self._rest)
+
+    def close(self):
+        """Restore the device; raises RuntimeError if a configuration could not be set."""
+        self.transitions = self._platform.transitions
+        self.transition_s = self._platform.transition_s
+        self._actuator.close()
+        if self._failures:
+            raise RuntimeError(self._failures[0])
+
+    def shares(self, begin_s, end_s) -> Dict[int, float]:
+        """Return which share of the time between two moments each configuration was set."""
+        moments = [max(begin_s, min(moment_s, end_s)) for moment_s, _ in self._log] + [end_s]
+        shares: Dict[int, float] = collections.defaultdict(float)
+        for (_, configuration), first_s, last_s in zip(self._log, moments, moments[1:]):
+            shares[configuration] += (last_s - first_s) / (end_s - begin_s)
+        return {configuration: share for configuration, share in shares.items() if share > 0.0}
+
+    def _applied(self, configuration):
+        self._cohort.told(NAME, configuration)
+        self._log.append((self._clock.now_s(), configuration))
+
+    def _least_power(self):
+        powerup = next(iter(self._tables.values())).power[0].powerup
+        return min(range(len(powerup)), key=powerup.__getitem__)

@@ -1,0 +1,339 @@
+"""NeuOS's experiment: cohorts under load, the modes beside what others do, in a closed loop.
+
+All contenders run on one engine, with the same networks, arrivals and scheduler; they differ
+in who chooses the device's configuration and the networks' variants.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import gc
+import math
+import random
+import statistics
+import threading
+import time
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+
+import numpy as np
+
+from s3dnn_ros.cohort import ModelTables
+from s3dnn_ros.errors import ParameterError
+from s3dnn_ros.lab.closed_loop import CONTENDERS, ClosedLoop, Contender
+from s3dnn_ros.lab.energy_log import EnergyLog
+from s3dnn_ros.lab.environment import environment
+from s3dnn_ros.lab.interference import Interference
+from s3dnn_ros.lab.load import SETTLE_S, Client, Policy, Rig, mix
+from s3dnn_ros.lab.networks import MAX_ALIVE, Prepared
+from s3dnn_ros.lab.record import Record
+from s3dnn_ros.lab.s3dnn_results import spread
+from s3dnn_ros.models.cache import sha256_of
+from s3dnn_ros.models.fidelity import fidelity
+from s3dnn_ros.models.graph import load_graph, with_image_input
+from s3dnn_ros.models.segment_plan import apply
+from s3dnn_ros.models.spec import load_spec
+from s3dnn_ros.models.variants import make_variants
+from s3dnn_ros.models.zoo import export
+from s3dnn_ros.profiling.profiler import make_plan, measure_configurations, profile
+from s3dnn_ros.profiling.variant_profiler import measure_variants
+from s3dnn_ros.runtime.coordination import model_tables
+
+FORMAT = 1
+MODELS = ('nanodet_g', 'resnet50', 'yolo_s')
+INSTANCES = (1, 4, 8)
+RATIOS = (1.0, 0.8, 0.6, 0.4)
+# Deadlines are a multiple of the time that a request takes alone in the fastest configuration,
+# periods one of the deadline.
+DEADLINE_FACTORS = (2.0, 4.0)
+PERIOD_FACTOR = 2.0
+# What each configuration runs for before it is compared, and the device rests to learn its idle
+# power: a meter may average over a second.
+CONFIGURATION_S = 1.5
+IDLE_S = 2.0
+# On so many images fidelity is measured.
+PICTURES = 4
+# The scheduler is the same for all: the executor's default.
+POLICY = Policy('supervised', 'supervised', options=(
+    ('capacity', 1.0), ('overlap', True), ('order', 'deadline'), ('successor_wait_s', 0.0)),
+    levels=True)
+# A run's window has two halves.
+HALVES = ('quiet', 'disturbed')
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """How much to measure."""
+
+    models: Sequence[str] = MODELS
+    instances: Sequence[int] = INSTANCES
+    contenders: Sequence[Contender] = CONTENDERS
+    ratios: Sequence[float] = RATIOS
+    runs: int = 3
+    seconds: float = 6.0
+    target_ms: float = 0.5
+    repeats: int = 30
+
+    def __post_init__(self):
+        """Refuse too little to measure; raises ParameterError."""
+        for option, values in (('--runs', [self.runs]), ('--instances', self.instances)):
+            for value in values:
+                if value < 1:
+                    raise ParameterError(option, value, 'expected at least 1')
+        for option, value in (('--seconds', self.seconds), ('--target-ms', self.target_ms)):
+            if not 0.0 < value < math.inf:
+                raise ParameterError(option, value, 'expected a number above 0')
+
+
+@dataclasses.dataclass(frozen=True)
+class Device:
+    """What contenders set and what is read of it.
+
+    Attributes
+    ----------
+    engine, clock : Engine, Clock
+    platform : callable
+        Returns the Platform, anew for each run: it is restored at a run's end.
+    energy_mj : callable
+        Returns what the device has used; always the same if nobody can tell.
+
+    """
+
+    engine: Any
+    clock: Any
+    platform: Callable[[], Any]
+    energy_mj: Callable[[], float] = float
+
+
+def run(device: Device, plan: Plan, pictures, save=lambda results: None, say=print) -> Dict:
+    """Run the experiment; returns the results as a dict that JSON can hold.
+
+    `pictures` returns for a ModelSpec the images on which fidelity is measured, and what they
+    are. `save` gets the results after every row, `say` a sentence for each.
+    """
+    started_s = time.monotonic()
+    results: Dict = {'format': FORMAT, 'environment': environment(),
+                     'device': device.engine.device, 'engine': dict(device.engine.versions),
+                     'models': {}, 'cohorts': []}
+
+    def note(sentence):
+        say(f'{time.monotonic() - started_s:6.0f} s  {sentence}')
+        save(results)
+
+    lanes = collections.Counter(model for _, model in mix(max(plan.instances), plan.models))
+    bench = Bench(device, plan, lanes, pictures, results, note)
+    # a garbage collection would walk all that was loaded, and take 100 ms for it
+    gc.freeze()
+    with Interference(device.engine.name, plan.models[0]) as interference:
+        results['idle_w'] = bench.idle_w()
+        note(f"idle: {_or_unknown(results['idle_w'], 1)} W")
+        for count in plan.instances:
+            bench.cohort(count, interference, results)
+    note('done')
+    return results
+
+
+class Bench:
+    """Networks with variants on a device with configurations, ready for any number of runs."""
+
+    def __init__(self, device: Device, plan: Plan, lanes: Mapping[str, int], pictures,
+                 results: Dict, note):
+        self._device = device
+        self._plan = plan
+        self._note = note
+        self._tables: Dict[str, ModelTables] = {}
+        self._judges: Dict[str, Judge] = {}
+        self._platform = device.platform()
+        self._names = [one.name for one in self._platform.configurations]
+        networks, profiles, plans, shapes = {}, {}, {}, {}
+        for name, count in lanes.items():
+            spec = load_spec(name)
+            if spec.zoo:
+                export(spec.zoo)
+            loaded = self._load(spec, count, pictures)
+            networks[name], profiles[name], plans[name], results['models'][name] = loaded
+            shapes[name] = spec.height, spec.width
+        self._platform.close()
+        rig = Rig(networks, profiles, device.engine, device.clock, shapes, max_batch=1)
+        self._prepared = Prepared(device.engine, rig, networks, profiles, plans)
+        self._alone_ms = {name: self._prepared.alone_ms(name) for name in networks}
+        results['alone_ms'] = self._alone_ms
+        note(f'alone: {self._alone_ms}')
+
+    def idle_w(self) -> Optional[float]:
+        """Return what the device draws with everything loaded and nothing to do."""
+        with self._energy() as energy:
+            begin_s = self._device.clock.now_s()
+            time.sleep(IDLE_S)
+            # clocks fall and meters average for a while
+            return energy.power_w(begin_s + IDLE_S / 2, begin_s + IDLE_S)
+
+    def cohort(self, count: int, interference: Interference, results: Dict):
+        """Run all contenders with so many instances."""
+        names = mix(count, self._plan.models)
+        row: Dict = {'instances': count, 'contenders': {}}
+        results['cohorts'].append(row)
+        for contender in self._plan.contenders:
+            runs = []
+            for seed in range(self._plan.runs):
+                runs.append(self._run(self._clients(names, seed), contender, interference,
+                                      results['idle_w']))
+            row['contenders'][contender.name] = runs
+            for half in HALVES:
+                self._note(f'{count:3} instances, {contender.name:19} {half:10}'
+                           + _line([run[half] for run in runs]))
+
+    def _load(self, spec, lanes, pictures):
+        """Return the network, its profile, its plan and what to tell of it."""
+        engine, plan = self._device.engine, self._plan
+        planned = make_plan(engine, spec, target_ms=plan.target_ms, max_alive=MAX_ALIVE)
+        model = with_image_input(load_graph(spec), spec)
+        segments = apply(planned, model, sha256_of(spec.onnx))
+        outputs = [value.name for value in model.graph.output]
+        variants = make_variants(spec.name, segments, plan.ratios)
+        images, source = pictures(spec)
+        images = images[:PICTURES]
+        # approximation is for those whose configuration is too slow for them
+        self._platform.apply(0)
+        measured = measure_variants(
+            engine, spec, variants, model_sha256=planned.sha256, cuts=planned.cuts,
+            outputs=outputs, images=images, source=source, repeats=plan.repeats)
+        self._platform.restore()
+        coarser = [[each.at(row.ratio).model for row in measured.offered(segment)[1:]]
+                   for segment, each in enumerate(variants)]
+        network = engine.load(spec.name, [segment.model for segment in segments], outputs, spec,
+                              coarser=coarser, lanes=lanes, max_batch=1)
+        table = profile(engine, spec, planned, network, batches=[1], repeats=plan.repeats)
+        powered = self._platform.power_mw() is not None
+        if powered:
+            table = dataclasses.replace(table, configurations=measure_configurations(
+                network, self._platform, self._device.clock, seconds=CONFIGURATION_S))
+        accuracy = [measured.accuracy_table(segment) for segment in range(len(segments))]
+        self._tables[spec.name] = model_tables(table, powered, accuracy)
+        self._judges[spec.name] = Judge(network, images)
+        told = {'segments': len(segments), 'images': source,
+                'variants': [[dataclasses.asdict(row) for row in measured.offered(segment)]
+                             for segment in range(len(segments))],
+                'whole': [dataclasses.asdict(row) for row in measured.of(None)],
+                'configurations': [
+                    {'name': row.name, 'power_w': row.power_mw / 1e3, 'ms': sum(row.times_ms)}
+                    for row in table.configurations]}
+        self._note(f"{spec.name}: {len(segments)} segments, variants "
+                   f"{[len(rows) for rows in told['variants']]}, " + ', '.join(
+                       f"{one['name']} {one['ms']:.2f} ms {one['power_w']:.0f} W"
+                       for one in told['configurations']))
+        return network, table, planned, told
+
+    def _clients(self, names, seed):
+        chance = random.Random(seed)
+        clients = []
+        for name, model in names:
+            deadline_s = chance.uniform(*DEADLINE_FACTORS) * self._alone_ms[model] / 1e3
+            period_s = PERIOD_FACTOR * deadline_s
+            clients.append(Client(name, model, deadline_s, period_s,
+                                  chance.uniform(0.0, period_s)))
+        return clients
+
+    def _run(self, clients, contender, interference, idle_w) -> Dict:
+        clock, seconds = self._device.clock, self._plan.seconds
+        closed = ClosedLoop(self._device.platform(), self._tables, contender, clock)
+        disturb = threading.Timer(SETTLE_S + seconds / 2, interference.switch, [True])
+        run = self._prepared.rig.run(clients, POLICY, steering=closed, scale=closed.scale)
+        with self._energy() as energy:
+            disturb.start()
+            try:
+                record = run.record(seconds)
+            finally:
+                disturb.join()
+                interference.switch(False)
+                closed.close()
+        middle_s = record.begin_s + seconds / 2
+        ends_s = (record.begin_s, middle_s, record.end_s)
+        halves = {half: self._half(dataclasses.replace(record, begin_s=begin_s, end_s=end_s),
+                                   closed, energy, idle_w)
+                  for half, begin_s, end_s in zip(HALVES, ends_s, ends_s[1:])}
+        return {**halves, 'boundary_us': _percentiles(closed.times_ns),
+                'transitions': closed.transitions,
+                'transition_s': closed.transition_s}
+
+    def _half(self, record: Record, closed, energy, idle_w) -> Dict:
+        measured = record.measured(self._prepared.alone_s)
+        seconds = record.end_s - record.begin_s
+        power_w = energy.power_w(record.begin_s, record.end_s)
+        known = None not in (power_w, idle_w)
+        kept: Dict[str, List[float]] = collections.defaultdict(list)
+        for answer in record.answers:
+            if record.begin_s <= answer.ended_s < record.end_s:
+                model = record.models[answer.client]
+                kept[model].append(self._judges[model].fidelity(answer.variants))
+        return {
+            'missed_share': measured.missed_share, 'missed_by_client': measured.missed_by_client,
+            'response_ms': measured.response_ms, 'finished_hz': measured.finished_hz,
+            'power_w': power_w, 'energy_j': power_w * seconds if known else None,
+            'above_idle_j': (power_w - idle_w) * seconds if known else None,
+            'fidelity': statistics.fmean(share for shares in kept.values() for share in shares)
+            if kept else None,
+            'fidelity_by_model': {model: statistics.fmean(shares)
+                                  for model, shares in kept.items()},
+            'exact_share': sum(share == 1.0 for shares in kept.values() for share in shares)
+            / max(1, sum(map(len, kept.values()))),
+            'configurations': {self._names[index]: share for index, share in
+                               closed.shares(record.begin_s, record.end_s).items()}}
+
+    def _energy(self):
+        return EnergyLog(self._device.energy_mj, self._device.clock)
+
+
+class Judge:
+    """How near a network's answers are to the exact ones, by the variants that it ran in.
+
+    Parameters
+    ----------
+    network : Network
+    images : ndarray
+        uint8 (N, H, W, 3).
+
+    """
+
+    def __init__(self, network, images: np.ndarray):
+        self._network = network
+        self._images = images
+        self._expected = self._outputs(())
+        self._known = {(): 1.0, (0,) * network.segments: 1.0}
+
+    def fidelity(self, variants: Tuple[int, ...]) -> float:
+        """Return the measured fidelity; nothing else may run the first time."""
+        if variants not in self._known:
+            self._known[variants] = fidelity(self._expected, self._outputs(variants))
+        return self._known[variants]
+
+    def _outputs(self, variants):
+        return [self._network.run(image[np.newaxis], variants) for image in self._images]
+
+
+def _line(halves: Sequence[Mapping]) -> str:
+    """Return the figures of one half of all runs."""
+    def of(name, factor, digits):
+        values = [half[name] for half in halves]
+        return 'unknown' if None in values else spread([factor * value for value in values],
+                                                       digits)
+
+    set_to: Dict[str, float] = collections.defaultdict(float)
+    for half in halves:
+        for name, share in half['configurations'].items():
+            set_to[name] += share / len(halves)
+    return (f"missed {of('missed_share', 1e2, 2)} %, p99 "
+            f"{max(half['response_ms'].get('p99', 0.0) for half in halves):.1f} ms, fidelity "
+            f"{of('fidelity', 1.0, 3)}, exact {of('exact_share', 1e2, 0)} %, above idle "
+            f"{of('above_idle_j', 1.0, 1)} J, " + ' '.join(
+                f'{name} {share:.0%}' for name, share in sorted(
+                    set_to.items(), key=lambda item: -item[1])[:3]))
+
+
+def _or_unknown(value, digits):
+    return 'unknown' if value is None else f'{value:.{digits}f}'
+
+
+def _percentiles(times_ns):
+    return {f'p{rank}': round(float(value) / 1e3, 1) for rank, value in zip(
+        (50, 95, 99), np.percentile(times_ns or [0], (50, 95, 99)))}
