@@ -231,7 +231,7 @@ class ExecutorSettings:
                                     'behind of a plan that fills its deadline: the whole deadline '
                                     '(NeuOS), what is remaining of it, or the next segment. '
                                     'slack: it is behind only if it would be late, run on as '
-                                    'profiled.', choices=HORIZONS, live=True)
+                                    'profiled; with platform none.', choices=HORIZONS, live=True)
     cohort_threshold: float = parameter(-1.0, 'balanced: up to so much behind, on average, the '
                                         'middle of the cohort chooses, beyond it those that are '
                                         'most behind. Below 0: the spread of the cohort.',
@@ -277,6 +277,10 @@ class ExecutorSettings:
         if self.platform != 'none' and not self.cohort:
             raise ParameterError('platform', self.platform, 'only a cohort sets the board: set '
                                  'cohort to true, or platform to none')
+        if self.platform != 'none' and self.cohort_horizon == 'slack':
+            raise ParameterError('cohort_horizon', self.cohort_horizon, 'by its slack nobody sees '
+                                 'what others take of the board, and it would be set too slow: '
+                                 'take deadline, or set platform to none')
         if self.platform == 'sm_partition' and not self.platform_partitions:
             raise ParameterError('platform_partitions', [], "name some, for example ['8', '16', "
                                  "'0']")

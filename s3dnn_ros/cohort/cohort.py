@@ -48,12 +48,16 @@ class ModelTables:
         """Return LAG and horizon of a job before a segment, so long after its arrival.
 
         Equation 1 with the sub-deadlines of equation 2 (both DERIVED): what lies behind the job
-        by its plan, less what has passed. `horizon` is one of HORIZONS.
+        by its plan, less what has passed. Before the first segment there is nothing to sum up:
+        who had to wait is behind only if it would be late, run on as profiled. `horizon` is one
+        of HORIZONS.
         """
+        remaining_s = self.scale(configuration) * sum(self.times_s[segment:])
+        slack_s = deadline_s - elapsed_s - remaining_s
         if horizon == 'slack':
-            remaining_s = self.scale(configuration) * sum(self.times_s[segment:])
-            return deadline_s - elapsed_s - remaining_s, remaining_s
-        lag_s = self._planned_s(0, segment, deadline_s) - elapsed_s
+            return slack_s, remaining_s
+        lag_s = (self._planned_s(0, segment, deadline_s) - elapsed_s if segment
+                 else min(0.0, slack_s))
         if horizon == 'deadline':
             return lag_s, deadline_s
         last = len(self.times_s) if horizon == 'remaining' else segment + 1

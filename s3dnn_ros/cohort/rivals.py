@@ -8,14 +8,23 @@ from s3dnn_ros.cohort.coordinator import Decision, Member, propose
 
 
 class MaxN:
-    """Always the fastest configuration and exact networks: NVIDIA's MAXN."""
+    """Always one configuration, the fastest, and exact networks: NVIDIA's MAXN.
+
+    Parameters
+    ----------
+    fastest : int
+        The configuration.
+
+    """
+
+    def __init__(self, fastest: int):
+        self._fastest = fastest
 
     def decide(self, members: Sequence[Member]) -> Decision:
         """Return the decision; raises ValueError if there are no members."""
         if not members:
             raise ValueError('there are no members; expected one at least')
-        speedup = members[0].speedup_power.speedup
-        return Decision(max(range(len(speedup)), key=speedup.__getitem__),
+        return Decision(self._fastest,
                         {member.instance: member.speedup_accuracy.exact for member in members},
                         {member.instance: 1.0 for member in members})
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import dataclasses
+import functools
 from typing import Any, Callable, Dict, List, Tuple
 
 import numpy as np
@@ -11,7 +13,7 @@ import numpy as np
 from s3dnn_ros.engines.base import Run, variants_of
 from s3dnn_ros.engines.cuda import Cuda
 from s3dnn_ros.engines.onnx_to_torch import to_torch
-from s3dnn_ros.engines.torch_lane import Lane, LaneStream
+from s3dnn_ros.engines.torch_lane import Lane, LaneStream, Part
 from s3dnn_ros.errors import EngineError
 from s3dnn_ros.models.graph import batch_of
 from s3dnn_ros.profiling.occupancy import BLOCKS_PER_SM, Multiprocessors, tb_ratio
@@ -60,6 +62,8 @@ class TorchEngine:
         self.partitions = tuple(partition.sms if partition else properties.multi_processor_count
                                 for partition in self._partitions)
         self.partition = len(self.partitions) - 1
+        self._threads = [concurrent.futures.ThreadPoolExecutor(1, f's3dnn-{sms}-sms')
+                         for sms in self.partitions[:-1]]
         self.multiprocessors = _multiprocessors(properties, self.partitions[-1])
         only = f', {self.partitions[-1]} SMs' if self._partitions[-1] else ''
         self.device = torch.cuda.get_device_name(0) + only
@@ -80,9 +84,10 @@ class TorchEngine:
 
     def lane(self, outputs):
         """Return a new lane on the multiprocessors of this engine."""
-        streams = [[LaneStream(self.torch, stream) for stream in self._streams(partition)]
-                   for partition in self._partitions]
-        return Lane(self.torch, self.cuda, streams, outputs)
+        calls = [*(functools.partial(_call_in, thread) for thread in self._threads), _call]
+        parts = [Part([LaneStream(self.torch, stream) for stream in self._streams(partition)], call)
+                 for partition, call in zip(self._partitions, calls)]
+        return Lane(self.torch, self.cuda, parts, outputs)
 
     def load(self, instance, segments, outputs, spec, *, coarser=(), lanes=1, max_batch=1):
         """Return the network, captured for the batches 1, 2, 4 … up to `max_batch`.
@@ -140,6 +145,8 @@ class TorchEngine:
     def close(self):
         """Wait for what runs."""
         self.torch.cuda.synchronize()
+        for thread in self._threads:
+            thread.shutdown()
 
     def _streams(self, partition):
         """Return a new stream for every priority, the most urgent first."""
@@ -295,6 +302,14 @@ class _Pending:
 
 def _names(model):
     return [value.name for value in model.graph.output]
+
+
+def _call(function):
+    return function()
+
+
+def _call_in(thread, function):
+    return thread.submit(function).result()
 
 
 def _powers_of_two(largest):

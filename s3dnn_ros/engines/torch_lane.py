@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import itertools
 import tempfile
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
 
 from s3dnn_ros.engines.cuda import Cuda, Stream
 from s3dnn_ros.profiling.occupancy import kernels_of
@@ -54,6 +54,18 @@ class CapturedGraph:
         self.executable = cuda and cuda.graph(self.captured.raw_cuda_graph())
 
 
+class Part(NamedTuple):
+    """What a lane has on one partition of the device: a stream for each level, urgent first.
+
+    `call` runs a function and returns what it returns, in a thread of the partition: cuDNN's
+    algorithms are chosen once for each thread, and one that was chosen for the whole device may
+    not run on a part of it. The last partition has the thread of whoever loads.
+    """
+
+    streams: Sequence[LaneStream]
+    call: Callable[[Callable[[], Any]], Any]
+
+
 class Lane:
     """Static buffers and graphs, and a stream for each level of priority: one flight at a time.
 
@@ -64,21 +76,19 @@ class Lane:
     torch : module
     cuda : Cuda or None
         What gives graphs priorities, where that is to be had.
-    streams : sequence of sequence of LaneStream
-        For each partition of the device, the last for use until told otherwise, the most urgent
-        first.
+    parts : sequence of Part
+        The last for use until told otherwise.
     outputs : sequence of str
         What is copied to the host behind the last segment.
 
     """
 
-    def __init__(self, torch, cuda, streams: Sequence[Sequence[LaneStream]],
-                 outputs: Sequence[str]):
+    def __init__(self, torch, cuda, parts: Sequence[Part], outputs: Sequence[str]):
         self._torch = torch
         self._cuda = cuda
-        self._streams = streams
-        self._partition = len(streams) - 1  # the one in use
-        self._stream = streams[-1][0]
+        self._parts = parts
+        self._partition = len(parts) - 1    # the one in use
+        self._stream = parts[-1].streams[0]
         self._last: Any = None              # the event behind what was submitted last
         self._outputs = outputs
         self._pool = torch.cuda.graph_pool_handle()
@@ -96,8 +106,8 @@ class Lane:
         values: Dict[str, Any] = {}
         # kernels stay on the multiprocessors that they were captured on, wherever a graph is
         # launched; the partition that is used first has the values, and the others fill them
-        graphs = [self._graphs(streams[0], modules, values, image)
-                  for streams in reversed(self._streams)][::-1]
+        graphs = [part.call(functools.partial(self._graphs, part.streams[0], modules, values,
+                                              image)) for part in reversed(self._parts)][::-1]
         self._captured[batch] = _Captured(
             image, graphs, {name: values[name] for name in self._outputs}, values,
             (torch.cuda.memory_allocated() - before) / 2**20)
@@ -131,7 +141,8 @@ class Lane:
         """Return the kernels of every segment, as it is exact, from PyTorch's profiler."""
         torch, image = self._torch, self._captured[batch].image
         found, values = [], {}
-        with torch.inference_mode(), torch.cuda.stream(self._stream.torch_stream):
+        stream = self._parts[-1].streams[0].torch_stream
+        with torch.inference_mode(), torch.cuda.stream(stream):
             for module, *_ in modules:
                 with torch.profiler.profile(
                         activities=[torch.profiler.ProfilerActivity.CUDA]) as profiler:
@@ -145,7 +156,7 @@ class Lane:
 
     def take(self, level, partition):
         """Use another stream from here on, behind what was submitted before."""
-        stream = self._streams[partition][level]
+        stream = self._parts[partition].streams[level]
         if stream is not self._stream:
             if self._last is not None:
                 stream.torch_stream.wait_event(self._last)

@@ -18,29 +18,37 @@ LEASE_S = 5.0
 
 
 class Contender(NamedTuple):
-    """Who decides, under a name for the tables.
+    """Who decides, under a name for the tables; `make` is given the fastest configuration.
 
     `horizon` is one of HORIZONS. With `rests` the device is in its configuration of least power
     while nothing is asked.
     """
 
     name: str
-    make: Callable[[], Any]
+    make: Callable[[int], Any]
     horizon: str = 'deadline'
     rests: bool = False
 
 
-CONTENDERS = (
-    Contender('Max-N', MaxN), Contender('race to idle', MaxN, rests=True),
-    Contender('uncoordinated', Uncoordinated),
-    *(Contender(mode, functools.partial(Coordinator, mode)) for mode in MODES),
-    *(Contender(f'{mode}, slack', functools.partial(Coordinator, mode), 'slack')
-      for mode in MODES))
+def _coordinator(mode, fastest):
+    return Coordinator(mode)
+
+
+def _modes(suffix, horizon):
+    return tuple(Contender(mode + suffix, functools.partial(_coordinator, mode), horizon)
+                 for mode in MODES)
+
+
+CONTENDERS = (Contender('Max-N', MaxN), Contender('race to idle', MaxN, rests=True),
+              Contender('uncoordinated', lambda fastest: Uncoordinated()),
+              *_modes('', 'deadline'))
+# for where nobody sets a configuration
+SLACK = _modes(', slack', 'slack')
 
 
 def contenders(names: Sequence[str]) -> Sequence[Contender]:
     """Return contenders by name; raises ParameterError that lists the known ones."""
-    known = {contender.name: contender for contender in CONTENDERS}
+    known = {contender.name: contender for contender in (*CONTENDERS, *SLACK)}
     for name in names:
         if name not in known:
             raise ParameterError('--contenders', name, 'expected some of ' + ', '.join(known))
@@ -71,7 +79,7 @@ class ClosedLoop:
         self._rest = self._least_power() if contender.rests else None
         self._log: List[Tuple[float, int]] = []
         self._actuator = Actuator(platform, self._applied, self._failures.append)
-        self._cohort = Cohort(Membership(NAME, LEASE_S), contender.make(), tables, NAME,
+        self._cohort = Cohort(Membership(NAME, LEASE_S), contender.make(fastest), tables, NAME,
                               fastest, apply=self._actuator.apply,
                               horizon=contender.horizon)
         self._steering = CohortSteering(self._cohort, tables)

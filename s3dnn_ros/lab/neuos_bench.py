@@ -43,10 +43,11 @@ FORMAT = 1
 MODELS = ('nanodet_g', 'resnet50', 'yolo_s')
 INSTANCES = (1, 4, 8)
 RATIOS = (1.0, 0.8, 0.6, 0.4)
-# Deadlines are a multiple of the time that a request takes alone in the fastest configuration,
-# periods one of the deadline.
+# Deadlines are a multiple of the time that a request takes alone in the fastest configuration;
+# periods are such that all together would keep one that runs them one by one so busy, but none
+# is shorter than the deadline.
 DEADLINE_FACTORS = (2.0, 4.0)
-PERIOD_FACTOR = 2.0
+SERIAL_LOAD = 0.6
 # What each configuration runs for before it is compared, and the device rests to learn its idle
 # power: a meter may average over a second.
 CONFIGURATION_S = 1.5
@@ -228,8 +229,9 @@ class Bench:
         chance = random.Random(seed)
         clients = []
         for name, model in names:
-            deadline_s = chance.uniform(*DEADLINE_FACTORS) * self._alone_ms[model] / 1e3
-            period_s = PERIOD_FACTOR * deadline_s
+            alone_s = self._alone_ms[model] / 1e3
+            deadline_s = chance.uniform(*DEADLINE_FACTORS) * alone_s
+            period_s = max(deadline_s, alone_s * len(names) / SERIAL_LOAD)
             clients.append(Client(name, model, deadline_s, period_s,
                                   chance.uniform(0.0, period_s)))
         return clients

@@ -137,13 +137,16 @@ def test_an_absurd_lag_of_our_own_stops_nothing(lag_s):
 
 
 def test_the_horizon_is_that_of_the_segment():
-    def standing_s(segment, kind, configuration=1):
-        return TABLES['model'].standing_s(segment, DEADLINE_S, 0.012, kind, configuration)
+    def standing_s(segment, kind, configuration=1, elapsed_s=0.012):
+        return TABLES['model'].standing_s(segment, DEADLINE_S, elapsed_s, kind, configuration)
 
     # 12 ms after the arrival, a quarter of the work of 40 ms done
     for kind, horizon_s in (('deadline', DEADLINE_S), ('remaining', 0.03), ('next', 0.03)):
         assert standing_s(1, kind) == pytest.approx((-0.002, horizon_s))
-    assert standing_s(0, 'next') == pytest.approx((-0.012, 0.01))
+    # who has only waited is behind once it could not be in time: by what it would be late
+    assert standing_s(0, 'next', 2) == pytest.approx((0.0, 0.01))
+    assert standing_s(0, 'deadline', 2, elapsed_s=0.025) == pytest.approx((-0.005, DEADLINE_S))
+    assert standing_s(0, 'deadline') == pytest.approx((-0.012, DEADLINE_S))
     # what is left takes 30 ms as profiled, and half of that in the fastest configuration
     assert standing_s(1, 'slack') == pytest.approx((-0.002, 0.03))
     assert standing_s(1, 'slack', configuration=2) == pytest.approx((0.013, 0.015))

@@ -134,6 +134,7 @@ def test_the_mode_changes_while_it_runs(world, cohort):
     ({'scheduler': 'fifo'}, 'scheduler.*between segments.*edf'),
     ({'cohort': False, 'platform': 'follow'}, 'platform.*cohort'),
     ({'platform': 'sm_partition'}, 'platform_partitions.*name some'),
+    ({'platform': 'follow', 'cohort_horizon': 'slack'}, 'cohort_horizon.*take deadline'),
     ({'platform_knobs': ['gpu', 'wheels']}, 'platform_knobs.*gpu, emc, cpu, cores'),
     ({'platform_partitions': ['8', 'all']}, 'platform_partitions.*whole numbers')])
 def test_settings_that_contradict_each_other_are_refused(world, cohort, changes, said):
