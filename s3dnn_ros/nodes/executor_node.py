@@ -32,6 +32,7 @@ from s3dnn_ros.nodes.messages import (
 )
 from s3dnn_ros.nodes.node import S3dnnNode, qos, run
 from s3dnn_ros.nodes.overlay import Overlay
+from s3dnn_ros.nodes.state_publisher import StatePublisher
 from s3dnn_ros.platforms import board_here, make_platform
 from s3dnn_ros.runtime.coordination import Surroundings
 from s3dnn_ros.runtime.executor import Executor
@@ -60,8 +61,9 @@ class ExecutorNode(S3dnnNode):
         self._outputs_lock = threading.Lock()
         self._stats = None
         self._last_busy = (0.0, 0.0)
-        self._states = None         # of the cohort: publishers and subscriptions
+        self._states = None         # of the cohort: publishers, a thread and subscriptions
         self._decisions = None
+        self._sayings = None
         self._heard = []
 
     def start(self, settings):
@@ -121,6 +123,9 @@ class ExecutorNode(S3dnnNode):
             self._runtime.close()
             self._runtime = None
             gc.unfreeze()
+        if self._sayings is not None:
+            self._sayings.close()
+            self._sayings = None
         if self._overlay is not None:
             self._overlay.close()
             self._overlay = None
@@ -170,11 +175,13 @@ class ExecutorNode(S3dnnNode):
         self._states = self.create_publisher(InstanceState, 'cohort/states', qos('reliable', 100))
         self._decisions = self.create_publisher(CohortDecision, 'cohort/decision',
                                                 qos('latched', 1))
+        self._sayings = StatePublisher(self._say, self.complain)
         platform = self._platform(settings, engine)
         if platform:
             self.get_logger().info(f'platform {platform.name}: {len(platform.configurations)} '
                                    'configurations, which this node sets')
-        return Surroundings(board_here(), self._process, platform, self._say, self._applied)
+        return Surroundings(board_here(), self._process, platform, self._sayings.say,
+                            self._applied)
 
     def _platform(self, settings, engine):
         """Return the board, if this node is to set it."""
