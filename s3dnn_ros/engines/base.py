@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Callable, List, Mapping, Optional, Protocol, Sequence
+from typing import Any, Callable, List, Mapping, Optional, Protocol, Sequence, Union
 
 import numpy as np
 
@@ -89,6 +89,7 @@ class Engine(Protocol):
 
     name: str
     device: str
+    gpu: Union[int, str, None]  # number or UUID of the NVIDIA GPU that runs all; None: no GPU
     versions: Mapping[str, str]
     parallel: bool  # whether runs side by side are faster than one after another
     levels: int     # of urgency that the device tells apart

@@ -67,6 +67,9 @@ class TorchEngine:
         self.multiprocessors = _multiprocessors(properties, self.partitions[-1])
         only = f', {self.partitions[-1]} SMs' if self._partitions[-1] else ''
         self.device = torch.cuda.get_device_name(0) + only
+        # CUDA's numbers are not the driver's; a PyTorch that tells no UUID finds one GPU, mostly
+        uuid = getattr(properties, 'uuid', None)
+        self.gpu = 0 if uuid is None else f'GPU-{uuid}'
         self.versions = {'torch': torch.__version__, 'cuda': torch.version.cuda or ''}
         self.levels = len(self.cuda.priorities) if self.cuda else 1
         self._pending: List[_Pending] = []

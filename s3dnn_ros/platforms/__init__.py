@@ -1,16 +1,30 @@
 """Boards that can be set to configurations, and what they draw. Files only; no ROS, no device."""
 
-import inspect
+from __future__ import annotations
 
-from s3dnn_ros.platforms.base import Configuration, Platform, board_of
+import inspect
+from typing import Optional, Union
+
+from s3dnn_ros.errors import PlatformError
+from s3dnn_ros.platforms.base import (
+    Configuration,
+    EnergyMeter,
+    MonotonicClock,
+    Platform,
+    Report,
+    board_of,
+)
 from s3dnn_ros.platforms.guard import restored_at_end
 from s3dnn_ros.platforms.jetson import JetsonPlatform, is_jetson
 from s3dnn_ros.platforms.null import NullPlatform
+from s3dnn_ros.platforms.nvml import NvmlMeter
+from s3dnn_ros.platforms.power import PowerMeter, PowerSampler
 from s3dnn_ros.platforms.sm_partition import SmPartitionPlatform
 from s3dnn_ros.platforms.sysfs import Sysfs
 
-__all__ = ['PLATFORMS', 'Configuration', 'JetsonPlatform', 'NullPlatform', 'Platform',
-           'SmPartitionPlatform', 'board_here', 'is_jetson', 'make_platform', 'restored_at_end']
+__all__ = ['PLATFORMS', 'Configuration', 'EnergyMeter', 'JetsonPlatform', 'NullPlatform',
+           'Platform', 'SmPartitionPlatform', 'board_here', 'find_meter', 'is_jetson',
+           'make_platform', 'restored_at_end']
 
 PLATFORMS = {'jetson': JetsonPlatform, 'null': NullPlatform,
              'sm_partition': SmPartitionPlatform}
@@ -19,6 +33,22 @@ PLATFORMS = {'jetson': JetsonPlatform, 'null': NullPlatform,
 def board_here() -> str:
     """Return a name for this board that all processes on it share."""
     return board_of(Sysfs())
+
+
+def find_meter(gpu: Union[int, str, None], report: Report, root='/') -> Optional[EnergyMeter]:
+    """Return what tells the energy here; None, with a sentence if there ought to be something.
+
+    A board's own sensors come first, as they see all of it; `gpu` is the discrete GPU in use, as
+    NvmlMeter takes it, or None.
+    """
+    try:
+        rails = PowerMeter(Sysfs(root), report)
+        if rails.knows_total:
+            return PowerSampler(rails, MonotonicClock())
+        return None if gpu is None else NvmlMeter(gpu)
+    except PlatformError as error:
+        report(f'nobody can tell power and energy: {error}')
+        return None
 
 
 def make_platform(name, **options) -> Platform:

@@ -54,6 +54,22 @@ class Platform(Protocol):
         """Restore, and give the board to others."""
 
 
+class EnergyMeter(Protocol):
+    """Tells what a board or a GPU uses; asked by one thread, several times a second."""
+
+    def energy_mj(self) -> Optional[float]:
+        """Return what was used since the meter was made; None if nobody can tell.
+
+        Raises PlatformError if it cannot be read.
+        """
+
+    def power_mw(self) -> Optional[float]:
+        """Return what is drawn, as `energy_mj` saw it; None or PlatformError like there."""
+
+    def close(self) -> None:
+        """Give back what it reads with."""
+
+
 class MonotonicClock:
     """Time that never jumps, for durations."""
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 import collections
 import dataclasses
 import math
-import threading
 from typing import Dict, List, Optional, Tuple
 
 from s3dnn_ros.errors import PlatformError
 from s3dnn_ros.platforms.base import Once, Report, log
 from s3dnn_ros.platforms.sysfs import Sysfs
 
-PERIOD_S = 0.1
 TOTAL = 'total'
 _IIO = 'sys/bus/i2c/drivers/ina3221x/*/iio:device*'
 _HWMON = 'sys/class/hwmon/hwmon*'
@@ -66,6 +64,11 @@ class PowerMeter:
         names = {rail.name for rail in self._rails}
         self._parts = next((parts for parts in _TOTALS if names.issuperset(parts)), ())
         self.failures = collections.Counter()   # by rail
+
+    @property
+    def knows_total(self) -> bool:
+        """Tell whether the board has rails whose sum is all that it draws."""
+        return bool(self._parts)
 
     def rails_mw(self) -> Dict[str, float]:
         """Return what each rail draws now."""
@@ -121,63 +124,47 @@ class EnergyCounter:
 
 
 class PowerSampler:
-    """Samples a meter in a thread of its own, and adds up the energy since it began.
+    """Adds up the energy since it was made, by a sample of all rails whenever it is asked.
 
     Parameters
     ----------
     meter : PowerMeter
     clock : Clock
         Tells the samples' times.
-    period_s : float
-        From one sample to the next.
-    start : bool
-        False: samples are taken only by `sample` and when somebody asks.
 
     """
 
-    def __init__(self, meter, clock, period_s=PERIOD_S, *, start=True):
+    def __init__(self, meter: PowerMeter, clock):
         self._meter = meter
         self._clock = clock
-        self._period_s = period_s
-        self._lock = threading.Lock()
         self._counter = EnergyCounter()
-        self._ended = threading.Event()
-        self._thread = None
-        self.sample()
-        if start:
-            self._thread = threading.Thread(target=self._run, name='power', daemon=True)
-            self._thread.start()
-
-    def sample(self):
-        """Read all rails once."""
-        with self._lock:
-            powers_mw = self._meter.rails_mw()
-            total_mw = self._meter.total_mw(powers_mw)
-            if total_mw is not None:
-                powers_mw = {**powers_mw, TOTAL: total_mw}
-            self._counter.add(self._clock.now_s(), powers_mw)
+        self._total_mw: Optional[float] = None
+        self._sample()
 
     def energy_mj(self) -> Optional[float]:
         """Return what the module has used up to now; None if its total was never known."""
-        self.sample()
+        self._sample()
         return self._counter.energy_mj.get(TOTAL)
+
+    def power_mw(self) -> Optional[float]:
+        """Return what the module drew at the last sample; None if a rail was missing for that."""
+        return self._total_mw
 
     def rails_mj(self) -> Dict[str, float]:
         """Return what went through each rail up to now."""
-        self.sample()
-        with self._lock:
-            return {name: energy_mj for name, energy_mj in self._counter.energy_mj.items()
-                    if name != TOTAL}
+        self._sample()
+        return {name: energy_mj for name, energy_mj in self._counter.energy_mj.items()
+                if name != TOTAL}
 
     def close(self):
-        """End the thread."""
-        self._ended.set()
-        if self._thread is not None:
-            self._thread.join()
+        """Do nothing: files are open only while they are read."""
 
-    def _run(self):
-        while not self._ended.wait(self._period_s):
-            self.sample()
+    def _sample(self):
+        powers_mw = self._meter.rails_mw()
+        self._total_mw = self._meter.total_mw(powers_mw)
+        if self._total_mw is not None:
+            powers_mw = {**powers_mw, TOTAL: self._total_mw}
+        self._counter.add(self._clock.now_s(), powers_mw)
 
 
 def _rail(files, label, *sources):

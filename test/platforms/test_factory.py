@@ -1,9 +1,12 @@
 """Platforms are made by name."""
 
+import sys
+
 import pytest
 
 from s3dnn_ros import platforms
 from s3dnn_ros.platforms import JetsonPlatform, NullPlatform
+from s3dnn_ros.platforms.power import PowerSampler
 
 
 def test_by_name(make_board):
@@ -44,6 +47,39 @@ def test_the_board_that_stays_as_it_is(tmp_path, kit):
         assert platform.rails_mw() == {}
         platform.restore()
     assert NullPlatform(tmp_path / 'nowhere').board     # the host's name, if nothing else
+
+
+def test_a_board_with_sensors_tells_its_energy_by_them(make_board):
+    said = []
+    meter = platforms.find_meter('GPU-any', said.append, make_board('tx2'))
+    assert isinstance(meter, PowerSampler)
+    assert meter.power_mw() == 2210
+    assert meter.energy_mj() >= 0.0
+    meter.close()
+    assert not said
+
+
+def test_where_nothing_tells_the_energy_nothing_is_said(tmp_path):
+    said = []
+    assert platforms.find_meter(None, said.append, tmp_path) is None
+    assert not said
+
+
+def test_why_a_gpu_does_not_tell_its_energy(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'pynvml', None)
+    said = []
+    assert platforms.find_meter(0, said.append, tmp_path) is None
+    (sentence,) = said
+    assert 'pip install nvidia-ml-py' in sentence
+
+
+def test_sensors_that_cannot_be_read_are_told(make_board, monkeypatch):
+    root, said = make_board('agx'), []
+    (root / 'sys/class/hwmon/hwmon3/name').unlink()
+    (root / 'sys/class/hwmon/hwmon3/name').mkdir()
+    assert platforms.find_meter(None, said.append, root) is None
+    (sentence,) = said
+    assert 'hwmon3/name' in sentence
 
 
 @pytest.mark.parametrize('name', ['jetson', 'null'])
