@@ -255,6 +255,10 @@ class ExecutorSettings:
     platform_partitions: Tuple[str, ...] = parameter((), 'sm_partition: how many multiprocessors, '
                                                      'ascending; 0, as the last, for all; as '
                                                      'profiled.')
+    power: str = parameter('auto', 'What tells power and energy in ~/stats. auto: the sensors of '
+                           'a Jetson, or the energy counter of the NVIDIA GPU that the engine '
+                           'runs on (with nvidia-ml-py), if there are; none: nothing.',
+                           choices=('auto', 'none'))
     output: str = parameter('native', 'Result messages: s3dnn_ros/Detections (native), '
                             'vision_msgs/Detection2DArray (vision_msgs), or both.',
                             choices=('native', 'vision_msgs', 'both'))

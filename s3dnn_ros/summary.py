@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import math
 from typing import Dict, Iterable, Tuple
 
 from s3dnn_ros.counters import CameraCount, Percentiles
@@ -38,6 +39,7 @@ class Summary:
         self.classes = collections.Counter()
         self.engine = ''
         self.models: Tuple[str, ...] = ()
+        self.power_mw = self.energy_j = math.nan     # NaN: nobody can tell
         self._seen: Dict[Tuple[str, str], _Seen] = {}
         self._source: Dict[str, CameraCount] = {}
         self._governor: Dict[Tuple[str, str], CameraCount] = {}
@@ -137,8 +139,12 @@ def table(summary, final=True):
     from rich.table import Table
 
     cameras = summary.cameras(final)
-    view = Table(box=box.SIMPLE_HEAD, padding=(0, 0), title='s3dnn_ros' + (
-        f' · {", ".join(summary.models)} on {summary.engine}' if summary.engine else ''))
+    title = 's3dnn_ros'
+    if summary.engine:
+        title += f' · {", ".join(summary.models)} on {summary.engine}'
+    if not math.isnan(summary.power_mw):
+        title += f' · {summary.power_mw / 1e3:.1f} W, {summary.energy_j:.0f} J'
+    view = Table(box=box.SIMPLE_HEAD, padding=(0, 0), title=title)
     for heading in ('camera', 'frames', 'results', 'dropped', 'missed', 'found', 'fps',
                     'p50', 'p95', 'p99 ms'):
         view.add_column(heading, justify='left' if heading == 'camera' else 'right', no_wrap=True)

@@ -176,6 +176,12 @@ def test_the_table_shows_what_the_report_says(summary):
         assert word in text.getvalue()
 
 
+def test_power_and_energy_are_in_the_title_if_anybody_can_tell(summary):
+    assert table(summary).title == 's3dnn_ros'
+    summary.power_mw, summary.energy_j = 7240.0, 311.6
+    assert table(summary).title == 's3dnn_ros · 7.2 W, 312 J'
+
+
 def test_an_empty_table(summary):
     from rich.console import Console
 

@@ -33,7 +33,7 @@ from s3dnn_ros.nodes.messages import (
 from s3dnn_ros.nodes.node import S3dnnNode, qos, run
 from s3dnn_ros.nodes.overlay import Overlay
 from s3dnn_ros.nodes.state_publisher import StatePublisher
-from s3dnn_ros.platforms import board_here, make_platform
+from s3dnn_ros.platforms import board_here, find_meter, make_platform
 from s3dnn_ros.runtime.coordination import Surroundings
 from s3dnn_ros.runtime.executor import Executor
 
@@ -63,7 +63,7 @@ class ExecutorNode(S3dnnNode):
         self._last_busy = (0.0, 0.0)
         self._states = None         # of the cohort: publishers, a thread and subscriptions
         self._decisions = None
-        self._sayings = None
+        self._state_publisher = None
         self._heard = []
 
     def start(self, settings):
@@ -82,8 +82,7 @@ class ExecutorNode(S3dnnNode):
             self._runtime = Executor(settings, specs, engine, self.clock_s, self._publish,
                                      self.complain, self._give_up, surroundings)
         except BaseException:
-            if surroundings.platform:
-                surroundings.platform.close()
+            surroundings.close()
             raise
         if settings.cohort:
             self._join(settings)
@@ -123,9 +122,9 @@ class ExecutorNode(S3dnnNode):
             self._runtime.close()
             self._runtime = None
             gc.unfreeze()
-        if self._sayings is not None:
-            self._sayings.close()
-            self._sayings = None
+        if self._state_publisher is not None:
+            self._state_publisher.close()
+            self._state_publisher = None
         if self._overlay is not None:
             self._overlay.close()
             self._overlay = None
@@ -171,17 +170,20 @@ class ExecutorNode(S3dnnNode):
     def _surroundings(self, settings, engine):
         """Return what the executor shares its board with; opens the publishers of the cohort."""
         if not settings.cohort:
-            return Surroundings()
+            return Surroundings(meter=self._meter(settings, engine))
         self._states = self.create_publisher(InstanceState, 'cohort/states', qos('reliable', 100))
         self._decisions = self.create_publisher(CohortDecision, 'cohort/decision',
                                                 qos('latched', 1))
-        self._sayings = StatePublisher(self._say, self.complain)
+        self._state_publisher = StatePublisher(self._say, self.complain)
         platform = self._platform(settings, engine)
         if platform:
             self.get_logger().info(f'platform {platform.name}: {len(platform.configurations)} '
                                    'configurations, which this node sets')
-        return Surroundings(board_here(), self._process, platform, self._sayings.say,
-                            self._applied)
+        return Surroundings(board_here(), self._process, platform, self._state_publisher.say,
+                            self._applied, self._meter(settings, engine))
+
+    def _meter(self, settings, engine):
+        return find_meter(engine.gpu, self.complain) if settings.power == 'auto' else None
 
     def _platform(self, settings, engine):
         """Return the board, if this node is to set it."""

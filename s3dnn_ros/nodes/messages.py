@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
@@ -157,8 +158,16 @@ def executor_stats(node, stamp, executor, scheduler, instances, busy_share):
         errors=[count.errors for count in instances],
         engine_p50_ms=[count.engine_ms.p50 for count in instances],
         engine_p99_ms=[count.engine_ms.p99 for count in instances],
-        busy_share=busy_share, **_cohort_stats(executor.coordination),
+        busy_share=busy_share, **_energy_stats(executor.energy, instances),
+        **_cohort_stats(executor.coordination),
         cameras=[camera_stats(count) for count in executor.counters.snapshot()])
+
+
+def _energy_stats(use, instances):
+    return {
+        'power_mw': use.power_mw, 'energy_j': use.energy_mj / 1e3,
+        'energy_j_of_instances': [use.of_instances_mj.get(count.instance, math.nan) / 1e3
+                                  for count in instances]}
 
 
 def _cohort_stats(coordination):

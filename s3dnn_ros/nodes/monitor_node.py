@@ -132,6 +132,7 @@ class MonitorNode(S3dnnNode):
     def _on_executor(self, msg):
         self._summary.engine = msg.engine
         self._summary.models = tuple(dict.fromkeys(msg.models))
+        self._summary.power_mw, self._summary.energy_j = msg.power_mw, msg.energy_j
         self._summary.executor(counts_of(msg))
 
     def _refresh(self):

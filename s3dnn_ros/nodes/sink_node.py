@@ -5,6 +5,7 @@ Every batch is read where it lies and given back at once.
 
 from __future__ import annotations
 
+import math
 import sys
 
 from s3dnn_ros.counters import Counters
@@ -42,6 +43,7 @@ class SinkNode(S3dnnNode):
         """Publish them."""
         self._stats.publish(ExecutorStats(
             stamp=stamp, node=self.get_name(), engine='none',
+            power_mw=math.nan, energy_j=math.nan,
             cameras=[camera_stats(count) for count in counts]))
 
     def _on_batch(self, msg):

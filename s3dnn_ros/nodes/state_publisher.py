@@ -9,6 +9,7 @@ from typing import Callable, Dict
 
 from s3dnn_ros.cohort import MemberState
 
+# at 1,000 boundaries a second, the middleware may stand still for a quarter of a second
 MOST_WAITING = 256
 _END = None
 

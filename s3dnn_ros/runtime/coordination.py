@@ -15,7 +15,7 @@ from s3dnn_ros.cohort import (
     SpeedupPowerTable,
 )
 from s3dnn_ros.errors import ProfileError
-from s3dnn_ros.platforms import Configuration, Platform
+from s3dnn_ros.platforms import Configuration, EnergyMeter, Platform
 from s3dnn_ros.profiling.table import ProfileTable
 from s3dnn_ros.runtime.actuator import Actuator
 from s3dnn_ros.runtime.steering import CohortSteering
@@ -37,6 +37,8 @@ class Surroundings:
         Called with a MemberState for the other processes.
     applied : callable
         Called with the board's Configuration when this process has set it.
+    meter : EnergyMeter or None
+        Tells what the board uses, if anything does; it is closed at the end.
 
     """
 
@@ -45,6 +47,14 @@ class Surroundings:
     platform: Optional[Platform] = None
     say: Callable[[MemberState], None] = lambda state: None
     applied: Callable[[Configuration], None] = lambda configuration: None
+    meter: Optional[EnergyMeter] = None
+
+    def close(self):
+        """Give the board and its meter back; PlatformError if the board cannot be restored."""
+        if self.meter:
+            self.meter.close()
+        if self.platform:
+            self.platform.close()
 
 
 class Coordination:

@@ -26,6 +26,7 @@ from s3dnn_ros.models.segment_plan import cut_at
 from s3dnn_ros.profiling.find import find_table
 from s3dnn_ros.profiling.table import ProfileTable
 from s3dnn_ros.runtime.coordination import Coordination, Surroundings
+from s3dnn_ros.runtime.energy import EnergyAccount, EnergyUse
 from s3dnn_ros.runtime.expectation import Expectation
 from s3dnn_ros.runtime.instance import Instance, Request
 from s3dnn_ros.runtime.line import Line
@@ -119,7 +120,7 @@ class Executor:
         Called with a sentence, by any thread, when the engine can run nothing any more in this
         process.
     surroundings : Surroundings
-        What the cohort is shared with.
+        What it shares its board with, and what tells the board's energy.
 
     Attributes
     ----------
@@ -156,8 +157,12 @@ class Executor:
         steering = self.coordination.steering if self.coordination else EXACT
         self._loop = Loop(_scheduler(settings, engine), engine, clock, self._finished,
                           self._dropped, report, max_batch=settings.max_batch, steering=steering)
+        self._energy = surroundings.meter and EnergyAccount(
+            surroundings.meter, specs, self._loop.busy_s_of_instances, report)
         self.configure(settings)
         self._loop.start()
+        if self._energy:
+            self._energy.start()
 
     def configure(self, settings):
         """Take over changed settings; those that are not live must be the same."""
@@ -206,6 +211,11 @@ class Executor:
                               record.errors, Percentiles.of(record.engine_ms))
                 for name, record in self._records.items()), self._loop.busy_s
 
+    @property
+    def energy(self) -> EnergyUse:
+        """Return what is drawn, and was used since the models were loaded."""
+        return self._energy.use if self._energy else EnergyUse()
+
     def troubles(self) -> Dict[str, str]:
         """Return for every instance why it takes no requests now, or an empty string."""
         return {name: self._restarting(instance) for name, instance in self._instances.items()}
@@ -213,6 +223,8 @@ class Executor:
     def close(self):
         """Finish what runs, drop what waits, free everything."""
         self._loop.stop()
+        if self._energy:
+            self._energy.close()
         if self.coordination:
             try:
                 self.coordination.close()
@@ -352,7 +364,7 @@ class Executor:
         if job.error:
             self._is_lost()
         with self._lock:
-            for name in {request.instance.name for request in job.requests}:
+            for name in job.instances:
                 record = self._records[name]
                 record.batches += not job.error
                 record.errors += bool(job.error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Dict, NamedTuple, Optional, Tuple
+from typing import Any, Dict, NamedTuple, Optional, Set, Tuple
 
 from s3dnn_ros.engines.base import Flight, Network
 from s3dnn_ros.frames import FrameBatch
@@ -102,6 +102,11 @@ class Job:
     def __post_init__(self):
         """Count the images that run together."""
         self.frames = sum(request.frames for request in self.requests)
+
+    @property
+    def instances(self) -> Set[str]:
+        """Return the names of the instances that it runs for."""
+        return {request.instance.name for request in self.requests}
 
     @property
     def urgent(self) -> Request:

@@ -16,6 +16,7 @@ import time
 from typing import Callable, Dict, List, NamedTuple, Sequence
 
 from s3dnn_ros.engines.base import Engine, Run
+from s3dnn_ros.runtime.busy import BusyTimes
 from s3dnn_ros.runtime.clock import sharpen_timers
 from s3dnn_ros.runtime.instance import Job, Request
 from s3dnn_ros.runtime.line import Line
@@ -80,6 +81,7 @@ class Loop:
         self._started = 0                          # jobs with a lane
         self._changed: Dict[Line, None] = {}       # lines with new requests or a free lane
         self._busy_since_s = 0.0
+        self._busy = BusyTimes()
         self._stopping = False
         self._closed = False
         self._door = threading.Lock()          # admitted before the end, or refused
@@ -105,6 +107,10 @@ class Loop:
     def cpu_s(self) -> float:
         """Return the CPU seconds that the loop's thread has used."""
         return time.clock_gettime(time.pthread_getcpuclockid(self._thread.ident))
+
+    def busy_s_of_instances(self) -> Dict[str, float]:
+        """Return how long each instance that ever ran had work on the device; any thread."""
+        return self._busy.until(self._clock.now_s())
 
     def _run(self):
         sharpen_timers()
@@ -253,6 +259,8 @@ class Loop:
         self._running[id(work)] = job
         alone = not job.under_way
         job.under_way += 1
+        if alone:
+            self._busy.began(job.instances, now_s)
         whole = self._scheduler.whole_networks
         last = job.line.network.segments - 1 if whole else work.segment
         runs: List[Run] = []
@@ -304,6 +312,8 @@ class Loop:
         job.under_way -= 1
         self.busy_s += now_s - self._busy_since_s
         self._busy_since_s = now_s
+        if not job.under_way:
+            self._busy.ended(job.instances, now_s)
         if work.segment == 0:
             job.started_s = runs[0].started_s
         job.error = job.error or next((run.error for run in runs if run.error), '')

@@ -20,7 +20,9 @@ from s3dnn_ros.profiling.table import ProfileRow, ProfileTable, profile_path
 from s3dnn_ros.profiling.variant_table import VariantRow, VariantTable, variant_table_path
 from s3dnn_ros.runtime import executor as executor_module
 from s3dnn_ros.runtime.clock import SystemClock, VirtualClock
-from s3dnn_ros.runtime.executor import Executor
+from s3dnn_ros.runtime.coordination import Surroundings
+from s3dnn_ros.runtime.energy import EnergyAccount
+from s3dnn_ros.runtime.executor import ALONE, Executor
 
 WAIT_S = 30.0      # for what comes at once; a test that waits so long has failed
 NOW_S = 100.0
@@ -41,10 +43,27 @@ class FakeDecoder:
         return self.answer(outputs)
 
 
+class FakeMeter:
+    """Draws 7 W, and has used what the test says."""
+
+    def __init__(self):
+        self.now_mj = 0.0
+        self.closed = False
+
+    def energy_mj(self):
+        return self.now_mj
+
+    def power_mw(self):
+        return 7000.0
+
+    def close(self):
+        self.closed = True
+
+
 class Bench:
     """An executor with an engine that waits for us, and what it published and complained of."""
 
-    def __init__(self, engine, clock, settings, specs):
+    def __init__(self, engine, clock, settings, specs, surroundings):
         self.clock = clock
         self.engine = engine
         self.results = queue.Queue()
@@ -53,7 +72,7 @@ class Bench:
         self.broken_cameras = set()
         self._complained = threading.Condition()
         self.executor = Executor(settings, specs, engine, clock, self._publish, self._complain,
-                                 self._lose)
+                                 self._lose, surroundings)
 
     def _lose(self, sentence):
         self.losses.put((sentence, list(self.complaints)))
@@ -111,12 +130,12 @@ def bench(fake_engine, executor_settings, make_spec, tiny_onnx):
     built = []
 
     def build(instances=('net',), engine=None, clock=None, spec=None, specs=None, network=None,
-              **values):
+              surroundings=ALONE, **values):
         clock = clock or VirtualClock(NOW_S)
         spec = spec or make_spec(onnx=tiny_onnx, decoder_options={'top_k': 3})
         built.append(Bench(engine or fake_engine(clock, **network or {}), clock,
                            executor_settings(instances, **values),
-                           specs or dict.fromkeys(instances, spec)))
+                           specs or dict.fromkeys(instances, spec), surroundings))
         return built[-1]
 
     yield build
@@ -208,6 +227,27 @@ def test_the_engines_time_is_counted(bench, make_batch):
     assert (count.instance, count.model, count.batches, count.errors) == ('net', 'tiny', 2, 0)
     assert count.engine_ms.p50 == pytest.approx(500.0)
     assert busy_s == pytest.approx(1.0)
+
+
+def test_the_energy_of_every_instance_is_known_if_there_is_a_meter(bench, make_batch, monkeypatch):
+    monkeypatch.setattr(EnergyAccount, 'start', EnergyAccount.read)     # and then when we want
+    meter = FakeMeter()
+    run = bench(('net', 'second'), surroundings=Surroundings(meter=meter))
+    run.executor.accept(make_batch())
+    run.engine.finish(took_s=0.5)
+    run.results.get(timeout=WAIT_S)
+    meter.now_mj += 300.0
+    run.executor._energy.read()
+    use = run.executor.energy
+    assert (use.power_mw, use.energy_mj) == (7000.0, pytest.approx(300.0))
+    assert use.of_instances_mj == pytest.approx({'net': 300.0, 'second': 0.0})
+    run.close()
+    assert meter.closed
+
+
+def test_without_a_meter_nobody_can_tell_the_energy(bench):
+    use = bench().executor.energy
+    assert np.isnan([use.power_mw, use.energy_mj]).all() and not use.of_instances_mj
 
 
 # what is refused

@@ -532,6 +532,37 @@ def test_the_busy_time_counts_once_while_several_run_and_not_while_nothing_does(
     assert loop.loop.busy_s == pytest.approx(1.75)
 
 
+def test_the_busy_times_of_instances_are_of_those_whose_work_is_on_the_device(bench):
+    loop = bench({'net': {'segments': 2}, 'other': {}}, timed=True)
+    loop.occupy()
+    loop.admit(instance='net')
+    loop.let_pass(0.5)
+    assert loop.loop.busy_s_of_instances() == pytest.approx({'other': 0.5})
+    loop.end('other')
+    loop.let_pass(0.25)
+    loop.end('net')
+    loop.let_pass(0.25)
+    assert loop.loop.busy_s_of_instances() == pytest.approx({'other': 0.5, 'net': 0.5})
+    loop.end('net')
+    loop.let_pass(4.0)
+    assert loop.loop.busy_s_of_instances() == pytest.approx({'other': 0.5, 'net': 0.5})
+
+
+def test_a_job_of_two_instances_is_work_of_both(bench, make_profile):
+    loop = bench({'net': {'profile': make_profile(1.0, 0.1)}, 'other': {}}, timed=True)
+    loop.occupy()
+    loop.admit(instance='net')
+    loop.admit(instance='net2')
+    loop.let_pass()
+    loop.end('other')
+    loop.let_pass(0.5)
+    loop.end('net')
+    assert {request.instance.name for request in loop.next_job().requests} == {'other'}
+    assert len(loop.next_job().requests) == 2
+    assert loop.loop.busy_s_of_instances() == pytest.approx(
+        {'other': 0.0, 'net': 0.5, 'net2': 0.5})
+
+
 def test_an_engine_that_wants_it_is_polled_while_something_runs(bench):
     loop = bench()
     polled = []
@@ -1071,6 +1102,7 @@ def test_the_busy_time_counts_once_what_is_behind_another(leading):
         loop.end()
     loop.let_pass(5.0)
     assert loop.loop.busy_s == pytest.approx(0.3)
+    assert loop.loop.busy_s_of_instances() == pytest.approx({'net': 0.3})
 
 
 # what goes wrong when the next segment is decided already
