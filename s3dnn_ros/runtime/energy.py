@@ -43,6 +43,8 @@ class EnergySplit:
         Both readings count from any moment on, the same one every time. What goes back (a clock
         was set, a driver loaded again) counts as nothing.
         """
+        if energy_mj == self._last_mj:
+            return      # a GPU's counter steps now and then: the interval lasts until it does
         if self._last_mj is not None:
             self._deal_out(max(0.0, energy_mj - self._last_mj), {
                 name: max(0.0, seconds - self._last_busy_s.get(name, 0.0))

@@ -70,6 +70,11 @@ def test_an_interval_is_of_those_who_were_busy_in_it():
     assert shares.idle_mj == pytest.approx(6.0)
 
 
+def test_an_interval_lasts_until_the_counter_steps():
+    shares = split([(0.0, {'a': 3.0, 'b': 0.0, 'c': 0.0}), (8.0, {'a': 0.0, 'b': 1.0, 'c': 0.0})])
+    assert shares.of_instances_mj == pytest.approx({'a': 6.0, 'b': 2.0, 'c': 0.0})
+
+
 class FakeMeter:
     """Tells what the test sets; None, or an error, if it is told to."""
 
