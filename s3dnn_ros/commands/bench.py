@@ -52,7 +52,8 @@ def register(subparsers):
     parser.set_defaults(run=_s3dnn)
 
     parser = commands.add_parser(
-        'cohort', help="the cohort's decision, beside searches through all configurations")
+        'cohort', help="what the cohort's decisions cost, beside searches through all "
+                       'configurations, its tables and power samples')
     parser.add_argument('--runs', type=int, default=3, help='of each (default 3)')
     parser.add_argument('--decisions', type=int, default=5000, help='per run (default 5000)')
     parser.add_argument('--out', type=Path, help='JSON file for the results')

@@ -88,8 +88,9 @@ class TorchEngine:
     def lane(self, outputs):
         """Return a new lane on the multiprocessors of this engine."""
         calls = [*(functools.partial(_call_in, thread) for thread in self._threads), _call]
-        parts = [Part([LaneStream(self.torch, stream) for stream in self._streams(partition)], call)
-                 for partition, call in zip(self._partitions, calls)]
+        parts = [
+            Part([LaneStream(self.torch, stream) for stream in self._streams(partition)], call)
+            for partition, call in zip(self._partitions, calls)]
         return Lane(self.torch, self.cuda, parts, outputs)
 
     def load(self, instance, segments, outputs, spec, *, coarser=(), lanes=1, max_batch=1):

@@ -1,4 +1,4 @@
-"""What the cohort's decision costs, beside others that look at every configuration."""
+"""What the cohort costs: decisions, beside others that look at all configurations, and tables."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ import numpy as np
 from s3dnn_ros.cohort import MODES, Coordinator, Member, SpeedupAccuracyTable, SpeedupPowerTable
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.lab.environment import environment
+from s3dnn_ros.lab.memory import memory_kb
+from s3dnn_ros.lab.s3dnn_results import spread
+from s3dnn_ros.lab.sampling_cost import sampling_cost
 
 FORMAT = 1
 MEMBERS = 8
@@ -25,6 +28,7 @@ DECISIONS = 5000
 LINEAR_DECISIONS = 300
 POET_DECISIONS = 1
 POET_HEARTBEATS = 10.0
+SAMPLING_S = 10.0
 
 
 class Board(NamedTuple):
@@ -50,11 +54,13 @@ BOARDS = (
                          ('GPU', _steps(14), 0.8, 0.6))))
 
 
-def run(boards: Sequence[Board] = BOARDS, runs=3, decisions=DECISIONS, say=print) -> Dict:
+def run(boards: Sequence[Board] = BOARDS, runs=3, decisions=DECISIONS, sampling_s=SAMPLING_S,
+        say=print) -> Dict:
     """Time decisions on both boards' spaces; returns the results as a dict that JSON can hold.
 
     The tables are made up, of the boards' sizes: a layer's time and a board's power follow its
-    knobs, with some noise. Raises ParameterError if there is nothing to measure.
+    knobs, with some noise. What it costs to know the energy comes last. Raises ParameterError
+    if there is nothing to measure.
     """
     for option, value in (('--runs', runs), ('--decisions', decisions)):
         if value < 1:
@@ -67,6 +73,9 @@ def run(boards: Sequence[Board] = BOARDS, runs=3, decisions=DECISIONS, say=print
         tables = [SpeedupPowerTable(speedup, powerup)
                   for speedup, powerup in zip(speedups, powerups)]
         built_ms = 1e3 * (time.perf_counter() - started_s) / MEMBERS
+        table_kb = memory_kb(SpeedupPowerTable, speedups[0], powerups[0])[0]
+        say(f'{board.name:10} a table of {len(speedups[0])} configurations: {table_kb:.0f} kB, '
+            f'built in {built_ms:.0f} ms')
         policies = [(f'coordinator, {mode}', Coordinator(mode).decide, decisions)
                     for mode in MODES]
         policies += [('linear search', _Linear(speedups, powerups).decide,
@@ -77,8 +86,11 @@ def run(boards: Sequence[Board] = BOARDS, runs=3, decisions=DECISIONS, say=print
             rows = [_time_us(decide, tables, count, seed) for seed in range(repeats)]
             results['decisions'].append({
                 'board': board.name, 'configurations': len(speedups[0]), 'policy': name,
-                'decisions': count, 'built_ms': built_ms, 'us': rows})
+                'decisions': count, 'built_ms': built_ms, 'table_kb': table_kb, 'us': rows})
             say(_line(results['decisions'][-1]))
+    results['sampling'] = [sampling_cost(sampling_s) for _ in range(runs)]
+    shares = [1e2 * run['share_of_core'] for run in results['sampling']]
+    say(f'power is sampled at {spread(shares, 2)} % of a core')
     return results
 
 

@@ -25,6 +25,7 @@ from s3dnn_ros.lab.energy_log import EnergyLog
 from s3dnn_ros.lab.environment import environment
 from s3dnn_ros.lab.interference import Interference
 from s3dnn_ros.lab.load import SETTLE_S, Client, Policy, Rig, mix
+from s3dnn_ros.lab.memory import memory_kb
 from s3dnn_ros.lab.networks import MAX_ALIVE, Prepared
 from s3dnn_ros.lab.record import Record
 from s3dnn_ros.lab.s3dnn_results import spread
@@ -210,9 +211,16 @@ class Bench:
             table = dataclasses.replace(table, configurations=measure_configurations(
                 network, self._platform, self._device.clock, seconds=CONFIGURATION_S))
         accuracy = [measured.accuracy_table(segment) for segment in range(len(segments))]
-        self._tables[spec.name] = model_tables(table, powered, accuracy)
+        tables_kb, self._tables[spec.name] = memory_kb(
+            model_tables, table, powered, accuracy)
         self._judges[spec.name] = Judge(network, images)
+        sizes_mb = [[row.size_mb for row in measured.offered(segment)]
+                    for segment in range(len(segments))]
         told = {'segments': len(segments), 'images': source,
+                # NeuOS's Table 3
+                'memory': {'exact_mb': sum(exact for exact, *_ in sizes_mb),
+                           'coarser_mb': sum(sum(others) for _, *others in sizes_mb),
+                           'tables_kb': tables_kb},
                 'variants': [[dataclasses.asdict(row) for row in measured.offered(segment)]
                              for segment in range(len(segments))],
                 'whole': [dataclasses.asdict(row) for row in measured.of(None)],

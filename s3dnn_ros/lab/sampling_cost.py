@@ -10,7 +10,7 @@ from typing import Any, Dict
 import numpy as np
 
 from s3dnn_ros.platforms import find_meter
-from s3dnn_ros.runtime.energy import PERIOD_S, EnergyAccount
+from s3dnn_ros.runtime.energy import EnergyAccount
 
 INSTANCES = 8
 # An AGX Xavier's, by the address of its sensor: name, voltage in mV, current in mA.
@@ -28,21 +28,22 @@ def sampling_cost(seconds=10.0) -> Dict[str, Any]:
     with tempfile.TemporaryDirectory() as root:
         _write_rails(Path(root))
         busy_s = dict.fromkeys((f'instance_{index}' for index in range(INSTANCES)), 0.0)
-        account = EnergyAccount(find_meter(None, print, root), busy_s, lambda: dict(busy_s), print)
+        meter = find_meter(None, print, root)
+        account = EnergyAccount(meter, busy_s, lambda: dict(busy_s), print)
         took_ns = []
         begun_s = now_s = time.perf_counter()
         while now_s < begun_s + seconds:
             begun_ns = time.thread_time_ns()
             account.read()
             took_ns.append(time.thread_time_ns() - begun_ns)
-            time.sleep(PERIOD_S)
+            time.sleep(meter.period_s)
             now_s = time.perf_counter()
             for name in busy_s:
                 busy_s[name] = now_s
         account.close()
     cpu_us = np.percentile(took_ns, (50, 99)) / 1e3
     return {'board': 'copy of the files of an AGX Xavier', 'rails': sum(map(len, RAILS.values())),
-            'instances': INSTANCES, 'period_s': PERIOD_S, 'readings': len(took_ns),
+            'instances': INSTANCES, 'period_s': meter.period_s, 'readings': len(took_ns),
             'cpu_us': dict(zip(('p50', 'p99'), cpu_us.round(1).tolist())),
             'share_of_core': round(sum(took_ns) / 1e9 / (now_s - begun_s), 6)}
 

@@ -55,7 +55,9 @@ class Platform(Protocol):
 
 
 class EnergyMeter(Protocol):
-    """Tells what a board or a GPU uses; asked by one thread, several times a second."""
+    """Tells what a board or a GPU uses; asked by one thread."""
+
+    period_s: float     # from one question to the next, by what it costs and may miss
 
     def energy_mj(self) -> Optional[float]:
         """Return what was used since the meter was made; None if nobody can tell.

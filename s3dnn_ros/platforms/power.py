@@ -134,6 +134,8 @@ class PowerSampler:
 
     """
 
+    period_s = 0.1      # what a rail draws between two samples nobody sees
+
     def __init__(self, meter: PowerMeter, clock):
         self._meter = meter
         self._clock = clock

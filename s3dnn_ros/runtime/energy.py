@@ -11,8 +11,6 @@ from s3dnn_ros.errors import PlatformError
 from s3dnn_ros.platforms import EnergyMeter
 from s3dnn_ros.platforms.base import Once, Report
 
-PERIOD_S = 0.1
-
 
 class EnergySplit:
     """Deals energy out among instances, in proportion to their busy seconds (DERIVED).
@@ -84,8 +82,6 @@ class EnergyAccount:
         Returns for each instance the seconds in which it had work on the device, up to now.
     report : callable
         Called with a sentence when the meter cannot be read, the first time.
-    period_s : float
-        From one reading to the next.
 
     Attributes
     ----------
@@ -95,13 +91,12 @@ class EnergyAccount:
     """
 
     def __init__(self, meter: EnergyMeter, instances: Iterable[str],
-                 busy_s: Callable[[], Mapping[str, float]], report: Report, period_s=PERIOD_S):
+                 busy_s: Callable[[], Mapping[str, float]], report: Report):
         self.use = EnergyUse()
         self._meter = meter
         self._split = EnergySplit(instances)
         self._busy_s = busy_s
         self._once = Once(report)
-        self._period_s = period_s
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name='s3dnn-energy', daemon=True)
 
@@ -131,5 +126,5 @@ class EnergyAccount:
 
     def _run(self):
         self.read()
-        while not self._ended.wait(self._period_s):
+        while not self._ended.wait(self._meter.period_s):
             self.read()

@@ -26,13 +26,16 @@ def test_the_boards_have_as_many_configurations_as_the_paper_says():
 
 def test_everybody_is_timed_on_every_board():
     said = []
-    results = run((SMALL,), runs=2, decisions=5, say=said.append)
+    results = run((SMALL,), runs=2, decisions=5, sampling_s=0.05, say=said.append)
     assert json.loads(json.dumps(results)) == results
     rows = results['decisions']
     assert [row['policy'] for row in rows] == [
         'coordinator, min_energy', 'coordinator, max_accuracy', 'coordinator, balanced',
         'linear search', 'POET']
-    assert len(said) == len(rows)
+    # and the table's size, and the samples' cost
+    assert len(said) == len(rows) + 2
+    assert all(row['table_kb'] > 0.0 and row['built_ms'] > 0.0 for row in rows)
+    assert all(run['share_of_core'] > 0.0 for run in results['sampling'])
     for row in rows:
         assert row['configurations'] == 6 and row['board'] == 'small'
         assert all(0.0 < run['p50'] <= run['p99'] for run in row['us'])

@@ -3,7 +3,7 @@
 import json
 
 from s3dnn_ros.lab.sampling_cost import RAILS, sampling_cost
-from s3dnn_ros.runtime.energy import PERIOD_S
+from s3dnn_ros.platforms.power import PowerSampler
 
 
 def test_a_copy_of_a_board_is_read_and_the_cost_is_told(capsys):
@@ -11,7 +11,7 @@ def test_a_copy_of_a_board_is_read_and_the_cost_is_told(capsys):
     assert json.loads(json.dumps(cost)) == cost
     assert cost['readings'] == 1
     assert cost['rails'] == sum(map(len, RAILS.values()))
-    assert cost['period_s'] == PERIOD_S
+    assert cost['period_s'] == PowerSampler.period_s
     assert 0.0 < cost['cpu_us']['p50'] <= cost['cpu_us']['p99']
     assert 0.0 < cost['share_of_core'] < 1.0
     assert not capsys.readouterr().out       # every rail could be read

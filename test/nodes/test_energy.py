@@ -18,6 +18,8 @@ pytestmark = pytest.mark.ros
 class FakeMeter:
     """Uses 500 mJ between two questions; once `broken`, it cannot be read."""
 
+    period_s = 0.1
+
     def __init__(self):
         self.used_mj = 0.0
         self.broken = self.closed = False

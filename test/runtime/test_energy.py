@@ -78,6 +78,8 @@ def test_an_interval_lasts_until_the_counter_steps():
 class FakeMeter:
     """Tells what the test sets; None, or an error, if it is told to."""
 
+    period_s = 0.001
+
     def __init__(self):
         self.now_mj, self.now_mw = 1000.0, 5000.0
         self.broken = None
@@ -101,7 +103,7 @@ class FakeMeter:
 def account():
     """Return an account whose readings the test takes, on a fake meter."""
     made = EnergyAccount(FakeMeter(), ('a', 'b'), lambda: dict(made.busy_s), lambda said:
-                         made.reports.append(said), period_s=0.001)
+                         made.reports.append(said))
     made.busy_s, made.reports, made.meter = {}, [], made._meter
     yield made
     made.close()

@@ -46,6 +46,8 @@ class FakeDecoder:
 class FakeMeter:
     """Draws 7 W, and has used what the test says."""
 
+    period_s = 0.1
+
     def __init__(self):
         self.now_mj = 0.0
         self.closed = False
