@@ -6,7 +6,8 @@ deep convolutional neural networks, 2016); where one of them would keep all chan
 out. `separable`: a k × k convolution as k × 1 and 1 × k (Tai et al., Convolutional neural
 networks with low-rank regularization, 2016). All ranks of a kind are truncations of one
 orthogonal basis, so that a lower rank never loses less. Improving a truncated Tucker basis by
-alternation (HOOI) changed errors by less than 1 % on trained networks, and is not done.
+alternation (HOOI) changed errors by less than 1 % on trained networks, and is not done. What a
+way loses is that of the layer's outputs where the inputs are known (see `calibration`).
 """
 
 from __future__ import annotations
@@ -17,14 +18,17 @@ from typing import Dict, List, Sequence, Tuple
 
 import numpy as np
 
+from s3dnn_ros.models.calibration import ALIKE, Whitening
+
 # A chain that saves less than a tenth of a layer's multiply-adds is not worth its launches.
 WORTH = 0.9
 
 
 @dataclass(frozen=True)
 class Way:
-    """How to write a weight, its multiply-adds, and the share of its squares that it loses.
+    """How to write a weight, its multiply-adds, and the share of the squares that it loses.
 
+    The squares are those of the outputs as far as the inputs are known, else of the weight.
     `ranks` are the channels between the links of the chain; the empty kind is the exact layer.
     """
 
@@ -48,26 +52,32 @@ class Link:
 class Factors:
     """The ways to write a weight [outputs, inputs, *kernel] as a chain.
 
-    `source` and `target` are the sizes of the layer's input and output (see `macs.Cost`). The
-    weight must be finite and not all zeros.
+    `source` and `target` are the sizes of the layer's input and output (see `macs.Cost`);
+    `whitening` tells what its input is like. The weight must be finite and not all zeros.
+    `stake` is 1 over the share of the outputs' squares that varies from place to place: what is
+    lost of them is lost of that share, in which the information is (DERIVED).
     """
 
-    def __init__(self, weight: np.ndarray, source: Sequence[int], target: Sequence[int]):
+    def __init__(self, weight: np.ndarray, source: Sequence[int], target: Sequence[int],
+                 whitening: Whitening = ALIKE):
         self.data_type = weight.dtype
         self.weight = np.asarray(weight, np.float64)
         self._source, self._target = tuple(source), tuple(target)
         outputs, inputs, *self._kernel = self.weight.shape
         self.outputs, self.inputs = outputs, inputs
         self._taps = math.prod(self._kernel)
-        self._squares = float(np.square(self.weight).sum())
+        self._whitening = whitening
+        white = whitening.apply(self.weight)
+        self._squares = float(np.square(white).sum())
+        self.stake = self._squares / (self._squares - whitening.steady(self.weight))
         self.macs = self.weight.size * math.prod(self._target)
         self._bases: Dict[str, Tuple[np.ndarray, ...]] = {}
         if self._taps == 1:
-            self._bases['svd'] = _halves(self.weight.reshape(outputs, inputs))
+            self._bases['svd'] = _halves(white.reshape(outputs, inputs))
             return
-        self._bases['tucker'] = self._tucker()
+        self._bases['tucker'] = self._tucker(white)
         if len(self._kernel) == 2 and min(self._kernel) > 1:
-            self._bases['separable'] = _halves(self._unfolded())
+            self._bases['separable'] = _halves(self._unfolded(white))
 
     def ways(self) -> List[Way]:
         """Return the exact layer and all ways worth it that lose less than any as cheap.
@@ -85,10 +95,15 @@ class Factors:
 
     def chain(self, way: Way) -> List[Link]:
         """Return the links of a way, first to last."""
+        first, *others = self._links(way)
+        return [Link(self._whitening.undo(first.weight), first.axes), *others]
+
+    def _links(self, way: Way) -> List[Link]:
+        """Return the links for an input that is white."""
         axes = tuple(range(len(self._kernel)))
         pointwise = (1,) * len(self._kernel)
         if way.kind == 'tucker':
-            return self._tucker_chain(way.ranks, axes, pointwise)
+            return self._tucker_links(way.ranks, axes, pointwise)
         rank, = way.ranks
         left, right, _ = self._bases[way.kind]
         left, right = left[:, :rank], right[:rank]
@@ -101,7 +116,7 @@ class Factors:
         return [Link(first[:, :, :, np.newaxis], axes[:1]),
                 Link(second[:, :, np.newaxis, :], axes[1:])]
 
-    def _tucker_chain(self, ranks, axes, pointwise) -> List[Link]:
+    def _tucker_links(self, ranks, axes, pointwise) -> List[Link]:
         few, many = ranks
         into, out_of, core = self._bases['tucker']
         links = []
@@ -148,18 +163,18 @@ class Factors:
     def _lost(self, kept: float) -> float:
         return min(1.0, max(0.0, 1.0 - float(kept) / self._squares))
 
-    def _tucker(self) -> Tuple[np.ndarray, ...]:
+    def _tucker(self, weight: np.ndarray) -> Tuple[np.ndarray, ...]:
         """Return the bases of inputs and outputs, and the weight in them."""
-        cube = self.weight.reshape(self.outputs, self.inputs, self._taps)
+        cube = weight.reshape(self.outputs, self.inputs, self._taps)
         out_of = _basis(cube.reshape(self.outputs, -1))
         into = _basis(cube.transpose(1, 0, 2).reshape(self.inputs, -1))
         core = np.einsum('oik,or,is->rsk', cube, out_of, into, optimize=True)
         return into, out_of, core
 
-    def _unfolded(self) -> np.ndarray:
-        """Return the weight as a matrix: inputs and rows of the kernel by outputs and columns."""
+    def _unfolded(self, weight: np.ndarray) -> np.ndarray:
+        """Return a weight as a matrix: inputs and rows of the kernel by outputs and columns."""
         high, wide = self._kernel
-        return self.weight.transpose(1, 2, 0, 3).reshape(self.inputs * high, self.outputs * wide)
+        return weight.transpose(1, 2, 0, 3).reshape(self.inputs * high, self.outputs * wide)
 
 
 def _halves(matrix: np.ndarray) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:

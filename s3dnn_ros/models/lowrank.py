@@ -1,24 +1,26 @@
 """Low-rank variants of ONNX networks: fewer multiply-adds for less exact layers.
 
 NeuOS swaps layers for low-rank ones to gain time. Here any network, or segment of one, is
-rewritten on its weights alone, without training: names and shapes of inputs and outputs stay.
+rewritten without training, on its weights and, where it is known, on what its layers read from
+real images: names and shapes of inputs and outputs stay.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Dict, List, Mapping, Sequence, Tuple
+from typing import Dict, Iterator, List, Mapping, Sequence, Tuple
 
 import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
 from s3dnn_ros.errors import ParameterError
+from s3dnn_ros.models.calibration import ALIKE, WEIGHTS_ALONE, Moments, Reading, Whitening
 from s3dnn_ros.models.chains import ChainWriter, attribute
 from s3dnn_ros.models.factors import Factors, Way
 from s3dnn_ros.models.flow import Flow
-from s3dnn_ros.models.macs import costs
+from s3dnn_ros.models.macs import Cost, costs
 
 # Multiply-adds are dealt out to the layers in so many parts.
 UNITS = 2000
@@ -32,7 +34,8 @@ _BIASLESS_GEMM_OPSET = 11
 class Layer:
     """A layer that became a chain; `kind` and `ranks` as in `factors`.
 
-    `error` is the norm of the weight's change over that of the weight.
+    `error` is the norm of the change of its outputs, before the bias, over that of the outputs;
+    of the weight instead where the input is not known.
     """
 
     name: str
@@ -51,33 +54,44 @@ class LowRank:
     layers: Tuple[Layer, ...]
 
 
-def low_rank(model: onnx.ModelProto, ratio: float) -> LowRank:
+def low_rank(
+    model: onnx.ModelProto,
+    ratio: float,
+    moments: Mapping[Reading, Moments] = WEIGHTS_ALONE.moments,
+) -> LowRank:
     """Return a network that takes about `ratio` of the multiply-adds; see `low_ranks`."""
-    return low_ranks(model, (ratio,))[0]
+    return low_ranks(model, (ratio,), moments)[0]
 
 
-def low_ranks(model: onnx.ModelProto, ratios: Sequence[float]) -> List[LowRank]:
+def low_ranks(
+    model: onnx.ModelProto,
+    ratios: Sequence[float],
+    moments: Mapping[Reading, Moments] = WEIGHTS_ALONE.moments,
+) -> List[LowRank]:
     """Return a network for each ratio; the network that is given stays as it is.
 
     Changed are convolutions of one group and products (Gemm, MatMul) with a constant matrix on
     the right. Together they take at most `ratio` of their multiply-adds, or the fewest there
-    are; what each layer gets of that is chosen so that the product of the shares of the
-    weights' squares that layers keep is as large as it can be (DERIVED: the paper gives fixed
-    ranks). So layers that lose much stay exact. A ratio of 1 or more gives the network itself.
-    Raises ParameterError for a ratio that is not above 0.
+    are; what each layer gets of that is chosen so that the product of the shares of squares
+    that layers keep, each to the power of its stake, is as large as it can be (DERIVED: the
+    paper gives fixed ranks). So layers that lose much stay exact. The squares are those of a
+    layer's outputs where `moments` (see `readings`) has its input, else those of its weight,
+    at a stake of 1. A ratio of 1 or more gives the network itself. Raises ParameterError for a
+    ratio that is not above 0.
     """
     for ratio in ratios:
         check_ratio(ratio)
     if all(ratio >= 1 for ratio in ratios):
         return [LowRank(model, ()) for _ in ratios]
-    layers = decomposable(model)
+    layers = decomposable(model, moments)
     ways = [layer.factors.ways() for layer in layers]
+    stakes = [layer.factors.stake for layer in layers]
     found = []
     for ratio in ratios:
         if ratio >= 1 or not layers:
             found.append(LowRank(model, ()))
             continue
-        chosen = [ways[place] for ways, place in zip(ways, _allot(ways, ratio))]
+        chosen = [ways[place] for ways, place in zip(ways, _allot(ways, stakes, ratio))]
         found.append(rewritten(model, layers, chosen))
     return found
 
@@ -97,29 +111,43 @@ class Decomposable:
     factors: Factors
 
 
-def decomposable(model: onnx.ModelProto) -> List[Decomposable]:
+def readings(model: onnx.ModelProto) -> List[Reading]:
+    """Return what the layers that may become chains read, each once, in the graph's order.
+
+    A Gemm whose input is transposed is left out, because its images do not lie along the first
+    axis.
+    """
+    found = [_reading(node) for _, node, _ in _candidates(model)
+             if not attribute(node, 'transA', 0)]
+    return list(dict.fromkeys(found))
+
+
+def decomposable(
+    model: onnx.ModelProto, moments: Mapping[Reading, Moments] = WEIGHTS_ALONE.moments
+) -> List[Decomposable]:
     """Return the layers that may become chains, in the graph's order.
 
     A layer whose weight is not finite, or all zeros, or of which the sizes are not known, is
-    none.
+    none. Layers that share a weight go by the sum of their moments, so that they can share its
+    factors.
     """
-    constants = _constants(model)
-    opset = max((entry.version for entry in model.opset_import if entry.domain in _DOMAINS),
-                default=0)
+    candidates = list(_candidates(model))
+    read: Dict[Tuple, Moments] = {}
+    for _, node, _ in candidates:
+        key, reading = _matrix(node), _reading(node)
+        if reading in moments:
+            read[key] = read[key] + moments[reading] if key in read else moments[reading]
+    whitenings = {key: Whitening.of(total) for key, total in read.items()}
     known: Dict[Tuple, Factors] = {}
     found = []
-    for cost in costs(model):
-        node = model.graph.node[cost.node]
-        tensor = constants.get(node.input[1])
-        if tensor is None or not _fits(node, tensor, opset):
-            continue
-        key = node.input[1], _is_transposed(node), cost.source, cost.target
+    for cost, node, tensor in candidates:
+        key = *_matrix(node), cost.source, cost.target
         if key not in known:
             weight = numpy_helper.to_array(tensor)
             if not np.isfinite(weight).all() or not weight.any():
                 continue
             known[key] = Factors(weight.T if _is_transposed(node) else weight, cost.source,
-                                 cost.target)
+                                 cost.target, whitenings.get(_matrix(node), ALIKE))
         found.append(Decomposable(cost.node, known[key]))
     return found
 
@@ -149,7 +177,9 @@ def rewritten(
     return LowRank(result, tuple(changed))
 
 
-def _allot(ways: Sequence[Sequence[Way]], ratio: float) -> List[int]:
+def _allot(
+    ways: Sequence[Sequence[Way]], stakes: Sequence[float], ratio: float
+) -> List[int]:
     """Return which way each layer goes: the most squares kept within the multiply-adds.
 
     Dynamic programming over the layers, multiply-adds in UNITS parts of all, rounded up. Of
@@ -160,11 +190,11 @@ def _allot(ways: Sequence[Sequence[Way]], ratio: float) -> List[int]:
     worst = np.full(UNITS * 2 + 1, np.inf)
     spent, choices = worst.copy(), []
     spent[0] = 0.0
-    for options in ways:
+    for options, stake in zip(ways, stakes):
         best, choice = worst.copy(), np.zeros(len(worst), int)
         for place, way in enumerate(options):
             part = -(-way.macs * UNITS // total)
-            price = -math.log(max(1.0 - way.lost, 1e-12))
+            price = -stake * math.log(max(1.0 - way.lost, 1e-12))
             cost = spent[:len(spent) - part] + price
             better = cost < best[part:]
             best[part:][better] = cost[better]
@@ -178,6 +208,20 @@ def _allot(ways: Sequence[Sequence[Way]], ratio: float) -> List[int]:
         chosen.append(int(choice[left]))
         left -= -(-options[chosen[-1]].macs * UNITS // total)
     return chosen[::-1]
+
+
+def _candidates(
+    model: onnx.ModelProto,
+) -> Iterator[Tuple[Cost, onnx.NodeProto, onnx.TensorProto]]:
+    """Give cost, node and weight of each layer of a kind that can become a chain."""
+    constants = _constants(model)
+    opset = max((entry.version for entry in model.opset_import if entry.domain in _DOMAINS),
+                default=0)
+    for cost in costs(model):
+        node = model.graph.node[cost.node]
+        tensor = constants.get(node.input[1])
+        if tensor is not None and _fits(node, tensor, opset):
+            yield cost, node, tensor
 
 
 def _constants(model: onnx.ModelProto) -> Mapping[str, onnx.TensorProto]:
@@ -204,6 +248,15 @@ def _is_transposed(node: onnx.NodeProto) -> bool:
     """Tell whether a weight is [inputs, outputs]."""
     return node.op_type == 'MatMul' or (
         node.op_type == 'Gemm' and not attribute(node, 'transB', 0))
+
+
+def _matrix(node: onnx.NodeProto) -> Tuple[str, bool]:
+    """Return which weight a node reads, and in which direction."""
+    return node.input[1], _is_transposed(node)
+
+
+def _reading(node: onnx.NodeProto) -> Reading:
+    return node.input[0], 1 if node.op_type == 'Conv' else -1
 
 
 def _drop_unused(model: onnx.ModelProto, names) -> None:
