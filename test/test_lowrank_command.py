@@ -44,20 +44,27 @@ def net(tmp_path):
     return tmp_path / 'net.onnx'
 
 
+def photos(tmp_path, count):
+    """Return a folder of so many images."""
+    images = tmp_path / 'images'
+    images.mkdir()
+    for index in range(count):
+        cv2.imwrite(str(images / f'{index}.png'),
+                    np.random.default_rng(index).integers(0, 256, (9, 12, 3), np.uint8))
+    return images
+
+
 def test_the_trade_off_is_shown_kept_and_drawn(net, tmp_path, capsys, monkeypatch):
     pytest.importorskip('matplotlib')
     monkeypatch.setenv('COLUMNS', '120')
-    images = tmp_path / 'images'
-    images.mkdir()
-    for index in range(3):
-        cv2.imwrite(str(images / f'{index}.png'),
-                    np.random.default_rng(index).integers(0, 256, (9, 12, 3), np.uint8))
+    images = photos(tmp_path, 3)
     picture, out = tmp_path / 'deep' / 'net.png', tmp_path / 'net.json'
     assert main(['models', 'lowrank', 'net', *QUICK, '--images', str(images), '--score',
                  'points', '--out', str(out), '--plot', str(picture)]) == 0
     table = load_variant_table(variant_table_path('net', 'onnxruntime'))
     assert load_variant_table(out) == table
-    assert table.model_sha256 == sha256_of(net) and table.images == f'3 images of {images}'
+    assert table.model_sha256 == sha256_of(net) and table.images == f'2 images of {images}'
+    assert table.calibration == f'1 other image of {images}' and table.calibration_sha256
     assert [row.ratio for row in table.of(None)] == [1.0, 0.6, 0.3]
     assert picture.read_bytes().startswith(b'\x89PNG')
     shown = capsys.readouterr().out
@@ -67,7 +74,19 @@ def test_the_trade_off_is_shown_kept_and_drawn(net, tmp_path, capsys, monkeypatc
 
 def test_without_images_it_is_noise(capsys):
     assert main(['models', 'lowrank', 'net', *QUICK]) == 0
-    assert '8 images of noise' in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert '8 images of noise: too few to calibrate' in shown
+    assert 'calibration: none, the weights alone; fidelity: 8 images of noise' in shown
+
+
+@pytest.mark.parametrize('count, options, measured', [
+    (1, [], '1 image'), (4, ['--calibration', 'none'], '2 images')])
+def test_without_calibration_the_table_says_so(tmp_path, count, options, measured):
+    images = photos(tmp_path, count)
+    assert main(['models', 'lowrank', 'net', *QUICK, '--images', str(images), *options]) == 0
+    table = load_variant_table(variant_table_path('net', 'onnxruntime'))
+    assert table.images == f'{measured} of {images}'
+    assert (table.calibration, table.calibration_sha256) == ('none, the weights alone', '')
 
 
 @pytest.mark.parametrize('arguments, said', [
@@ -88,7 +107,8 @@ def test_what_cannot_be_done_is_told_in_a_sentence(arguments, said, tmp_path, ca
 
 
 @pytest.mark.parametrize('arguments', [
-    ['net', '--score', 'beauty'], ['net', '--ratios', 'half'], ['net', '--repeats', '0'], []])
+    ['net', '--score', 'beauty'], ['net', '--calibration', 'noise'], ['net', '--ratios', 'half'],
+    ['net', '--repeats', '0'], []])
 def test_bad_arguments_are_refused_with_the_usage(arguments):
     with pytest.raises(SystemExit) as caught:
         main(['models', 'lowrank', *arguments])

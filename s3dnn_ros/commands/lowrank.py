@@ -9,7 +9,7 @@ from typing import Tuple
 from s3dnn_ros.commands.numbers import above_zero
 from s3dnn_ros.errors import ModelError
 from s3dnn_ros.models.spec import ModelSpec, load_spec
-from s3dnn_ros.models.variants import RATIOS, checked_ratios, make_variants
+from s3dnn_ros.models.variants import RATIOS, checked_ratios, make_variants, variants_dir
 from s3dnn_ros.profiling.variant_table import VariantTable, variant_table_path
 from s3dnn_ros.settings import ENGINES, SCORES
 
@@ -22,10 +22,11 @@ def register(subparsers) -> None:
     parser = subparsers.add_parser(
         'lowrank', help='make low-rank variants of a model, and measure what they gain and lose',
         description='Writes convolutions and matrix products as chains of smaller ones, without '
-                    'training, measures time and fidelity of every segment, and keeps the '
-                    "variants and the table in the cache. The zoo's untrained networks (alexnet, "
-                    'googlenet, resnet50, vgg16, yolo_s) have random weights, which no low rank '
-                    'comes near: expect low fidelity there, and look at their times only.')
+                    'training, fitted to what they read from real images, measures time and '
+                    'fidelity of every segment on other images, and keeps the variants and the '
+                    "table in the cache. The zoo's untrained networks (alexnet, googlenet, "
+                    'resnet50, vgg16, yolo_s) have random weights, which no low rank comes near: '
+                    'expect low fidelity there, and look at their times only.')
     parser.add_argument('model', metavar='NAME_OR_YAML')
     parser.add_argument('--ratios', type=float, nargs='+', default=RATIOS, metavar='R',
                         help='shares of the multiply-adds to keep, above 0 and at most 1 '
@@ -37,8 +38,13 @@ def register(subparsers) -> None:
                              "NeuOS's, one in a hundred off for each low-rank layer (default "
                              '%(default)s)')
     parser.add_argument('--images', type=Path, metavar='DIR',
-                        help="images to measure fidelity on (default: the demo's, if fetched, "
-                             'else noise)')
+                        help='real images: the first half of them (by name) calibrates the '
+                             "variants, fidelity is measured on the rest (default: the demo's, "
+                             'if fetched; else noise, which calibrates nothing)')
+    parser.add_argument('--calibration', default='auto', choices=('auto', 'none'),
+                        help="auto: variants lose as little as they can of the layers' outputs "
+                             'on real images, if there are two or more; none: of their weights '
+                             '(default %(default)s)')
     parser.add_argument('--repeats', type=above_zero(int), default=50, metavar='N',
                         help='runs of each network (default %(default)s)')
     parser.add_argument('--target-ms', type=above_zero(float), default=5.0, metavar='T',
@@ -62,15 +68,19 @@ def _lowrank(arguments) -> None:
     ratios = checked_ratios(arguments.ratios)
     spec = load_spec(arguments.model)
     model = with_image_input(load_graph(spec), spec)
-    images, source = pictures_for(spec, arguments.images)
+    pictures = pictures_for(spec, arguments.images)
     engine, reason = make_engine(arguments.engine, SystemClock())
-    print(f'engine {engine.name} on {engine.device} ({reason}); {source}', flush=True)
+    print(f'engine {engine.name} on {engine.device} ({reason})', flush=True)
     try:
         cuts = _cuts(engine, spec, arguments.target_ms)
         segments = cut_at(model, cuts, spec.onnx, f'run `s3dnn profile {spec.name}` again')
+        calibration = _calibration(engine, spec, model, pictures, arguments.calibration)
+        print(f'calibration: {calibration.source}; fidelity: {pictures.source}', flush=True)
+        variants = make_variants(variants_dir(spec.name, engine.name), segments, ratios,
+                                 calibration)
         table = measure_variants(
-            engine, spec, make_variants(spec.name, segments, ratios),
-            model_sha256=sha256_of(spec.onnx), cuts=cuts, images=images, source=source,
+            engine, spec, variants, model_sha256=sha256_of(spec.onnx), cuts=cuts,
+            images=pictures.held_out, source=pictures.source, calibration=calibration,
             outputs=[value.name for value in model.graph.output], repeats=arguments.repeats,
             batch=batch_of(model) or 1, progress=lambda line: print(line, flush=True))
     finally:
@@ -83,6 +93,20 @@ def _lowrank(arguments) -> None:
         from s3dnn_ros.lab.lowrank_plot import plot
 
         print(plot(table, arguments.score, arguments.plot))
+
+
+def _calibration(engine, spec: ModelSpec, model, pictures, wanted: str):
+    """Return what was read from the pictures; that of the weights alone where there are none."""
+    from s3dnn_ros.models.calibration import WEIGHTS_ALONE
+    from s3dnn_ros.profiling.calibrator import calibrate
+
+    if wanted == 'none':
+        return WEIGHTS_ALONE
+    if not len(pictures.calibrating):
+        print(f'{pictures.source}: too few to calibrate on some and measure on others, or not '
+              'real; name a directory of photos with --images')
+        return WEIGHTS_ALONE
+    return calibrate(engine, spec, model, pictures.calibrating, pictures.calibration)
 
 
 def _cuts(engine, spec: ModelSpec, target_ms: float) -> Tuple[Tuple[str, ...], ...]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import List, Optional, Tuple
+from typing import List, Optional, Sequence
 
 import numpy as np
 
@@ -22,26 +23,60 @@ FRAME_PERIOD_S = 1.0
 NOISE = 8
 
 
-def pictures_for(spec: ModelSpec, directory: Optional[Path]) -> Tuple[np.ndarray, str]:
-    """Return images fitted to a network, uint8 (N, H, W, 3), and what they are.
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """Images fitted to a network, uint8 (N, H, W, 3), in two parts that share none.
 
-    Without a directory those that `s3dnn models fetch` brought. Raises ParameterError if the
-    directory holds no images, or one that cannot be read.
+    Fidelity is measured on `held_out`, never on those that calibrate, because it would be
+    flattered there. `calibrating` is empty where there are not two real images. `of` says where
+    they are from.
+    """
+
+    calibrating: np.ndarray
+    held_out: np.ndarray
+    of: str
+
+    @property
+    def source(self) -> str:
+        """Return what fidelity is measured on."""
+        return f'{_count(self.held_out, "image")} of {self.of}'
+
+    @property
+    def calibration(self) -> str:
+        """Return what calibrates."""
+        return f'{_count(self.calibrating, "other image")} of {self.of}'
+
+
+def pictures_for(spec: ModelSpec, directory: Optional[Path]) -> Pictures:
+    """Return images for a network; the first half of the photos and of the video calibrate.
+
+    Halves, and not every second one, since neighbours may show the same. Without a directory
+    those that `s3dnn models fetch` brought. Raises ParameterError if the directory holds no
+    images, or one that cannot be read.
     """
     if directory is not None:
-        paths = _stills(directory)
-        images = [open_media(path).at(0.0) for path in paths]
-        return _fitted(spec, images), f'{len(paths)} images of {directory}'
+        photos = [open_media(path).at(0.0) for path in _stills(directory)]
+        return _pictures(spec, [photos], str(directory))
     folder = cache_dir() / 'assets'
     fetched = [folder / name for name in ASSETS if (folder / name).is_file()]
-    images = [open_media(path).at(0.0) for path in fetched if path.suffix in STILL_SUFFIXES]
-    for path in fetched:
-        if path.suffix == '.mp4':
-            video = open_media(path)
-            images += [video.at(index * FRAME_PERIOD_S).copy() for index in range(FRAMES)]
-    if not images:
-        return random_images(spec, NOISE), f'{NOISE} images of noise'
-    return _fitted(spec, images), f"{len(images)} of the demo's images"
+    photos = [open_media(path).at(0.0) for path in fetched if path.suffix in STILL_SUFFIXES]
+    videos = [open_media(path) for path in fetched if path.suffix == '.mp4']
+    frames = [[video.at(index * FRAME_PERIOD_S).copy() for index in range(FRAMES)]
+              for video in videos]
+    if not photos and not videos:
+        return Pictures(_fitted(spec, []), random_images(spec, NOISE), 'noise')
+    return _pictures(spec, [photos, *frames], 'the demo')
+
+
+def _pictures(spec: ModelSpec, kinds: Sequence[List[np.ndarray]], of: str) -> Pictures:
+    """Return the first half of each kind for calibration, the rest held out."""
+    first = [image for images in kinds for image in images[:len(images) // 2]]
+    rest = [image for images in kinds for image in images[len(images) // 2:]]
+    return Pictures(_fitted(spec, first), _fitted(spec, rest), of)
+
+
+def _count(images: np.ndarray, what: str) -> str:
+    return f'{len(images)} {what}' + ('' if len(images) == 1 else 's')
 
 
 def _stills(directory: Path) -> List[Path]:

@@ -24,7 +24,8 @@ def plot(table: VariantTable, score: str, path: Path) -> Path:
         whole, segments = figure.subplots(1, 2)
         _whole(whole, table, score)
         _segments(segments, table, score)
-        figure.suptitle(f'{table.model} on {table.device}; {table.images}', fontsize=9)
+        figure.suptitle(f'{table.model} on {table.device}; {table.images}; calibration: '
+                        f'{table.calibration}', fontsize=9)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             figure.savefig(path, dpi=DPI, format='png')

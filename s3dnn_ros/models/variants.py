@@ -1,7 +1,8 @@
 """The variants of a network's segments: the exact one first, then coarser ones; kept on disk.
 
-A variant belongs to a segment and a ratio of multiply-adds. It is made once and then read from
-the cache, where it lies beside a key: what it was made from, and the hash of its file.
+A variant belongs to a segment, a ratio of multiply-adds and a calibration. It is made once and
+then read from the cache, where it lies beside a key: what it was made from, and the hash of its
+file. The executor only reads, so that what runs is what was measured.
 """
 
 from __future__ import annotations
@@ -10,19 +11,20 @@ import dataclasses
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import onnx
 
 from s3dnn_ros.errors import ModelError, ParameterError
 from s3dnn_ros.models.cache import cache_dir, locked, write_whole
+from s3dnn_ros.models.calibration import WEIGHTS_ALONE, Calibration
 from s3dnn_ros.models.lowrank import Layer, LowRank, check_ratio, low_ranks
 from s3dnn_ros.models.macs import multiply_adds
 from s3dnn_ros.models.segmentation import Segment
 
 RATIOS = (1.0, 0.9, 0.8, 0.7, 0.5)
 # Grows whenever other files are written for the same networks, so that caches are renewed.
-REVISION = 1
+REVISION = 2
 EXACT = 1.0
 
 
@@ -60,24 +62,56 @@ class Variants:
         return sum(variant.ratio >= ratio for variant in self.variants) - 1
 
 
-def make_variants(
-    name: str, segments: Sequence[Segment], ratios: Sequence[float] = RATIOS
-) -> Tuple[Variants, ...]:
-    """Return the variants of each segment of the model `name`, from the cache where it has them.
+def variants_dir(model: str, engine: str) -> Path:
+    """Return where the variants of a model that were made for an engine are kept."""
+    return cache_dir() / 'variants' / f'{model}.{engine}'
 
-    A file in the cache counts only if it was made from the same segment, that is from the same
-    weights, cuts and preprocessing, and for the same ratio. Raises ParameterError for ratios
-    that cannot be used, ModelError if the cache cannot be written.
+
+def make_variants(
+    folder: Path,
+    segments: Sequence[Segment],
+    ratios: Sequence[float] = RATIOS,
+    calibration: Calibration = WEIGHTS_ALONE,
+) -> Tuple[Variants, ...]:
+    """Return the variants of each segment of a model, from its folder where that has them.
+
+    A file there counts only if it was made from the same segment, that is from the same
+    weights, cuts and preprocessing, with the same calibration and for the same ratio. Raises
+    ParameterError for ratios that cannot be used, ModelError if the folder cannot be written.
     """
     ratios = checked_ratios(ratios)
-    folder = cache_dir() / 'variants' / name
     try:
         with locked(folder):
-            return tuple(_variants(folder, segment, ratios) for segment in segments)
+            return tuple(
+                _made(folder, segment, ratios[1:], calibration) for segment in segments)
     except OSError as error:
         raise ModelError(
             folder, f'cannot be written ({error.strerror}); free space there or set $S3DNN_CACHE'
         ) from error
+
+
+def stored_variants(
+    folder: Path, segments: Sequence[Segment], ratios: Sequence[float], calibration_sha256: str
+) -> Tuple[Variants, ...]:
+    """Return the variants of each segment as they were made, and make none.
+
+    Raises ModelError, naming the file, if one is not there, not whole, or made from something
+    else.
+    """
+    result = []
+    for segment in segments:
+        digest = _digest(segment)
+        found = {}
+        for ratio in checked_ratios(ratios)[1:]:
+            path = _path(folder, segment, ratio)
+            stored = _read(path, _key(digest, ratio, calibration_sha256))
+            if stored is None:
+                raise ModelError(path, 'is missing, or not the variant that was measured; run '
+                                 # as `variants_dir` builds the name
+                                 f'`s3dnn models lowrank {folder.name.rpartition(".")[0]}`')
+            found[ratio] = stored
+        result.append(_variants(segment, found))
+    return tuple(result)
 
 
 def checked_ratios(ratios: Sequence[float]) -> Tuple[float, ...]:
@@ -90,50 +124,60 @@ def checked_ratios(ratios: Sequence[float]) -> Tuple[float, ...]:
     return tuple(sorted({EXACT, *map(float, ratios)}, reverse=True))
 
 
-def _variants(folder: Path, segment: Segment, ratios: Tuple[float, ...]) -> Variants:
-    content = segment.model.SerializeToString(deterministic=True)
-    digest = hashlib.sha256(content).hexdigest()
-    stored = {ratio: _read(_path(folder, segment, ratio), digest, ratio) for ratio in ratios[1:]}
+def _made(
+    folder: Path, segment: Segment, ratios: Sequence[float], calibration: Calibration
+) -> Variants:
+    digest = _digest(segment)
+    keys = {ratio: _key(digest, ratio, calibration.sha256) for ratio in ratios}
+    stored = {ratio: _read(_path(folder, segment, ratio), keys[ratio]) for ratio in ratios}
     missing = [ratio for ratio, found in stored.items() if found is None]
-    for ratio, made in zip(missing, low_ranks(segment.model, missing)):
+    for ratio, made in zip(missing, low_ranks(segment.model, missing, calibration.moments)):
         stored[ratio] = made
-        _write(_path(folder, segment, ratio), digest, ratio, made)
+        _write(_path(folder, segment, ratio), keys[ratio], made)
+    return _variants(segment, stored)
+
+
+def _variants(segment: Segment, found: Mapping[float, LowRank]) -> Variants:
+    """Return the exact variant and those found, less those that equal the one before."""
     variants = [Variant(EXACT, segment.model, (), multiply_adds(segment.model))]
-    for ratio in ratios[1:]:
-        if stored[ratio].layers != variants[-1].layers:
-            model = stored[ratio].model
-            variants.append(Variant(ratio, model, stored[ratio].layers, multiply_adds(model)))
+    for ratio, made in found.items():
+        if made.layers != variants[-1].layers:
+            variants.append(Variant(ratio, made.model, made.layers, multiply_adds(made.model)))
     return Variants(segment, tuple(variants))
+
+
+def _digest(segment: Segment) -> str:
+    return hashlib.sha256(segment.model.SerializeToString(deterministic=True)).hexdigest()
 
 
 def _path(folder: Path, segment: Segment, ratio: float) -> Path:
     return folder / f'{segment.index:03d}_{ratio:g}.onnx'
 
 
-def _write(path: Path, digest: str, ratio: float, made: LowRank) -> None:
+def _write(path: Path, key: Mapping[str, Any], made: LowRank) -> None:
     content = made.model.SerializeToString(deterministic=True)
     write_whole(path, content)
     # The key goes last: a file without its key is only made again.
     layers = [dataclasses.asdict(layer) for layer in made.layers]
-    key = {**_key(digest, ratio), 'sha256': hashlib.sha256(content).hexdigest(),
-           'layers': layers}
-    write_whole(path.with_suffix('.json'), (json.dumps(key, indent=1) + '\n').encode())
+    stored = {**key, 'sha256': hashlib.sha256(content).hexdigest(), 'layers': layers}
+    write_whole(path.with_suffix('.json'), (json.dumps(stored, indent=1) + '\n').encode())
 
 
-def _read(path: Path, digest: str, ratio: float) -> Optional[LowRank]:
-    """Return what is stored, None if it is not there, not whole or made from something else."""
+def _read(path: Path, key: Mapping[str, Any]) -> Optional[LowRank]:
+    """Return what is stored, None if it cannot be read, is not whole or has another key."""
     try:
-        key = json.loads(path.with_suffix('.json').read_text(encoding='utf-8'))
+        stored = json.loads(path.with_suffix('.json').read_text(encoding='utf-8'))
         content = path.read_bytes()
-        if key['sha256'] != hashlib.sha256(content).hexdigest() or any(
-                key[name] != value for name, value in _key(digest, ratio).items()):
+        if stored['sha256'] != hashlib.sha256(content).hexdigest() or any(
+                stored[name] != value for name, value in key.items()):
             return None
         layers: List[Layer] = [Layer(**{**layer, 'ranks': tuple(layer['ranks'])})
-                               for layer in key['layers']]
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+                               for layer in stored['layers']]
+    except (OSError, ValueError, KeyError, TypeError):
         return None
     return LowRank(onnx.load_from_string(content), tuple(layers))
 
 
-def _key(digest: str, ratio: float) -> Dict[str, Any]:
-    return {'revision': REVISION, 'segment_sha256': digest, 'ratio': ratio}
+def _key(segment_sha256: str, ratio: float, calibration_sha256: str) -> Dict[str, Any]:
+    return {'revision': REVISION, 'segment_sha256': segment_sha256, 'ratio': ratio,
+            'calibration_sha256': calibration_sha256}

@@ -6,6 +6,7 @@ from typing import Callable, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
+from s3dnn_ros.models.calibration import Calibration
 from s3dnn_ros.models.fidelity import fidelity, same_answers
 from s3dnn_ros.models.variants import EXACT, Variants
 from s3dnn_ros.profiling.profiler import WARM_UP_RUNS
@@ -19,7 +20,7 @@ Cuts = Tuple[Tuple[str, ...], ...]
 
 def measure_variants(engine, spec, variants: Sequence[Variants], *, model_sha256: str,
                      cuts: Cuts, outputs: Sequence[str], images: np.ndarray, source: str,
-                     repeats: int, batch: int = 1,
+                     calibration: Calibration, repeats: int, batch: int = 1,
                      progress: Optional[Callable[[str], None]] = None) -> VariantTable:
     """Return what each variant gains and loses; nothing else may run.
 
@@ -36,6 +37,8 @@ def measure_variants(engine, spec, variants: Sequence[Variants], *, model_sha256
         What the network is: its file, where it is cut, and what it gives.
     images : ndarray
         uint8 (N, H, W, 3), fitted to the network; `source` says what they are.
+    calibration : Calibration
+        What the variants were made with; not of the same images, which would flatter.
     repeats : int
         Runs of each network.
     batch : int
@@ -81,7 +84,8 @@ def measure_variants(engine, spec, variants: Sequence[Variants], *, model_sha256
              for ratio in ratios]
     return VariantTable(
         model=spec.name, model_sha256=model_sha256, engine=engine.name, device=engine.device,
-        images=source, batch=batch, versions=engine.versions, cuts=cuts, rows=tuple(rows))
+        images=source, calibration=calibration.source, calibration_sha256=calibration.sha256,
+        batch=batch, versions=engine.versions, cuts=cuts, rows=tuple(rows))
 
 
 def _times_ms(network, batch: int, repeats: int) -> List[Sequence[float]]:

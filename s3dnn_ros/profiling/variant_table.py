@@ -10,16 +10,17 @@ from typing import Any, Mapping, Optional, Tuple
 
 from s3dnn_ros.cohort import SpeedupAccuracyTable
 from s3dnn_ros.errors import ProfileError
-from s3dnn_ros.models.cache import cache_dir, write_whole
+from s3dnn_ros.models.cache import write_whole
 from s3dnn_ros.models.fidelity import points
-from s3dnn_ros.models.variants import EXACT
+from s3dnn_ros.models.variants import EXACT, variants_dir
 from s3dnn_ros.profiling.document import read_document, read_head, refuse_others
 from s3dnn_ros.settings import SCORES
 
-FORMAT = 1
+FORMAT = 2
 # What gains less than this is not worth any fidelity, and may not gain at all.
 WORTH_SPEEDUP = 1.02
-_TEXTS = ('model', 'model_sha256', 'engine', 'device', 'images')
+_TEXTS = ('model', 'model_sha256', 'engine', 'device', 'images', 'calibration',
+          'calibration_sha256')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +60,7 @@ class VariantTable:
     """What was measured of one model in these cuts, on one engine and device.
 
     `batch` is the number of images at once for the times; `images` says on what fidelity was
-    measured.
+    measured, `calibration` on what the variants were fitted (see `models.calibration`).
 
     Raises
     ------
@@ -74,6 +75,8 @@ class VariantTable:
     engine: str
     device: str
     images: str
+    calibration: str
+    calibration_sha256: str
     batch: int
     versions: Mapping[str, str] = dataclasses.field(hash=False)
     cuts: Tuple[Tuple[str, ...], ...]
@@ -134,8 +137,9 @@ class VariantTable:
 
 
 def variant_table_path(model: str, engine: str) -> Path:
-    """Return where the variants' table of a model on an engine is kept."""
-    return cache_dir() / 'variants' / f'{model}.{engine}.json'
+    """Return where the variants' table of a model on an engine is kept: beside them."""
+    folder = variants_dir(model, engine)
+    return folder.with_name(folder.name + '.json')
 
 
 def load_variant_table(path) -> VariantTable:

@@ -9,7 +9,7 @@ from s3dnn_ros.errors import ModelError, ProfileError
 from s3dnn_ros.models.cache import sha256_of
 from s3dnn_ros.models.segment_plan import apply, cut_at, load_plan, plan_path
 from s3dnn_ros.models.segmentation import split
-from s3dnn_ros.models.variants import make_variants
+from s3dnn_ros.models.variants import stored_variants, variants_dir
 from s3dnn_ros.profiling.variant_table import load_variant_table, variant_table_path
 
 
@@ -44,18 +44,19 @@ def coarser(spec, engine, cuts, segments, score: str
             ) -> Tuple[List[List[Any]], List[SpeedupAccuracyTable], str]:
     """Return the variants of every segment beside the exact one, their tables, and a note.
 
-    They are those that were measured on this engine in these cuts, and found faster; none at
-    all, if nothing was.
+    They are the very files that were measured on this engine in these cuts, and found faster;
+    none at all, if nothing was, or if they are not there any more.
     """
     path = variant_table_path(spec.name, engine.name)
     try:
         table = load_variant_table(path)
         table.check(sha256_of(spec.onnx), cuts, engine.name, engine.device)
-    except ProfileError as error:
+        stored = stored_variants(variants_dir(spec.name, engine.name), segments,
+                                 [row.ratio for row in table.rows], table.calibration_sha256)
+    except (ModelError, ProfileError) as error:
         return [], [], f'{spec.name}: no variants ({error})'
-    made = make_variants(spec.name, segments, sorted({row.ratio for row in table.rows}))
     models = [[each.at(row.ratio).model for row in table.offered(segment)[1:]]
-              for segment, each in enumerate(made)]
+              for segment, each in enumerate(stored)]
     tables = [table.accuracy_table(segment, score) for segment in range(len(segments))]
     return models, tables, (f'{spec.name}: {sum(map(len, models))} coarser variants of '
                             f'{len(segments)} segments')

@@ -8,9 +8,16 @@ from onnx import helper
 
 from s3dnn_ros.errors import ModelError, ParameterError
 from s3dnn_ros.models import variants as variants_module
+from s3dnn_ros.models.calibration import Calibration, Moments
 from s3dnn_ros.models.macs import multiply_adds
 from s3dnn_ros.models.segmentation import cut_points, split
-from s3dnn_ros.models.variants import RATIOS, checked_ratios, make_variants
+from s3dnn_ros.models.variants import (
+    RATIOS,
+    checked_ratios,
+    make_variants,
+    stored_variants,
+    variants_dir,
+)
 
 RATIO_PAIR = (1.0, 0.5)
 
@@ -32,20 +39,34 @@ def made(monkeypatch):
     ratios = []
     original = variants_module.low_ranks
 
-    def counted(model, wanted):
+    def counted(model, wanted, moments):
         ratios.extend(wanted)
-        return original(model, wanted)
+        return original(model, wanted, moments)
 
     monkeypatch.setattr(variants_module, 'low_ranks', counted)
     return ratios
 
 
+def make(segments, *more):
+    return make_variants(variants_dir('net', 'none'), segments, *more)
+
+
+def stored(segments, ratios=RATIO_PAIR, sha256=''):
+    return stored_variants(variants_dir('net', 'none'), segments, ratios, sha256)
+
+
+def calibrated(sha256):
+    """Return a calibration in which the features that the second layer reads are one and dead."""
+    products = np.diag([1.0, 0.0, 0.0, 0.0])
+    return Calibration('a test', sha256, {('features', 1): Moments(np.zeros(4), products, 400)})
+
+
 def files(cache, suffix):
-    return sorted((cache / 'variants' / 'net').glob(f'*{suffix}'))
+    return sorted((cache / 'variants' / 'net.none').glob(f'*{suffix}'))
 
 
 def test_the_exact_one_comes_first_and_equals_are_left_out(segments):
-    for each in make_variants('net', segments):
+    for each in make(segments):
         exact, *coarser = each.variants
         assert exact.ratio == 1.0 and exact.model is each.segment.model and exact.layers == ()
         assert [variant.ratio for variant in each.variants] == sorted(
@@ -57,18 +78,18 @@ def test_the_exact_one_comes_first_and_equals_are_left_out(segments):
 
 
 def test_a_ratio_that_was_left_out_is_answered_by_its_equal(segments):
-    each = make_variants('net', segments, (0.5, 0.4999))[1]
+    each = make(segments, (0.5, 0.4999))[1]
     assert each.at(1.0) is each.variants[0]
     assert each.at(0.5) is each.variants[1] is each.at(0.4999)
-    assert make_variants('net', segments)[2].at(0.5).ratio == 1.0
+    assert make(segments)[2].at(0.5).ratio == 1.0
 
 
 def test_the_second_time_nothing_is_computed(segments, made):
-    first = make_variants('net', segments, RATIO_PAIR)
+    first = make(segments, RATIO_PAIR)
     assert made == [0.5] * 3
-    assert make_variants('net', segments, RATIO_PAIR) == first
+    assert make(segments, RATIO_PAIR) == first
     assert made == [0.5] * 3
-    make_variants('net', segments, (0.5, 0.3))
+    make(segments, (0.5, 0.3))
     assert made == [0.5] * 3 + [0.3] * 3
 
 
@@ -78,31 +99,69 @@ def test_the_second_time_nothing_is_computed(segments, made):
     lambda path: path.write_bytes(b'[7]'), lambda path: path.unlink(),
     lambda path: path.write_bytes(path.read_bytes()[:-9] + b'\xff' + path.read_bytes()[-8:])])
 def test_a_damaged_file_is_made_again(segments, own_cache, made, suffix, damage):
-    first = make_variants('net', segments, RATIO_PAIR)
+    first = make(segments, RATIO_PAIR)
     damage(files(own_cache, suffix)[0])
     del made[:]
-    assert make_variants('net', segments, RATIO_PAIR) == first
+    assert make(segments, RATIO_PAIR) == first
     assert made == [0.5]
 
 
 @pytest.mark.parametrize('name, value', [
-    ('revision', -1), ('ratio', 0.4), ('segment_sha256', 'a' * 64), ('layers', [{}])])
+    ('revision', -1), ('ratio', 0.4), ('segment_sha256', 'a' * 64),
+    ('calibration_sha256', 'a' * 64), ('layers', [{}])])
 def test_a_key_of_something_else_does_not_count(segments, own_cache, made, name, value):
-    make_variants('net', segments, RATIO_PAIR)
+    make(segments, RATIO_PAIR)
     path = files(own_cache, '.json')[0]
     path.write_text(json.dumps({**json.loads(path.read_text()), name: value}))
     del made[:]
-    make_variants('net', segments, RATIO_PAIR)
+    make(segments, RATIO_PAIR)
     assert made == [0.5]
 
 
 def test_other_weights_and_other_cuts_are_made_anew(segments, make_network, made):
-    make_variants('net', segments, RATIO_PAIR)
+    make(segments, RATIO_PAIR)
     del made[:]
     other = make_network([], shape=(1, 3, 6, 8), output=(1, 4, 6, 8))
     whole = split(other, ())
-    found, = make_variants('net', whole, RATIO_PAIR)
+    found, = make(whole, RATIO_PAIR)
     assert made == [0.5] and found.variants[0].model is whole[0].model
+
+
+def test_another_calibration_makes_others_and_the_same_one_none(segments, made):
+    plain = make(segments, RATIO_PAIR)
+    first = make(segments, RATIO_PAIR, calibrated('ab'))
+    assert first[1].variants[1].layers != plain[1].variants[1].layers
+    del made[:]
+    assert make(segments, RATIO_PAIR, calibrated('ab')) == first and not made
+    make(segments, RATIO_PAIR, calibrated('cd'))
+    assert made == [0.5] * 3
+
+
+@pytest.mark.parametrize('sha256', ['', 'ab'])
+def test_what_is_stored_is_what_was_made(segments, made, sha256):
+    first = make(segments, RATIO_PAIR, calibrated(sha256))
+    del made[:]
+    assert stored(segments, sha256=sha256) == first
+    assert not made
+
+
+@pytest.mark.parametrize('change', [
+    lambda segments, file: make(segments, RATIO_PAIR, calibrated('cd')),
+    lambda segments, file: make(segments, RATIO_PAIR),
+    lambda segments, file: file.unlink(), lambda segments, file: file.write_bytes(b'')])
+def test_what_is_not_stored_as_it_was_measured_is_refused(segments, own_cache, made, change):
+    make(segments, RATIO_PAIR, calibrated('ab'))
+    change(segments, files(own_cache, '.onnx')[0])
+    del made[:]
+    with pytest.raises(ModelError, match=r'000_0.5.onnx: .*`s3dnn models lowrank net`'):
+        stored(segments, sha256='ab')
+    assert not made
+
+
+def test_without_a_folder_nothing_is_stored_and_none_is_made(segments, own_cache):
+    with pytest.raises(ModelError, match='run `s3dnn models lowrank net`'):
+        stored(segments)
+    assert not own_cache.exists()
 
 
 def test_ratios_are_sorted_and_the_exact_one_is_always_there():
@@ -114,7 +173,7 @@ def test_ratios_are_sorted_and_the_exact_one_is_always_there():
 @pytest.mark.parametrize('ratio', [0.0, -1.0, 1.01, float('nan'), float('inf')])
 def test_ratios_out_of_range_are_refused(segments, own_cache, ratio):
     with pytest.raises(ParameterError, match='expected'):
-        make_variants('net', segments, (0.5, ratio))
+        make(segments, (0.5, ratio))
     assert not own_cache.exists()
 
 
@@ -122,4 +181,4 @@ def test_a_cache_that_cannot_be_written_is_named(segments, own_cache):
     own_cache.mkdir()
     (own_cache / 'variants').write_text('')
     with pytest.raises(ModelError, match='cannot be written'):
-        make_variants('net', segments)
+        make(segments)

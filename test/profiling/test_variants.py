@@ -12,10 +12,11 @@ from onnx import TensorProto, helper, numpy_helper
 from s3dnn_ros.engines import make_engine
 from s3dnn_ros.errors import ProfileError
 from s3dnn_ros.models.cache import sha256_of
+from s3dnn_ros.models.calibration import Calibration
 from s3dnn_ros.models.fidelity import random_images
 from s3dnn_ros.models.graph import with_image_input
 from s3dnn_ros.models.segment_plan import cut_at
-from s3dnn_ros.models.variants import make_variants
+from s3dnn_ros.models.variants import make_variants, variants_dir
 from s3dnn_ros.profiling.variant_profiler import measure_variants
 from s3dnn_ros.profiling.variant_table import (
     VariantRow,
@@ -35,7 +36,8 @@ def row(segment, ratio, speedup=1.0, fidelity=1.0, layers=0):
 def table(*rows, **changes):
     values = {
         'model': 'net', 'model_sha256': 'ab12', 'engine': 'onnxruntime', 'device': 'CPU',
-        'images': '8 images of noise', 'batch': 1, 'versions': {'onnxruntime': '1'},
+        'images': '8 images of noise', 'calibration': '3 images', 'calibration_sha256': 'cd',
+        'batch': 1, 'versions': {'onnxruntime': '1'},
         'cuts': CUTS, 'rows': rows or (
             row(0, 1.0), row(0, 0.7, 0.9, 0.8, 1), row(0, 0.5, 1.5, 0.6, 2), row(1, 1.0),
             row(None, 1.0), row(None, 0.7, 0.9, 0.8, 1), row(None, 0.5, 1.2, 0.6, 2))}
@@ -81,10 +83,10 @@ def test_a_table_is_read_as_it_was_written(tmp_path):
 
 
 @pytest.mark.parametrize('change, words', [
-    ({'format': 9}, 'format 9'), ({'rows': 5}, 'is not a table of variants'),
+    ({'format': 1}, 'format 1, this version reads 2'), ({'rows': 5}, 'is not a table of variants'),
     ({'rows': [{}]}, "lacks the key 'segment'"), ({'versions': []}, "'versions'"),
     ({'cuts': ['a']}, "'cuts'"), ({'engine': 7}, '7 stands where a text should'),
-    ({'images': None}, 'None stands')])
+    ({'images': None}, 'None stands'), ({'calibration': None}, 'None stands')])
 def test_a_damaged_file_is_refused_with_the_way_out(tmp_path, change, words):
     path = tmp_path / 'net.onnxruntime.json'
     table().save(path)
@@ -148,13 +150,15 @@ def _network(make_spec, tmp_path, monkeypatch):
                                 opset_imports=[helper.make_opsetid('', 13)]), str(path))
     spec = make_spec(name='net', onnx=path, labels=())
     model = with_image_input(onnx.load(str(path)), spec)
-    variants = make_variants('net', cut_at(model, CUTS, path, ''), (0.7, 0.4))
+    variants = make_variants(variants_dir('net', 'onnxruntime'), cut_at(model, CUTS, path, ''),
+                             (0.7, 0.4))
     return spec, model, variants
 
 
 def measure(engine, network, **changes):
     spec, _, variants = network
-    options = {'repeats': 7, 'images': random_images(spec, 3), **changes}
+    options = {'repeats': 7, 'images': random_images(spec, 3),
+               'calibration': Calibration('2 photos', 'ab', {}), **changes}
     return measure_variants(engine, spec, variants, model_sha256=sha256_of(spec.onnx), cuts=CUTS,
                             outputs=['scores'], source='3 images of noise', **options)
 
@@ -179,6 +183,7 @@ def test_variants_are_measured_on_an_engine(network, tmp_path):
     assert [item.ratio for item in whole] == [1.0, 0.7, 0.4]
     assert whole[0].macs == sum(measured.of(segment)[0].macs for segment in (0, 1))
     assert len(told) == 4
+    assert (measured.calibration, measured.calibration_sha256) == ('2 photos', 'ab')
     path = variant_table_path('net', 'onnxruntime')
     measured.save(path)
     assert load_variant_table(path) == measured

@@ -15,7 +15,9 @@ from s3dnn_ros.errors import EngineError, ModelError, ProfileError
 from s3dnn_ros.frames import Transform
 from s3dnn_ros.models.boxes import Boxes
 from s3dnn_ros.models.cache import sha256_of
-from s3dnn_ros.models.segment_plan import SegmentPlan, plan_path
+from s3dnn_ros.models.graph import load_graph, with_image_input
+from s3dnn_ros.models.segment_plan import SegmentPlan, cut_at, plan_path
+from s3dnn_ros.models.variants import make_variants, variants_dir
 from s3dnn_ros.profiling.table import ProfileRow, ProfileTable, profile_path
 from s3dnn_ros.profiling.variant_table import VariantRow, VariantTable, variant_table_path
 from s3dnn_ros.runtime import executor as executor_module
@@ -892,9 +894,13 @@ def in_variants(cuttable):
             for segment in (0, 1, None)
             for ratio, speedup, fidelity in ((1.0, 1.0, 1.0), (0.5, 2.0 if segment else 1.0, 0.9))]
 
+    model = with_image_input(load_graph(cuttable.spec), cuttable.spec)
+    make_variants(variants_dir('chain', 'fake'), cut_at(model, (('a',),), '', ''), (0.5,))
+
     def save(**changes):
         values = {'model': 'chain', 'model_sha256': cuttable.sha256, 'engine': 'fake',
-                  'device': 'none', 'images': 'none', 'batch': 1, 'versions': {},
+                  'device': 'none', 'images': 'none', 'calibration': 'none',
+                  'calibration_sha256': '', 'batch': 1, 'versions': {},
                   'cuts': (('a',),), 'rows': tuple(rows), **changes}
         VariantTable(**values).save(variant_table_path('chain', 'fake'))
 
@@ -926,7 +932,8 @@ def test_without_a_cohort_nothing_but_the_exact_network_is_loaded(bench, in_vari
 
 
 @pytest.mark.parametrize('changes', [
-    {'model_sha256': 'ff'}, {'device': 'another'}, {'cuts': (('b',),)}])
+    {'model_sha256': 'ff'}, {'device': 'another'}, {'cuts': (('b',),)},
+    {'calibration_sha256': 'ab'}])
 def test_variants_of_something_else_are_left_out_and_that_is_said(bench, in_variants, changes):
     in_variants.save(**changes)
     run = bench(spec=in_variants.spec, **COHORT)
