@@ -15,8 +15,9 @@ from typing import Mapping, Tuple
 
 import numpy as np
 
-# Of more channels only their own squares are kept: an eighth of a gigabyte for each input else.
-MOST_CHANNELS = 4096
+# Of more channels only their own squares are kept. Such are the inputs of products, which see
+# one place an image, so that little is known of how channels vary together, at great cost.
+MOST_CHANNELS = 2048
 # A tensor that a layer reads, and the axis of its channels.
 Reading = Tuple[str, int]
 
