@@ -30,12 +30,14 @@ from s3dnn_ros.lab.networks import MAX_ALIVE, Prepared
 from s3dnn_ros.lab.record import Record
 from s3dnn_ros.lab.s3dnn_results import spread
 from s3dnn_ros.models.cache import sha256_of
+from s3dnn_ros.models.calibration import WEIGHTS_ALONE
 from s3dnn_ros.models.fidelity import fidelity
 from s3dnn_ros.models.graph import load_graph, with_image_input
 from s3dnn_ros.models.segment_plan import apply
 from s3dnn_ros.models.spec import load_spec
-from s3dnn_ros.models.variants import make_variants
+from s3dnn_ros.models.variants import make_variants, variants_dir
 from s3dnn_ros.models.zoo import export
+from s3dnn_ros.profiling.calibrator import calibrate
 from s3dnn_ros.profiling.profiler import make_plan, measure_configurations, profile
 from s3dnn_ros.profiling.variant_profiler import measure_variants
 from s3dnn_ros.runtime.coordination import model_tables
@@ -53,6 +55,8 @@ SERIAL_LOAD = 0.6
 # power: a meter may average over a second.
 CONFIGURATION_S = 1.5
 IDLE_S = 2.0
+# Variants of the bench lie beside those of an engine, in other cuts.
+FOLDER = 'bench'
 # On so many images fidelity is measured.
 PICTURES = 4
 # The scheduler is the same for all: the executor's default.
@@ -110,8 +114,8 @@ class Device:
 def run(device: Device, plan: Plan, pictures, save=lambda results: None, say=print) -> Dict:
     """Run the experiment; returns the results as a dict that JSON can hold.
 
-    `pictures` returns for a ModelSpec the images on which fidelity is measured, and what they
-    are. `save` gets the results after every row, `say` a sentence for each.
+    `pictures` returns for a ModelSpec images to calibrate on, and others to measure fidelity
+    on. `save` gets the results after every row, `say` a sentence for each.
     """
     started_s = time.monotonic()
     results: Dict = {'format': FORMAT, 'environment': environment(),
@@ -192,14 +196,18 @@ class Bench:
         model = with_image_input(load_graph(spec), spec)
         segments = apply(planned, model, sha256_of(spec.onnx))
         outputs = [value.name for value in model.graph.output]
-        variants = make_variants(spec.name, segments, plan.ratios)
-        images, source = pictures(spec)
-        images = images[:PICTURES]
+        shown = pictures(spec)
+        images = shown.held_out[:PICTURES]
+        calibration = (calibrate(engine, spec, model, shown.calibrating, shown.calibration)
+                       if len(shown.calibrating) else WEIGHTS_ALONE)
+        variants = make_variants(variants_dir(spec.name, FOLDER), segments, plan.ratios,
+                                 calibration)
         # approximation is for those whose configuration is too slow for them
         self._platform.apply(0)
         measured = measure_variants(
             engine, spec, variants, model_sha256=planned.sha256, cuts=planned.cuts,
-            outputs=outputs, images=images, source=source, repeats=plan.repeats)
+            outputs=outputs, images=images, source=shown.source, calibration=calibration,
+            repeats=plan.repeats)
         self._platform.restore()
         coarser = [[each.at(row.ratio).model for row in measured.offered(segment)[1:]]
                    for segment, each in enumerate(variants)]
@@ -216,7 +224,8 @@ class Bench:
         self._judges[spec.name] = Judge(network, images)
         sizes_mb = [[row.size_mb for row in measured.offered(segment)]
                     for segment in range(len(segments))]
-        told = {'segments': len(segments), 'images': source,
+        told = {'segments': len(segments), 'images': shown.source,
+                'calibration': calibration.source,
                 # NeuOS's Table 3
                 'memory': {'exact_mb': sum(exact for exact, *_ in sizes_mb),
                            'coarser_mb': sum(sum(others) for _, *others in sizes_mb),

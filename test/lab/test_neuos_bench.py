@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 
+from s3dnn_ros.commands.pictures import Pictures
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.lab import neuos_bench
 from s3dnn_ros.lab.closed_loop import CONTENDERS, contenders
@@ -53,7 +54,8 @@ def _quick(monkeypatch):
 
 
 def pictures(spec):
-    return np.zeros((2, spec.height, spec.width, 3), np.uint8), 'black'
+    images = np.random.default_rng(0).integers(0, 256, (3, spec.height, spec.width, 3), np.uint8)
+    return Pictures(images[:2], images[2:], 'noise')
 
 
 def counter(clock):
