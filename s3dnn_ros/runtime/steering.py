@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import collections
 import math
-from typing import Mapping, Optional, Protocol
+from typing import Counter, Mapping, Optional, Protocol
 
 from s3dnn_ros.cohort import Cohort, ModelTables
 from s3dnn_ros.runtime.instance import Choice, Job
@@ -46,6 +47,7 @@ class CohortSteering:
     def __init__(self, cohort: Cohort, tables: Mapping[str, ModelTables]):
         self._cohort = cohort
         self._tables = tables
+        self._under_way: Counter[str] = collections.Counter()      # jobs, by instance
 
     def choose(self, job, segment, now_s):
         """Return the cohort's choice; None for a job that has no deadline to be behind of."""
@@ -58,9 +60,13 @@ class CohortSteering:
         variant = self._cohort.boundary(
             request.instance.name, model, segment, now_s - request.arrived_s, deadline_s,
             job.variant(segment - 1), now_s)
+        if segment == 0:
+            self._under_way[request.instance.name] += 1
         return Choice(variant, 1.0 / tables.accuracy[segment].speedup[variant])
 
     def ended(self, job, now_s):
-        """Take the job's instance out of the cohort."""
-        request = job.urgent
-        self._cohort.leave(request.instance.name, request.instance.spec.name, now_s)
+        """Take the job's instance out of the cohort, with its last job."""
+        instance = job.urgent.instance
+        self._under_way[instance.name] -= 1
+        if not self._under_way[instance.name]:
+            self._cohort.leave(instance.name, instance.spec.name, now_s)

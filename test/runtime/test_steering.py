@@ -69,6 +69,17 @@ def test_who_ended_has_left(cohort, said):
     assert cohort.membership.members(10.03) == ()
 
 
+def test_who_has_another_job_stays(cohort, said):
+    steering = CohortSteering(cohort, TABLES)
+    steering.choose(make_job(), 0, 10.0)
+    steering.choose(make_job(), 0, 10.001)
+    steering.choose(make_job(), 1, 10.002)
+    steering.ended(make_job(), 10.03)
+    assert len(cohort.membership.members(10.03)) == 1
+    steering.ended(make_job(), 10.031)
+    assert said[-1].leaves and cohort.membership.members(10.031) == ()
+
+
 @pytest.mark.parametrize('job', [
     make_job(model='another'), make_job(deadline_s=math.inf), make_job(deadline_s=9.0)])
 def test_who_has_no_tables_or_no_deadline_runs_exact_and_takes_no_part(cohort, said, job):
