@@ -7,6 +7,7 @@ in who chooses the device's configuration and the networks' variants.
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import gc
 import math
@@ -14,33 +15,20 @@ import random
 import statistics
 import threading
 import time
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
 import numpy as np
 
-from s3dnn_ros.cohort import ModelTables
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.lab.closed_loop import CONTENDERS, ClosedLoop, Contender
 from s3dnn_ros.lab.energy_log import EnergyLog
 from s3dnn_ros.lab.environment import environment
 from s3dnn_ros.lab.interference import Interference
 from s3dnn_ros.lab.load import SETTLE_S, Client, Policy, Rig, mix
-from s3dnn_ros.lab.memory import memory_kb
-from s3dnn_ros.lab.networks import MAX_ALIVE, Prepared
+from s3dnn_ros.lab.networks import Prepared
 from s3dnn_ros.lab.record import Record
 from s3dnn_ros.lab.s3dnn_results import spread
-from s3dnn_ros.models.cache import sha256_of
-from s3dnn_ros.models.calibration import WEIGHTS_ALONE
-from s3dnn_ros.models.fidelity import fidelity
-from s3dnn_ros.models.graph import load_graph, with_image_input
-from s3dnn_ros.models.segment_plan import apply
-from s3dnn_ros.models.spec import load_spec
-from s3dnn_ros.models.variants import make_variants, variants_dir
-from s3dnn_ros.models.zoo import export
-from s3dnn_ros.profiling.calibrator import calibrate
-from s3dnn_ros.profiling.profiler import make_plan, measure_configurations, profile
-from s3dnn_ros.profiling.variant_profiler import measure_variants
-from s3dnn_ros.runtime.coordination import model_tables
+from s3dnn_ros.lab.variant_networks import load_in_variants
 
 FORMAT = 1
 MODELS = ('nanodet_g', 'resnet50', 'yolo_s')
@@ -51,14 +39,8 @@ RATIOS = (1.0, 0.8, 0.6, 0.4)
 # is shorter than the deadline.
 DEADLINE_FACTORS = (2.0, 4.0)
 SERIAL_LOAD = 0.6
-# What each configuration runs for before it is compared, and the device rests to learn its idle
-# power: a meter may average over a second.
-CONFIGURATION_S = 1.5
+# So long the device rests to learn its idle power.
 IDLE_S = 2.0
-# Variants of the bench lie beside those of an engine, in other cuts.
-FOLDER = 'bench'
-# On so many images fidelity is measured.
-PICTURES = 4
 # Fidelity is that of so many answers of a half, evenly spread: no two may have run alike.
 JUDGED = 40
 # The scheduler is the same for all: the executor's default.
@@ -149,21 +131,22 @@ class Bench:
         self._device = device
         self._plan = plan
         self._note = note
-        self._tables: Dict[str, ModelTables] = {}
-        self._judges: Dict[str, Judge] = {}
-        self._platform = device.platform()
-        self._names = [one.name for one in self._platform.configurations]
-        networks, profiles, plans, shapes = {}, {}, {}, {}
-        for name, count in lanes.items():
-            spec = load_spec(name)
-            if spec.zoo:
-                export(spec.zoo)
-            loaded = self._load(spec, count, pictures)
-            networks[name], profiles[name], plans[name], results['models'][name] = loaded
-            shapes[name] = spec.height, spec.width
-        self._platform.close()
+        with contextlib.closing(device.platform()) as platform:
+            self._names = [one.name for one in platform.configurations]
+            loaded = {}
+            for name, count in lanes.items():
+                loaded[name] = load_in_variants(
+                    device.engine, platform, device.clock, name, pictures, ratios=plan.ratios,
+                    target_ms=plan.target_ms, repeats=plan.repeats, lanes=count)
+                results['models'][name] = loaded[name].told
+                note(f'{name}: {loaded[name]}')
+        self._tables = {name: each.tables for name, each in loaded.items()}
+        self._judges = {name: each.judge for name, each in loaded.items()}
+        networks = {name: each.network for name, each in loaded.items()}
+        profiles = {name: each.profile for name, each in loaded.items()}
+        shapes = {name: (each.spec.height, each.spec.width) for name, each in loaded.items()}
         rig = Rig(networks, profiles, device.engine, device.clock, shapes, max_batch=1)
-        self._prepared = Prepared(device.engine, rig, networks, profiles, plans)
+        self._prepared = Prepared(device.engine, rig, networks, profiles, {})
         self._alone_ms = {name: self._prepared.alone_ms(name) for name in networks}
         results['alone_ms'] = self._alone_ms
         note(f'alone: {self._alone_ms}')
@@ -190,59 +173,6 @@ class Bench:
             for half in HALVES:
                 self._note(f'{count:3} instances, {contender.name:19} {half:10}'
                            + _line([run[half] for run in runs]))
-
-    def _load(self, spec, lanes, pictures):
-        """Return the network, its profile, its plan and what to tell of it."""
-        engine, plan = self._device.engine, self._plan
-        planned = make_plan(engine, spec, target_ms=plan.target_ms, max_alive=MAX_ALIVE)
-        model = with_image_input(load_graph(spec), spec)
-        segments = apply(planned, model, sha256_of(spec.onnx))
-        outputs = [value.name for value in model.graph.output]
-        shown = pictures(spec)
-        images = shown.held_out[:PICTURES]
-        calibration = (calibrate(engine, spec, model, shown.calibrating, shown.calibration)
-                       if len(shown.calibrating) else WEIGHTS_ALONE)
-        variants = make_variants(variants_dir(spec.name, FOLDER), segments, plan.ratios,
-                                 calibration)
-        # approximation is for those whose configuration is too slow for them
-        self._platform.apply(0)
-        measured = measure_variants(
-            engine, spec, variants, model_sha256=planned.sha256, cuts=planned.cuts,
-            outputs=outputs, images=images, source=shown.source, calibration=calibration,
-            repeats=plan.repeats)
-        self._platform.restore()
-        coarser = [[each.at(row.ratio).model for row in measured.offered(segment)[1:]]
-                   for segment, each in enumerate(variants)]
-        network = engine.load(spec.name, [segment.model for segment in segments], outputs, spec,
-                              coarser=coarser, lanes=lanes, max_batch=1)
-        table = profile(engine, spec, planned, network, batches=[1], repeats=plan.repeats)
-        powered = self._platform.power_mw() is not None
-        if powered:
-            table = dataclasses.replace(table, configurations=measure_configurations(
-                network, self._platform, self._device.clock, seconds=CONFIGURATION_S))
-        accuracy = [measured.accuracy_table(segment) for segment in range(len(segments))]
-        tables_kb, self._tables[spec.name] = memory_kb(
-            model_tables, table, powered, accuracy)
-        self._judges[spec.name] = Judge(network, images)
-        sizes_mb = [[row.size_mb for row in measured.offered(segment)]
-                    for segment in range(len(segments))]
-        told = {'segments': len(segments), 'images': shown.source,
-                'calibration': calibration.source,
-                # NeuOS's Table 3
-                'memory': {'exact_mb': sum(exact for exact, *_ in sizes_mb),
-                           'coarser_mb': sum(sum(others) for _, *others in sizes_mb),
-                           'tables_kb': tables_kb},
-                'variants': [[dataclasses.asdict(row) for row in measured.offered(segment)]
-                             for segment in range(len(segments))],
-                'whole': [dataclasses.asdict(row) for row in measured.of(None)],
-                'configurations': [
-                    {'name': row.name, 'power_w': row.power_mw / 1e3, 'ms': sum(row.times_ms)}
-                    for row in table.configurations]}
-        self._note(f"{spec.name}: {len(segments)} segments, variants "
-                   f"{[len(rows) for rows in told['variants']]}, " + ', '.join(
-                       f"{one['name']} {one['ms']:.2f} ms {one['power_w']:.0f} W"
-                       for one in told['configurations']))
-        return network, table, planned, told
 
     def _clients(self, names, seed):
         chance = random.Random(seed)
@@ -304,33 +234,6 @@ class Bench:
 
     def _energy(self):
         return EnergyLog(self._device.energy_mj, self._device.clock)
-
-
-class Judge:
-    """How near a network's answers are to the exact ones, by the variants that it ran in.
-
-    Parameters
-    ----------
-    network : Network
-    images : ndarray
-        uint8 (N, H, W, 3).
-
-    """
-
-    def __init__(self, network, images: np.ndarray):
-        self._network = network
-        self._images = images
-        self._expected = self._outputs(())
-        self._known = {(): 1.0, (0,) * network.segments: 1.0}
-
-    def fidelity(self, variants: Tuple[int, ...]) -> float:
-        """Return the measured fidelity; nothing else may run the first time."""
-        if variants not in self._known:
-            self._known[variants] = fidelity(self._expected, self._outputs(variants))
-        return self._known[variants]
-
-    def _outputs(self, variants):
-        return [self._network.run(image[np.newaxis], variants) for image in self._images]
 
 
 def _line(halves: Sequence[Mapping]) -> str:

@@ -10,7 +10,7 @@ from s3dnn_ros.commands.pictures import Pictures
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.lab import neuos_bench
 from s3dnn_ros.lab.closed_loop import CONTENDERS, contenders
-from s3dnn_ros.lab.neuos_bench import Device, Judge, Plan, run
+from s3dnn_ros.lab.neuos_bench import Device, Plan, run
 from s3dnn_ros.platforms import NullPlatform
 from s3dnn_ros.platforms.base import Configuration
 
@@ -49,7 +49,7 @@ def _quick(monkeypatch):
     monkeypatch.setattr('s3dnn_ros.lab.load.SETTLE_S', 0.05)
     monkeypatch.setattr('s3dnn_ros.lab.networks.ALONE_S', 0.2)
     monkeypatch.setattr(neuos_bench, 'SETTLE_S', 0.05)
-    monkeypatch.setattr(neuos_bench, 'CONFIGURATION_S', 0.05)
+    monkeypatch.setattr('s3dnn_ros.lab.variant_networks.CONFIGURATION_S', 0.05)
     monkeypatch.setattr(neuos_bench, 'IDLE_S', 0.2)
 
 
@@ -120,26 +120,3 @@ def test_contenders_are_known_by_name():
         one for one in CONTENDERS if one.name == 'balanced'))
     with pytest.raises(ParameterError, match='race to idle'):
         contenders(['sloth'])
-
-
-class FakeNetwork:
-    """Answers with ones, less a quarter for each coarser segment; counts how often."""
-
-    segments = 2
-
-    def __init__(self):
-        self.asked = 0
-
-    def run(self, pixels, variants):
-        self.asked += 1
-        return {'out': np.full((1, 4), 1.0 - 0.25 * sum(variants))}
-
-
-def test_fidelity_is_measured_once_for_each_choice_of_variants():
-    network = FakeNetwork()
-    judge = Judge(network, np.zeros((3, 2, 2, 3), np.uint8))
-    assert judge.fidelity(()) == judge.fidelity((0, 0)) == 1.0
-    for _ in range(2):
-        assert judge.fidelity((0, 1)) == pytest.approx(0.75)
-        assert judge.fidelity((1, 1)) == pytest.approx(0.5)
-    assert network.asked == 3 * 3

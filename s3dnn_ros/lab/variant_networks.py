@@ -1,0 +1,128 @@
+"""Networks in variants for the bench of cohorts: made, measured in every configuration, judged."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Dict, Tuple
+
+import numpy as np
+
+from s3dnn_ros.cohort import ModelTables
+from s3dnn_ros.lab.memory import memory_kb
+from s3dnn_ros.lab.networks import MAX_ALIVE
+from s3dnn_ros.models.cache import sha256_of
+from s3dnn_ros.models.calibration import WEIGHTS_ALONE
+from s3dnn_ros.models.fidelity import fidelity
+from s3dnn_ros.models.graph import load_graph, with_image_input
+from s3dnn_ros.models.segment_plan import apply
+from s3dnn_ros.models.spec import ModelSpec, load_spec
+from s3dnn_ros.models.variants import make_variants, variants_dir
+from s3dnn_ros.models.zoo import export
+from s3dnn_ros.profiling.calibrator import calibrate
+from s3dnn_ros.profiling.profiler import make_plan, measure_configurations, profile
+from s3dnn_ros.profiling.table import ProfileTable
+from s3dnn_ros.profiling.variant_profiler import measure_variants
+from s3dnn_ros.runtime.coordination import model_tables
+
+# On so many images fidelity is measured.
+PICTURES = 4
+# Variants of the bench lie beside those of an engine, in other cuts.
+FOLDER = 'bench'
+# A configuration runs for so long before it is compared: a meter may average over a second.
+CONFIGURATION_S = 1.5
+
+
+class Judge:
+    """How near a network's answers are to the exact ones, by the variants that it ran in.
+
+    Parameters
+    ----------
+    network : Network
+    images : ndarray
+        uint8 (N, H, W, 3).
+
+    """
+
+    def __init__(self, network, images: np.ndarray):
+        self._network = network
+        self._images = images
+        self._expected = self._outputs(())
+        self._known = {(): 1.0, (0,) * network.segments: 1.0}
+
+    def fidelity(self, variants: Tuple[int, ...]) -> float:
+        """Return the measured fidelity; nothing else may run the first time."""
+        if variants not in self._known:
+            self._known[variants] = fidelity(self._expected, self._outputs(variants))
+        return self._known[variants]
+
+    def _outputs(self, variants):
+        return [self._network.run(image[np.newaxis], variants) for image in self._images]
+
+
+@dataclasses.dataclass(frozen=True)
+class InVariants:
+    """A network, ready to run in variants, and what was measured of it; `told` is for JSON."""
+
+    spec: ModelSpec
+    network: Any
+    profile: ProfileTable
+    tables: ModelTables
+    judge: Judge
+    told: Dict[str, Any]
+
+    def __str__(self):
+        """Return how many variants there are, and what the configurations make of it."""
+        configurations = ', '.join(f"{one['name']} {one['ms']:.2f} ms {one['power_w']:.0f} W"
+                                   for one in self.told['configurations'])
+        return (f"{self.network.segments} segments, variants "
+                f"{[len(rows) for rows in self.told['variants']]}, {configurations}")
+
+
+def load_in_variants(engine, platform, clock, name, pictures, *, ratios, target_ms, repeats,
+                     lanes) -> InVariants:
+    """Load a network with the variants that gain something, and measure all of it.
+
+    Variants are measured in the first configuration, the slowest: approximation is for those
+    whose configuration is too slow for them. `pictures` returns Pictures for a ModelSpec.
+    """
+    spec = load_spec(name)
+    if spec.zoo:
+        export(spec.zoo)
+    plan = make_plan(engine, spec, target_ms=target_ms, max_alive=MAX_ALIVE)
+    model = with_image_input(load_graph(spec), spec)
+    segments = apply(plan, model, sha256_of(spec.onnx))
+    outputs = [value.name for value in model.graph.output]
+    shown = pictures(spec)
+    images = shown.held_out[:PICTURES]
+    calibration = (calibrate(engine, spec, model, shown.calibrating, shown.calibration)
+                   if len(shown.calibrating) else WEIGHTS_ALONE)
+    variants = make_variants(variants_dir(name, FOLDER), segments, ratios, calibration)
+    platform.apply(0)
+    measured = measure_variants(
+        engine, spec, variants, model_sha256=plan.sha256, cuts=plan.cuts, outputs=outputs,
+        images=images, source=shown.source, calibration=calibration, repeats=repeats)
+    platform.restore()
+    offered = [measured.offered(segment) for segment in range(len(segments))]
+    network = engine.load(
+        name, [segment.model for segment in segments], outputs, spec, lanes=lanes, max_batch=1,
+        coarser=[[each.at(row.ratio).model for row in rows[1:]]
+                 for rows, each in zip(offered, variants)])
+    table = profile(engine, spec, plan, network, batches=[1], repeats=repeats)
+    powered = platform.power_mw() is not None
+    if powered:
+        table = dataclasses.replace(table, configurations=measure_configurations(
+            network, platform, clock, seconds=CONFIGURATION_S))
+    accuracy = [measured.accuracy_table(segment) for segment in range(len(segments))]
+    tables_kb, tables = memory_kb(model_tables, table, powered, accuracy)
+    told = {
+        'segments': len(segments), 'images': shown.source, 'calibration': calibration.source,
+        # NeuOS's Table 3
+        'memory': {'exact_mb': sum(rows[0].size_mb for rows in offered),
+                   'coarser_mb': sum(row.size_mb for rows in offered for row in rows[1:]),
+                   'tables_kb': tables_kb},
+        'variants': [[dataclasses.asdict(row) for row in rows] for rows in offered],
+        'whole': [dataclasses.asdict(row) for row in measured.of(None)],
+        'configurations': [
+            {'name': row.name, 'power_w': row.power_mw / 1e3, 'ms': sum(row.times_ms)}
+            for row in table.configurations]}
+    return InVariants(spec, network, table, tables, Judge(network, images), told)
