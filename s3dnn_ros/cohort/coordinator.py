@@ -1,6 +1,7 @@
 """NeuOS's decision (ATC 2020): one configuration for all, and a variant for each instance.
 
-Equations 3 to 9 and Algorithms 1 and 2, with LAG > 0 for ahead (reference/papers.md §1).
+Equations 3 to 9 and Algorithms 1 and 2, with LAG > 0 for ahead (reference/papers.md §1), and
+no configuration that leaves more to the variants than they can give, where another does not.
 Everyone who decides on the same members decides the same.
 """
 
@@ -79,6 +80,12 @@ class Proposal(NamedTuple):
         """Return S_A (equation 4, DERIVED): what a configuration leaves to the variant."""
         return self.target / self.member.speedup_power.speedup[configuration]
 
+    @property
+    def is_hopeless(self) -> bool:
+        """Tell whether it needs more than configuration and variant can give together."""
+        member = self.member
+        return self.target > member.speedup_power.most * member.speedup_accuracy.most
+
 
 class Coordinator:
     """Decides for a cohort: Algorithm 1, a mode, and Algorithm 2.
@@ -122,7 +129,12 @@ class Coordinator:
         if not members:
             raise ValueError('there are no members; expected one at least')
         proposals = propose(members)
-        return approximate(self._choose(proposals, self.threshold), proposals)
+        configuration = self._choose(proposals, proposals, self.threshold)
+        if not suffices(configuration, proposals):
+            enough = [proposal for proposal in proposals
+                      if suffices(proposal.configuration, proposals)]
+            configuration = self._choose(enough or proposals, proposals, self.threshold)
+        return approximate(configuration, proposals)
 
 
 def propose(members: Sequence[Member]) -> List[Proposal]:
@@ -139,6 +151,16 @@ def propose(members: Sequence[Member]) -> List[Proposal]:
     return proposals
 
 
+def suffices(configuration: int, proposals: Sequence[Proposal]) -> bool:
+    """Tell whether in a configuration everyone's variants can make up for what is missing.
+
+    DERIVED: the paper leaves to the variants whatever the configuration lacks, however little
+    they gain. Who could not even be helped by the fastest configuration does not count.
+    """
+    return all(proposal.approximation(configuration) <= proposal.member.speedup_accuracy.most
+               or proposal.is_hopeless for proposal in proposals)
+
+
 def approximate(configuration: int, proposals: Sequence[Proposal]) -> Decision:
     """Return the decision for a configuration: who has to approximate, and how (Algorithm 2)."""
     variants: Dict[str, int] = {}
@@ -151,13 +173,13 @@ def approximate(configuration: int, proposals: Sequence[Proposal]) -> Decision:
     return Decision(configuration, variants, speedups)
 
 
-def _least_power(proposals, threshold) -> int:
-    """Equation 5 (DERIVED): the proposal that draws least."""
-    return min((proposal.power, proposal.configuration) for proposal in proposals)[1]
+def _least_power(candidates, proposals, threshold) -> int:
+    """Equation 5 (DERIVED): the candidate that draws least."""
+    return min((proposal.power, proposal.configuration) for proposal in candidates)[1]
 
 
-def _least_approximation(proposals, threshold) -> int:
-    """Equation 6 (DERIVED): the proposal that leaves least to the variants.
+def _least_approximation(candidates, proposals, threshold) -> int:
+    """Equation 6 (DERIVED): the candidate that leaves least to the variants of all.
 
     Who is ahead makes up for nobody: only what is above 1 counts.
     """
@@ -169,19 +191,19 @@ def _least_approximation(proposals, threshold) -> int:
                 left += needed - 1.0
         return left, proposal.power, proposal.configuration
 
-    return min(map(cost, proposals))[2]
+    return min(map(cost, candidates))[2]
 
 
-def _balanced(proposals, threshold) -> int:
+def _balanced(candidates, proposals, threshold) -> int:
     """Equations 7 to 9 (DERIVED): whoever is typical of those that should be listened to."""
-    imbalances = [proposal.needed for proposal in proposals]
+    imbalances = [proposal.needed for proposal in candidates]
     mean = sum(imbalances) / len(imbalances)
     behind = mean - 1.0
     if threshold is None:
         threshold = math.sqrt(sum((imbalance - mean)**2 for imbalance in imbalances)
                               / len(imbalances))
     wanted = 2 if behind > threshold else 1 if behind > 0.0 else 0
-    groups = _groups(proposals)
+    groups = _groups(candidates)
     # an empty group's place takes the next that is further behind, or else the next ahead
     order = [*range(wanted, GROUPS), *range(wanted - 1, -1, -1)]
     group = next(groups[number] for number in order if groups[number])
@@ -203,5 +225,7 @@ def _groups(proposals):
     return groups
 
 
-MODES: Mapping[str, Callable[[Sequence[Proposal], Optional[float]], int]] = {
+# Which configuration, of those that candidates propose for all.
+_Mode = Callable[[Sequence[Proposal], Sequence[Proposal], Optional[float]], int]
+MODES: Mapping[str, _Mode] = {
     'min_energy': _least_power, 'max_accuracy': _least_approximation, 'balanced': _balanced}

@@ -59,6 +59,11 @@ class SpeedupPowerTable:
     powerup : sequence of float
         Power against the slowest configuration's, by configuration; above 0.
 
+    Attributes
+    ----------
+    most : float
+        The greatest speed-up.
+
     Raises
     ------
     ValueError
@@ -72,6 +77,7 @@ class SpeedupPowerTable:
         self.powerup = _column('powerup', powerup)
         _check_lengths(self.speedup, self.powerup, 'powerup')
         self._index = _Index(self.speedup, self.powerup)
+        self.most: float = max(self.speedup)
 
     def lookup(self, speedup: float) -> int:
         """Return the configuration of least power with at least this speed-up.
@@ -96,6 +102,8 @@ class SpeedupAccuracyTable:
     ----------
     exact : int
         The variant of the highest score; of those alike the fastest.
+    most : float
+        The greatest speed-up.
 
     Raises
     ------
@@ -110,6 +118,7 @@ class SpeedupAccuracyTable:
         _check_lengths(self.speedup, self.score, 'score')
         self._index = _Index(self.speedup, [-score for score in self.score])
         self.exact: int = self._index.lookup(0.0)
+        self.most: float = max(self.speedup)
 
     def lookup(self, speedup: float) -> int:
         """Return the variant of the highest score with at least this speed-up, or the fastest."""

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3dnn_ros.cohort import MODES, Coordinator, Member, SpeedupAccuracyTable, SpeedupPowerTable
+from s3dnn_ros.cohort.coordinator import propose, suffices
 from s3dnn_ros.cohort.lag import MOST_SPEEDUP
 
 CASES = 10_000
@@ -46,20 +47,28 @@ def brute_force(members, mode, threshold):
         gained = table.speedup[row] / table.speedup[member.configuration]
         return needed(member) / gained
 
-    keys = [(power_of(member, row), row) for member, row in zip(members, wishes)]
-    if mode == 'min_energy':
-        configuration = min(keys)[1]
-    elif mode == 'max_accuracy':
-        sums = [sum(max(0.0, approximation(other, row) - 1.0) for other in members)
-                for row in wishes]
-        close = [key for key, total in zip(keys, sums) if total <= min(sums) + CLOSE]
-        configuration = min(close)[1]
-    else:
-        imbalances = [needed(member) for member in members]
+    def can_be_met(member):
+        return approximation(member, member.speedup_power.speedup.index(
+            max(member.speedup_power.speedup))) <= max(member.speedup_accuracy.speedup)
+
+    def suffices(row):
+        return all(approximation(member, row) <= max(member.speedup_accuracy.speedup)
+                   for member in members if can_be_met(member))
+
+    def choose(wishes, speakers):
+        keys = [(power_of(member, row), row) for member, row in zip(speakers, wishes)]
+        if mode == 'min_energy':
+            return min(keys)[1]
+        if mode == 'max_accuracy':
+            sums = [sum(max(0.0, approximation(other, row) - 1.0) for other in members)
+                    for row in wishes]
+            close = [key for key, total in zip(keys, sums) if total <= min(sums) + CLOSE]
+            return min(close)[1]
+        imbalances = [needed(member) for member in speakers]
         behind = statistics.fmean(imbalances) - 1.0
         limit = statistics.pstdev(imbalances) if threshold is None else threshold
-        first_s = max(member.lag_s for member in members)
-        distances_s = [first_s - member.lag_s for member in members]
+        first_s = max(member.lag_s for member in speakers)
+        distances_s = [first_s - member.lag_s for member in speakers]
         width_s = max(distances_s) / 3
         groups = {0: [], 1: [], 2: []}
         for index, distance_s in enumerate(distances_s):
@@ -75,8 +84,14 @@ def brute_force(members, mode, threshold):
         group = groups[wanted]
         mean_s = statistics.fmean(distances_s[index] for index in group)
         off_s = [abs(distances_s[index] - mean_s) for index in group]
-        configuration = min(keys[index] for index, distance_s in zip(group, off_s)
-                            if distance_s <= min(off_s) + CLOSE)[1]
+        return min(keys[index] for index, distance_s in zip(group, off_s)
+                   if distance_s <= min(off_s) + CLOSE)[1]
+
+    configuration = choose(wishes, members)
+    enough = [index for index, row in enumerate(wishes) if suffices(row)]
+    if enough and not suffices(configuration):
+        configuration = choose([wishes[index] for index in enough],
+                               [members[index] for index in enough])
     variants = {}
     for member in members:
         table, wish = member.speedup_accuracy, approximation(member, configuration)
@@ -152,7 +167,7 @@ def test_a_cohort_on_time_stays_as_it_is():
 
 def test_a_smaller_threshold_is_a_faster_configuration():
     power = SpeedupPowerTable([1.0, 2.0, 4.0, 8.0], [1.0, 2.0, 4.0, 8.0])
-    accuracy = SpeedupAccuracyTable([1.0], [1.0])
+    accuracy = SpeedupAccuracyTable([1.0, 2.0], [1.0, 0.5])
     lags_s = {'behind': -0.06, 'middle': -0.03, 'on_time': 0.0}
     members = [Member(name, lag_s, 0.08, power, accuracy, 1) for name, lag_s in lags_s.items()]
     slow, fast = (Coordinator('balanced', threshold).decide(members).configuration
@@ -184,3 +199,31 @@ def test_the_horizon_is_the_deadline_unless_it_is_said(chance, build):
     assert member.needed_speedup == pytest.approx(2.0)
     shorter = dataclasses.replace(member, horizon_s=0.75 * member.deadline_s)
     assert shorter.needed_speedup == pytest.approx(3.0)
+
+
+@pytest.mark.parametrize('mode', MODES)
+def test_no_configuration_leaves_more_to_variants_than_they_can_give(mode):
+    power = SpeedupPowerTable([1.0, 2.0, 4.0], [1.0, 2.0, 4.0])
+    # one that is on time would do with the middle, one that is behind needs twice as much
+    lags_s = {'on_time': 0.0, 'behind': -0.02}
+    for gain, least in ((1.0, 2), (2.0, 1)):
+        accuracy = SpeedupAccuracyTable([1.0, gain], [1.0, 0.5])
+        members = [Member(name, lag_s, 0.04, power, accuracy, 1)
+                   for name, lag_s in lags_s.items()]
+        assert Coordinator(mode).decide(members).configuration >= least
+    assert Coordinator('min_energy').decide(members).configuration == 1
+
+
+@given(seed=seeds, mode=st.sampled_from(sorted(MODES)))
+def test_everyone_who_can_be_in_time_is_if_any_proposal_suffices(seed, mode, build):
+    chance = random.Random(seed)
+    members = build(chance, chance.randint(1, 5))
+    proposals = propose(members)
+    decision = Coordinator(mode).decide(members)
+    if any(suffices(proposal.configuration, proposals) for proposal in proposals):
+        for proposal in proposals:
+            member = proposal.member
+            variant = decision.variants[member.instance]
+            if not proposal.is_hopeless:
+                assert (member.speedup_accuracy.speedup[variant]
+                        >= decision.speedups[member.instance] * (1.0 - CLOSE))
