@@ -14,6 +14,7 @@ from s3dnn_ros.cohort import MODES, Coordinator, Member, SpeedupAccuracyTable, S
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.lab.environment import environment
 from s3dnn_ros.lab.memory import memory_kb
+from s3dnn_ros.lab.record import percentiles_us
 from s3dnn_ros.lab.s3dnn_results import spread
 from s3dnn_ros.lab.sampling_cost import sampling_cost
 
@@ -112,8 +113,7 @@ def _time_us(decide, tables, count, seed):
         begun_ns = time.perf_counter_ns()
         decide(members)
         times_ns.append(time.perf_counter_ns() - begun_ns)
-    return {f'p{rank}': round(float(value) / 1e3, 1) for rank, value in zip(
-        (50, 95, 99), np.percentile(times_ns, (50, 95, 99)))}
+    return percentiles_us(times_ns)
 
 
 def _tables(board):

@@ -17,8 +17,6 @@ import threading
 import time
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
-import numpy as np
-
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.lab.closed_loop import CONTENDERS, ClosedLoop, Contender
 from s3dnn_ros.lab.energy_log import EnergyLog
@@ -26,7 +24,7 @@ from s3dnn_ros.lab.environment import environment
 from s3dnn_ros.lab.interference import Interference
 from s3dnn_ros.lab.load import SETTLE_S, Client, Policy, Rig, mix
 from s3dnn_ros.lab.networks import Prepared
-from s3dnn_ros.lab.record import Record
+from s3dnn_ros.lab.record import Record, percentiles_us
 from s3dnn_ros.lab.s3dnn_results import spread
 from s3dnn_ros.lab.variant_networks import load_in_variants
 
@@ -203,7 +201,7 @@ class Bench:
         halves = {half: self._half(dataclasses.replace(record, begin_s=begin_s, end_s=end_s),
                                    closed, energy, idle_w)
                   for half, begin_s, end_s in zip(HALVES, ends_s, ends_s[1:])}
-        return {**halves, 'boundary_us': _percentiles(closed.times_ns),
+        return {**halves, 'boundary_us': percentiles_us(closed.times_ns),
                 'transitions': closed.transitions,
                 'transition_s': closed.transition_s}
 
@@ -257,8 +255,3 @@ def _line(halves: Sequence[Mapping]) -> str:
 
 def _or_unknown(value, digits):
     return 'unknown' if value is None else f'{value:.{digits}f}'
-
-
-def _percentiles(times_ns):
-    return {f'p{rank}': round(float(value) / 1e3, 1) for rank, value in zip(
-        (50, 95, 99), np.percentile(times_ns or [0], (50, 95, 99)))}

@@ -7,8 +7,7 @@ import random
 import time
 from typing import Dict
 
-import numpy as np
-
+from s3dnn_ros.lab.record import percentiles_us
 from s3dnn_ros.scheduling import SegmentWork
 
 # Of one job: segments of like time, a part of the device each.
@@ -45,9 +44,7 @@ def decision_us(scheduler, instances: int, decisions: int, seed=0) -> Dict[str, 
             scheduler.complete(ended, now_s)
             scheduler.enqueue(ended.successor or _job(chance, ended.instance, now_s), now_s)
     round_us = (time.perf_counter_ns() - started_ns) / 1e3 / decisions
-    percentiles = np.percentile(times_ns, (50, 95, 99)) / 1e3
-    return {**{f'p{rank}': round(float(value), 1)
-               for rank, value in zip((50, 95, 99), percentiles)}, 'mean': round(round_us, 1)}
+    return {**percentiles_us(times_ns), 'mean': round(round_us, 1)}
 
 
 def _job(chance, instance, now_s):

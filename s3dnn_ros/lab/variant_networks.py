@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from typing import Any, Dict, Tuple
+import time
+from typing import Any, Dict, List, Tuple
 
 import numpy as np
 
 from s3dnn_ros.cohort import ModelTables
 from s3dnn_ros.lab.memory import memory_kb
 from s3dnn_ros.lab.networks import MAX_ALIVE
+from s3dnn_ros.lab.record import percentiles_us
 from s3dnn_ros.models.cache import sha256_of
 from s3dnn_ros.models.calibration import WEIGHTS_ALONE
 from s3dnn_ros.models.fidelity import fidelity
@@ -30,6 +33,10 @@ PICTURES = 4
 FOLDER = 'bench'
 # A configuration runs for so long before it is compared: a meter may average over a second.
 CONFIGURATION_S = 1.5
+# Runs in which submissions are timed, and how often it is asked whether one has ended, where
+# the engine does not mind.
+SUBMISSIONS = 100
+POLL_S = 1e-4
 
 
 class Judge:
@@ -57,6 +64,27 @@ class Judge:
 
     def _outputs(self, variants):
         return [self._network.run(image[np.newaxis], variants) for image in self._images]
+
+
+def submission_us(engine, network, image: np.ndarray, switch: bool) -> Dict[str, float]:
+    """Return percentiles of the time that it takes to submit a segment.
+
+    With `switch` none runs in the variant that it ran in before, where it has another.
+    """
+    staged = network.stage(image[np.newaxis])
+    times_ns = []
+    for number in range(SUBMISSIONS):
+        ended: List[Any] = []
+        with contextlib.closing(network.open([staged])) as flight:
+            for segment, count in enumerate(network.variants):
+                variant = number % count if switch else 0
+                begun_ns = time.perf_counter_ns()
+                flight.submit(segment, ended.append, variant=variant)
+                times_ns.append(time.perf_counter_ns() - begun_ns)
+            while len(ended) < network.segments:
+                engine.poll()
+                time.sleep(engine.poll_s or POLL_S)
+    return percentiles_us(times_ns)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,6 +148,8 @@ def load_in_variants(engine, platform, clock, name, pictures, *, ratios, target_
         'memory': {'exact_mb': sum(rows[0].size_mb for rows in offered),
                    'coarser_mb': sum(row.size_mb for rows in offered for row in rows[1:]),
                    'tables_kb': tables_kb},
+        'submission_us': {'exact': submission_us(engine, network, images[0], switch=False),
+                          'switched': submission_us(engine, network, images[0], switch=True)},
         'variants': [[dataclasses.asdict(row) for row in rows] for rows in offered],
         'whole': [dataclasses.asdict(row) for row in measured.of(None)],
         'configurations': [

@@ -77,6 +77,8 @@ def test_every_contender_has_a_row_and_every_board_is_restored(engine, tiny_mode
     assert results['idle_w'] == pytest.approx(4.0, rel=0.01)
     assert [one['name'] for one in results['models'][tiny_model]['configurations']] == [
         'slow', 'fast']
+    submission_us = results['models'][tiny_model]['submission_us']
+    assert all(submission_us[kind]['p50'] > 0.0 for kind in ('exact', 'switched'))
     memory = results['models'][tiny_model]['memory']
     assert memory['exact_mb'] > 0.0 and memory['coarser_mb'] == 0.0 < memory['tables_kb']
     assert [row['instances'] for row in results['cohorts']] == [1, 2]
