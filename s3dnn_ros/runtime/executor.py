@@ -264,6 +264,10 @@ class Executor:
             variants, self._accuracy[spec.name], note = coarser(
                 spec, self.engine, cuts, segments, settings.cohort_score)
             self.notes.append(note)
+            if len(segments) == 1:
+                self.notes.append(f'{spec.name}: one segment, so that the cohort hears nothing of '
+                                  'how it goes; cut it finer: `s3dnn profile '
+                                  f'{spec.name} --target-ms …`')
         load = functools.partial(self.engine.load, name, outputs=outputs, spec=spec, lanes=lanes,
                                  coarser=variants,
                                  max_batch=min(settings.max_batch, spec.max_batch or 64))

@@ -931,6 +931,13 @@ def test_without_a_cohort_nothing_but_the_exact_network_is_loaded(bench, in_vari
     assert run.engine.networks['net'].variants == [1, 1]
 
 
+def test_a_network_of_one_segment_is_told_of_in_a_cohort(bench, cuttable):
+    cuttable.profile()
+    for settings, told in ((COHORT, 1), ({}, 0)):
+        notes = bench(spec=cuttable.spec, **settings).executor.notes
+        assert sum('`s3dnn profile chain --target-ms' in note for note in notes) == told
+
+
 @pytest.mark.parametrize('changes', [
     {'model_sha256': 'ff'}, {'device': 'another'}, {'cuts': (('b',),)},
     {'calibration_sha256': 'ab'}])
