@@ -94,7 +94,7 @@ class Engine(Protocol):
     parallel: bool  # whether runs side by side are faster than one after another
     levels: int     # of urgency that the device tells apart
     poll_s: Optional[float]     # how often `poll` is wanted once a run may be over; None: never
-    lead_s: float   # how long before a segment's end the next is best submitted; 0: not before
+    lead_s: float   # how long before a segment's end a fast host best chooses the next; 0: never
 
     def load(self, instance: str, segments: Sequence[Any], outputs: Sequence[str], spec, *,
              coarser: Sequence[Sequence[Any]] = (), lanes: int = 1,

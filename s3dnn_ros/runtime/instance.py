@@ -73,6 +73,8 @@ class Job:
         Works on the device, the one behind the other.
     foretold : SegmentWork or None
         What is nearly over: the one behind it is decided.
+    handed_over_s : float
+        When that was submitted.
     choices : dict of int to Choice
         How segments run, by segment; those that are missing are exact.
     look_s : float
@@ -91,6 +93,7 @@ class Job:
     level: int = 0
     under_way: int = 0
     foretold: Optional[SegmentWork] = None
+    handed_over_s: float = 0.0
     choices: Dict[int, Choice] = dataclasses.field(default_factory=dict)
     look_s: float = 0.0
     started_s: float = 0.0

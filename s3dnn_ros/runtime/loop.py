@@ -19,6 +19,7 @@ from s3dnn_ros.engines.base import Engine, Run
 from s3dnn_ros.runtime.busy import BusyTimes
 from s3dnn_ros.runtime.clock import sharpen_timers
 from s3dnn_ros.runtime.instance import Job, Request
+from s3dnn_ros.runtime.lead import Lead
 from s3dnn_ros.runtime.line import Line
 from s3dnn_ros.runtime.steering import EXACT, Steering
 from s3dnn_ros.scheduling import SegmentWork
@@ -77,6 +78,8 @@ class Loop:
         self._queued: Dict[int, Job] = {}          # by id of their work in the scheduler
         self._running: Dict[int, Job] = {}         # by id of their work on the device
         self._ends: List[_End] = []                # of what runs, as a heap
+        self._lead = Lead(engine.lead_s)
+        self._foretold: List[Job] = []             # what comes behind them is being chosen
         self._numbers = itertools.count()
         self._started = 0                          # jobs with a lane
         self._changed: Dict[Line, None] = {}       # lines with new requests or a free lane
@@ -120,6 +123,7 @@ class Loop:
                 self._foresee()
                 self._schedule()
                 self._submit()
+                self._note_handed_over()
                 self._keep_bound()
                 if self._stopping:
                     self._drop_waiting()
@@ -178,6 +182,7 @@ class Loop:
             first = all(job.level <= other.level for other in self._running.values())
             if first and (work.successor is not None or len(self._running) == 1):
                 job.foretold = work
+                self._foretold.append(job)
                 self._try(job, self._go_on, job, work, 1, now_s)
 
     def _arrive(self, request):
@@ -229,6 +234,13 @@ class Loop:
                     job.level = level
                     self._start(job, work, now_s)
             self._schedule()
+
+    def _note_handed_over(self):
+        """Note when all was submitted that comes behind what is nearly over."""
+        if self._foretold:
+            now_s = self._clock.now_s()
+            while self._foretold:
+                self._foretold.pop().handed_over_s = now_s
 
     def _keep_bound(self):
         """Drop the oldest of too many that wait, now that all have started that could."""
@@ -301,8 +313,8 @@ class Loop:
         # the scheduler had the first work before its variant was chosen
         time_s = work.time_s * (1.0 if work.segment else job.time_factor(0))
         job.look_s = started_s + EARLIEST_END * time_s
-        if self._engine.lead_s and not self._scheduler.whole_networks:
-            near_s = started_s + time_s - self._engine.lead_s
+        if self._lead.seconds and not self._scheduler.whole_networks:
+            near_s = started_s + time_s - self._lead.seconds
             heapq.heappush(self._ends, _End(near_s, next(self._numbers), job, work))
 
     def _complete(self, job, work, runs: Sequence[Run]):
@@ -320,7 +332,9 @@ class Loop:
         if not job.error:
             self._try(job, job.line.observe, job, work.segment, runs)
         job.ended_s = runs[-1].ended_s
-        if job.foretold is not work:
+        if job.foretold is work:
+            self._lead.learn(now_s - job.handed_over_s)
+        else:
             self._try(job, self._go_on, job, work, len(runs), now_s)
         if job.error and self._queued.pop(id(job.work), None):
             self._scheduler.withdraw(job.work)

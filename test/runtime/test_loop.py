@@ -15,6 +15,7 @@ from hypothesis import given
 from s3dnn_ros.runtime.clock import VirtualClock
 from s3dnn_ros.runtime.expectation import Expectation
 from s3dnn_ros.runtime.instance import Choice, Instance, Request
+from s3dnn_ros.runtime.lead import GAIN, MARGIN_S
 from s3dnn_ros.runtime.line import Line
 from s3dnn_ros.runtime.loop import EARLIEST_END, Loop
 from s3dnn_ros.scheduling import POLICIES, Dispatch, make_scheduler
@@ -948,6 +949,19 @@ def test_the_next_segment_is_behind_one_that_is_nearly_over_and_never_two(leadin
     assert [work.segment for work in loop.announced(3)] == [0, 1, 2]
     assert [work.segment for work in loop.told.completed] == [0, 1, 2]
     assert loop.told.enqueued.empty()
+
+
+@pytest.mark.parametrize('scheduler', STEPWISE)
+def test_after_one_was_too_late_the_next_segment_is_handed_over_earlier(leading, scheduler):
+    loop = leading(scheduler)
+    loop.admit()
+    loop.let_pass(0.1 - LEAD_S + 1e-6)
+    loop.end()      # as soon as the one behind it has been handed over
+    loop.let_pass(0.1 - LEAD_S - 0.9 * GAIN * MARGIN_S)
+    assert loop.on_their_way() == [('net', 1), ('net', 2)]
+    loop.end()
+    loop.end()
+    assert not loop.next_job().error
 
 
 @given(scheduler=st.sampled_from(STEPWISE), lead_s=st.floats(1e-4, 0.3),
