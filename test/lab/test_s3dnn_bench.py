@@ -15,7 +15,7 @@ def plan(tiny_model, monkeypatch):
     monkeypatch.setattr('s3dnn_ros.lab.load.SETTLE_S', 0.05)
     monkeypatch.setattr('s3dnn_ros.lab.networks.ALONE_S', 0.2)
     names = ['streams', 'supervised, fused', 'application batching']
-    return Plan(models=(tiny_model,), instances=(1, 2), loads=(0.05,), runs=2, seconds=0.1,
+    return Plan(models=(tiny_model,), instances=(1, 2), loads=(0.5,), runs=2, seconds=0.2,
                 target_ms=1.0, repeats=5, policies=policies(names),
                 parts=('throughput', 'deadlines', 'timeline'))
 
