@@ -57,6 +57,19 @@ class EngineError(S3dnnError):
         super().__init__(f"instance '{instance}': {sentence}")
 
 
+class BuildError(S3dnnError):
+    """A segment that TensorRT cannot build, read or run here; names it."""
+
+    def __init__(self, source, sentence):
+        self.source = str(source)
+        self.sentence = sentence
+        super().__init__(f'{source}: {sentence}')
+
+    def __reduce__(self):
+        """Let it come from another process."""
+        return BuildError, (self.source, self.sentence)
+
+
 class RestartError(S3dnnError):
     """A network that takes nothing until it has been loaded again."""
 

@@ -1,11 +1,16 @@
 """A network of two segments, each in variants that give different results."""
 
+import sys
 import types
+from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
+
+# importlib mode leaves the tests' directories off sys.path; fake_tensorrt is here
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 SIDE = 4
 
@@ -48,3 +53,16 @@ def in_variants(make_spec):
         factors=factors, addends=addends, load=load,
         images=lambda *values: np.stack(
             [np.full((SIDE, SIDE, 3), value, np.uint8) for value in values]))
+
+
+@pytest.fixture
+def fake_tensorrt(monkeypatch):
+    """Return a function that gives the face of a fake version of TensorRT."""
+    import fake_tensorrt
+
+    from s3dnn_ros.engines.tensorrt_api import TensorRt
+
+    def install(version):
+        monkeypatch.setitem(sys.modules, 'tensorrt', fake_tensorrt.fake_tensorrt(version))
+        return TensorRt()
+    return install

@@ -1,0 +1,285 @@
+"""TensorRT 8.2 to 10 behind one face: what this package uses of it, whichever is installed.
+
+8.2 knows tensors by index and needs a profile for every context. 8.5 names tensors, 8.6 lets
+contexts share a profile, and 10 has neither indices nor a way without sharing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Dict, List, Mapping, Sequence, Tuple
+
+import numpy as np
+
+from s3dnn_ros.errors import BuildError
+
+_MIB = 1 << 20
+# By TensorRT's names; its own `nptype` asks for numpy.bool, which new NumPys do not have.
+_DTYPES = {'FLOAT': np.float32, 'HALF': np.float16, 'INT8': np.int8, 'INT32': np.int32,
+           'INT64': np.int64, 'BOOL': np.bool_, 'UINT8': np.uint8}
+
+
+@dataclasses.dataclass(frozen=True)
+class Tensor:
+    """An input or output of an engine; a size in `shape` that is free is -1."""
+
+    name: str
+    is_input: bool
+    dtype: str      # NumPy's name
+    shape: Tuple[int, ...]
+
+
+class TensorRt:
+    """The library; raises ImportError where it is not.
+
+    Nothing here may be used before a CUDA device was seen: without one, making a runtime kills
+    the process.
+
+    Attributes
+    ----------
+    version : str
+    shares_profiles : bool
+        Whether contexts may use one profile at the same time.
+    complaints : list of str
+        Warnings and errors that it told, oldest first.
+
+    """
+
+    def __init__(self):
+        import tensorrt
+
+        self.module = tensorrt
+        self.version: str = tensorrt.__version__
+        self._major = int(self.version.split('.')[0])
+        self._sharing = getattr(getattr(tensorrt, 'PreviewFeature', None),
+                                'PROFILE_SHARING_0806', None)
+        self.shares_profiles = self._sharing is not None or self._major >= 10
+        self.complaints: List[str] = []
+        self.logger = _logger(tensorrt, self.complaints)
+
+    def network(self, builder):
+        """Return an empty network whose batch is a size like any other."""
+        flag = getattr(self.module.NetworkDefinitionCreationFlag, 'EXPLICIT_BATCH', None)
+        # from 10 on there is nothing else
+        return builder.create_network(1 << int(flag) if flag is not None and self._major < 10
+                                      else 0)
+
+    def configuration(self, builder, workspace_mb: int, tactics: Sequence[str]):
+        """Return a builder's configuration; raises BuildError for tactics that there are not.
+
+        A workspace of 0 MB leaves it to TensorRT, and so do no tactics.
+        """
+        config = builder.create_builder_config()
+        if workspace_mb and hasattr(config, 'set_memory_pool_limit'):
+            config.set_memory_pool_limit(self.module.MemoryPoolType.WORKSPACE,
+                                         workspace_mb * _MIB)
+        elif workspace_mb:
+            config.max_workspace_size = workspace_mb * _MIB
+        if tactics:
+            config.set_tactic_sources(sum(1 << int(self._tactic(name)) for name in set(tactics)))
+        if self._sharing is not None:
+            config.set_preview_feature(self._sharing, True)
+        return config
+
+    def build(self, builder, network, config) -> bytes:
+        """Return the plan of a network; raises BuildError with TensorRT's own words."""
+        plan = builder.build_serialized_network(network, config)
+        if plan is None:
+            raise BuildError('TensorRT', '; '.join(self.complaints[-3:]) or 'it gave no reason')
+        return bytes(plan)
+
+    def load(self, plan: bytes) -> LoadedEngine:
+        """Return an engine that is ready for contexts; raises BuildError if it is none."""
+        runtime = self.module.Runtime(self.logger)
+        engine = runtime.deserialize_cuda_engine(plan)
+        if engine is None:
+            raise BuildError('TensorRT', 'cannot read the plan: '
+                             + '; '.join(self.complaints[-3:]))
+        kind = _NamedEngine if hasattr(engine, 'num_io_tensors') else _IndexedEngine
+        return kind(self.module, runtime, engine)
+
+    def _tactic(self, name: str):
+        known = self.module.TacticSource.__members__
+        if name.upper() not in known:
+            raise BuildError('TensorRT', f"version {self.version} has no tactics '{name}'; "
+                             f'choose among {", ".join(known).lower()}')
+        return known[name.upper()]
+
+
+class LoadedEngine:
+    """What a plan becomes on the device: weights, of which any number of contexts make use.
+
+    Attributes
+    ----------
+    tensors : tuple of Tensor
+    scratch_bytes : int
+        What a context needs while it runs.
+    profiles : int
+
+    """
+
+    tensors: Tuple[Tensor, ...]
+
+    def __init__(self, module, runtime, engine):
+        self._module = module
+        self._runtime = runtime     # an engine does not keep its runtime alive
+        self.engine = engine
+        self.scratch_bytes = int(getattr(engine, 'device_memory_size_v2', 0)
+                                 or engine.device_memory_size)
+        self.profiles: int = engine.num_optimization_profiles
+
+    def context(self, batch: int, profile: int, scratch: int, stream: int) -> Context:
+        """Return a context for one batch.
+
+        Parameters
+        ----------
+        batch : int
+            What the free sizes of its inputs are.
+        profile : int
+            Of another context, where the version cannot share them.
+        scratch : int
+            The address of device memory; contexts that never run at once may have the same.
+        stream : int
+            Where TensorRT copies what it needs; wait for it before the first run.
+
+        """
+        raise NotImplementedError
+
+    def _new(self, scratch: int, profile: int, stream: int):
+        strategies = getattr(self._module, 'ExecutionContextAllocationStrategy', None)
+        context = (self.engine.create_execution_context(strategies.USER_MANAGED) if strategies
+                   else self.engine.create_execution_context_without_device_memory())
+        if context is None:
+            raise BuildError('TensorRT', 'cannot make a context; the memory may be full')
+        if hasattr(context, 'set_device_memory'):
+            context.set_device_memory(scratch, self.scratch_bytes)
+        else:
+            context.device_memory = scratch
+        # the first context of an engine has the first profile already
+        if context.active_optimization_profile != profile and \
+                not context.set_optimization_profile_async(profile, stream):
+            raise BuildError('TensorRT', f'has no profile {profile} to give; build it again')
+        return context
+
+
+class Context:
+    """Runs an engine on one batch.
+
+    Attributes
+    ----------
+    shapes : mapping of str to tuple of int
+        Of all tensors, -1 where only a run tells.
+
+    """
+
+    shapes: Mapping[str, Tuple[int, ...]]
+
+    def bind(self, addresses: Mapping[str, int]):
+        """Say where tensors lie on the device; those of no concern here are passed over."""
+        raise NotImplementedError
+
+    def enqueue(self, stream: int):
+        """Run on a stream; raises RuntimeError if TensorRT refuses."""
+        if not self._enqueue(stream):
+            raise RuntimeError('TensorRT refused to run')
+
+    def _enqueue(self, stream: int) -> bool:
+        raise NotImplementedError
+
+
+class _NamedEngine(LoadedEngine):
+    """Of TensorRT 8.5 and later."""
+
+    def __init__(self, module, runtime, engine):
+        super().__init__(module, runtime, engine)
+        names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
+        self.tensors = tuple(
+            Tensor(name, engine.get_tensor_mode(name) == module.TensorIOMode.INPUT,
+                   _dtype(engine.get_tensor_dtype(name)), tuple(engine.get_tensor_shape(name)))
+            for name in names)
+
+    def context(self, batch, profile, scratch, stream):
+        return _NamedContext(self, self._new(scratch, profile, stream), batch)
+
+
+class _NamedContext(Context):
+    def __init__(self, engine, context, batch):
+        self._context = context
+        for tensor in engine.tensors:
+            if tensor.is_input:
+                _expect(context.set_input_shape(tensor.name, _at(tensor.shape, batch)), batch)
+        self.shapes = {tensor.name: tuple(context.get_tensor_shape(tensor.name))
+                       for tensor in engine.tensors}
+
+    def bind(self, addresses):
+        for name in self.shapes:
+            self._context.set_tensor_address(name, addresses[name])
+
+    def _enqueue(self, stream):
+        return self._context.execute_async_v3(stream)
+
+
+class _IndexedEngine(LoadedEngine):
+    """Of TensorRT before 8.5: every profile has bindings of its own, block behind block."""
+
+    def __init__(self, module, runtime, engine):
+        super().__init__(module, runtime, engine)
+        self.stride = engine.num_bindings // self.profiles
+        self.tensors = tuple(
+            Tensor(engine.get_binding_name(index), engine.binding_is_input(index),
+                   _dtype(engine.get_binding_dtype(index)),
+                   tuple(engine.get_binding_shape(index)))
+            for index in range(self.stride))
+
+    def context(self, batch, profile, scratch, stream):
+        return _IndexedContext(self, self._new(scratch, profile, stream), batch, profile)
+
+
+class _IndexedContext(Context):
+    def __init__(self, engine, context, batch, profile):
+        self._context = context
+        first = profile * engine.stride
+        self._places: Dict[str, int] = {
+            tensor.name: first + index for index, tensor in enumerate(engine.tensors)}
+        self._bindings = [0] * engine.engine.num_bindings
+        for tensor in engine.tensors:
+            if tensor.is_input:
+                _expect(context.set_binding_shape(self._places[tensor.name],
+                                                  _at(tensor.shape, batch)), batch)
+        self.shapes = {name: tuple(context.get_binding_shape(place))
+                       for name, place in self._places.items()}
+
+    def bind(self, addresses):
+        for name, place in self._places.items():
+            self._bindings[place] = addresses[name]
+
+    def _enqueue(self, stream):
+        return self._context.execute_async_v2(self._bindings, stream)
+
+
+def _at(shape, batch):
+    return tuple(batch if size < 0 else size for size in shape)
+
+
+def _expect(taken: bool, batch: int):
+    if not taken:
+        raise BuildError('TensorRT', f'the engine takes no batch of {batch}; build it again')
+
+
+def _dtype(kind: Any) -> str:
+    return np.dtype(_DTYPES[kind.name]).name
+
+
+def _logger(tensorrt, complaints: List[str]):
+    """Return a logger that keeps warnings and errors; the executor's log is not TensorRT's."""
+
+    class Logger(tensorrt.ILogger):
+        def __init__(self):
+            tensorrt.ILogger.__init__(self)
+
+        def log(self, severity, message):
+            if severity.name in ('INTERNAL_ERROR', 'ERROR', 'WARNING'):
+                complaints.append(message.strip())
+                del complaints[:-100]
+
+    return Logger()

@@ -1,0 +1,440 @@
+"""Stands for `tensorrt` where it is not: the interfaces of 8.2 to 10, as far as they are used.
+
+Each class has the methods that its version has, and no others; slots refuse other attributes.
+A plan is JSON of what was asked for, so that tests can look into it.
+"""
+
+import enum
+import json
+import types
+
+import onnx
+
+VERSIONS = ('8.2.5', '8.5.2', '8.6.0', '10.3.0')
+_KINDS = {onnx.TensorProto.FLOAT: 'FLOAT', onnx.TensorProto.UINT8: 'UINT8',
+          onnx.TensorProto.INT64: 'INT32', onnx.TensorProto.INT32: 'INT32'}
+
+
+class DataType(enum.Enum):
+    FLOAT, HALF, INT8, INT32, BOOL, UINT8, INT64 = range(7)
+
+
+class BuilderFlag(enum.IntEnum):
+    FP16, INT8, DEBUG, GPU_FALLBACK = range(4)
+
+
+class DeviceType(enum.Enum):
+    GPU, DLA = range(2)
+
+
+class Severity(enum.Enum):
+    INTERNAL_ERROR, ERROR, WARNING, INFO, VERBOSE = range(5)
+
+
+class FakeLogger:
+    def __init__(self):
+        pass
+
+
+class FakeTensor:
+    __slots__ = ('dtype', 'name', 'shape')
+
+    def __init__(self, value):
+        self.name = value.name
+        self.dtype = DataType[_KINDS[value.type.tensor_type.elem_type]]
+        self.shape = tuple(dim.dim_value or -1 for dim in value.type.tensor_type.shape.dim)
+
+
+class FakeLayer:
+    __slots__ = ('kind', 'name')
+
+    def __init__(self, node):
+        self.name, self.kind = node.name or node.output[0], node.op_type
+
+
+class FakeNetwork:
+    __slots__ = ('flags', 'inputs', 'layers', 'outputs')
+
+    def __init__(self, flags):
+        self.flags, self.inputs, self.outputs, self.layers = flags, [], [], []
+
+    num_inputs = property(lambda self: len(self.inputs))
+    num_outputs = property(lambda self: len(self.outputs))
+    num_layers = property(lambda self: len(self.layers))
+
+    def get_input(self, index):
+        return self.inputs[index]
+
+    def get_output(self, index):
+        return self.outputs[index]
+
+    def get_layer(self, index):
+        return self.layers[index]
+
+
+class FakeParserError:
+    def __init__(self, sentence):
+        self._sentence = sentence
+
+    def desc(self):
+        return self._sentence
+
+    def node(self):
+        return 0
+
+
+class FakeParser:
+    """Refuses nodes of the type `Unsupported`."""
+
+    def __init__(self, network, logger):
+        self._network, self._refused = network, []
+
+    num_errors = property(lambda self: len(self._refused))
+
+    def parse(self, model):
+        graph = onnx.load_from_string(model).graph
+        self._refused = [node for node in graph.node if node.op_type == 'Unsupported']
+        stored = {tensor.name for tensor in graph.initializer}
+        self._network.inputs += [FakeTensor(value) for value in graph.input
+                                 if value.name not in stored]
+        self._network.outputs += [FakeTensor(value) for value in graph.output]
+        self._network.layers += [FakeLayer(node) for node in graph.node]
+        return not self._refused
+
+    def get_error(self, index):
+        return FakeParserError(f'no importer for {self._refused[index].op_type}')
+
+
+class FakeProfile:
+    def __init__(self):
+        self.shapes = {}
+
+    def set_shape(self, name, least, best, most):
+        self.shapes[name] = [tuple(least), tuple(best), tuple(most)]
+
+
+class FakeTimingCache:
+    def __init__(self, content):
+        self.content = bytes(content)
+
+    def combine(self, other, ignore_mismatch):
+        self.content += other.content
+        return True
+
+    def serialize(self):
+        return self.content
+
+
+class _Config:
+    __slots__ = ('DLA_core', 'calibration_profile', 'default_device_type', 'flags',
+                 'int8_calibrator', 'profiles', 'tactics', 'timing_cache')
+
+    def __init__(self):
+        self.flags, self.profiles, self.tactics, self.timing_cache = [], [], None, None
+        self.DLA_core, self.default_device_type, self.int8_calibrator = -1, None, None
+        self.calibration_profile = None
+
+    def set_flag(self, flag):
+        self.flags.append(flag.name)
+
+    def add_optimization_profile(self, profile):
+        self.profiles.append(profile)
+        return len(self.profiles) - 1
+
+    def set_calibration_profile(self, profile):
+        self.calibration_profile = profile
+        return True
+
+    def set_tactic_sources(self, sources):
+        self.tactics = sources
+        return True
+
+    def create_timing_cache(self, content):
+        return FakeTimingCache(content)
+
+    def set_timing_cache(self, cache, ignore_mismatch):
+        self.timing_cache = cache
+        return True
+
+    def get_timing_cache(self):
+        return self.timing_cache
+
+    def can_run_on_DLA(self, layer):
+        return layer.kind != 'Cast'
+
+
+class FakeConfig82(_Config):
+    __slots__ = ('max_workspace_size',)
+
+    def __init__(self):
+        super().__init__()
+        self.max_workspace_size = 1 << 24
+
+    workspace = property(lambda self: self.max_workspace_size)
+
+
+class FakeConfig85(_Config):
+    __slots__ = ('pools',)
+
+    def __init__(self):
+        super().__init__()
+        self.pools = {}
+
+    workspace = property(lambda self: self.pools.get('WORKSPACE'))
+
+    def set_memory_pool_limit(self, pool, size):
+        self.pools[pool.name] = size
+
+
+class FakeConfig86(FakeConfig85):
+    __slots__ = ('preview',)
+
+    def __init__(self):
+        super().__init__()
+        self.preview = []
+
+    def set_preview_feature(self, feature, enable):
+        self.preview.append((feature.name, enable))
+
+
+class FakeBuilder:
+    """Builds what has been parsed; `num_DLA_cores` is 2."""
+
+    config = FakeConfig82
+    num_DLA_cores = 2
+
+    def __init__(self, logger):
+        self._logger = logger
+
+    def create_network(self, flags=0):
+        return FakeNetwork(flags)
+
+    def create_builder_config(self):
+        return self.config()
+
+    def create_optimization_profile(self):
+        return FakeProfile()
+
+    def build_serialized_network(self, network, config):
+        if any(layer.kind == 'Unbuildable' for layer in network.layers):
+            self._logger.log(Severity.ERROR, 'could not find any implementation')
+            return None
+        if config.timing_cache is not None:
+            config.timing_cache.content += b'timed '
+        if config.int8_calibrator is not None:
+            _calibrate(config.int8_calibrator, network)
+        return json.dumps({
+            'tensors': [[tensor.name, is_input, tensor.dtype.name, tensor.shape]
+                        for tensors, is_input in ((network.inputs, True),
+                                                  (network.outputs, False))
+                        for tensor in tensors],
+            'profiles': len(config.profiles), 'flags': config.flags,
+            'shapes': [profile.shapes for profile in config.profiles],
+            'tactics': config.tactics, 'workspace': config.workspace,
+            'network_flags': network.flags, 'dla': config.DLA_core,
+            'preview': getattr(config, 'preview', []),
+        }).encode()
+
+
+def _calibrate(calibrator, network):
+    if calibrator.read_calibration_cache() is not None:
+        return
+    names = [tensor.name for tensor in network.inputs]
+    batches = 0
+    while calibrator.get_batch(names):
+        batches += 1
+    calibrator.write_calibration_cache(b'scales of %d batches' % batches)
+
+
+class _Engine:
+    """What a plan becomes; `calls` are those of its contexts."""
+
+    device_memory_size = 4096
+
+    def __init__(self, plan):
+        values = json.loads(bytes(plan))
+        self._tensors = [(name, is_input, DataType[kind], tuple(shape))
+                         for name, is_input, kind, shape in values['tensors']]
+        self.num_optimization_profiles = values['profiles'] or 1
+        self.calls = []
+        self._contexts = 0
+
+    def _next_profile(self):
+        self._contexts += 1
+        return 0 if self._contexts == 1 else -1
+
+
+class FakeEngine82(_Engine):
+    num_bindings = property(lambda self: len(self._tensors) * self.num_optimization_profiles)
+
+    def _at(self, index):
+        return self._tensors[index % len(self._tensors)]
+
+    def get_binding_name(self, index):
+        profile = index // len(self._tensors)
+        return self._at(index)[0] + (f' [profile {profile}]' if profile else '')
+
+    def binding_is_input(self, index):
+        return self._at(index)[1]
+
+    def get_binding_dtype(self, index):
+        return self._at(index)[2]
+
+    def get_binding_shape(self, index):
+        return self._at(index)[3]
+
+    def create_execution_context_without_device_memory(self):
+        return FakeContext82(self)
+
+
+class FakeEngine85(_Engine):
+    num_io_tensors = property(lambda self: len(self._tensors))
+
+    def _named(self, name):
+        return next(tensor for tensor in self._tensors if tensor[0] == name)
+
+    def get_tensor_name(self, index):
+        return self._tensors[index][0]
+
+    def get_tensor_mode(self, name):
+        return TensorIOMode.INPUT if self._named(name)[1] else TensorIOMode.OUTPUT
+
+    def get_tensor_dtype(self, name):
+        return self._named(name)[2]
+
+    def get_tensor_shape(self, name):
+        return self._named(name)[3]
+
+    def create_execution_context_without_device_memory(self):
+        return FakeContext85(self)
+
+
+class FakeEngine10(FakeEngine85):
+    device_memory_size_v2 = 8192
+
+    create_execution_context_without_device_memory = property()
+
+    def create_execution_context(self, strategy):
+        assert strategy is AllocationStrategy.USER_MANAGED
+        return FakeContext10(self)
+
+
+class TensorIOMode(enum.Enum):
+    NONE, INPUT, OUTPUT = range(3)
+
+
+class AllocationStrategy(enum.Enum):
+    STATIC, ON_PROFILE_CHANGE, USER_MANAGED = range(3)
+
+
+class _Context:
+    __slots__ = ('_addresses', '_batch', '_engine', 'active_optimization_profile')
+
+    def __init__(self, engine):
+        self._engine = engine
+        self._batch = 0
+        self._addresses = {}
+        self.active_optimization_profile = engine._next_profile()
+
+    def set_optimization_profile_async(self, profile, stream):
+        self.active_optimization_profile = profile
+        return profile < self._engine.num_optimization_profiles
+
+    def _shape(self, shape):
+        return tuple(self._batch if size < 0 else size for size in shape)
+
+
+class FakeContext82(_Context):
+    __slots__ = ('device_memory',)
+
+    def set_binding_shape(self, binding, shape):
+        self._batch = shape[0]
+        profile = binding // len(self._engine._tensors)
+        return profile == self.active_optimization_profile
+
+    def get_binding_shape(self, binding):
+        return self._shape(self._engine.get_binding_shape(binding))
+
+    def execute_async_v2(self, bindings, stream_handle):
+        self._engine.calls.append((self.device_memory, list(bindings), stream_handle))
+        return all(bindings[self.active_optimization_profile * len(self._engine._tensors):][:1])
+
+
+class FakeContext85(_Context):
+    __slots__ = ('device_memory',)
+
+    def set_input_shape(self, name, shape):
+        self._batch = shape[0]
+        return True
+
+    def get_tensor_shape(self, name):
+        return self._shape(self._engine.get_tensor_shape(name))
+
+    def set_tensor_address(self, name, memory):
+        self._addresses[name] = memory
+        return True
+
+    def execute_async_v3(self, stream_handle):
+        self._engine.calls.append((self._memory(), dict(self._addresses), stream_handle))
+        return len(self._addresses) == self._engine.num_io_tensors
+
+    def _memory(self):
+        return self.device_memory
+
+
+class FakeContext10(FakeContext85):
+    __slots__ = ('_given',)
+
+    device_memory = property()
+
+    def set_device_memory(self, memory, size):
+        assert size == self._engine.device_memory_size_v2
+        self._given = memory
+
+    def _memory(self):
+        return self._given
+
+
+def fake_tensorrt(version):
+    """Return a module that stands for this version."""
+    number = tuple(map(int, version.split('.')))
+    named = number >= (8, 5)
+    engine = FakeEngine10 if number >= (10,) else FakeEngine85 if named else FakeEngine82
+    config = FakeConfig82 if not named else FakeConfig85 if number < (8, 6) or number >= (10,) \
+        else FakeConfig86
+
+    class FakeRuntime:
+        def __init__(self, logger):
+            self._logger = logger
+
+        def deserialize_cuda_engine(self, plan):
+            try:
+                return engine(plan)
+            except ValueError:
+                self._logger.log(Severity.ERROR, 'magic tag does not match')
+                return None
+
+    class FakeCalibrator:
+        def __init__(self):
+            pass
+
+    module = types.ModuleType('tensorrt')
+    module.__version__ = version
+    module.ILogger, module.Runtime, module.OnnxParser = FakeLogger, FakeRuntime, FakeParser
+    module.Builder = type('FakeBuilder', (FakeBuilder,), {'config': config})
+    module.IInt8EntropyCalibrator2 = FakeCalibrator
+    module.BuilderFlag, module.DataType, module.DeviceType = BuilderFlag, DataType, DeviceType
+    module.NetworkDefinitionCreationFlag = enum.IntEnum(
+        'NetworkDefinitionCreationFlag', {'EXPLICIT_BATCH': 0})
+    sources = ['CUBLAS', 'CUBLAS_LT', 'CUDNN']
+    if named:
+        module.TensorIOMode = TensorIOMode
+        module.MemoryPoolType = enum.Enum('MemoryPoolType', 'WORKSPACE DLA_MANAGED_SRAM')
+        sources += ['EDGE_MASK_CONVOLUTIONS', 'JIT_CONVOLUTIONS']
+    module.TacticSource = enum.IntEnum('TacticSource', sources, start=0)
+    if (8, 6) <= number < (10,):
+        module.PreviewFeature = enum.Enum('PreviewFeature', 'PROFILE_SHARING_0806')
+    if number >= (10,):
+        module.PreviewFeature = enum.Enum('PreviewFeature', 'ALIASED_PLUGIN_IO_10_03')
+        module.ExecutionContextAllocationStrategy = AllocationStrategy
+    return module
