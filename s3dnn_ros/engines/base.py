@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Callable, List, Mapping, Optional, Protocol, Sequence, Union
+from typing import Any, Callable, List, Mapping, Optional, Protocol, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -15,6 +15,23 @@ class Run:
     started_s: float
     ended_s: float
     error: str = ''
+
+
+@dataclasses.dataclass(frozen=True)
+class BuildOptions:
+    """How an engine that builds networks ahead is to do it; others pay no heed.
+
+    `dla` is a core, -1 for none; a workspace of 0 MB, an `optimum` of 0 images and no `tactics`
+    leave it to the engine, which then takes the largest batch for the optimum. `graphs` says
+    whether segments are captured as CUDA graphs.
+    """
+
+    precision: str = 'fp16'
+    dla: int = -1
+    workspace_mb: int = 0
+    optimum: int = 0
+    tactics: Tuple[str, ...] = ()
+    graphs: bool = True
 
 
 class Flight(Protocol):

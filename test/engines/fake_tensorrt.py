@@ -20,7 +20,7 @@ class DataType(enum.Enum):
 
 
 class BuilderFlag(enum.IntEnum):
-    FP16, INT8, DEBUG, GPU_FALLBACK = range(4)
+    FP16, INT8, DEBUG, GPU_FALLBACK, TF32 = range(5)
 
 
 class DeviceType(enum.Enum):
@@ -130,12 +130,15 @@ class _Config:
                  'int8_calibrator', 'profiles', 'tactics', 'timing_cache')
 
     def __init__(self):
-        self.flags, self.profiles, self.tactics, self.timing_cache = [], [], None, None
+        self.flags, self.profiles, self.tactics, self.timing_cache = ['TF32'], [], None, None
         self.DLA_core, self.default_device_type, self.int8_calibrator = -1, None, None
         self.calibration_profile = None
 
     def set_flag(self, flag):
         self.flags.append(flag.name)
+
+    def clear_flag(self, flag):
+        self.flags.remove(flag.name)
 
     def add_optimization_profile(self, profile):
         self.profiles.append(profile)

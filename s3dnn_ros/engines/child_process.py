@@ -1,0 +1,91 @@
+"""Work in a process of its own, so that a library that crashes takes nobody else down."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from typing import Any, Callable
+
+from s3dnn_ros.errors import BuildError, S3dnnError
+
+
+class ChildProcess:
+    """Runs a function, once for every call; what kills it is an error like any other.
+
+    It starts with the first call, and again after a crash. Use it as a context, from one thread
+    at a time.
+
+    Parameters
+    ----------
+    function : callable
+        Of a module, so that the other process finds it.
+
+    """
+
+    def __init__(self, function: Callable[[Any], Any]):
+        self._function = function
+        self._process: Any = None
+        self._connection: Any = None
+
+    def __enter__(self):
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_):
+        """End the process."""
+        self.close()
+
+    def call(self, name: str, argument: Any) -> Any:
+        """Return what the function returns; raises BuildError, naming `name`, if it does not."""
+        if self._process is None:
+            self._start()
+        process = self._process     # another thread may close it
+        try:
+            self._connection.send(argument)
+            result = self._connection.recv()
+        except (EOFError, OSError) as error:
+            self._process = None
+            raise BuildError(name, f'its process ended ({_end(process)})') from error
+        if isinstance(result, Exception):
+            raise result if isinstance(result, BuildError) else BuildError(name, str(result))
+        return result
+
+    def close(self) -> None:
+        """End the process, whatever it does; any thread. The next call starts another."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.terminate()
+            process.join()
+
+    def _start(self):
+        # CUDA does not survive a fork
+        context = multiprocessing.get_context('spawn')
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, self._function), daemon=True)
+        self._process.start()
+        theirs.close()
+
+
+def _end(process) -> str:
+    """Return how a process came to its end."""
+    process.join()
+    code = process.exitcode
+    return signal.Signals(-code).name if code < 0 else f'status {code}'
+
+
+def _serve(connection, function):
+    # the terminal sends ^C to both, and only the parent decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    while True:
+        try:
+            argument = connection.recv()
+        except EOFError:
+            return
+        try:
+            result = function(argument)
+        except S3dnnError as error:
+            result = error
+        except Exception as error:
+            # whatever a library raises: its type may not exist where it goes
+            result = RuntimeError(f'{type(error).__name__}: {error}')
+        connection.send(result)

@@ -1,0 +1,245 @@
+"""Which plans a network needs, from the cache where they are there, else built."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import hashlib
+import os
+import queue
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+
+import onnx
+from onnx import TensorProto
+
+from s3dnn_ros.engines import int8
+from s3dnn_ros.engines.base import BuildOptions
+from s3dnn_ros.engines.child_process import ChildProcess
+from s3dnn_ros.engines.plan_cache import Plan, PlanKey, plans_dir, read_plan, write_plan
+from s3dnn_ros.engines.tensorrt_builder import Order, build, with_float_image
+from s3dnn_ros.errors import BuildError
+from s3dnn_ros.models.cache import locked
+from s3dnn_ros.models.graph import IMAGE_INPUT
+
+# What TensorRT may use is a matter of the machine: where cuBLAS or cuDNN are missing, say
+# `edge_mask_convolutions,jit_convolutions`.
+TACTICS = 'S3DNN_TENSORRT_TACTICS'
+# Where contexts cannot share a profile: for so many lanes at least, so that profiling, building
+# and running a network take the same plan.
+LANES_AT_LEAST = 4
+
+# A segment and one of its variants.
+Place = Tuple[int, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class Machine:
+    """What plans are built with and for."""
+
+    tensorrt: str
+    shares_profiles: bool
+    compute_capability: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """A plan that a network needs, and the ONNX that it is built from."""
+
+    key: PlanKey
+    onnx: bytes
+
+    @property
+    def place(self) -> Place:
+        """Return the segment and the variant."""
+        return self.key.segment, self.key.variant
+
+
+@dataclasses.dataclass(frozen=True)
+class Calibration:
+    """What every segment and variant reads, image by image, and the hash of the images."""
+
+    images_sha256: str
+    read: Mapping[Place, Sequence[int8.Feed]]
+
+
+class Provided(NamedTuple):
+    """The plans of a network, why some could not be built, and what was wrong with old ones."""
+
+    plans: Dict[Place, Plan]
+    refused: Dict[Place, BuildError]
+    built: int
+    faults: Tuple[str, ...]
+
+
+def wanted_plans(model: str, models: Sequence[Sequence[onnx.ModelProto]], outputs: Sequence[str],
+                 batches: Sequence[int], lanes: int, options: BuildOptions, machine: Machine
+                 ) -> List[Wanted]:
+    """Return what a network needs: its segments, each in its variants, the exact one first.
+
+    Between segments floats are halves where the precision is fp16; `outputs`, those of the
+    network, stay as they are. A DLA takes the largest batch alone.
+    """
+    most = batches[-1]
+    copies = 1 if machine.shares_profiles else len(batches) * max(LANES_AT_LEAST, lanes)
+    tactics = options.tactics or tuple(filter(None, os.environ.get(TACTICS, '').split(',')))
+    result = []
+    for segment, variants in enumerate(models):
+        for variant, exact in enumerate(variants):
+            fed = with_float_image(exact)
+            content = fed.SerializeToString(deterministic=True)
+            result.append(Wanted(PlanKey(
+                model=model, segment=segment, variant=variant,
+                segment_sha256=hashlib.sha256(content).hexdigest(), precision=options.precision,
+                fewest=batches[0], optimum=min(options.optimum or most, most), most=most,
+                profiles=copies,
+                half=_between(fed, outputs) if options.precision == 'fp16' else (),
+                dla=options.dla, workspace_mb=options.workspace_mb, tactics=tactics,
+                calibration_sha256='', tensorrt=machine.tensorrt,
+                compute_capability=machine.compute_capability), content))
+    return result
+
+
+def provide(wanted: Sequence[Wanted], clock, *, calibration: Optional[Calibration] = None,
+            jobs: int = 1, report: Callable[[str], None] = lambda sentence: None) -> Provided:
+    """Return the plans of a network, and build those that are not there.
+
+    Two processes that want the same do not build it twice: the second waits. `report` is called
+    with a sentence after every build. Raises BuildError for int8 that was not calibrated, or if
+    the cache cannot be written.
+    """
+    plans, missing, faults = _look(wanted, calibration)
+    refused: Dict[Place, BuildError] = {}
+    built = 0
+    if missing:
+        folder = plans_dir(missing[0].key.model)
+        try:
+            with locked(folder):
+                theirs, missing, faults = _look(missing, calibration)
+                plans.update(theirs)
+                for place, result in _build(missing, calibration, jobs, clock, report):
+                    if isinstance(result, BuildError):
+                        refused[place] = result
+                    else:
+                        plans[place] = result
+                        built += 1
+        except OSError as error:
+            raise BuildError(folder, f'cannot be written ({error.strerror}); free space there '
+                             'or set $S3DNN_CACHE') from error
+    return Provided(plans, refused, built, faults)
+
+
+def _look(wanted: Sequence[Wanted], calibration: Optional[Calibration]
+          ) -> Tuple[Dict[Place, Plan], List[Wanted], Tuple[str, ...]]:
+    """Return the plans that are there, what is missing, and what is wrong with what is there."""
+    plans: Dict[Place, Plan] = {}
+    missing: List[Wanted] = []
+    faults: List[str] = []
+    for each in wanted:
+        scales = _scales(each, calibration)
+        try:
+            if each.key.precision == 'int8' and scales is None:
+                raise FileNotFoundError
+            plans[each.place] = read_plan(_with(each.key, scales))
+        except FileNotFoundError:
+            missing.append(each)
+        except BuildError as error:
+            missing.append(each)
+            faults.append(f'{error}; it is built again')
+    return plans, missing, tuple(faults)
+
+
+def _build(missing: Sequence[Wanted], calibration: Optional[Calibration], jobs: int, clock,
+           report: Callable[[str], None]):
+    """Give (place, plan or error) of each build as it ends."""
+    orders = [_order(each, calibration) for each in missing]
+    idle: Any = queue.Queue()
+    children = [ChildProcess(build) for _ in range(min(jobs, len(orders)))]
+    for child in children:
+        idle.put(child)
+
+    def work(order):
+        child = idle.get()
+        try:
+            return child.call(order.key.name, order)
+        except BuildError as error:
+            return error
+        finally:
+            idle.put(child)
+
+    started_s = clock.now_s()
+    with concurrent.futures.ThreadPoolExecutor(max(1, len(children))) as pool:
+        futures = {pool.submit(work, order): (each, order)
+                   for each, order in zip(missing, orders)}
+        try:
+            for done, future in enumerate(concurrent.futures.as_completed(futures), 1):
+                each, order = futures[future]
+                result = future.result()
+                if not isinstance(result, BuildError):
+                    result = _keep(each, order, result, calibration)
+                left_s = (clock.now_s() - started_s) / done * (len(orders) - done)
+                report(_sentence(order.key, result, done, len(orders), left_s))
+                yield each.place, result
+        finally:
+            # after an interruption, what has not begun is not wanted any more
+            for future in futures:
+                future.cancel()
+            for child in children:
+                child.close()
+
+
+def _order(each: Wanted, calibration: Optional[Calibration]) -> Order:
+    if each.key.precision != 'int8':
+        return Order(each.key, each.onnx)
+    scales = _scales(each, calibration)
+    if scales is not None:
+        return Order(_with(each.key, scales), each.onnx, (), scales)
+    if calibration is None:
+        raise BuildError(each.key.name, 'is to be int8 and was not calibrated for TensorRT '
+                         f'{each.key.tensorrt}; run `s3dnn build {each.key.model} --precision '
+                         'int8`')
+    return Order(each.key, each.onnx, calibration.read[each.place])
+
+
+def _keep(each: Wanted, order: Order, built, calibration: Optional[Calibration]) -> Plan:
+    """Write what was built; returns the plan."""
+    plan = built.plan
+    if order.key.precision == 'int8' and order.scales is None:
+        int8.write_scales(_scales_path(each), calibration.images_sha256, built.scales)
+        plan = dataclasses.replace(plan, key=_with(plan.key, built.scales))
+    write_plan(plan)
+    return plan
+
+
+def _sentence(key: PlanKey, result, done: int, count: int, left_s: float) -> str:
+    if isinstance(result, BuildError):
+        what = f'not built: {result}'
+    else:
+        what = f'{key.name}: built, {len(result.content) / 1e6:.1f} MB'
+        if key.dla >= 0:
+            what += (f'; DLA {key.dla} leaves {len(result.on_gpu)} of {result.layers} layers to '
+                     'the GPU: ' + (', '.join(result.on_gpu) or 'none'))
+    return f'{done} of {count}: {what}' + (f'; about {left_s:.0f} s left' if done < count else '')
+
+
+def _scales(each: Wanted, calibration: Optional[Calibration]) -> Optional[bytes]:
+    if each.key.precision != 'int8':
+        return None
+    return int8.read_scales(_scales_path(each), calibration.images_sha256 if calibration else '')
+
+
+def _scales_path(each: Wanted):
+    return int8.scales_path(each.key.model, each.key.segment_sha256, each.key.tensorrt)
+
+
+def _with(key: PlanKey, scales: Optional[bytes]) -> PlanKey:
+    return key if scales is None else dataclasses.replace(
+        key, calibration_sha256=int8.digest(scales))
+
+
+def _between(model: onnx.ModelProto, outputs: Sequence[str]) -> Tuple[str, ...]:
+    """Return the float tensors that pass from one segment to another."""
+    values = [*model.graph.input, *model.graph.output]
+    return tuple(sorted(
+        value.name for value in values
+        if value.type.tensor_type.elem_type == TensorProto.FLOAT
+        and value.name != IMAGE_INPUT and value.name not in outputs))

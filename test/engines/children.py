@@ -1,0 +1,33 @@
+"""What a child process of the tests does; a module of its own, which the child can import."""
+
+import os
+import signal
+
+from s3dnn_ros.errors import BuildError
+
+
+def behave(how):
+    """Do one of several things."""
+    if how == 'crash':
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if how == 'exit':
+        os._exit(3)
+    if how == 'refuse':
+        raise BuildError('elsewhere', 'no such layer')
+    if how == 'fail':
+        return 1 / 0
+    return os.getpid()
+
+
+def crash_on_the_second(order):
+    """Build with a fake, and die of segment 1."""
+    import sys
+
+    from fake_tensorrt import fake_tensorrt
+
+    from s3dnn_ros.engines.tensorrt_builder import build
+
+    if order.key.segment == 1:
+        behave('crash')
+    sys.modules['tensorrt'] = fake_tensorrt(order.key.tensorrt)
+    return build(order)
