@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
-import dataclasses
 import functools
-from typing import Any, Callable, Dict, List, Tuple
 
 import numpy as np
 
-from s3dnn_ros.engines.base import Run, variants_of
+from s3dnn_ros.engines.base import variants_of
 from s3dnn_ros.engines.cuda import Cuda
+from s3dnn_ros.engines.lanes import LaneEngine, LaneNetwork, batches_up_to
 from s3dnn_ros.engines.onnx_to_torch import to_torch
 from s3dnn_ros.engines.torch_lane import Lane, LaneStream, Part
 from s3dnn_ros.errors import EngineError
 from s3dnn_ros.models.graph import batch_of
 from s3dnn_ros.profiling.occupancy import BLOCKS_PER_SM, Multiprocessors, tb_ratio
 
-# The level for what runs alone.
-URGENT = 0
 
-
-class TorchEngine:
+class TorchEngine(LaneEngine):
     """Runs segments side by side: each lane has a stream for every priority.
 
     Without cuda-bindings, or with a PyTorch that keeps its graphs to itself, there is one
@@ -44,17 +40,14 @@ class TorchEngine:
     """
 
     name = 'torch'
-    parallel = True
-    poll_s = 50e-6
-    lead_s = 150e-6
 
     def __init__(self, clock, sms=0):
         import torch
 
         if not torch.cuda.is_available():
             raise ImportError('PyTorch finds no CUDA device')
+        super().__init__(clock)
         self.torch = torch
-        self.clock = clock
         self.cuda = _cuda(torch)
         properties = torch.cuda.get_device_properties(0)
         wanted = [sms] if isinstance(sms, int) else sms
@@ -72,7 +65,6 @@ class TorchEngine:
         self.gpu = 0 if uuid is None else f'GPU-{uuid}'
         self.versions = {'torch': torch.__version__, 'cuda': torch.version.cuda or ''}
         self.levels = len(self.cuda.priorities) if self.cuda else 1
-        self._pending: List[_Pending] = []
         self._probe = torch.cuda.Event()
         self._probe.record()
         # algorithms are chosen by measurement, once for each shape
@@ -101,7 +93,7 @@ class TorchEngine:
         """
         models = variants_of(segments, coarser)
         fixed = batch_of(segments[0])
-        batches = [fixed] if fixed else _powers_of_two(max_batch)
+        batches = [fixed] if fixed else batches_up_to(max_batch)
         # a network that this one replaces leaves its graphs' memory reserved
         self.torch.cuda.empty_cache()
         try:
@@ -116,39 +108,13 @@ class TorchEngine:
             raise EngineError(instance, f'PyTorch cannot run {spec.onnx}: {error}; try '
                                         '`s3dnn models check`') from error
 
-    def watch(self, event, done):
-        """Call `done` in a later `poll`, once the event has passed."""
-        self._pending.append(_Pending(event, self.clock.now_s(), done))
-
-    def poll(self):
-        """Call `done` of what has finished, in the order of submission."""
-        waiting, ended = [], []
-        # the newest first: if one has passed, those before it have when they are asked
-        for pending in reversed(self._pending):
-            error = ''
-            try:
-                if not pending.event.query():
-                    waiting.append(pending)
-                    continue
-            except RuntimeError as caught:
-                error = str(caught)
-            ended.append((pending, error))
-        self._pending = waiting[::-1]
-        for pending, error in reversed(ended):
-            pending.done(Run(pending.since_s, self.clock.now_s(), error))
-
-    def lost(self):
-        """Return the error that CUDA answers everything with, if there is one."""
-        try:
-            self._probe.query()
-        except RuntimeError as error:
-            # its other lines tell how to debug kernels
-            return str(error).splitlines()[0]
-        return ''
+    def synchronize(self):
+        """Wait for what was submitted."""
+        self.torch.cuda.synchronize()
 
     def close(self):
         """Wait for what runs."""
-        self.torch.cuda.synchronize()
+        self.synchronize()
         for thread in self._threads:
             thread.shutdown()
 
@@ -160,10 +126,8 @@ class TorchEngine:
         return [make(priority) for priority in self.cuda.priorities]
 
 
-class TorchNetwork:
+class TorchNetwork(LaneNetwork):
     """A network as CUDA graphs, with weights that all lanes share."""
-
-    stages = True
 
     def __init__(self, engine, modules, outputs, spec, lanes, batches, fixed):
         self.engine = engine
@@ -175,7 +139,7 @@ class TorchNetwork:
         self._shape = (spec.height, spec.width, 3)
         # smallest first, so that what does not fit is the largest
         self._lanes = [engine.lane(tuple(outputs)) for _ in range(lanes)]
-        self.batches: Tuple[int, ...] = ()
+        self.batches = ()
         for batch in batches:
             try:
                 for lane in self._lanes:
@@ -193,10 +157,6 @@ class TorchNetwork:
                               for name, tensor in self._lanes[0].outputs_of(batches[0]).items()}
         self._free = list(self._lanes)
 
-    def padded(self, frames):
-        """Return the least captured batch that has room for so many frames."""
-        return next((batch for batch in self.batches if batch >= frames), self.largest)
-
     def stage(self, pixels):
         """Copy pixels into pinned memory, from where the device copies by itself."""
         torch = self.engine.torch
@@ -204,104 +164,15 @@ class TorchNetwork:
         np.copyto(pinned.numpy(), pixels)
         return pinned
 
-    def open(self, staged):
-        """Return a flight on a free lane; the images are on their way when it returns."""
-        lane = self._free.pop()
-        try:
-            frames = sum(pixels.shape[0] for pixels in staged)
-            return TorchFlight(self, lane, staged, frames, self.padded(frames))
-        except BaseException:
-            self._free.append(lane)
-            raise
-
-    def run(self, pixels, variants=()):
-        """Run now and wait; returns the outputs by name, batch first."""
-        flight = self.open([self.stage(pixels)])
-        try:
-            for segment, variant in enumerate(variants or [0] * self.segments):
-                flight.launch(segment, variant=variant).synchronize()
-            return flight.outputs()
-        finally:
-            flight.close()
-
-    def measure(self, batch, repeats, variant=0):
-        """Return the seconds of every segment in each of so many runs, by the device's clock."""
-        lane = self._lanes[0]
-        lane.take(URGENT, self.engine.partition)
-        return lane.measure(batch, repeats, variant)
-
-    def measure_shared(self, batch, repeats):
-        """Return the seconds of a whole run, for each of many that all lanes run at once."""
-        torch = self.engine.torch
-        torch.cuda.synchronize()
-        for lane in self._lanes:
-            lane.take(URGENT, self.engine.partition)
-        started_s = self.engine.clock.now_s()
-        for _ in range(repeats):
-            for lane in self._lanes:
-                for segment in range(self.segments):
-                    lane.launch(batch, segment)
-        torch.cuda.synchronize()
-        return (self.engine.clock.now_s() - started_s) / (repeats * len(self._lanes))
-
     def tb_ratios(self, batch):
         """Return what share of the device each segment's kernels fill."""
         engine = self.engine
         return [tb_ratio(kernels, engine.multiprocessors)
                 for kernels in self._lanes[0].kernels(batch, self.modules)]
 
-    def memory_mb(self, batch):
-        """Return the memory of one lane's buffers for this batch."""
-        return self._lanes[0].memory_mb(batch)
-
-    def give_back(self, lane):
-        """Take a lane back."""
-        self._free.append(lane)
-
-
-class TorchFlight:
-    """A batch on a lane."""
-
-    def __init__(self, network, lane, staged, frames, batch):
-        self._network = network
-        self._lane = lane
-        self._staged = staged
-        self._frames = frames
-        self._batch = batch
-        self._host: Dict[str, Any] = {}
-
-    def submit(self, segment, done: Callable[[Run], None], level=0, variant=0):
-        """Launch the segment's graph; `done` is called by the engine's `poll`."""
-        self._network.engine.watch(self.launch(segment, level, variant), done)
-
-    def launch(self, segment, level=0, variant=0):
-        """Launch the segment's graph, and the copies before the first and behind the last.
-
-        Returns the event behind all of it.
-        """
-        lane = self._lane
-        lane.take(level, self._network.engine.partition)
-        if segment == 0:
-            lane.fetch(self._batch, self._staged)
-        lane.launch(self._batch, segment, variant)
-        if segment + 1 == self._network.segments:
-            self._host = lane.send(self._batch)
-        return lane.mark(segment)
-
-    def outputs(self):
-        """Return the outputs by name; they lie in pinned memory of their own."""
-        return {name: tensor.numpy()[:self._frames] for name, tensor in self._host.items()}
-
-    def close(self):
-        """Give the lane back."""
-        self._network.give_back(self._lane)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Pending:
-    event: Any
-    since_s: float
-    done: Callable[[Run], None]
+    def take(self, lane, level):
+        """Let a lane use its stream of this level, on the partition in use."""
+        lane.take(level, self.engine.partition)
 
 
 def _names(model):
@@ -314,14 +185,6 @@ def _call(function):
 
 def _call_in(thread, function):
     return thread.submit(function).result()
-
-
-def _powers_of_two(largest):
-    """Return 1, 2, 4 … and `largest` itself."""
-    sizes = [1]
-    while sizes[-1] * 2 < largest:
-        sizes.append(sizes[-1] * 2)
-    return sizes if largest == 1 else [*sizes, largest]
 
 
 def _multiprocessors(properties, sms):

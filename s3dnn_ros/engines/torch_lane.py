@@ -181,7 +181,7 @@ class Lane:
         for name, tensor in self._captured[batch].outputs.items():
             host[name] = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
             self._stream.copy(host[name], tensor)
-        return host
+        return {name: tensor.numpy() for name, tensor in host.items()}
 
     def mark(self, segment):
         """Return the event behind all that was submitted up to a segment."""

@@ -1,0 +1,188 @@
+"""What engines on a CUDA device have in common: lanes, flights on them, and events to look at.
+
+A lane has static buffers and streams, for one flight at a time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Callable, Dict, List, Tuple
+
+from s3dnn_ros.engines.base import Run
+
+# The level for what runs alone.
+URGENT = 0
+
+
+class LaneEngine:
+    """Tells what has ended, by looking at events.
+
+    A subclass has `_probe`, an event that has passed, and `synchronize`, which waits for all
+    that was submitted.
+    """
+
+    parallel = True
+    poll_s = 50e-6
+    lead_s = 150e-6
+    _probe: Any
+
+    def __init__(self, clock):
+        self.clock = clock
+        self._pending: List[_Pending] = []
+
+    def watch(self, event, done: Callable[[Run], None]):
+        """Call `done` in a later `poll`, once the event has passed."""
+        self._pending.append(_Pending(event, self.clock.now_s(), done))
+
+    def poll(self):
+        """Call `done` of what has finished, in the order of submission."""
+        waiting, ended = [], []
+        # the newest first: if one has passed, those before it have when they are asked
+        for pending in reversed(self._pending):
+            error = ''
+            try:
+                if not pending.event.query():
+                    waiting.append(pending)
+                    continue
+            except RuntimeError as caught:
+                error = str(caught)
+            ended.append((pending, error))
+        self._pending = waiting[::-1]
+        for pending, error in reversed(ended):
+            pending.done(Run(pending.since_s, self.clock.now_s(), error))
+
+    def lost(self):
+        """Return the error that CUDA answers everything with, if there is one."""
+        try:
+            self._probe.query()
+        except RuntimeError as error:
+            # PyTorch's other lines tell how to debug kernels
+            return str(error).splitlines()[0]
+        return ''
+
+    def synchronize(self):
+        """Wait for what was submitted."""
+        raise NotImplementedError
+
+
+class LaneNetwork:
+    """A network whose flights have a lane each.
+
+    A subclass has `engine`, `segments`, `batches` (ascending, those that run without padding),
+    `largest`, and in `_lanes` and `_free` its lanes; it can `stage`.
+    """
+
+    stages = True
+    engine: Any
+    segments: int
+    batches: Tuple[int, ...]
+    largest: int
+    _lanes: List[Any]
+    _free: List[Any]
+
+    def padded(self, frames):
+        """Return the least batch that has room for so many frames."""
+        return next((batch for batch in self.batches if batch >= frames), self.largest)
+
+    def open(self, staged):
+        """Return a flight on a free lane."""
+        frames = sum(pixels.shape[0] for pixels in staged)
+        return LaneFlight(self, self._free.pop(), staged, frames, self.padded(frames))
+
+    def run(self, pixels, variants=()):
+        """Run now and wait; returns the outputs by name, batch first."""
+        flight = self.open([self.stage(pixels)])
+        try:
+            for segment, variant in enumerate(variants or [0] * self.segments):
+                flight.launch(segment, variant=variant).synchronize()
+            return flight.outputs()
+        finally:
+            flight.close()
+
+    def measure(self, batch, repeats, variant=0):
+        """Return the seconds of every segment in each of so many runs, by the device's clock."""
+        lane = self._lanes[0]
+        self.take(lane, URGENT)
+        return lane.measure(batch, repeats, variant)
+
+    def measure_shared(self, batch, repeats):
+        """Return the seconds of a whole run, for each of many that all lanes run at once."""
+        self.engine.synchronize()
+        for lane in self._lanes:
+            self.take(lane, URGENT)
+        started_s = self.engine.clock.now_s()
+        for _ in range(repeats):
+            for lane in self._lanes:
+                for segment in range(self.segments):
+                    lane.launch(batch, segment)
+        self.engine.synchronize()
+        return (self.engine.clock.now_s() - started_s) / (repeats * len(self._lanes))
+
+    def memory_mb(self, batch):
+        """Return the memory of one lane's buffers for this batch."""
+        return self._lanes[0].memory_mb(batch)
+
+    def stage(self, pixels):
+        """Copy pixels into pinned memory, from where the device copies by itself."""
+        raise NotImplementedError
+
+    def take(self, lane, level):
+        """Let a lane use its stream of this level from here on."""
+        lane.take(level)
+
+    def give_back(self, lane):
+        """Take a lane back."""
+        self._free.append(lane)
+
+
+class LaneFlight:
+    """A batch on a lane."""
+
+    def __init__(self, network, lane, staged, frames, batch):
+        self._network = network
+        self._lane = lane
+        self._staged = staged
+        self._frames = frames
+        self._batch = batch
+        self._host: Dict[str, Any] = {}
+
+    def submit(self, segment, done: Callable[[Run], None], level=0, variant=0):
+        """Launch a segment; `done` is called by the engine's `poll`."""
+        self._network.engine.watch(self.launch(segment, level, variant), done)
+
+    def launch(self, segment, level=0, variant=0):
+        """Launch a segment, and the copies before the first and behind the last.
+
+        Returns the event behind all of it.
+        """
+        lane = self._lane
+        self._network.take(lane, level)
+        if segment == 0:
+            lane.fetch(self._batch, self._staged)
+        lane.launch(self._batch, segment, variant)
+        if segment + 1 == self._network.segments:
+            self._host = lane.send(self._batch)
+        return lane.mark(segment)
+
+    def outputs(self):
+        """Return the outputs by name; they lie in pinned memory of their own."""
+        return {name: array[:self._frames] for name, array in self._host.items()}
+
+    def close(self):
+        """Give the lane back."""
+        self._network.give_back(self._lane)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Pending:
+    event: Any
+    since_s: float
+    done: Callable[[Run], None]
+
+
+def batches_up_to(largest: int) -> List[int]:
+    """Return 1, 2, 4 … and `largest` itself."""
+    sizes = [1]
+    while sizes[-1] * 2 < largest:
+        sizes.append(sizes[-1] * 2)
+    return sizes if largest == 1 else [*sizes, largest]

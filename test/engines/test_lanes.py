@@ -1,0 +1,71 @@
+"""The order in which engines tell what has ended, on fake events; batches; what is lost."""
+
+import types
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given
+
+from s3dnn_ros.engines.lanes import LaneEngine, batches_up_to
+from s3dnn_ros.runtime.clock import VirtualClock
+
+
+class FakeEvents:
+    """Events on one stream; the device ends the next one after so many queries."""
+
+    def __init__(self, paces):
+        self.passed = 0
+        self._queries = 0
+        self._paces = list(paces)
+
+    def query(self, number):
+        passed = number < self.passed
+        self._queries += 1
+        if self._paces and self._queries >= self._paces[0]:
+            self._queries = 0
+            self._paces.pop(0)
+            self.passed += 1
+        return passed
+
+
+class FakeEvent:
+    def __init__(self, events, number):
+        self.query = lambda: events.query(number)
+
+
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=6))
+def test_what_was_submitted_first_is_told_first_whenever_it_ends(paces):
+    engine = LaneEngine(VirtualClock())
+    events, told = FakeEvents(paces), []
+    for number in range(len(paces)):
+        engine.watch(FakeEvent(events, number), lambda run, number=number: told.append(number))
+    for _ in range(sum(paces) + len(paces)):
+        engine.poll()
+    assert told == list(range(len(paces)))
+
+
+def failing(sentence):
+    def query():
+        raise RuntimeError(sentence)
+    return types.SimpleNamespace(query=query)
+
+
+def test_an_event_that_tells_an_error_ends_its_run_with_it():
+    engine, told = LaneEngine(VirtualClock()), []
+    engine.watch(failing('an illegal memory access'), told.append)
+    engine.poll()
+    assert [run.error for run in told] == ['an illegal memory access']
+
+
+def test_a_device_is_lost_when_an_event_that_has_passed_tells_an_error():
+    engine = LaneEngine(VirtualClock())
+    engine._probe = types.SimpleNamespace(query=lambda: True)
+    assert engine.lost() == ''
+    engine._probe = failing('an illegal memory access\nfor debugging …')
+    assert engine.lost() == 'an illegal memory access'
+
+
+@pytest.mark.parametrize('largest, batches', [
+    (1, [1]), (2, [1, 2]), (3, [1, 2, 3]), (8, [1, 2, 4, 8]), (9, [1, 2, 4, 8, 9])])
+def test_batches_double(largest, batches):
+    assert batches_up_to(largest) == batches
