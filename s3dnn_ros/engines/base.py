@@ -34,6 +34,9 @@ class BuildOptions:
     graphs: bool = True
 
 
+DEFAULTS = BuildOptions()
+
+
 class Flight(Protocol):
     """One batch on its way through a network, on a lane of its own.
 

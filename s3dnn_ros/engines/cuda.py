@@ -1,16 +1,63 @@
-"""What PyTorch does not offer of CUDA, over cuda-bindings.
+"""CUDA over cuda-bindings: what PyTorch does not offer of it, and all that TensorRT needs.
 
-Streams with priorities, also on a part of the multiprocessors, and graphs that take the
-priority of the stream they are launched on.
+Streams with priorities, also on a part of the multiprocessors, events, memory, and graphs that
+take the priority of the stream they are launched on.
 """
 
 from __future__ import annotations
 
-from typing import Sequence
+import ctypes
+import dataclasses
+import uuid
+from typing import Callable, Sequence
 
+from s3dnn_ros.engines.pinned import PinnedPool
 from s3dnn_ros.errors import EngineError
 
 _NON_BLOCKING = 1       # cudaStreamNonBlocking and CU_STREAM_NON_BLOCKING
+_NO_TIMING = 2          # cudaEventDisableTiming
+_NOT_READY = 600        # cudaErrorNotReady
+THREADS_PER_BLOCK = 256
+# From pixels to what networks read. In PTX, which every driver translates for its GPU: a Jetson
+# need not have a compiler.
+FLOATS = b"""
+.version 6.0
+.target sm_53
+.address_size 64
+.visible .entry floats(.param .u64 target, .param .u64 source, .param .u32 count)
+{
+    .reg .pred %done;
+    .reg .b32 %i<6>;
+    .reg .f32 %value;
+    .reg .b64 %at<4>;
+    mov.u32 %i1, %ctaid.x;
+    mov.u32 %i2, %ntid.x;
+    mov.u32 %i3, %tid.x;
+    mad.lo.u32 %i4, %i1, %i2, %i3;
+    ld.param.u32 %i5, [count];
+    setp.ge.u32 %done, %i4, %i5;
+    @%done ret;
+    ld.param.u64 %at1, [source];
+    cvt.u64.u32 %at2, %i4;
+    add.u64 %at1, %at1, %at2;
+    ld.global.u8 %i5, [%at1];
+    cvt.rn.f32.u32 %value, %i5;
+    ld.param.u64 %at3, [target];
+    mul.wide.u32 %at2, %i4, 4;
+    add.u64 %at3, %at3, %at2;
+    st.global.f32 [%at3], %value;
+    ret;
+}
+\0"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Device:
+    """A GPU: its name, its compute capability (`9.0`), and what NVML knows it by."""
+
+    name: str
+    compute_capability: str
+    gpu: str
 
 
 class Cuda:
@@ -25,6 +72,8 @@ class Cuda:
         least, greatest = _value(runtime.cudaDeviceGetStreamPriorityRange())
         # the most urgent first
         self.priorities: Sequence[int] = range(greatest, least + 1)
+        pinned = PinnedPool(lambda size: PinnedMemory(runtime, size))
+        self.pinned = pinned.array
 
     def stream(self, priority: int) -> Stream:
         """Return a new stream on all multiprocessors."""
@@ -42,6 +91,55 @@ class Cuda:
     def graph(self, captured: int) -> Graph:
         """Return a captured graph, given as a number, ready to be launched."""
         return Graph(self._runtime, captured)
+
+    def device(self) -> Device:
+        """Return what this is about."""
+        found = _value(self._runtime.cudaGetDeviceProperties(self._device))
+        return Device(found.name.decode().rstrip('\0'), f'{found.major}.{found.minor}',
+                      f'GPU-{uuid.UUID(bytes=bytes(found.uuid.bytes))}')
+
+    def event(self, timed: bool = False) -> Event:
+        """Return a new event, which has passed until it is recorded."""
+        return Event(self._runtime, timed)
+
+    def allocate(self, size: int) -> DeviceMemory:
+        """Return so many bytes of the device; raises RuntimeError if there are not as many."""
+        return DeviceMemory(self._runtime, size)
+
+    def upload(self, memory: DeviceMemory, array) -> None:
+        """Copy an array to the device, and wait for it."""
+        _value(self._runtime.cudaMemcpy(memory.number, array.ctypes.data, array.nbytes,
+                                        self._runtime.cudaMemcpyKind.cudaMemcpyDefault))
+
+    def floats(self) -> Floats:
+        """Return what makes floats of bytes."""
+        _value(self._runtime.cudaFree(0))       # makes the driver know the device
+        return Floats(self._driver)
+
+    def host_function(self, function: Callable[[], None]) -> HostFunction:
+        """Return what lets a stream call a function, which must use nothing of CUDA."""
+        return HostFunction(self._runtime, function)
+
+    def capture(self, stream: Stream, submit: Callable[[], None]) -> Graph:
+        """Return what a function submits to a stream as a graph; nothing of it runs."""
+        runtime = self._runtime
+        # by other threads, requests are staged meanwhile
+        _value(runtime.cudaStreamBeginCapture(
+            stream.number, runtime.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal))
+        try:
+            submit()
+        except BaseException:
+            runtime.cudaStreamEndCapture(stream.number)     # of no use, and maybe an error, too
+            raise
+        captured = _value(runtime.cudaStreamEndCapture(stream.number))
+        try:
+            return Graph(runtime, captured)
+        finally:
+            runtime.cudaGraphDestroy(captured)
+
+    def synchronize(self) -> None:
+        """Wait for all that was submitted."""
+        _value(self._runtime.cudaDeviceSynchronize())
 
 
 class Partition:
@@ -77,9 +175,108 @@ class Stream:
         """Copy so many bytes between two addresses, either of the device or of pinned memory."""
         _value(self._runtime.cudaMemcpyAsync(target, source, size, self._anywhere, self.number))
 
+    def wait(self, event: Event):
+        """Let what follows wait for an event."""
+        _value(self._runtime.cudaStreamWaitEvent(self.number, event.number, 0))
+
+    def synchronize(self):
+        """Wait for what was submitted."""
+        _value(self._runtime.cudaStreamSynchronize(self.number))
+
     def __del__(self):
         """Free it, once what was submitted has run."""
         self._runtime.cudaStreamDestroy(self.number)
+
+
+class Event:
+    """A mark in a stream; every look at it raises RuntimeError after an error of the device."""
+
+    def __init__(self, runtime, timed):
+        self._runtime = runtime
+        self.number = int(_value(
+            runtime.cudaEventCreateWithFlags(0 if timed else _NO_TIMING)))
+
+    def record(self, stream: Stream):
+        """Put it behind what was submitted to a stream."""
+        _value(self._runtime.cudaEventRecord(self.number, stream.number))
+
+    def query(self) -> bool:
+        """Tell whether it has passed."""
+        returned = self._runtime.cudaEventQuery(self.number)
+        if int(returned[0]) == _NOT_READY:
+            return False
+        _value(returned)
+        return True
+
+    def synchronize(self):
+        """Wait until it has passed."""
+        _value(self._runtime.cudaEventSynchronize(self.number))
+
+    def seconds_since(self, earlier: Event) -> float:
+        """Return the time between two timed events that have passed."""
+        return _value(self._runtime.cudaEventElapsedTime(earlier.number, self.number)) / 1e3
+
+    def __del__(self):
+        """Free it."""
+        if hasattr(self, 'number'):
+            self._runtime.cudaEventDestroy(self.number)
+
+
+class DeviceMemory:
+    """Memory of the device; `number` is its address."""
+
+    def __init__(self, runtime, size):
+        self._runtime = runtime
+        self.size = size
+        self.number = int(_value(runtime.cudaMalloc(size)))
+
+    def __del__(self):
+        """Free it; the device finishes first what it does."""
+        if hasattr(self, 'number'):
+            self._runtime.cudaFree(self.number)
+
+
+class PinnedMemory:
+    """Memory of the host that the device reads and writes by itself."""
+
+    def __init__(self, runtime, size):
+        self._runtime = runtime
+        self.number = int(_value(runtime.cudaMallocHost(size)))
+
+    def __del__(self):
+        """Free it."""
+        if hasattr(self, 'number'):
+            self._runtime.cudaFreeHost(self.number)
+
+
+class Floats:
+    """The kernel that makes floats of bytes."""
+
+    def __init__(self, driver):
+        self._driver = driver
+        self._module = _value(driver.cuModuleLoadData(FLOATS))
+        self._kernel = _value(driver.cuModuleGetFunction(self._module, b'floats'))
+
+    def launch(self, target: int, source: int, count: int, stream: Stream):
+        """Make floats at one address of so many bytes at another."""
+        blocks = -(-count // THREADS_PER_BLOCK)
+        _value(self._driver.cuLaunchKernel(
+            self._kernel, blocks, 1, 1, THREADS_PER_BLOCK, 1, 1, 0, stream.number,
+            ((target, source, count), (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint32)), 0))
+
+
+class HostFunction:
+    """A function that streams call."""
+
+    def __init__(self, runtime, function):
+        self._runtime = runtime
+        # whoever keeps this object keeps what CUDA calls
+        self._called = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(lambda _: function())
+        self._number = ctypes.cast(self._called, ctypes.c_void_p).value
+
+    def submit(self, stream: Stream):
+        """Let a stream call it, when all before it is done; what follows waits."""
+        _value(self._runtime.cudaLaunchHostFunc(stream.number, self._number, 0))
 
 
 class Graph:
@@ -106,3 +303,11 @@ def _value(returned):
     if int(status):
         raise RuntimeError(f'{status.name} ({int(status)})')
     return values[0] if len(values) == 1 else values
+
+
+def find_cuda():
+    """Return CUDA on the first device; raises ImportError that says why there is none."""
+    try:
+        return Cuda()
+    except (RuntimeError, OSError) as error:
+        raise ImportError(f'CUDA finds no device: {error}') from error

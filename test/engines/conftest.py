@@ -9,7 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-# importlib mode leaves the tests' directories off sys.path; fake_tensorrt and children are here
+# importlib mode leaves the tests' directories off sys.path; the fakes and children are here
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 SIDE = 4

@@ -1,13 +1,15 @@
 """CUDA through cuda-bindings, of which a fake stands in: priorities, a partition, graphs."""
 
+import ctypes
 import enum
 import gc
 import sys
 import types
 
+import numpy as np
 import pytest
 
-from s3dnn_ros.engines.cuda import Cuda
+from s3dnn_ros.engines.cuda import FLOATS, Cuda, find_cuda
 from s3dnn_ros.errors import EngineError
 
 NON_BLOCKING = 1
@@ -19,6 +21,7 @@ class FakeStatus(enum.IntEnum):
 
     SUCCESS = 0
     CUDA_ERROR_NOT_SUPPORTED = 801
+    NOT_READY = 600
 
 
 class FakeBindings:
@@ -45,10 +48,33 @@ class FakeBindings:
             'cuDevResourceGenerateDesc': ('described',),
             'cuGreenCtxCreate': ('green',),
             'cuGreenCtxStreamCreate': (72,),
+            'cudaGetDeviceProperties': (types.SimpleNamespace(
+                name=b'Orin', major=8, minor=7, uuid=types.SimpleNamespace(bytes=bytes(16))),),
+            'cudaEventCreateWithFlags': (81,),
+            'cudaEventRecord': (),
+            'cudaEventQuery': (),
+            'cudaEventSynchronize': (),
+            'cudaEventElapsedTime': (1.5,),
+            'cudaEventDestroy': (),
+            'cudaStreamWaitEvent': (),
+            'cudaStreamSynchronize': (),
+            'cudaDeviceSynchronize': (),
+            'cudaMalloc': (0x1000,),
+            'cudaFree': (),
+            'cudaMemcpy': (),
+            'cudaStreamBeginCapture': (),
+            'cudaStreamEndCapture': ('captured',),
+            'cudaGraphDestroy': (),
+            'cudaLaunchHostFunc': (),
+            'cuModuleLoadData': ('module',),
+            'cuModuleGetFunction': ('kernel',),
+            'cuLaunchKernel': (),
         }
         self.runtime = types.SimpleNamespace(
             cudaGraph_t=lambda number: ('graph', number),
-            cudaMemcpyKind=types.SimpleNamespace(cudaMemcpyDefault='anywhere'))
+            cudaMemcpyKind=types.SimpleNamespace(cudaMemcpyDefault='anywhere'),
+            cudaStreamCaptureMode=types.SimpleNamespace(
+                cudaStreamCaptureModeThreadLocal='thread'))
         self.driver = types.SimpleNamespace(
             CUdevResourceType=types.SimpleNamespace(CU_DEV_RESOURCE_TYPE_SM='kind SM'),
             CUgreenCtxCreate_flags=types.SimpleNamespace(CU_GREEN_CTX_DEFAULT_STREAM='default'))
@@ -128,6 +154,13 @@ def test_a_partition_takes_what_the_split_gives(bindings):
     ('cudaGraphInstantiate', lambda: Cuda().graph(5)),
     ('cudaGraphLaunch', lambda: Cuda().graph(5).launch(71)),
     ('cuGreenCtxStreamCreate', lambda: Cuda().partition(8).stream(0)),
+    ('cudaEventCreateWithFlags', lambda: Cuda().event()),
+    ('cudaEventQuery', lambda: Cuda().event().query()),
+    ('cudaEventRecord', lambda: Cuda().event().record(Cuda().stream(0))),
+    ('cudaMalloc', lambda: Cuda().allocate(5)),
+    ('cudaDeviceSynchronize', lambda: Cuda().synchronize()),
+    ('cudaStreamEndCapture', lambda: Cuda().capture(Cuda().stream(0), lambda: None)),
+    ('cuModuleLoadData', lambda: Cuda().floats()),
 ])
 def test_a_bad_status_is_named(bindings, name, use):
     bindings.broken.add(name)
@@ -169,3 +202,89 @@ def test_a_graph_that_could_not_be_made_is_not_destroyed(bindings):
         Cuda().graph(5)
     gc.collect()
     assert not bindings.called('cudaGraphExecDestroy')
+
+
+def test_a_device_is_described(bindings):
+    found = Cuda().device()
+    assert (found.name, found.compute_capability) == ('Orin', '8.7')
+    assert found.gpu == 'GPU-00000000-0000-0000-0000-000000000000'
+
+
+def test_where_there_is_no_device_or_no_bindings_it_is_an_import_that_fails(
+        bindings, monkeypatch):
+    bindings.broken.add('cudaDeviceGetStreamPriorityRange')
+    with pytest.raises(ImportError, match=r'finds no device: CUDA_ERROR_NOT_SUPPORTED'):
+        find_cuda()
+    monkeypatch.setitem(sys.modules, 'cuda.bindings', None)
+    with pytest.raises(ImportError):
+        find_cuda()
+
+
+def test_events_are_recorded_looked_at_and_waited_for(bindings, monkeypatch):
+    cuda = Cuda()
+    stream, event = cuda.stream(0), cuda.event()
+    event.record(stream)
+    stream.wait(event)
+    event.synchronize()
+    stream.synchronize()
+    assert event.query() is True
+    monkeypatch.setattr(bindings.runtime, 'cudaEventQuery', lambda _: (FakeStatus.NOT_READY,))
+    assert event.query() is False
+    assert bindings.called('cudaEventCreateWithFlags') == [[2]]
+    assert bindings.called('cudaEventRecord') == [[81, 71]]
+    assert bindings.called('cudaStreamWaitEvent') == [[71, 81, 0]]
+    assert bindings.called('cudaEventSynchronize') == [[81]]
+    assert cuda.event(timed=True).seconds_since(event) == 0.0015
+    assert bindings.called('cudaEventCreateWithFlags') == [[2], [0]]
+    del event
+    gc.collect()
+    assert bindings.called('cudaEventDestroy') == [[81]] * 2
+
+
+def test_memory_of_the_device_is_freed_with_its_owner(bindings):
+    memory = Cuda().allocate(64)
+    assert (memory.number, memory.size) == (0x1000, 64)
+    array = np.arange(3, dtype=np.float32)
+    Cuda().upload(memory, array)
+    assert bindings.called('cudaMemcpy') == [[0x1000, array.ctypes.data, 12, 'anywhere']]
+    assert not bindings.called('cudaFree')
+    del memory
+    gc.collect()
+    assert bindings.called('cudaFree') == [[0x1000]]
+
+
+def test_a_graph_is_what_was_submitted_meanwhile(bindings):
+    cuda = Cuda()
+    stream = cuda.stream(0)
+    graph = cuda.capture(stream, lambda: bindings.calls.append(('work',)))
+    order = [name for name, *_ in bindings.calls]
+    assert order.index('cudaStreamBeginCapture') < order.index('work') < order.index(
+        'cudaStreamEndCapture') < order.index('cudaGraphInstantiate') < order.index(
+        'cudaGraphDestroy')
+    graph.launch(71)
+    assert bindings.called('cudaStreamBeginCapture') == [[71, 'thread']]
+
+
+def test_a_capture_that_fails_ends_and_tells_why(bindings):
+    cuda = Cuda()
+    with pytest.raises(ZeroDivisionError):
+        cuda.capture(cuda.stream(0), lambda: 1 / 0)
+    assert bindings.called('cudaStreamEndCapture') == [[71]]
+
+
+def test_bytes_become_floats_in_blocks(bindings):
+    cuda = Cuda()
+    cuda.floats().launch(0x100, 0x200, 257, cuda.stream(0))
+    (kernel, *grid, shared, stream, (values, _), _), = bindings.called('cuLaunchKernel')
+    assert (kernel, grid, shared, stream) == ('kernel', [2, 1, 1, 256, 1, 1], 0, 71)
+    assert values == (0x100, 0x200, 257)
+    assert bindings.called('cuModuleLoadData') == [[FLOATS]]
+
+
+def test_a_stream_calls_a_function(bindings):
+    calls = []
+    function = Cuda().host_function(lambda: calls.append(1))
+    function.submit(Cuda().stream(0))
+    (stream, address, data), = bindings.called('cudaLaunchHostFunc')
+    ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address)(data)
+    assert calls == [1] and stream == 71

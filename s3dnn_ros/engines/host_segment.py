@@ -1,0 +1,120 @@
+"""A segment on the CPU, amid others on a device: in ONNX Runtime, where TensorRT cannot."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Mapping, Tuple
+
+import numpy as np
+import onnx
+
+from s3dnn_ros.errors import ModelError
+from s3dnn_ros.models.shapes import shape_of
+
+
+class HostSegment:
+    """A segment that ONNX Runtime runs; raises ImportError where that is not.
+
+    Raises ModelError if ONNX Runtime refuses it, or nobody knows the sizes of its tensors.
+    """
+
+    scratch_bytes = 0
+
+    def __init__(self, model: onnx.ModelProto, name: str):
+        import onnxruntime
+
+        self._name = name
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+        try:
+            self.session = onnxruntime.InferenceSession(
+                model.SerializeToString(), options, providers=['CPUExecutionProvider'])
+        except Exception as error:
+            # ONNX Runtime raises a dozen types of its own
+            raise ModelError(name, f'ONNX Runtime cannot load it either: {error}; try `s3dnn '
+                                   'models check`') from error
+        self.inputs = [value.name for value in self.session.get_inputs()]
+        self.outputs = [value.name for value in self.session.get_outputs()]
+        values = {value.name: value for value in [*model.graph.input, *model.graph.output]}
+        self._shapes = {tensor: shape_of(values[tensor]) for tensor in self.tensors}
+        self.dtypes = {tensor: onnx.helper.tensor_dtype_to_np_dtype(
+            values[tensor].type.tensor_type.elem_type) for tensor in self.tensors}
+
+    @property
+    def tensors(self) -> Tuple[str, ...]:
+        """Return the names of what it reads and writes."""
+        return (*self.inputs, *self.outputs)
+
+    def shapes(self, batch: int) -> Dict[str, Tuple[int, ...]]:
+        """Return the shapes of its tensors; raises ModelError if one is not known."""
+        found = {}
+        for name, (first, *others) in self._shapes.items():
+            if not all(isinstance(size, int) for size in others):
+                raise ModelError(self._name, 'runs on the CPU, and nobody knows how large '
+                                             f"'{name}' is; export it with fixed sizes")
+            found[name] = (first if isinstance(first, int) else batch, *others)
+        return found
+
+
+class HostStep:
+    """A host segment at one batch on one lane.
+
+    Parameters
+    ----------
+    segment : HostSegment
+    cuda : Cuda
+    buffers : mapping of str to (address, dtype)
+        Where the lane keeps its tensors on the device, and as what.
+    batch : int
+
+    """
+
+    def __init__(self, segment: HostSegment, cuda, buffers: Mapping[str, Tuple[int, Any]],
+                 batch: int):
+        self._segment = segment
+        self._addresses = {name: buffers[name][0] for name in segment.tensors}
+        self._arrays = {name: cuda.pinned(shape, buffers[name][1])
+                        for name, shape in segment.shapes(batch).items()}
+        self._function = cuda.host_function(self._run)
+        self.error = ''
+
+    def submit(self, stream):
+        """Copy what it reads from the device, run, and copy what it wrote to the device."""
+        for name in self._segment.inputs:
+            array = self._arrays[name]
+            stream.copy(array.ctypes.data, self._addresses[name], array.nbytes)
+        self._function.submit(stream)
+        for name in self._segment.outputs:
+            array = self._arrays[name]
+            stream.copy(self._addresses[name], array.ctypes.data, array.nbytes)
+
+    def _run(self):
+        segment = self._segment
+        try:
+            feed = {name: self._arrays[name].astype(segment.dtypes[name], copy=False)
+                    for name in segment.inputs}
+            for name, result in zip(segment.outputs, segment.session.run(segment.outputs, feed)):
+                np.copyto(self._arrays[name], result, casting='unsafe')
+            self.error = ''
+        except Exception as error:
+            # nothing may get out of what CUDA calls
+            self.error = str(error) or repr(error)
+
+
+class HostEvent:
+    """The event behind a host step, which tells the step's error, too."""
+
+    def __init__(self, event, step: HostStep):
+        self._event, self._step = event, step
+
+    def query(self):
+        """Tell whether it has passed; raises RuntimeError if the step failed."""
+        passed = self._event.query()
+        if passed and self._step.error:
+            raise RuntimeError(self._step.error)
+        return passed
+
+    def synchronize(self):
+        """Wait until it has passed; raises RuntimeError if the step failed."""
+        self._event.synchronize()
+        self.query()

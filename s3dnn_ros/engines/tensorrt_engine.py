@@ -1,0 +1,155 @@
+"""TensorRT: every segment is a plan, built once and kept; every batch has a context of its own."""
+
+from __future__ import annotations
+
+from typing import List
+
+import numpy as np
+
+from s3dnn_ros.engines.base import DEFAULTS, BuildOptions, variants_of
+from s3dnn_ros.engines.cuda import find_cuda
+from s3dnn_ros.engines.host_segment import HostSegment
+from s3dnn_ros.engines.lanes import LaneEngine, LaneNetwork, batches_up_to
+from s3dnn_ros.engines.tensorrt_api import TensorRt
+from s3dnn_ros.engines.tensorrt_builder import with_float_image
+from s3dnn_ros.engines.tensorrt_lane import Lane
+from s3dnn_ros.engines.tensorrt_plans import Machine, Wanted, provide, wanted_plans
+from s3dnn_ros.errors import BuildError, EngineError, ModelError
+from s3dnn_ros.models.graph import batch_of
+
+
+class TensorRtEngine(LaneEngine):
+    """Runs segments side by side: each lane has a stream for every priority.
+
+    Plans come from the cache; what is not there is built, which can take minutes: `s3dnn build`
+    does it beforehand. Segments that TensorRT cannot build run in ONNX Runtime on the CPU, and
+    the network's `note` says so.
+
+    Parameters
+    ----------
+    clock : Clock
+    options : BuildOptions
+
+    Raises
+    ------
+    ImportError
+        There is no TensorRT here, or no CUDA device.
+
+    """
+
+    name = 'tensorrt'
+
+    def __init__(self, clock, options: BuildOptions = DEFAULTS):
+        super().__init__(clock)
+        self.options = options
+        # before TensorRT is asked for anything: without a device it ends the process
+        self.cuda = find_cuda()
+        self.api = TensorRt()
+        found = self.cuda.device()
+        self.device = found.name
+        self.gpu = found.gpu
+        self.machine = Machine(self.api.version, self.api.shares_profiles,
+                               found.compute_capability)
+        self.versions = {'tensorrt': self.api.version, 'precision': options.precision}
+        self.levels = len(self.cuda.priorities)
+        self.floats = self.cuda.floats()
+        self._probe = self.cuda.event()
+
+    def wanted(self, model: str, segments, outputs, *, coarser=(), lanes=1, max_batch=1
+               ) -> List[Wanted]:
+        """Return the plans that a network needs; the arguments are those of `load`."""
+        return wanted_plans(model, variants_of(segments, coarser), outputs,
+                            self.batches(segments[0], max_batch), lanes, self.options,
+                            self.machine)
+
+    def batches(self, model, max_batch):
+        """Return the batches that a network runs: a DLA takes one size alone."""
+        fixed = batch_of(model)
+        if fixed or self.options.dla >= 0:
+            return [fixed or max_batch]
+        return batches_up_to(max_batch)
+
+    def load(self, instance, segments, outputs, spec, *, coarser=(), lanes=1, max_batch=1):
+        """Return the network; what TensorRT cannot build of it runs on the CPU."""
+        models = variants_of(segments, coarser)
+        batches = self.batches(segments[0], max_batch)
+        wanted = self.wanted(spec.name, segments, outputs, coarser=coarser, lanes=lanes,
+                             max_batch=max_batch)
+        try:
+            provided = provide(wanted, self.clock)
+            runners = [[self._runner(provided, segment, variant, model, spec.name)
+                        for variant, model in enumerate(variants)]
+                       for segment, variants in enumerate(models)]
+            network = TensorRtNetwork(self, runners, outputs, spec, lanes, batches,
+                                      bool(batch_of(segments[0])))
+        except (BuildError, ModelError, ImportError) as error:
+            raise EngineError(instance, f'TensorRT cannot run {spec.onnx}: {error}') from error
+        except RuntimeError as error:
+            raise EngineError(instance, f'{spec.onnx} does not run on {self.device}: {error}; '
+                                        'lower max_batch if its memory is full') from error
+        network.note = _note(spec.name, provided)
+        return network
+
+    def synchronize(self):
+        """Wait for what was submitted."""
+        self.cuda.synchronize()
+
+    def close(self):
+        """Wait for what runs."""
+        self.synchronize()
+
+    def _runner(self, provided, segment, variant, model, name):
+        """Return what runs a segment."""
+        plan = provided.plans.get((segment, variant))
+        if plan is not None:
+            engine = self.api.load(plan.content)
+            if engine.tensors != plan.tensors:
+                raise BuildError(plan.key.name, 'has other tensors than when it was built; delete '
+                                 'its plan')
+            if all(size > 0 for tensor in engine.tensors for size in tensor.shape[1:]):
+                return engine
+            provided.refused[segment, variant] = BuildError(
+                plan.key.name, 'has tensors whose sizes only a run tells')
+        return HostSegment(with_float_image(model), f'{name}, segment {segment}')
+
+
+class TensorRtNetwork(LaneNetwork):
+    """A network of plans, with weights that all lanes share."""
+
+    note = ''
+
+    def __init__(self, engine, runners, outputs, spec, lanes, batches, fixed):
+        self.engine = engine
+        self.segments = len(runners)
+        self.variants = [len(variants) for variants in runners]
+        self.lanes = lanes
+        self.batches = tuple(batches)
+        self.batch = batches[-1] if fixed else 0
+        self.largest = batches[-1]
+        self._lanes = [Lane(engine.cuda, runners, tuple(outputs), (spec.height, spec.width, 3),
+                            batches, number, engine.floats, engine.options.graphs)
+                       for number in range(lanes)]
+        self._free = list(self._lanes)
+        self._runners = runners         # contexts do not keep their engines alive
+        self.output_shapes = {name: ('N', *shape[1:]) for name, shape
+                              in self._lanes[0].shapes(self.largest).items()}
+
+    def stage(self, pixels):
+        """Copy pixels into pinned memory, from where the device copies by itself."""
+        pinned = self.engine.cuda.pinned(pixels.shape, np.uint8)
+        np.copyto(pinned, pixels)
+        return pinned
+
+    def tb_ratios(self, batch):
+        """Return ones: TensorRT does not tell its kernels' thread blocks."""
+        return [1.0] * self.segments
+
+
+def _note(name, provided) -> str:
+    """Return what the user should know of how a network's plans came about."""
+    parts, refused = list(provided.faults), provided.refused
+    if refused:
+        parts.append(f'{name}: runs {len(refused)} of {len({*refused, *provided.plans})} '
+                     'segments on the CPU in ONNX Runtime, as TensorRT does not take them ('
+                     + '; '.join(map(str, refused.values())) + ')')
+    return '. '.join(parts)

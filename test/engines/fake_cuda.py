@@ -1,0 +1,122 @@
+"""Stands for a CUDA device: its memory is the host's, and all runs when it is submitted."""
+
+import ctypes
+
+import numpy as np
+
+from s3dnn_ros.engines.cuda import Device
+
+
+class FakeMemory:
+    def __init__(self, size):
+        self.size = size
+        self._array = np.full(size, 0x55, np.uint8)
+        self.number = self._array.ctypes.data
+
+
+class FakeStream:
+    def __init__(self, number):
+        self.number = number
+        self.waits = []
+
+    def copy(self, target, source, size):
+        ctypes.memmove(target, source, size)
+
+    def wait(self, event):
+        self.waits.append(event)
+
+    def synchronize(self):
+        pass
+
+
+class FakeEvent:
+    """Passes with the device's `hold`."""
+
+    def __init__(self, cuda):
+        self._cuda = cuda
+        self.stream = None
+
+    def record(self, stream):
+        self.stream = stream
+
+    def query(self):
+        if self._cuda.broken:
+            raise RuntimeError(self._cuda.broken)
+        return not self._cuda.hold
+
+    def synchronize(self):
+        pass
+
+    def seconds_since(self, earlier):
+        return 0.001
+
+
+class FakeFloats:
+    def launch(self, target, source, count, stream):
+        pixels = np.ctypeslib.as_array((ctypes.c_uint8 * count).from_address(source))
+        floats = np.ctypeslib.as_array((ctypes.c_float * count).from_address(target))
+        floats[:] = pixels
+
+
+class FakeHostFunction:
+    def __init__(self, function):
+        self._function = function
+
+    def submit(self, stream):
+        self._function()
+
+
+class FakeGraph:
+    def __init__(self, submit):
+        self._submit = submit
+        self.launches = 0
+
+    def launch(self, stream):
+        self.launches += 1
+        self._submit()
+
+
+class FakeCuda:
+    """Keeps its streams and graphs in lists; without `captures` there are no graphs."""
+
+    priorities = range(-2, 1)
+    captures = True
+    hold = False
+    broken = ''
+
+    def __init__(self):
+        self.streams, self.graphs = [], []
+
+    def device(self):
+        return Device('a fake GPU', '9.0', 'GPU-0')
+
+    def stream(self, priority):
+        self.streams.append(FakeStream(100 + len(self.streams)))
+        return self.streams[-1]
+
+    def event(self, timed=False):
+        return FakeEvent(self)
+
+    def allocate(self, size):
+        return FakeMemory(size)
+
+    def upload(self, memory, array):
+        ctypes.memmove(memory.number, array.ctypes.data, array.nbytes)
+
+    def pinned(self, shape, dtype):
+        return np.empty(shape, dtype)
+
+    def floats(self):
+        return FakeFloats()
+
+    def host_function(self, function):
+        return FakeHostFunction(function)
+
+    def capture(self, stream, submit):
+        if not self.captures:
+            raise RuntimeError('cudaErrorStreamCaptureUnsupported (900)')
+        self.graphs.append(FakeGraph(submit))
+        return self.graphs[-1]
+
+    def synchronize(self):
+        pass

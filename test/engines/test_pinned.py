@@ -1,0 +1,62 @@
+"""Pinned memory is given out, comes back with the last view of it, and is used again."""
+
+import threading
+
+import numpy as np
+import pytest
+
+from s3dnn_ros.engines.pinned import PinnedPool
+
+
+class FakeMemory:
+    def __init__(self, size):
+        self._array = np.zeros(size, np.uint8)
+        self.number = self._array.ctypes.data
+
+
+class Counted:
+    def __init__(self):
+        self.sizes = []
+        self.pool = PinnedPool(self._allocate)
+
+    def _allocate(self, size):
+        self.sizes.append(size)
+        return FakeMemory(size)
+
+
+@pytest.mark.parametrize('shape, dtype', [
+    ((2, 3), np.float32), ((), np.uint8), ((0, 4), np.float32), ((5,), np.float16)])
+def test_an_array_is_as_wanted(shape, dtype):
+    array = Counted().pool.array(shape, dtype)
+    assert array.shape == shape and array.dtype == dtype
+    array[...] = 7
+    assert (array == 7).all()
+
+
+def test_memory_is_used_again_once_nobody_has_it():
+    counted = Counted()
+    first = counted.pool.array((4, 2), np.uint8)
+    address, view = first.ctypes.data, first[1:]
+    del first
+    assert counted.pool.array((8,), np.uint8).ctypes.data != address
+    del view
+    again = [counted.pool.array((2,), np.float32) for _ in range(2)]
+    assert address in [array.ctypes.data for array in again]
+    assert counted.sizes == [8, 8]
+
+
+def test_threads_get_memory_of_their_own():
+    counted, wrong = Counted(), []
+
+    def work(number):
+        for _ in range(200):
+            array = counted.pool.array((64,), np.uint8)
+            array[...] = number
+            if not (array == number).all():
+                wrong.append(number)
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong and len(counted.sizes) <= 4

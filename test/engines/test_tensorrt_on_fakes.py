@@ -1,0 +1,238 @@
+"""The TensorRT engine on fakes: results, variants, lanes, levels, and segments that it refuses."""
+
+import itertools
+
+import numpy as np
+import onnx
+import pytest
+from fake_cuda import FakeCuda
+from fake_tensorrt import VERSIONS, FakeParser, fake_tensorrt
+from onnx import TensorProto, helper
+
+from s3dnn_ros.engines import tensorrt_engine, tensorrt_plans
+from s3dnn_ros.engines.base import BuildOptions
+from s3dnn_ros.engines.tensorrt_engine import TensorRtEngine
+from s3dnn_ros.errors import EngineError
+from s3dnn_ros.runtime.clock import VirtualClock
+
+pytest.importorskip('onnxruntime')
+TOLERANCE = 2e-3        # of float16 between segments
+
+
+class InProcess:
+    """Stands for ChildProcess."""
+
+    def __init__(self, function):
+        self.call = lambda name, order: function(order)
+
+    def close(self):
+        pass
+
+
+@pytest.fixture(autouse=True)
+def fakes(tmp_path, monkeypatch):
+    monkeypatch.setenv('S3DNN_CACHE', str(tmp_path))
+    monkeypatch.setattr(tensorrt_engine, 'find_cuda', FakeCuda)
+    monkeypatch.setattr(tensorrt_plans, 'ChildProcess', InProcess)
+
+
+@pytest.fixture
+def make(monkeypatch):
+    """Return a builder of engines."""
+    def build(version='8.6.0', **options):
+        monkeypatch.setitem(__import__('sys').modules, 'tensorrt', fake_tensorrt(version))
+        return TensorRtEngine(VirtualClock(), BuildOptions(**options))
+    return build
+
+
+@pytest.fixture
+def refuse(monkeypatch):
+    """Return a function that makes TensorRT refuse nodes of a type."""
+    def install(kind):
+        parse = FakeParser.parse
+
+        def parse_less(self, model):
+            parse(self, model)
+            self._refused = [node for node in onnx.load_from_string(model).graph.node
+                             if node.op_type == kind]
+            return not self._refused
+        monkeypatch.setattr(FakeParser, 'parse', parse_less)
+    return install
+
+
+def images(count, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (count, 4, 4, 3), np.uint8)
+
+
+def means(pixels):
+    return pixels.astype(np.float32).mean((1, 2, 3))
+
+
+@pytest.mark.parametrize('version', VERSIONS)
+@pytest.mark.parametrize('graphs', [True, False])
+@pytest.mark.parametrize('count', [1, 2, 3, 8])
+def test_results_are_those_of_the_network(make, in_variants, version, graphs, count):
+    network = in_variants.load(make(version, graphs=graphs), max_batch=8, lanes=2)
+    assert network.batches == (1, 2, 4, 8) and network.segments == 2
+    assert network.output_shapes == {'score': ('N',)} and not network.note
+    pixels = images(count)
+    found = network.run(pixels)['score']
+    assert found.shape == (count,) and found.dtype == np.float32
+    np.testing.assert_allclose(found, means(pixels), rtol=TOLERANCE)
+
+
+@pytest.mark.parametrize('version', ['8.2.5', '8.6.0'])
+def test_every_variant_computes_what_it_is(make, in_variants, version):
+    network = in_variants.load(make(version), max_batch=2)
+    assert network.variants == [3, 2]
+    pixels = images(2)
+    for first, second in itertools.product(range(3), range(2)):
+        wanted = means(pixels) * in_variants.factors[first] + in_variants.addends[second]
+        found = network.run(pixels, (first, second))['score']
+        np.testing.assert_allclose(found, wanted, rtol=TOLERANCE)
+
+
+def test_a_second_start_builds_nothing(make, in_variants, monkeypatch):
+    in_variants.load(make())
+
+    def none(order):
+        raise AssertionError(f'{order.key.name} is built again')
+    monkeypatch.setattr(tensorrt_plans, 'build', none)
+    in_variants.load(make())
+
+
+def fly(engine, flight, segments, **options):
+    runs = []
+    for segment in range(segments):
+        flight.submit(segment, runs.append, **options)
+    engine.poll()
+    return runs
+
+
+def test_flights_on_lanes_do_not_touch_each_other(make, in_variants):
+    engine = make()
+    network = in_variants.load(engine, lanes=2, max_batch=4)
+    pixels = [images(3, seed=1), images(1, seed=2)]
+    flights = [network.open([network.stage(part)]) for part in pixels]
+    for flight in flights:
+        flight.submit(0, lambda run: None)
+    for flight in flights:
+        flight.submit(1, lambda run: None)
+    engine.poll()
+    for flight, part in zip(flights, pixels):
+        np.testing.assert_allclose(flight.outputs()['score'], means(part), rtol=TOLERANCE)
+        flight.close()
+    np.testing.assert_allclose(network.run(pixels[0])['score'], means(pixels[0]), rtol=TOLERANCE)
+
+
+def test_staged_requests_run_together_in_their_order(make, in_variants):
+    network = in_variants.load(make(), max_batch=8)
+    parts = [images(count, seed) for seed, count in enumerate((1, 3, 2))]
+    engine = network.engine
+    flight = network.open([network.stage(part) for part in parts])
+    assert [run.error for run in fly(engine, flight, 2)] == ['', '']
+    np.testing.assert_allclose(flight.outputs()['score'], means(np.concatenate(parts)),
+                               rtol=TOLERANCE)
+
+
+def test_another_level_is_another_stream_behind_what_was_submitted(make, in_variants):
+    engine = make()
+    network = in_variants.load(engine)
+    assert engine.levels == len(engine.cuda.streams) == 3
+    flight = network.open([network.stage(images(1))])
+    flight.submit(0, lambda run: None, level=2)
+    flight.submit(1, lambda run: None, level=0)
+    flight.submit(1, lambda run: None, level=0)
+    urgent, _, background = engine.cuda.streams
+    assert len(urgent.waits) == 1 and not background.waits
+
+
+def test_done_comes_with_poll_once_the_event_has_passed(make, in_variants):
+    engine = make()
+    network = in_variants.load(engine)
+    engine.cuda.hold = True
+    flight = network.open([network.stage(images(1))])
+    assert fly(engine, flight, 2) == []
+    engine.cuda.hold = False
+    engine.poll()
+    engine.cuda.broken = 'cudaErrorIllegalAddress (700)'
+    assert engine.lost() == 'cudaErrorIllegalAddress (700)'
+
+
+def test_segments_become_graphs_where_that_works(make, in_variants, monkeypatch):
+    with_graphs = in_variants.load(make(), max_batch=2)
+    graphs = with_graphs.engine.cuda.graphs
+    assert len(graphs) == 2 * (3 + 2)       # batches, variants
+    with_graphs.run(images(1))
+    assert sum(graph.launches for graph in graphs) == 2
+    monkeypatch.setattr(FakeCuda, 'captures', False)
+    pixels = images(1)
+    np.testing.assert_allclose(in_variants.load(make()).run(pixels)['score'], means(pixels),
+                               rtol=TOLERANCE)
+
+
+def test_measured_times_are_the_devices(make, in_variants):
+    network = in_variants.load(make(), lanes=2)
+    assert network.measure(1, 3, variant=2) == [[0.001, 0.001]] * 3
+    assert network.measure_shared(1, 3) == 0.0      # the clock stands
+    assert network.tb_ratios(1) == [1.0, 1.0]
+    assert network.memory_mb(1) > 0
+
+
+@pytest.mark.parametrize('kind, segment', [('Cast', 0), ('ReduceMean', 1)])
+@pytest.mark.parametrize('precision', ['fp16', 'fp32'])
+def test_what_tensorrt_refuses_runs_on_the_cpu_and_is_told_once(
+        make, in_variants, refuse, kind, segment, precision):
+    refuse(kind)
+    network = in_variants.load(make(precision=precision), max_batch=4)
+    pixels = images(3)
+    for variants in ((0, 0), (1, 1), (2, 0)):
+        wanted = means(pixels) * in_variants.factors[variants[0]] \
+            + in_variants.addends[variants[1]]
+        np.testing.assert_allclose(network.run(pixels, variants)['score'], wanted,
+                                   rtol=TOLERANCE)
+    assert network.note.count('on the CPU in ONNX Runtime') == 1
+    assert f'no importer for {kind}' in network.note
+    assert f'runs {3 - segment} of 5 segments' in network.note
+
+
+def test_an_error_on_the_cpu_ends_its_run(make, in_variants, refuse, monkeypatch):
+    refuse('ReduceMean')
+    engine = make()
+    network = in_variants.load(engine)
+    monkeypatch.setattr('numpy.copyto', lambda *_, **__: 1 / 0)
+    flight = network.open([images(1)])
+    runs = fly(engine, flight, 2)
+    assert [run.error for run in runs] == ['', 'division by zero']
+
+
+def test_a_network_that_nobody_can_run_is_an_error_of_its_instance(make, make_spec):
+    graph = helper.make_graph(
+        [helper.make_node('Unsupported', ['image'], ['score'])], 'odd',
+        [helper.make_tensor_value_info('image', TensorProto.UINT8, ['N', 4, 4, 3])],
+        [helper.make_tensor_value_info('score', TensorProto.FLOAT, ['N', 1])])
+    model = helper.make_model(graph, ir_version=8,
+                              opset_imports=[helper.make_opsetid('', 13)])
+    with pytest.raises(EngineError, match=r"instance 'net': TensorRT cannot run .*either"):
+        make().load('net', [model], ['score'], make_spec())
+
+
+def test_int8_without_calibration_tells_the_command(make, in_variants):
+    with pytest.raises(EngineError, match='`s3dnn build tiny --precision int8`'):
+        in_variants.load(make(precision='int8'))
+
+
+def test_a_dla_runs_one_batch_alone(make, in_variants):
+    network = in_variants.load(make('8.5.2', dla=0), max_batch=4)
+    assert network.batches == (4,) and network.padded(1) == 4 and network.batch == 0
+    pixels = images(3)
+    np.testing.assert_allclose(network.run(pixels)['score'], means(pixels), rtol=TOLERANCE)
+
+
+def test_without_a_device_tensorrt_is_not_even_imported(monkeypatch):
+    def nothing():
+        raise ImportError('CUDA finds no device')
+    monkeypatch.setattr(tensorrt_engine, 'find_cuda', nothing)
+    monkeypatch.setattr(tensorrt_engine, 'TensorRt', None)
+    with pytest.raises(ImportError, match='no device'):
+        TensorRtEngine(VirtualClock())
