@@ -16,7 +16,9 @@ from s3dnn_ros.scheduling.supervised import ORDERS, SHARES
 
 QOS_NAMES = ('sensor_data', 'reliable', 'best_effort', 'system_default')
 # in the order `auto` tries them
-ENGINES = ('torch', 'onnxruntime')
+ENGINES = ('tensorrt', 'torch', 'onnxruntime')
+# of the engine tensorrt
+PRECISIONS = ('fp16', 'fp32', 'int8')
 # what a coarser variant of a segment is worth: as measured, or NeuOS's points
 SCORES = ('fidelity', 'points')
 # those that submit segment by segment
@@ -183,6 +185,18 @@ class ExecutorSettings:
                                                    "descriptions before the package's own.")
     engine: str = parameter('auto', 'Inference engine. auto: the first that works here.',
                             choices=('auto', *ENGINES))
+    engine_precision: str = parameter('fp16', 'tensorrt: in what networks are computed. int8 '
+                                      'takes `s3dnn build MODEL --precision int8` beforehand, '
+                                      'which calibrates on images.', choices=PRECISIONS)
+    engine_dla: int = parameter(-1, 'tensorrt: the core of the deep learning accelerator (DLA) of '
+                                'a Xavier or Orin to run on, with the GPU for layers that it does '
+                                'not take. -1: the GPU alone.', low=-1, high=3)
+    engine_workspace_mb: int = parameter(0, 'tensorrt: most scratch memory of a segment. 0: what '
+                                         'TensorRT thinks best.', low=0, high=65536)
+    engine_optimum: int = parameter(0, 'tensorrt: the batch for which kernels are chosen; others '
+                                    'run, too. 0: the largest.', low=0, high=64)
+    engine_graphs: bool = parameter(True, 'tensorrt: run segments as CUDA graphs, which start '
+                                    'quicker and take more memory.')
     engine_sms: int = parameter(0, 'Streaming multiprocessors of the GPU that the torch engine '
                                 'takes for itself, rounded up to what the GPU can split off. 0: '
                                 'all of them.', low=0, high=1024)

@@ -6,6 +6,7 @@ import contextlib
 from pathlib import Path
 from typing import Tuple
 
+from s3dnn_ros.commands.building import add_building, building
 from s3dnn_ros.commands.numbers import above_zero
 from s3dnn_ros.errors import ModelError
 from s3dnn_ros.models.spec import ModelSpec, load_spec
@@ -53,6 +54,7 @@ def register(subparsers) -> None:
     parser.add_argument('--out', type=Path, metavar='JSON',
                         help='write the table there as well as into the cache')
     parser.add_argument('--plot', type=Path, metavar='PNG', help='draw the trade-off')
+    add_building(parser)
     parser.set_defaults(run=_lowrank)
 
 
@@ -69,7 +71,7 @@ def _lowrank(arguments) -> None:
     spec = load_spec(arguments.model)
     model = with_image_input(load_graph(spec), spec)
     pictures = pictures_for(spec, arguments.images)
-    engine, reason = make_engine(arguments.engine, SystemClock())
+    engine, reason = make_engine(arguments.engine, SystemClock(), build=building(arguments))
     print(f'engine {engine.name} on {engine.device} ({reason})', flush=True)
     try:
         cuts = _cuts(engine, spec, arguments.target_ms)

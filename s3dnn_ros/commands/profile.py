@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 
+from s3dnn_ros.commands.building import add_building, building
 from s3dnn_ros.commands.numbers import above_zero, from_zero
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.models.spec import load_spec
@@ -36,6 +37,7 @@ def register(subparsers):
                         help='cut where at most K tensors are alive (default %(default)s)')
     parser.add_argument('--repeats', type=above_zero(int), default=100, metavar='N',
                         help='runs of each batch (default %(default)s)')
+    add_building(parser)
     board = parser.add_argument_group(
         "the board's configurations", 'Measured besides, for the cohort; this can take long: '
         'every configuration is set, and runs for --configuration-seconds.')
@@ -67,7 +69,7 @@ def _profile(arguments):
         raise ParameterError('--partitions', '', 'name some, for example 8 16 32 64 0')
     sms = arguments.partitions if arguments.platform == 'sm_partition' else arguments.sms
     clock = SystemClock()
-    engine, reason = make_engine(arguments.engine, clock, sms=sms)
+    engine, reason = make_engine(arguments.engine, clock, sms=sms, build=building(arguments))
     print(f'engine {engine.name} on {engine.device} ({reason})')
     try:
         with _platform(arguments, engine) as platform:

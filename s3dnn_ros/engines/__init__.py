@@ -1,13 +1,22 @@
 """Inference engines, chosen by name in one place."""
 
+from s3dnn_ros.engines.base import DEFAULTS, BuildOptions
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.settings import ENGINES
 
 
-def make_engine(name, clock, threads=0, sms=0):
+def build_options(settings) -> BuildOptions:
+    """Return what the executor's settings say of how networks are built."""
+    return BuildOptions(settings.engine_precision, settings.engine_dla,
+                        settings.engine_workspace_mb, settings.engine_optimum,
+                        graphs=settings.engine_graphs)
+
+
+def make_engine(name, clock, threads=0, sms=0, build=DEFAULTS):
     """Return (engine, reason): the engine of this name, or for `auto` the first that works.
 
-    `reason` says why it is this one, and what is wrong with those that come before it.
+    `reason` says why it is this one, and what is wrong with those that come before it. `build`
+    is for an engine that builds networks ahead.
 
     Raises
     ------
@@ -18,7 +27,7 @@ def make_engine(name, clock, threads=0, sms=0):
     refusals = []
     for candidate in ENGINES if name == 'auto' else (name,):
         try:
-            engine = _make(candidate, clock, threads, sms)
+            engine = _make(candidate, clock, threads, sms, build)
         except ImportError as error:
             refusals.append(f'{candidate}: {error}')
         else:
@@ -31,7 +40,10 @@ def make_engine(name, clock, threads=0, sms=0):
                          + '); install one, for example `pip install onnxruntime`')
 
 
-def _make(name, clock, threads, sms):
+def _make(name, clock, threads, sms, build):
+    if name == 'tensorrt':
+        from s3dnn_ros.engines.tensorrt_engine import TensorRtEngine
+        return TensorRtEngine(clock, build)
     if name == 'torch':
         from s3dnn_ros.engines.torch_engine import TorchEngine
         return TorchEngine(clock, sms)

@@ -7,6 +7,8 @@ from typing import Any, Callable, List, Mapping, Optional, Protocol, Sequence, T
 
 import numpy as np
 
+from s3dnn_ros.errors import ParameterError
+
 
 @dataclasses.dataclass(frozen=True)
 class Run:
@@ -32,6 +34,12 @@ class BuildOptions:
     optimum: int = 0
     tactics: Tuple[str, ...] = ()
     graphs: bool = True
+
+    def __post_init__(self):
+        """Refuse what no accelerator does; raises ParameterError."""
+        if self.dla >= 0 and self.precision == 'fp32':
+            raise ParameterError('engine_dla', self.dla, 'a DLA computes in fp16 or int8: set '
+                                 'engine_precision to one of them, or engine_dla to -1')
 
 
 DEFAULTS = BuildOptions()

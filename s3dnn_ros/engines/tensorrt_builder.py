@@ -10,14 +10,13 @@ from typing import List, Optional, Sequence, Tuple
 import onnx
 from onnx import TensorProto
 
+from s3dnn_ros.engines.cuda import find_cuda
 from s3dnn_ros.engines.int8 import Feed, calibrator
 from s3dnn_ros.engines.plan_cache import Plan, PlanKey
 from s3dnn_ros.engines.tensorrt_api import TensorRt
 from s3dnn_ros.errors import BuildError
 from s3dnn_ros.models.cache import cache_dir, locked, write_whole
 from s3dnn_ros.models.graph import IMAGE_INPUT
-
-PRECISIONS = ('fp16', 'fp32', 'int8')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,9 +128,7 @@ def _calibrator(api: TensorRt, order: Order):
     # only what calibrates needs memory of the device
     if order.scales is not None:
         return calibrator(api.module, None, (), order.scales)
-    from s3dnn_ros.engines.cuda import Cuda
-
-    return calibrator(api.module, Cuda(), order.read, None)
+    return calibrator(api.module, find_cuda(), order.read, None)
 
 
 def _use_dla(module, builder, network, config, core: int) -> Tuple[str, ...]:

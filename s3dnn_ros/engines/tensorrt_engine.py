@@ -46,11 +46,13 @@ class TensorRtEngine(LaneEngine):
         self.cuda = find_cuda()
         self.api = TensorRt()
         found = self.cuda.device()
-        self.device = found.name
+        # what was measured in one precision does not hold in another
+        on = f', DLA {options.dla}' if options.dla >= 0 else ''
+        self.device = f'{found.name}, {options.precision}{on}'
         self.gpu = found.gpu
         self.machine = Machine(self.api.version, self.api.shares_profiles,
                                found.compute_capability)
-        self.versions = {'tensorrt': self.api.version, 'precision': options.precision}
+        self.versions = {'tensorrt': self.api.version}
         self.levels = len(self.cuda.priorities)
         self.floats = self.cuda.floats()
         self._probe = self.cuda.event()

@@ -9,6 +9,7 @@ import os
 import queue
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
+import numpy as np
 import onnx
 from onnx import TensorProto
 
@@ -128,6 +129,29 @@ def provide(wanted: Sequence[Wanted], clock, *, calibration: Optional[Calibratio
     return Provided(plans, refused, built, faults)
 
 
+def calibrate(wanted: Sequence[Wanted], images: np.ndarray, batch: int) -> Calibration:
+    """Return what calibrates the plans of a network.
+
+    Parameters
+    ----------
+    wanted : sequence of Wanted
+    images : ndarray
+        uint8 (N, H, W, 3), fitted to the network.
+    batch : int
+        What the network is fixed to, or 1.
+
+    Raises
+    ------
+    ParameterError
+        ONNX Runtime is not here.
+
+    """
+    exact = [each.onnx for each in wanted if each.key.variant == 0]
+    read = int8.feeds(exact, images, batch)
+    return Calibration(hashlib.sha256(images.tobytes()).hexdigest(),
+                       {each.place: read[each.key.segment] for each in wanted})
+
+
 def _look(wanted: Sequence[Wanted], calibration: Optional[Calibration]
           ) -> Tuple[Dict[Place, Plan], List[Wanted], Tuple[str, ...]]:
     """Return the plans that are there, what is missing, and what is wrong with what is there."""
@@ -152,6 +176,8 @@ def _build(missing: Sequence[Wanted], calibration: Optional[Calibration], jobs: 
            report: Callable[[str], None]):
     """Give (place, plan or error) of each build as it ends."""
     orders = [_order(each, calibration) for each in missing]
+    if not orders:
+        return
     idle: Any = queue.Queue()
     children = [ChildProcess(build) for _ in range(min(jobs, len(orders)))]
     for child in children:
@@ -166,8 +192,9 @@ def _build(missing: Sequence[Wanted], calibration: Optional[Calibration], jobs: 
         finally:
             idle.put(child)
 
+    report(f'{len(orders)} to build')
     started_s = clock.now_s()
-    with concurrent.futures.ThreadPoolExecutor(max(1, len(children))) as pool:
+    with concurrent.futures.ThreadPoolExecutor(len(children)) as pool:
         futures = {pool.submit(work, order): (each, order)
                    for each, order in zip(missing, orders)}
         try:

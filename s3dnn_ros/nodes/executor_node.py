@@ -13,7 +13,7 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.exceptions import InvalidTopicNameException
 
-from s3dnn_ros.engines import make_engine
+from s3dnn_ros.engines import build_options, make_engine
 from s3dnn_ros.errors import ParameterError, RingError, StaleSlotError
 from s3dnn_ros.frames import FrameBatch as Frames
 from s3dnn_ros.governor.ring import SlotReader
@@ -74,7 +74,7 @@ class ExecutorNode(S3dnnNode):
         specs = {name: load_spec(instance.model, settings.model_directories)
                  for name, instance in settings.instances.items()}
         engine, reason = make_engine(settings.engine, self.clock_s, settings.engine_threads,
-                                     settings.partitions)
+                                     settings.partitions, build_options(settings))
         self.get_logger().info(f'engine {engine.name} on {engine.device} ({reason})')
         self._overlay = Overlay(self, settings)
         surroundings = self._surroundings(settings, engine)

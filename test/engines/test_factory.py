@@ -3,7 +3,9 @@
 import pytest
 
 from s3dnn_ros import engines
-from s3dnn_ros.engines import make_engine
+from s3dnn_ros.engines import build_options, make_engine
+from s3dnn_ros.engines.base import BuildOptions
+from s3dnn_ros.engines.cuda import find_cuda
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.settings import ENGINES
 
@@ -12,7 +14,7 @@ from s3dnn_ros.settings import ENGINES
 def fake_engines(monkeypatch):
     """Return a function that lets only these engines work, each of them a string."""
     def only(*works):
-        def make(name, clock, threads, sms):
+        def make(name, clock, threads, sms, build):
             if name not in works:
                 raise ImportError(f'no {name} here')
             return f'fake {name}'
@@ -25,7 +27,8 @@ def test_auto_takes_the_first_that_works_and_says_what_is_wrong_with_those_befor
     assert make_engine('auto', None) == (f'fake {ENGINES[0]}', 'auto: the first that works here')
     fake_engines('onnxruntime')
     assert make_engine('auto', None) == (
-        'fake onnxruntime', 'auto: the first that works here; torch: no torch here')
+        'fake onnxruntime', 'auto: the first that works here; tensorrt: no tensorrt here; torch: '
+        'no torch here')
 
 
 @pytest.mark.parametrize('name', ENGINES)
@@ -38,11 +41,33 @@ def test_an_engine_that_is_named_is_taken_or_refused(fake_engines, name):
 
 
 def test_where_none_works_all_are_told():
-    with pytest.raises(ParameterError, match='expected auto or one of torch, onnxruntime'):
+    with pytest.raises(ParameterError, match='expected auto or one of tensorrt, torch, onn'):
         make_engine('tpu', None)
 
 
 def test_where_none_works_the_remedy_is_told(fake_engines):
     fake_engines()
-    with pytest.raises(ParameterError, match=r'no torch here; onnxruntime.*`pip install'):
+    with pytest.raises(ParameterError, match=r'no tensorrt here; .*; onnxruntime.*`pip install'):
         make_engine('auto', None)
+
+
+def test_settings_say_how_networks_are_built(executor_settings):
+    assert build_options(executor_settings()) == BuildOptions()
+    settings = executor_settings(engine_precision='int8', engine_dla=1, engine_workspace_mb=64,
+                                 engine_optimum=4, engine_graphs=False)
+    assert build_options(settings) == BuildOptions('int8', 1, 64, 4, graphs=False)
+
+
+def test_a_dla_that_is_to_compute_in_fp32_is_refused(executor_settings):
+    with pytest.raises(ParameterError, match='a DLA computes in fp16 or int8'):
+        build_options(executor_settings(engine_precision='fp32', engine_dla=0))
+
+
+def test_without_a_device_tensorrt_is_refused_and_nothing_crashes():
+    try:
+        find_cuda()
+    except ImportError:
+        with pytest.raises(ParameterError, match='no such engine works here'):
+            make_engine('tensorrt', None)
+    else:
+        pytest.skip('there is a CUDA device')

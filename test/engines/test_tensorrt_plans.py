@@ -10,13 +10,14 @@ import numpy as np
 import onnx
 import pytest
 from children import crash_on_the_second
+from fake_cuda import FakeCuda
 from fake_tensorrt import VERSIONS
 from onnx import TensorProto, helper
 
 from s3dnn_ros.engines import int8, tensorrt_builder, tensorrt_plans
 from s3dnn_ros.engines.base import BuildOptions
 from s3dnn_ros.engines.plan_cache import plan_path, plans_dir
-from s3dnn_ros.engines.tensorrt_plans import Calibration, Machine, provide, wanted_plans
+from s3dnn_ros.engines.tensorrt_plans import Machine, calibrate, provide, wanted_plans
 from s3dnn_ros.errors import BuildError
 from s3dnn_ros.runtime.clock import VirtualClock
 
@@ -28,19 +29,6 @@ def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv('S3DNN_CACHE', str(tmp_path))
     monkeypatch.delenv(tensorrt_plans.TACTICS, raising=False)
     return tmp_path
-
-
-class FakeCuda:
-    """Memory that is only a number."""
-
-    class Buffer:
-        number = 0x100
-
-    def allocate(self, size):
-        return self.Buffer()
-
-    def upload(self, buffer, array):
-        assert array.dtype == np.float32
 
 
 class InProcess:
@@ -65,7 +53,7 @@ def clock(monkeypatch):
     clock = VirtualClock()
     InProcess.builds = 0
     monkeypatch.setattr(tensorrt_plans, 'ChildProcess', functools.partial(InProcess, clock))
-    monkeypatch.setattr('s3dnn_ros.engines.cuda.Cuda', FakeCuda)
+    monkeypatch.setattr(tensorrt_builder, 'find_cuda', FakeCuda)
     return clock
 
 
@@ -109,6 +97,7 @@ def test_every_version_builds_what_is_wanted_and_only_once(fake_tensorrt, clock,
     assert values['flags'] == ['TF32', 'FP16']
     assert values['shapes'][0] == {'image': [[1, 4, 4, 3], [4, 4, 4, 3], [4, 4, 4, 3]]}
     assert values['profiles'] == (1 if api.shares_profiles else 12)
+    assert lines.pop(0) == '2 to build'
     assert lines[0].startswith('1 of 2: net, segment 0: built, ')
     # the second may have begun before the first was told
     assert re.search('; about [36] s left$', lines[0]) and 'left' not in lines[1]
@@ -157,7 +146,7 @@ def test_a_segment_that_cannot_be_built_is_told_and_the_others_are_there(
     found = provide(wanted(fake_tensorrt('8.6.0'), network(kind)), clock, report=lines.append)
     assert list(found.plans) == [(0, 0)]
     assert str(found.refused[1, 0]).startswith('net, segment 1: ')
-    assert reason in str(found.refused[1, 0]) and 'not built' in lines[1]
+    assert reason in str(found.refused[1, 0]) and 'not built' in lines[2]
 
 
 def test_sizes_that_are_free_are_told(fake_tensorrt, clock):
@@ -221,8 +210,9 @@ def test_several_are_built_at_once(fake_tensorrt, clock):
 
 @pytest.mark.parametrize('jobs', [1, 2])
 def test_an_interruption_ends_it(fake_tensorrt, clock, jobs):
-    def interrupt(_):
-        raise KeyboardInterrupt
+    def interrupt(line):
+        if line.startswith('1 of'):
+            raise KeyboardInterrupt
     with pytest.raises(KeyboardInterrupt):
         provide(wanted(fake_tensorrt('8.6.0')), clock, jobs=jobs, report=interrupt)
 
@@ -235,7 +225,7 @@ def test_a_dla_takes_one_batch_and_says_what_it_leaves(fake_tensorrt, clock):
     assert asked(plan)['dla'] == 1 and 'GPU_FALLBACK' in asked(plan)['flags']
     assert asked(plan)['shapes'][0]['image'] == [[4, 4, 4, 3]] * 3
     assert plan.on_gpu == ('Cast_cut_0',) and plan.layers == 2
-    assert 'DLA 1 leaves 1 of 2 layers to the GPU: Cast_cut_0' in lines[0]
+    assert 'DLA 1 leaves 1 of 2 layers to the GPU: Cast_cut_0' in lines[1]
     refused = provide(wanted(fake_tensorrt('8.5.2'), batches=(4,), dla=2), clock).refused
     assert 'has no DLA 2 here; there are 2' in str(refused[0, 0])
 
@@ -246,21 +236,13 @@ def test_times_are_kept_for_the_next_build(fake_tensorrt, clock, own_cache):
     assert path.name == '8.6.0_8.7.cache' and b'timed' in path.read_bytes()
 
 
-def reads(models, images):
-    contents = [tensorrt_builder.with_float_image(exact).SerializeToString()
-                for exact, *_ in models]
-    return {(segment, 0): read
-            for segment, read in enumerate(int8.feeds(contents, images, batch=1))}
-
-
 def test_int8_is_calibrated_once_and_then_goes_by_what_was_found(fake_tensorrt, clock):
     pytest.importorskip('onnxruntime')
-    api, models = fake_tensorrt('8.6.0'), network()
-    ordered = wanted(api, models, precision='int8')
+    ordered = wanted(fake_tensorrt('8.6.0'), precision='int8')
     with pytest.raises(BuildError, match='run `s3dnn build net --precision int8`'):
         provide(ordered, clock)
     images = np.arange(3 * 48, dtype=np.uint8).reshape(3, 4, 4, 3)
-    calibration = Calibration('cafe', reads(models, images))
+    calibration = calibrate(ordered, images, batch=1)
     first = provide(ordered, clock, calibration=calibration)
     assert asked(first.plans[0, 0])['flags'] == ['TF32', 'FP16', 'INT8']
     assert [tensor.dtype for tensor in first.plans[0, 0].tensors] == ['float32', 'float32']
@@ -268,8 +250,7 @@ def test_int8_is_calibrated_once_and_then_goes_by_what_was_found(fake_tensorrt, 
     assert provide(ordered, clock).plans == first.plans         # the executor has no images
     again = provide(ordered, clock, calibration=calibration)
     assert not again.built
-    other = Calibration('beef', reads(models, images[:2]))
-    changed = provide(ordered, clock, calibration=other)
+    changed = provide(ordered, clock, calibration=calibrate(ordered, images[:2], batch=1))
     assert changed.plans[0, 0].key.calibration_sha256 == int8.digest(b'scales of 2 batches')
 
 

@@ -1,0 +1,90 @@
+"""The command `s3dnn build`: TensorRT's plans of a network, made before a robot needs them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from s3dnn_ros.commands.building import add_building, building
+from s3dnn_ros.commands.numbers import above_zero
+from s3dnn_ros.errors import ParameterError
+from s3dnn_ros.models.spec import load_spec
+
+
+def register(subparsers):
+    """Add the command."""
+    parser = subparsers.add_parser(
+        'build', help='build the TensorRT engines of a model beforehand',
+        description='Builds every segment of a model, and its coarser variants if they were '
+                    'measured, as the executor would run them with the engine tensorrt, and keeps '
+                    'them in the cache. What is there already is not built again.')
+    parser.add_argument('model', metavar='NAME_OR_YAML')
+    parser.add_argument('--max-batch', type=above_zero(int), default=8, metavar='N',
+                        help="the executor's max_batch (default %(default)s)")
+    parser.add_argument('--jobs', type=above_zero(int), default=1, metavar='N',
+                        help='build so many at once: quicker, but TensorRT chooses kernels by '
+                             'their times, and builds beside it disturb them (default '
+                             '%(default)s)')
+    parser.add_argument('--lanes', type=above_zero(int), default=1, metavar='N',
+                        help='how many instances have this model; counts only above 4 and before '
+                             'TensorRT 8.6 (default %(default)s)')
+    parser.add_argument('--images', type=Path, metavar='DIR',
+                        help='int8: real images to calibrate on, the first half of them by name '
+                             "(default: the demo's, if fetched)")
+    add_building(parser)
+    parser.set_defaults(run=_build)
+
+
+def _build(arguments):
+    from s3dnn_ros.engines import make_engine
+    from s3dnn_ros.engines.plan_cache import plans_dir
+    from s3dnn_ros.engines.tensorrt_plans import provide
+    from s3dnn_ros.models.graph import load_graph, with_image_input
+    from s3dnn_ros.profiling.find import find_table
+    from s3dnn_ros.runtime.clock import SystemClock
+    from s3dnn_ros.runtime.pieces import coarser, cut
+    from s3dnn_ros.settings import SCORES
+
+    spec = load_spec(arguments.model)
+    model = with_image_input(load_graph(spec), spec)
+    clock = SystemClock()
+    engine, _ = make_engine('tensorrt', clock, build=building(arguments))
+    try:
+        print(f'TensorRT {engine.api.version} on {engine.device}')
+        table, reason = find_table('auto', spec, engine.name, engine.device)
+        cuts, segments, note = cut(spec, model, table, reason)
+        print(note)
+        variants, _, note = coarser(spec, engine, cuts, segments, SCORES[0])
+        print(note, flush=True)
+        wanted = engine.wanted(
+            spec.name, [segment.model for segment in segments],
+            [value.name for value in model.graph.output], coarser=variants,
+            lanes=arguments.lanes, max_batch=min(arguments.max_batch, spec.max_batch or 64))
+        calibration = _calibration(spec, model, wanted, arguments)
+        provided = provide(wanted, clock, calibration=calibration, jobs=arguments.jobs,
+                           report=lambda line: print(line, flush=True))
+    finally:
+        engine.close()
+    print('\n'.join(provided.faults), end='\n' if provided.faults else '')
+    print(f'{provided.built} built, {len(provided.plans) - provided.built} were there, in '
+          f'{plans_dir(spec.name)}')
+    for error in provided.refused.values():
+        print(f'runs on the CPU instead: {error}', file=sys.stderr)
+    return 0 if provided.plans else 1
+
+
+def _calibration(spec, model, wanted, arguments):
+    """Return what calibrates int8; None for other precisions."""
+    from s3dnn_ros.commands.pictures import pictures_for
+    from s3dnn_ros.engines.tensorrt_plans import calibrate
+    from s3dnn_ros.models.graph import batch_of
+
+    if arguments.precision != 'int8':
+        return None
+    pictures = pictures_for(spec, arguments.images)
+    if not len(pictures.calibrating):
+        raise ParameterError('--images', arguments.images and str(arguments.images),
+                             'int8 is calibrated on real images, and there are not two; name a '
+                             'directory of photos')
+    print(f'calibration: {pictures.calibration}', flush=True)
+    return calibrate(wanted, pictures.calibrating, batch_of(model) or 1)

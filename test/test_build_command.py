@@ -1,0 +1,131 @@
+"""The command `s3dnn build`, on a fake of TensorRT: progress, a second run, refusals."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import yaml
+
+sys.path.insert(0, str(Path(__file__).parent / 'engines'))
+
+from fake_cuda import FakeCuda
+from fake_tensorrt import FakeParser, fake_tensorrt
+
+from s3dnn_ros.cli import main
+from s3dnn_ros.engines import tensorrt_builder, tensorrt_engine, tensorrt_plans
+from s3dnn_ros.engines.cuda import find_cuda
+from s3dnn_ros.models.cache import sha256_of
+from s3dnn_ros.models.segment_plan import SegmentPlan, plan_path
+
+cv2 = pytest.importorskip('cv2')
+
+
+class InProcess:
+    """Stands for ChildProcess."""
+
+    def __init__(self, function):
+        self.call = lambda name, order: function(order)
+
+    def close(self):
+        pass
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv('S3DNN_CACHE', str(tmp_path / 'cache'))
+    monkeypatch.setenv('S3DNN_MODEL_PATH', str(tmp_path))
+
+
+@pytest.fixture(autouse=True)
+def net(own_cache, tmp_path, tiny_onnx):
+    """Write a network in two segments, and its description."""
+    model = onnx.load(str(tiny_onnx))
+    model.graph.node[0].output[0] = 'mean'
+    model.graph.node.append(onnx.helper.make_node('Relu', ['mean'], ['scores']))
+    path = tmp_path / 'net.onnx'
+    onnx.save(model, str(path))
+    (tmp_path / 'net.yaml').write_text(yaml.safe_dump({
+        'onnx': 'net.onnx', 'width': 4, 'height': 4, 'colour': 'rgb', 'mean': [0, 0, 0],
+        'std': [255, 255, 255], 'resize': 'stretch', 'decoder': 'classification'}))
+    SegmentPlan('net', sha256_of(path), 1, 5.0, 'tensorrt', 'a fake GPU', (('mean',),),
+                (1.0, 1.0)).save(plan_path('net'))
+
+
+@pytest.fixture
+def device(monkeypatch):
+    for module in (tensorrt_builder, tensorrt_engine):
+        monkeypatch.setattr(module, 'find_cuda', FakeCuda)
+    monkeypatch.setattr(tensorrt_plans, 'ChildProcess', InProcess)
+    monkeypatch.setitem(sys.modules, 'tensorrt', fake_tensorrt('8.6.0'))
+
+
+def test_all_segments_are_built_with_progress_and_only_once(device, capsys, tmp_path):
+    assert main(['build', 'net', '--max-batch', '4']) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == 'TensorRT 8.6.0 on a fake GPU, fp16'
+    assert '2 to build' in lines
+    assert any(line.startswith('1 of 2: net, segment 0: built') and 's left' in line
+               for line in lines)
+    assert lines[-1] == f'2 built, 0 were there, in {tmp_path}/cache/tensorrt/net'
+    assert main(['build', 'net', '--max-batch', '4']) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1].startswith('0 built, 2 were there') and '2 to build' not in lines
+
+
+def test_what_is_built_is_what_the_executor_takes(device, monkeypatch, tmp_path):
+    from s3dnn_ros.engines import make_engine
+    from s3dnn_ros.models.graph import load_graph, with_image_input
+    from s3dnn_ros.models.segment_plan import apply, load_plan
+    from s3dnn_ros.models.spec import load_spec
+    from s3dnn_ros.runtime.clock import VirtualClock
+
+    assert main(['build', 'net']) == 0
+    monkeypatch.setattr(tensorrt_plans, 'build', None)
+    spec = load_spec('net')
+    segments = apply(load_plan(plan_path('net')), with_image_input(load_graph(spec), spec),
+                     sha256_of(spec.onnx))
+    engine, _ = make_engine('tensorrt', VirtualClock())
+    network = engine.load('front', [segment.model for segment in segments], ['scores'], spec,
+                          lanes=2, max_batch=8)
+    assert network.segments == 2 and not network.note
+
+
+def test_a_segment_that_is_refused_is_told(device, capsys, monkeypatch):
+    parse = FakeParser.parse
+    monkeypatch.setattr(FakeParser, 'parse', lambda self, model: parse(self, model)
+                        and b'Relu' not in model)
+    assert main(['build', 'net']) == 0
+    out = capsys.readouterr()
+    assert 'runs on the CPU instead: net, segment 1' in out.err and '1 built' in out.out
+
+
+def test_int8_wants_real_images(device, capsys, tmp_path):
+    pytest.importorskip('onnxruntime')
+    assert main(['build', 'net', '--precision', 'int8']) == 1
+    assert 'calibrated on real images' in capsys.readouterr().err
+    folder = tmp_path / 'images'
+    folder.mkdir()
+    for index in range(4):
+        cv2.imwrite(str(folder / f'{index}.png'), np.full((8, 8, 3), 50 * index, np.uint8))
+    command = ['build', 'net', '--precision', 'int8', '--images', str(folder)]
+    assert main(command) == 0
+    assert 'calibration: 2 other images of' in capsys.readouterr().out
+    assert main(command) == 0
+    assert '0 built, 2 were there' in capsys.readouterr().out
+
+
+def test_a_dla_does_not_compute_in_fp32(device, capsys):
+    assert main(['build', 'net', '--dla', '0', '--precision', 'fp32']) == 1
+    assert 'fp16 or int8' in capsys.readouterr().err
+
+
+def test_without_tensorrt_or_a_device_that_is_told(capsys):
+    try:
+        find_cuda()
+    except ImportError:
+        assert main(['build', 'net']) == 1
+        assert "parameter 'engine' is 'tensorrt'" in capsys.readouterr().err
+    else:
+        pytest.skip('there is a CUDA device')
