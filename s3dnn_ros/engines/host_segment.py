@@ -8,7 +8,11 @@ import numpy as np
 import onnx
 
 from s3dnn_ros.errors import ModelError
-from s3dnn_ros.models.shapes import shape_of
+
+# By ONNX Runtime's names.
+_DTYPES = {'tensor(float)': np.float32, 'tensor(float16)': np.float16,
+           'tensor(double)': np.float64, 'tensor(uint8)': np.uint8, 'tensor(int8)': np.int8,
+           'tensor(int32)': np.int32, 'tensor(int64)': np.int64, 'tensor(bool)': np.bool_}
 
 
 class HostSegment:
@@ -33,12 +37,11 @@ class HostSegment:
             # ONNX Runtime raises a dozen types of its own
             raise ModelError(name, f'ONNX Runtime cannot load it either: {error}; try `s3dnn '
                                    'models check`') from error
+        values = [*self.session.get_inputs(), *self.session.get_outputs()]
         self.inputs = [value.name for value in self.session.get_inputs()]
         self.outputs = [value.name for value in self.session.get_outputs()]
-        values = {value.name: value for value in [*model.graph.input, *model.graph.output]}
-        self._shapes = {tensor: shape_of(values[tensor]) for tensor in self.tensors}
-        self.dtypes = {tensor: onnx.helper.tensor_dtype_to_np_dtype(
-            values[tensor].type.tensor_type.elem_type) for tensor in self.tensors}
+        self.dtypes = {value.name: _DTYPES[value.type] for value in values}
+        self._shapes = {value.name: value.shape for value in values}
 
     @property
     def tensors(self) -> Tuple[str, ...]:

@@ -7,6 +7,7 @@ contexts share a profile, and 10 has neither indices nor a way without sharing.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 import numpy as np
@@ -14,6 +15,8 @@ import numpy as np
 from s3dnn_ros.errors import BuildError
 
 _MIB = 1 << 20
+# Of what TensorRT tells, so many.
+_KEPT = 100
 # By TensorRT's names; its own `nptype` asks for numpy.bool, which new NumPys do not have.
 _DTYPES = {'FLOAT': np.float32, 'HALF': np.float16, 'INT8': np.int8, 'INT32': np.int32,
            'INT64': np.int64, 'BOOL': np.bool_, 'UINT8': np.uint8}
@@ -41,7 +44,7 @@ class TensorRt:
     shares_profiles : bool
         Whether contexts may use one profile at the same time.
     complaints : list of str
-        Warnings and errors that it told, oldest first.
+        Warnings and errors that it told in this process, oldest first.
 
     """
 
@@ -54,8 +57,8 @@ class TensorRt:
         self._sharing = getattr(getattr(tensorrt, 'PreviewFeature', None),
                                 'PROFILE_SHARING_0806', None)
         self.shares_profiles = self._sharing is not None or self._major >= 10
-        self.complaints: List[str] = []
-        self.logger = _logger(tensorrt, self.complaints)
+        self.logger = _logger(tensorrt)
+        self.complaints: List[str] = self.logger.complaints
 
     def network(self, builder):
         """Return an empty network whose batch is a size like any other."""
@@ -83,6 +86,7 @@ class TensorRt:
 
     def build(self, builder, network, config) -> bytes:
         """Return the plan of a network; raises BuildError with TensorRT's own words."""
+        self.complaints.clear()
         plan = builder.build_serialized_network(network, config)
         if plan is None:
             raise BuildError('TensorRT', '; '.join(self.complaints[-3:]) or 'it gave no reason')
@@ -90,6 +94,7 @@ class TensorRt:
 
     def load(self, plan: bytes) -> LoadedEngine:
         """Return an engine that is ready for contexts; raises BuildError if it is none."""
+        self.complaints.clear()
         runtime = self.module.Runtime(self.logger)
         engine = runtime.deserialize_cuda_engine(plan)
         if engine is None:
@@ -270,16 +275,21 @@ def _dtype(kind: Any) -> str:
     return np.dtype(_DTYPES[kind.name]).name
 
 
-def _logger(tensorrt, complaints: List[str]):
-    """Return a logger that keeps warnings and errors; the executor's log is not TensorRT's."""
+@functools.lru_cache(maxsize=None)
+def _logger(tensorrt):
+    """Return a logger that keeps warnings and errors; the executor's log is not TensorRT's.
+
+    There is one for a process, and for good: TensorRT goes on with the first that it is given.
+    """
 
     class Logger(tensorrt.ILogger):
         def __init__(self):
             tensorrt.ILogger.__init__(self)
+            self.complaints: List[str] = []
 
         def log(self, severity, message):
             if severity.name in ('INTERNAL_ERROR', 'ERROR', 'WARNING'):
-                complaints.append(message.strip())
-                del complaints[:-100]
+                self.complaints.append(message.strip())
+                del self.complaints[:-_KEPT]
 
     return Logger()

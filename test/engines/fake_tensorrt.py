@@ -8,6 +8,7 @@ which ONNX Runtime computes what a context is to compute, in the memory of `fake
 import base64
 import ctypes
 import enum
+import functools
 import json
 import types
 
@@ -124,7 +125,7 @@ class FakeTimingCache:
         self.content = bytes(content)
 
     def combine(self, other, ignore_mismatch):
-        self.content += other.content
+        self.content = max(self.content, other.content, key=len)
         return True
 
     def serialize(self):
@@ -265,6 +266,15 @@ def _at(address, shape, dtype):
     return np.frombuffer(memory, dtype).reshape(shape)
 
 
+@functools.lru_cache(maxsize=None)
+def _session(content):
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(content, options, providers=['CPUExecutionProvider'])
+
+
 class _Engine:
     """What a plan becomes; `calls` are those of its contexts."""
 
@@ -283,9 +293,7 @@ class _Engine:
         """Do what a context is to do, if the plan is of a network; addresses in order."""
         if not self._onnx:
             return
-        import onnxruntime
-
-        session = onnxruntime.InferenceSession(self._onnx, providers=['CPUExecutionProvider'])
+        session = _session(self._onnx)
         arrays = {name: _at(address, [batch if size < 0 else size for size in shape],
                             _NUMPY[kind.name])
                   for (name, _, kind, shape), address in zip(self._tensors, addresses)}
