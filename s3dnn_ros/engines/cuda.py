@@ -11,12 +11,14 @@ import dataclasses
 import uuid
 from typing import Callable, Sequence
 
+from s3dnn_ros.engines.cuda_library import load
 from s3dnn_ros.engines.pinned import PinnedPool
 from s3dnn_ros.errors import EngineError
 
 _NON_BLOCKING = 1       # cudaStreamNonBlocking and CU_STREAM_NON_BLOCKING
 _NO_TIMING = 2          # cudaEventDisableTiming
 _NOT_READY = 600        # cudaErrorNotReady
+_NAME_LENGTH = 256
 THREADS_PER_BLOCK = 256
 # From pixels to what networks read. In PTX, which every driver translates for its GPU: a Jetson
 # need not have a compiler.
@@ -61,11 +63,17 @@ class Device:
 
 
 class Cuda:
-    """The runtime and the driver of one device; raises ImportError without cuda-bindings."""
+    """The driver and the runtime of one device.
 
-    def __init__(self, device: int = 0):
-        from cuda.bindings import driver, runtime
+    `libraries` are both, as cuda-bindings offers them; without, these are taken. Raises
+    ImportError without cuda-bindings.
+    """
 
+    def __init__(self, device: int = 0, libraries=None):
+        if libraries is None:
+            from cuda.bindings import driver, runtime
+        else:
+            driver, runtime = libraries
         self._driver = driver
         self._runtime = runtime
         self._device = device
@@ -94,9 +102,14 @@ class Cuda:
 
     def device(self) -> Device:
         """Return what this is about."""
-        found = _value(self._runtime.cudaGetDeviceProperties(self._device))
-        return Device(found.name.decode().rstrip('\0'), f'{found.major}.{found.minor}',
-                      f'GPU-{uuid.UUID(bytes=bytes(found.uuid.bytes))}')
+        driver = self._driver
+        device = _value(driver.cuDeviceGet(self._device))
+        major, minor = (_value(driver.cuDeviceGetAttribute(kind, device)) for kind in (
+            driver.CUdevice_attribute.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR,
+            driver.CUdevice_attribute.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR))
+        name = _value(driver.cuDeviceGetName(_NAME_LENGTH, device)).rstrip(b'\0').decode()
+        number = bytes(_value(driver.cuDeviceGetUuid(device)).bytes)
+        return Device(name, f'{major}.{minor}', f'GPU-{uuid.UUID(bytes=number)}')
 
     def event(self, timed: bool = False) -> Event:
         """Return a new event, which has passed until it is recorded."""
@@ -306,8 +319,14 @@ def _value(returned):
 
 
 def find_cuda():
-    """Return CUDA on the first device; raises ImportError that says why there is none."""
+    """Return CUDA on the first device; raises ImportError that says why there is none.
+
+    Without cuda-bindings, it goes by CUDA's own libraries.
+    """
     try:
-        return Cuda()
+        try:
+            return Cuda()
+        except ImportError:
+            return Cuda(libraries=load())
     except (RuntimeError, OSError) as error:
         raise ImportError(f'CUDA finds no device: {error}') from error

@@ -60,6 +60,16 @@ class TensorRt:
         self.logger = _logger(tensorrt)
         self.complaints: List[str] = self.logger.complaints
 
+    def builder(self):
+        """Return a new builder; raises BuildError with TensorRT's own words."""
+        self.complaints.clear()
+        try:
+            return self.module.Builder(self.logger)
+        except TypeError as error:
+            # what pybind11 makes of a constructor that gave nothing
+            raise BuildError('TensorRT', 'cannot begin to build: '
+                             + ('; '.join(self.complaints[-3:]) or str(error))) from error
+
     def network(self, builder):
         """Return an empty network whose batch is a size like any other."""
         flag = getattr(self.module.NetworkDefinitionCreationFlag, 'EXPLICIT_BATCH', None)

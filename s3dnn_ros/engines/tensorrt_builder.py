@@ -68,7 +68,7 @@ def build(order: Order) -> Built:
 
 def _build(api: TensorRt, order: Order) -> Built:
     key, module = order.key, api.module
-    builder = module.Builder(api.logger)
+    builder = api.builder()
     network = api.network(builder)
     parser = module.OnnxParser(network, api.logger)
     if not parser.parse(order.onnx):

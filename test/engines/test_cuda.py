@@ -48,8 +48,9 @@ class FakeBindings:
             'cuDevResourceGenerateDesc': ('described',),
             'cuGreenCtxCreate': ('green',),
             'cuGreenCtxStreamCreate': (72,),
-            'cudaGetDeviceProperties': (types.SimpleNamespace(
-                name=b'Orin', major=8, minor=7, uuid=types.SimpleNamespace(bytes=bytes(16))),),
+            'cuDeviceGetName': (b'Orin\0\0',),
+            'cuDeviceGetUuid': (types.SimpleNamespace(bytes=bytes(16)),),
+            'cuDeviceGetAttribute': (8,),
             'cudaEventCreateWithFlags': (81,),
             'cudaEventRecord': (),
             'cudaEventQuery': (),
@@ -76,6 +77,9 @@ class FakeBindings:
             cudaStreamCaptureMode=types.SimpleNamespace(
                 cudaStreamCaptureModeThreadLocal='thread'))
         self.driver = types.SimpleNamespace(
+            CUdevice_attribute=types.SimpleNamespace(
+                CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR='major',
+                CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR='minor'),
             CUdevResourceType=types.SimpleNamespace(CU_DEV_RESOURCE_TYPE_SM='kind SM'),
             CUgreenCtxCreate_flags=types.SimpleNamespace(CU_GREEN_CTX_DEFAULT_STREAM='default'))
         for name in self.gives:
@@ -206,7 +210,7 @@ def test_a_graph_that_could_not_be_made_is_not_destroyed(bindings):
 
 def test_a_device_is_described(bindings):
     found = Cuda().device()
-    assert (found.name, found.compute_capability) == ('Orin', '8.7')
+    assert (found.name, found.compute_capability) == ('Orin', '8.8')
     assert found.gpu == 'GPU-00000000-0000-0000-0000-000000000000'
 
 

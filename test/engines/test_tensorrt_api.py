@@ -81,7 +81,7 @@ def test_what_is_refused_is_an_error(api):
 
 
 def test_the_configuration_has_workspace_and_tactics(api):
-    builder = api.module.Builder(api.logger)
+    builder = api.builder()
     config = api.configuration(builder, 64, ['cudnn', 'CUBLAS'])
     assert config.workspace == 64 << 20
     assert config.tactics == 0b101
@@ -91,8 +91,19 @@ def test_the_configuration_has_workspace_and_tactics(api):
 
 
 def test_only_before_10_a_network_is_told_to_have_its_batch(api):
-    assert api.network(api.module.Builder(api.logger)).flags == (
+    assert api.network(api.builder()).flags == (
         0 if api.version.startswith('10') else 1)
+
+
+def test_a_builder_that_cannot_be_made_tells_why(api, monkeypatch):
+    def refuse(logger):
+        from fake_tensorrt import Severity
+
+        logger.log(Severity.WARNING, 'CUDA initialization failure')
+        raise TypeError('factory function returned nullptr')
+    monkeypatch.setattr(api.module, 'Builder', refuse)
+    with pytest.raises(BuildError, match='cannot begin to build: CUDA initialization failure'):
+        api.builder()
 
 
 def test_only_warnings_and_errors_are_kept(api):

@@ -1,0 +1,166 @@
+"""CUDA's own libraries, called as cuda-bindings would be, where those are not to be had.
+
+That is before Python 3.9, as on JetPack 5. PyCUDA would do less: it knows neither priorities nor
+graphs, and ties a context to a thread. What there is here is what `cuda.py` uses for TensorRT.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import types
+from ctypes import (
+    POINTER,
+    byref,
+    c_char_p,
+    c_float,
+    c_int,
+    c_size_t,
+    c_uint,
+    c_ulonglong,
+    c_void_p,
+    cast,
+)
+from typing import Any, Dict, Sequence, Tuple
+
+_RUNTIMES = ('libcudart.so', 'libcudart.so.13', 'libcudart.so.12', 'libcudart.so.11.0',
+             'libcudart.so.10.2')
+_DRIVERS = ('libcuda.so.1',)
+_UUID_LENGTH = 16
+
+# By name: what a function gives, through its first arguments, and what it takes.
+_Signatures = Dict[str, Tuple[Sequence[Any], Sequence[Any]]]
+_OF_RUNTIME: _Signatures = {
+    'cudaDeviceGetStreamPriorityRange': ([c_int, c_int], []),
+    'cudaStreamCreateWithPriority': ([c_void_p], [c_uint, c_int]),
+    'cudaStreamDestroy': ([], [c_void_p]),
+    'cudaStreamSynchronize': ([], [c_void_p]),
+    'cudaStreamWaitEvent': ([], [c_void_p, c_void_p, c_uint]),
+    'cudaStreamBeginCapture': ([], [c_void_p, c_int]),
+    'cudaDeviceSynchronize': ([], []),
+    'cudaEventCreateWithFlags': ([c_void_p], [c_uint]),
+    'cudaEventRecord': ([], [c_void_p, c_void_p]),
+    'cudaEventQuery': ([], [c_void_p]),
+    'cudaEventSynchronize': ([], [c_void_p]),
+    'cudaEventElapsedTime': ([c_float], [c_void_p, c_void_p]),
+    'cudaEventDestroy': ([], [c_void_p]),
+    'cudaMalloc': ([c_void_p], [c_size_t]),
+    'cudaFree': ([], [c_void_p]),
+    'cudaMallocHost': ([c_void_p], [c_size_t]),
+    'cudaFreeHost': ([], [c_void_p]),
+    'cudaMemcpy': ([], [c_void_p, c_void_p, c_size_t, c_int]),
+    'cudaMemcpyAsync': ([], [c_void_p, c_void_p, c_size_t, c_int, c_void_p]),
+    'cudaLaunchHostFunc': ([], [c_void_p, c_void_p, c_void_p]),
+    'cudaGraphLaunch': ([], [c_void_p, c_void_p]),
+    'cudaGraphDestroy': ([], [c_void_p]),
+    'cudaGraphExecDestroy': ([], [c_void_p]),
+}
+_OF_DRIVER: _Signatures = {
+    'cuDeviceGet': ([c_int], [c_int]),
+    'cuDeviceGetAttribute': ([c_int], [c_int, c_int]),
+    'cuModuleLoadData': ([c_void_p], [c_char_p]),
+    'cuModuleGetFunction': ([c_void_p], [c_void_p, c_char_p]),
+}
+
+
+class Status(int):
+    """What a call gave; 0 is success."""
+
+    @property
+    def name(self) -> str:
+        """Return what errors say."""
+        return 'CUDA error'
+
+
+def load():
+    """Return (driver, runtime), each as far as it is used; raises ImportError."""
+    library = _open(_RUNTIMES)
+    runtime = types.SimpleNamespace(
+        cudaMemcpyKind=types.SimpleNamespace(cudaMemcpyDefault=4),
+        cudaStreamCaptureMode=types.SimpleNamespace(cudaStreamCaptureModeThreadLocal=1),
+        cudaGraph_t=int,
+        **{name: _function(library, name, *kinds) for name, kinds in _OF_RUNTIME.items()})
+    runtime.cudaStreamEndCapture = _ending_capture(library)
+    runtime.cudaGraphInstantiate = _instantiating(library)
+    library = _open(_DRIVERS)
+    driver = types.SimpleNamespace(
+        CUdevice_attribute=types.SimpleNamespace(
+            CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR=75,
+            CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR=76),
+        **{name: _function(library, name, *kinds) for name, kinds in _OF_DRIVER.items()})
+    driver.cuDeviceGetName = _naming(library)
+    driver.cuDeviceGetUuid = _numbering(library)
+    driver.cuLaunchKernel = _launching(library)
+    return driver, runtime
+
+
+def _open(names):
+    for name in names:
+        try:
+            return ctypes.CDLL(name)
+        except OSError:
+            continue
+    raise ImportError(f'there are neither cuda-bindings nor {names[0]}; `pip install '
+                      'cuda-bindings`, or let the loader find CUDA (LD_LIBRARY_PATH)')
+
+
+def _function(library, name, gives, takes):
+    function = getattr(library, name)
+    function.argtypes = [*map(POINTER, gives), *takes]
+
+    def call(*arguments):
+        results = [kind() for kind in gives]
+        status = Status(function(*map(byref, results), *arguments))
+        return (status, *(result.value for result in results))
+    return call
+
+
+def _ending_capture(library):
+    # the one that gives through its last argument
+    function = library.cudaStreamEndCapture
+    function.argtypes = [c_void_p, POINTER(c_void_p)]
+
+    def call(stream):
+        graph = c_void_p()
+        return Status(function(stream, byref(graph))), graph.value
+    return call
+
+
+def _instantiating(library):
+    # its arguments are others since CUDA 12; what has had flags from the start came with 11.4
+    if hasattr(library, 'cudaGraphInstantiateWithFlags'):
+        return _function(library, 'cudaGraphInstantiateWithFlags', [c_void_p],
+                         [c_void_p, c_ulonglong])
+    older = _function(library, 'cudaGraphInstantiate', [c_void_p],
+                      [c_void_p, c_void_p, c_char_p, c_size_t])
+    return lambda graph, flags: older(graph, None, None, 0)
+
+
+def _naming(library):
+    function = library.cuDeviceGetName
+    function.argtypes = [c_char_p, c_int, c_int]
+
+    def call(length, device):
+        name = ctypes.create_string_buffer(length)
+        return Status(function(name, length, device)), name.value
+    return call
+
+
+def _numbering(library):
+    function = library.cuDeviceGetUuid
+
+    def call(device):
+        number = (ctypes.c_ubyte * _UUID_LENGTH)()
+        return Status(function(byref(number), device)), types.SimpleNamespace(bytes=bytes(number))
+    return call
+
+
+def _launching(library):
+    function = library.cuLaunchKernel
+    function.argtypes = [c_void_p, *[c_uint] * 7, c_void_p, POINTER(c_void_p), c_void_p]
+
+    def call(kernel, *arguments):
+        *shape, stream, (values, kinds), _ = arguments
+        held = [kind(value) for kind, value in zip(kinds, values)]
+        addresses = (c_void_p * len(held))(*(cast(byref(item), c_void_p) for item in held))
+        return Status(function(kernel, *shape, stream, addresses, None)),
+    return call
