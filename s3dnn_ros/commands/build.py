@@ -66,8 +66,10 @@ def _build(arguments):
     finally:
         engine.close()
     print('\n'.join(provided.faults), end='\n' if provided.faults else '')
-    print(f'{provided.built} built, {len(provided.plans) - provided.built} were there, in '
-          f'{plans_dir(spec.name)}')
+    there = len(provided.plans) - provided.built
+    print(f'{provided.built} built, {there} were there, in {plans_dir(spec.name)}'
+          if provided.built or provided.refused else
+          f'nothing to build: all {there} are in {plans_dir(spec.name)}')
     for error in provided.refused.values():
         print(f'runs on the CPU instead: {error}', file=sys.stderr)
     return 0 if provided.plans else 1

@@ -71,7 +71,8 @@ def _lowrank(arguments) -> None:
     spec = load_spec(arguments.model)
     model = with_image_input(load_graph(spec), spec)
     pictures = pictures_for(spec, arguments.images)
-    engine, reason = make_engine(arguments.engine, SystemClock(), build=building(arguments))
+    engine, reason = make_engine(arguments.engine, SystemClock(), build=building(arguments),
+                                 report=print)
     print(f'engine {engine.name} on {engine.device} ({reason})', flush=True)
     try:
         cuts = _cuts(engine, spec, arguments.target_ms)

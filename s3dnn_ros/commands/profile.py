@@ -69,7 +69,8 @@ def _profile(arguments):
         raise ParameterError('--partitions', '', 'name some, for example 8 16 32 64 0')
     sms = arguments.partitions if arguments.platform == 'sm_partition' else arguments.sms
     clock = SystemClock()
-    engine, reason = make_engine(arguments.engine, clock, sms=sms, build=building(arguments))
+    engine, reason = make_engine(arguments.engine, clock, sms=sms, build=building(arguments),
+                                 report=print)
     print(f'engine {engine.name} on {engine.device} ({reason})')
     try:
         with _platform(arguments, engine) as platform:

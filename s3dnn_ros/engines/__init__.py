@@ -1,6 +1,6 @@
 """Inference engines, chosen by name in one place."""
 
-from s3dnn_ros.engines.base import DEFAULTS, BuildOptions
+from s3dnn_ros.engines.base import DEFAULTS, BuildOptions, silent
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.settings import ENGINES
 
@@ -12,11 +12,12 @@ def build_options(settings) -> BuildOptions:
                         graphs=settings.engine_graphs)
 
 
-def make_engine(name, clock, threads=0, sms=0, build=DEFAULTS):
+def make_engine(name, clock, threads=0, sms=0, build=DEFAULTS, report=silent):
     """Return (engine, reason): the engine of this name, or for `auto` the first that works.
 
     `reason` says why it is this one, and what is wrong with those that come before it. `build`
-    is for an engine that builds networks ahead.
+    is for an engine that builds networks ahead, and `report` is called with a sentence after
+    each step of that.
 
     Raises
     ------
@@ -27,7 +28,7 @@ def make_engine(name, clock, threads=0, sms=0, build=DEFAULTS):
     refusals = []
     for candidate in ENGINES if name == 'auto' else (name,):
         try:
-            engine = _make(candidate, clock, threads, sms, build)
+            engine = _make(candidate, clock, threads, sms, build, report)
         except ImportError as error:
             refusals.append(f'{candidate}: {error}')
         else:
@@ -40,10 +41,10 @@ def make_engine(name, clock, threads=0, sms=0, build=DEFAULTS):
                          + '); install one, for example `pip install onnxruntime`')
 
 
-def _make(name, clock, threads, sms, build):
+def _make(name, clock, threads, sms, build, report):
     if name == 'tensorrt':
         from s3dnn_ros.engines.tensorrt_engine import TensorRtEngine
-        return TensorRtEngine(clock, build)
+        return TensorRtEngine(clock, build, report)
     if name == 'torch':
         from s3dnn_ros.engines.torch_engine import TorchEngine
         return TorchEngine(clock, sms)

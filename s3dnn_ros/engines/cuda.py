@@ -142,7 +142,8 @@ class Cuda:
         try:
             submit()
         except BaseException:
-            runtime.cudaStreamEndCapture(stream.number)     # of no use, and maybe an error, too
+            runtime.cudaStreamEndCapture(stream.number)
+            runtime.cudaGetLastError()      # others would take it for theirs
             raise
         captured = _value(runtime.cudaStreamEndCapture(stream.number))
         try:

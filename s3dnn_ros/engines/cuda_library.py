@@ -37,6 +37,7 @@ _OF_RUNTIME: _Signatures = {
     'cudaStreamWaitEvent': ([], [c_void_p, c_void_p, c_uint]),
     'cudaStreamBeginCapture': ([], [c_void_p, c_int]),
     'cudaDeviceSynchronize': ([], []),
+    'cudaGetLastError': ([], []),
     'cudaEventCreateWithFlags': ([c_void_p], [c_uint]),
     'cudaEventRecord': ([], [c_void_p, c_void_p]),
     'cudaEventQuery': ([], [c_void_p]),

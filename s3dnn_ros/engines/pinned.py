@@ -20,20 +20,19 @@ class PinnedPool:
 
     def __init__(self, allocate: Callable):
         self._allocate = allocate
-        self._free: Dict[int, Deque] = collections.defaultdict(collections.deque)
+        self._free: Dict[int, Deque] = {}
 
     def array(self, shape, dtype) -> np.ndarray:
         """Return an array of any content; its memory comes back with its last view. Any thread."""
         dtype = np.dtype(dtype)
-        size = max(1, int(np.prod(shape, dtype=np.int64)) * dtype.itemsize)
-        free = self._free[size]
+        wanted = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+        size = max(1, wanted)
+        free = self._free.setdefault(size, collections.deque())
         try:
             memory = free.pop()
         except IndexError:
             memory = self._allocate(size)
-        loan = np.asarray(_Loan(memory, size, free))
-        return loan[:int(np.prod(shape, dtype=np.int64)) * dtype.itemsize].view(dtype).reshape(
-            shape)
+        return np.asarray(_Loan(memory, size, free))[:wanted].view(dtype).reshape(shape)
 
 
 class _Loan:

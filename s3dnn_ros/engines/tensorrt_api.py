@@ -59,6 +59,8 @@ class TensorRt:
         self.shares_profiles = self._sharing is not None or self._major >= 10
         self.logger = _logger(tensorrt)
         self.complaints: List[str] = self.logger.complaints
+        # some ONNX operators become plugins, while building as well as while loading
+        tensorrt.init_libnvinfer_plugins(self.logger, '')
 
     def builder(self):
         """Return a new builder; raises BuildError with TensorRT's own words."""
@@ -105,13 +107,16 @@ class TensorRt:
     def load(self, plan: bytes) -> LoadedEngine:
         """Return an engine that is ready for contexts; raises BuildError if it is none."""
         self.complaints.clear()
-        runtime = self.module.Runtime(self.logger)
-        engine = runtime.deserialize_cuda_engine(plan)
+        engine = self._runtime.deserialize_cuda_engine(plan)
         if engine is None:
             raise BuildError('TensorRT', 'cannot read the plan: '
                              + '; '.join(self.complaints[-3:]))
         kind = _NamedEngine if hasattr(engine, 'num_io_tensors') else _IndexedEngine
-        return kind(self.module, runtime, engine)
+        return kind(self.module, self._runtime, engine)
+
+    @functools.cached_property
+    def _runtime(self):
+        return self.module.Runtime(self.logger)
 
     def _tactic(self, name: str):
         known = self.module.TacticSource.__members__

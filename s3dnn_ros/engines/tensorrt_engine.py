@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import List
+from typing import Callable, List
 
 import numpy as np
 
-from s3dnn_ros.engines.base import DEFAULTS, BuildOptions, variants_of
+from s3dnn_ros.engines.base import DEFAULTS, BuildOptions, silent, variants_of
 from s3dnn_ros.engines.cuda import find_cuda
 from s3dnn_ros.engines.host_segment import HostSegment
 from s3dnn_ros.engines.lanes import LaneEngine, LaneNetwork, batches_up_to
@@ -29,6 +29,8 @@ class TensorRtEngine(LaneEngine):
     ----------
     clock : Clock
     options : BuildOptions
+    report : callable
+        Called with a sentence while networks are built.
 
     Raises
     ------
@@ -39,8 +41,10 @@ class TensorRtEngine(LaneEngine):
 
     name = 'tensorrt'
 
-    def __init__(self, clock, options: BuildOptions = DEFAULTS):
+    def __init__(self, clock, options: BuildOptions = DEFAULTS,
+                 report: Callable[[str], None] = silent):
         super().__init__(clock)
+        self._report = report
         self.options = options
         # before TensorRT is asked for anything: without a device it ends the process
         self.cuda = find_cuda()
@@ -78,7 +82,7 @@ class TensorRtEngine(LaneEngine):
         wanted = self.wanted(spec.name, segments, outputs, coarser=coarser, lanes=lanes,
                              max_batch=max_batch)
         try:
-            provided = provide(wanted, self.clock)
+            provided = provide(wanted, self.clock, report=self._report)
             runners = [[self._runner(provided, segment, variant, model, spec.name)
                         for variant, model in enumerate(variants)]
                        for segment, variants in enumerate(models)]

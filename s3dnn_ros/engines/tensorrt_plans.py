@@ -14,7 +14,7 @@ import onnx
 from onnx import TensorProto
 
 from s3dnn_ros.engines import int8
-from s3dnn_ros.engines.base import BuildOptions
+from s3dnn_ros.engines.base import BuildOptions, silent
 from s3dnn_ros.engines.child_process import ChildProcess
 from s3dnn_ros.engines.plan_cache import Plan, PlanKey, plans_dir, read_plan, write_plan
 from s3dnn_ros.engines.tensorrt_builder import Order, build, with_float_image
@@ -101,7 +101,7 @@ def wanted_plans(model: str, models: Sequence[Sequence[onnx.ModelProto]], output
 
 
 def provide(wanted: Sequence[Wanted], clock, *, calibration: Optional[Calibration] = None,
-            jobs: int = 1, report: Callable[[str], None] = lambda sentence: None) -> Provided:
+            jobs: int = 1, report: Callable[[str], None] = silent) -> Provided:
     """Return the plans of a network, and build those that are not there.
 
     Two processes that want the same do not build it twice: the second waits. `report` is called

@@ -74,7 +74,8 @@ class ExecutorNode(S3dnnNode):
         specs = {name: load_spec(instance.model, settings.model_directories)
                  for name, instance in settings.instances.items()}
         engine, reason = make_engine(settings.engine, self.clock_s, settings.engine_threads,
-                                     settings.partitions, build_options(settings))
+                                     settings.partitions, build_options(settings),
+                                     self.get_logger().info)
         self.get_logger().info(f'engine {engine.name} on {engine.device} ({reason})')
         self._overlay = Overlay(self, settings)
         surroundings = self._surroundings(settings, engine)

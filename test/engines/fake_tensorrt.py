@@ -471,6 +471,7 @@ def fake_tensorrt(version):
 
     module = types.ModuleType('tensorrt')
     module.__version__ = version
+    module.init_libnvinfer_plugins = lambda logger, namespace: True
     module.ILogger, module.Runtime, module.OnnxParser = FakeLogger, FakeRuntime, FakeParser
     module.Builder = type('FakeBuilder', (FakeBuilder,), {'config': config})
     module.IInt8EntropyCalibrator2 = FakeCalibrator

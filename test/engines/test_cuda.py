@@ -66,6 +66,7 @@ class FakeBindings:
             'cudaStreamBeginCapture': (),
             'cudaStreamEndCapture': ('captured',),
             'cudaGraphDestroy': (),
+            'cudaGetLastError': (),
             'cudaLaunchHostFunc': (),
             'cuModuleLoadData': ('module',),
             'cuModuleGetFunction': ('kernel',),

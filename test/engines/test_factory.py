@@ -14,7 +14,7 @@ from s3dnn_ros.settings import ENGINES
 def fake_engines(monkeypatch):
     """Return a function that lets only these engines work, each of them a string."""
     def only(*works):
-        def make(name, clock, threads, sms, build):
+        def make(name, clock, threads, sms, build, report):
             if name not in works:
                 raise ImportError(f'no {name} here')
             return f'fake {name}'
