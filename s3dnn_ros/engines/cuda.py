@@ -280,7 +280,11 @@ class Floats:
 
 
 class HostFunction:
-    """A function that streams call."""
+    """A function that streams call.
+
+    It waits for the interpreter's lock: whoever holds that in a call of CUDA would wait for ever.
+    cuda-bindings let go of it since 12.9.1, and so do ctypes and TensorRT.
+    """
 
     def __init__(self, runtime, function):
         self._runtime = runtime

@@ -93,7 +93,7 @@ def _build(api: TensorRt, order: Order) -> Built:
         config.set_calibration_profile(_profile(builder, inputs, 1, 1, 1))
     on_gpu = _use_dla(module, builder, network, config, key.dla) if key.dla >= 0 else ()
     times = cache_dir() / 'tensorrt_times' / f'{key.tensorrt}_{key.compute_capability}.cache'
-    known = config.create_timing_cache(_content(times))
+    known = _times(config, times)
     config.set_timing_cache(known, False)
     content = api.build(builder, network, config)
     _keep_times(times, config, known)
@@ -147,12 +147,14 @@ def _keep_times(path: Path, config, known) -> None:
     """Add what was timed to what others have timed meanwhile."""
     # without it, the next build only takes longer
     with contextlib.suppress(OSError), locked(path.parent):
-        known.combine(config.create_timing_cache(_content(path)), False)
+        known.combine(_times(config, path), False)
         write_whole(path, bytes(known.serialize()))
 
 
-def _content(path: Path) -> bytes:
+def _times(config, path: Path):
+    """Return the times that are kept in a file; none if TensorRT does not take them."""
     try:
-        return path.read_bytes()
+        content = path.read_bytes()
     except OSError:
-        return b''
+        content = b''
+    return config.create_timing_cache(content) or config.create_timing_cache(b'')

@@ -80,7 +80,7 @@ def wanted_plans(model: str, models: Sequence[Sequence[onnx.ModelProto]], output
     Between segments floats are halves where the precision is fp16; `outputs`, those of the
     network, stay as they are. A DLA takes the largest batch alone.
     """
-    most = batches[-1]
+    fewest, most = batches[0], batches[-1]
     copies = 1 if machine.shares_profiles else len(batches) * max(LANES_AT_LEAST, lanes)
     tactics = options.tactics or tuple(filter(None, os.environ.get(TACTICS, '').split(',')))
     result = []
@@ -91,7 +91,7 @@ def wanted_plans(model: str, models: Sequence[Sequence[onnx.ModelProto]], output
             result.append(Wanted(PlanKey(
                 model=model, segment=segment, variant=variant,
                 segment_sha256=hashlib.sha256(content).hexdigest(), precision=options.precision,
-                fewest=batches[0], optimum=min(options.optimum or most, most), most=most,
+                fewest=fewest, optimum=min(max(fewest, options.optimum or most), most), most=most,
                 profiles=copies,
                 half=_between(fed, outputs) if options.precision == 'fp16' else (),
                 dla=options.dla, workspace_mb=options.workspace_mb, tactics=tactics,

@@ -160,7 +160,7 @@ class _Config:
         return True
 
     def create_timing_cache(self, content):
-        return FakeTimingCache(content)
+        return None if b'damaged' in content else FakeTimingCache(content)
 
     def set_timing_cache(self, cache, ignore_mismatch):
         self.timing_cache = cache

@@ -219,7 +219,7 @@ def test_an_interruption_ends_it(fake_tensorrt, clock, jobs):
 
 def test_a_dla_takes_one_batch_and_says_what_it_leaves(fake_tensorrt, clock):
     lines = []
-    found = provide(wanted(fake_tensorrt('8.5.2'), batches=(4,), dla=1), clock,
+    found = provide(wanted(fake_tensorrt('8.5.2'), batches=(4,), dla=1, optimum=2), clock,
                     report=lines.append)
     plan = found.plans[0, 0]
     assert asked(plan)['dla'] == 1 and 'GPU_FALLBACK' in asked(plan)['flags']
@@ -234,6 +234,9 @@ def test_times_are_kept_for_the_next_build(fake_tensorrt, clock, own_cache):
     provide(wanted(fake_tensorrt('8.6.0')), clock)
     path, = (own_cache / 'tensorrt_times').glob('*.cache')
     assert path.name == '8.6.0_8.7.cache' and b'timed' in path.read_bytes()
+    path.write_bytes(b'damaged')
+    assert not provide(wanted(fake_tensorrt('8.6.0'), precision='fp32'), clock).refused
+    assert b'timed' in path.read_bytes() and b'damaged' not in path.read_bytes()
 
 
 def test_int8_is_calibrated_once_and_then_goes_by_what_was_found(fake_tensorrt, clock):
