@@ -112,10 +112,7 @@ class TensorRtEngine(LaneEngine):
             if engine.tensors != plan.tensors:
                 raise BuildError(plan.key.name, 'has other tensors than when it was built; delete '
                                  'its plan')
-            if all(size > 0 for tensor in engine.tensors for size in tensor.shape[1:]):
-                return engine
-            provided.refused[segment, variant] = BuildError(
-                plan.key.name, 'has tensors whose sizes only a run tells')
+            return engine
         return HostSegment(with_float_image(model), f'{name}, segment {segment}')
 
 
@@ -155,7 +152,7 @@ def _note(name, provided) -> str:
     """Return what the user should know of how a network's plans came about."""
     parts, refused = list(provided.faults), provided.refused
     if refused:
-        parts.append(f'{name}: runs {len(refused)} of {len({*refused, *provided.plans})} '
+        parts.append(f'{name}: runs {len(refused)} of {len(refused) + len(provided.plans)} '
                      'segments on the CPU in ONNX Runtime, as TensorRT does not take them ('
                      + '; '.join(map(str, refused.values())) + ')')
     return '. '.join(parts)

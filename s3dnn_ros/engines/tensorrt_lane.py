@@ -10,6 +10,7 @@ import numpy as np
 
 from s3dnn_ros.engines.host_segment import HostEvent, HostSegment, HostStep
 from s3dnn_ros.engines.tensorrt_api import Context, LoadedEngine
+from s3dnn_ros.errors import ModelError
 from s3dnn_ros.models.graph import IMAGE_INPUT
 
 Runner = Union[LoadedEngine, HostSegment]
@@ -188,10 +189,14 @@ class Lane:
 
 
 def _shapes(runners, contexts, batch) -> Dict[str, Tuple[int, ...]]:
-    """Return the shape of every tensor at a batch."""
+    """Return the shape of every tensor at a batch; raises ModelError if one is not known."""
     found: Dict[str, Tuple[int, ...]] = {}
     for runner, context in zip(itertools.chain(*runners), itertools.chain(*contexts)):
         found.update(runner.shapes(batch) if context is None else context.shapes)
+    for name, shape in found.items():
+        if any(size < 0 for size in shape):
+            raise ModelError(f"tensor '{name}'", 'has a size that only a run tells; cut off what '
+                             'selects boxes in the network, since its decoder does that')
     return found
 
 

@@ -85,8 +85,8 @@ def wanted_plans(model: str, models: Sequence[Sequence[onnx.ModelProto]], output
     tactics = options.tactics or tuple(filter(None, os.environ.get(TACTICS, '').split(',')))
     result = []
     for segment, variants in enumerate(models):
-        for variant, exact in enumerate(variants):
-            fed = with_float_image(exact)
+        for variant, one in enumerate(variants):
+            fed = with_float_image(one)
             content = fed.SerializeToString(deterministic=True)
             result.append(Wanted(PlanKey(
                 model=model, segment=segment, variant=variant,

@@ -217,6 +217,14 @@ def test_a_network_that_nobody_can_run_is_an_error_of_its_instance(make, make_sp
         make().load('net', [model], ['score'], make_spec())
 
 
+def test_a_size_that_only_a_run_tells_is_told(make, in_variants, monkeypatch):
+    from fake_tensorrt import FakeContext85
+
+    monkeypatch.setattr(FakeContext85, 'get_tensor_shape', lambda self, name: (1, -1))
+    with pytest.raises(EngineError, match='only a run tells'):
+        in_variants.load(make())
+
+
 def test_int8_without_calibration_tells_the_command(make, in_variants):
     with pytest.raises(EngineError, match='`s3dnn build tiny --precision int8`'):
         in_variants.load(make(precision='int8'))
