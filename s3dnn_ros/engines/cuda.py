@@ -145,7 +145,7 @@ class Cuda:
             runtime.cudaStreamEndCapture(stream.number)
             runtime.cudaGetLastError()      # others would take it for theirs
             raise
-        captured = _value(runtime.cudaStreamEndCapture(stream.number))
+        captured = int(_value(runtime.cudaStreamEndCapture(stream.number)))
         try:
             return Graph(runtime, captured)
         finally:

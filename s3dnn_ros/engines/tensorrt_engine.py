@@ -10,6 +10,7 @@ from s3dnn_ros.engines.base import DEFAULTS, BuildOptions, silent, variants_of
 from s3dnn_ros.engines.cuda import find_cuda
 from s3dnn_ros.engines.host_segment import HostSegment
 from s3dnn_ros.engines.lanes import LaneEngine, LaneNetwork, batches_up_to
+from s3dnn_ros.engines.plan_cache import plan_path
 from s3dnn_ros.engines.tensorrt_api import TensorRt
 from s3dnn_ros.engines.tensorrt_builder import with_float_image
 from s3dnn_ros.engines.tensorrt_lane import Lane
@@ -107,13 +108,16 @@ class TensorRtEngine(LaneEngine):
     def _runner(self, provided, segment, variant, model, name):
         """Return what runs a segment."""
         plan = provided.plans.get((segment, variant))
-        if plan is not None:
+        if plan is None:
+            return HostSegment(with_float_image(model), f'{name}, segment {segment}')
+        try:
             engine = self.api.load(plan.content)
             if engine.tensors != plan.tensors:
-                raise BuildError(plan.key.name, 'has other tensors than when it was built; delete '
-                                 'its plan')
-            return engine
-        return HostSegment(with_float_image(model), f'{name}, segment {segment}')
+                raise BuildError('TensorRT', 'finds other tensors in it than it built')
+        except BuildError as error:
+            raise BuildError(plan_path(plan.key), f'cannot be used, though it is whole ({error}); '
+                             'delete it, and it is built again') from error
+        return engine
 
 
 class TensorRtNetwork(LaneNetwork):

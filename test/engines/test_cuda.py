@@ -64,7 +64,7 @@ class FakeBindings:
             'cudaFree': (),
             'cudaMemcpy': (),
             'cudaStreamBeginCapture': (),
-            'cudaStreamEndCapture': ('captured',),
+            'cudaStreamEndCapture': (91,),
             'cudaGraphDestroy': (),
             'cudaGetLastError': (),
             'cudaLaunchHostFunc': (),
@@ -267,6 +267,8 @@ def test_a_graph_is_what_was_submitted_meanwhile(bindings):
         'cudaStreamEndCapture') < order.index('cudaGraphInstantiate') < order.index(
         'cudaGraphDestroy')
     graph.launch(71)
+    assert bindings.called('cudaGraphInstantiate') == [[('graph', 91), 0]]
+    assert bindings.called('cudaGraphDestroy') == [[91]]
     assert bindings.called('cudaStreamBeginCapture') == [[71, 'thread']]
 
 

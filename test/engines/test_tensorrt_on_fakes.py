@@ -101,6 +101,15 @@ def test_a_second_start_builds_nothing(make, in_variants, monkeypatch):
     in_variants.load(make())
 
 
+def test_a_plan_that_is_whole_and_not_usable_is_told_by_name(make, in_variants, monkeypatch):
+    engine = make()
+    in_variants.load(engine)
+    monkeypatch.setattr(type(engine.api._runtime), 'deserialize_cuda_engine',
+                        lambda self, plan: None)
+    with pytest.raises(EngineError, match=r'000_0_fp16_b1_.*\.plan: cannot be used.*delete it'):
+        in_variants.load(engine)
+
+
 def fly(engine, flight, segments, **options):
     runs = []
     for segment in range(segments):
