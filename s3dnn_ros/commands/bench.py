@@ -157,7 +157,9 @@ def _device(platform, engine, clock):
         return Device(engine, clock, board, sampler.energy_mj)
     from s3dnn_ros.platforms import SmPartitionPlatform
     from s3dnn_ros.platforms.nvml import NvmlMeter
+    from s3dnn_ros.platforms.sm_partition import check_partitions
 
+    check_partitions(engine)
     meter = NvmlMeter()
     return Device(engine, clock, functools.partial(SmPartitionPlatform, engine, meter),
                   meter.energy_mj)

@@ -12,6 +12,7 @@ from s3dnn_ros.models.spec import load_spec
 from s3dnn_ros.platforms import JetsonPlatform, SmPartitionPlatform, restored_at_end
 from s3dnn_ros.platforms.jetson import KNOBS
 from s3dnn_ros.platforms.nvml import NvmlMeter
+from s3dnn_ros.platforms.sm_partition import check_partitions
 from s3dnn_ros.settings import ENGINES
 
 # A board may have thousands; all are in the file.
@@ -103,9 +104,7 @@ def _platform(arguments, engine):
         steps = dict.fromkeys(('cpu_steps', 'gpu_steps', 'emc_steps', 'core_steps'),
                               arguments.steps)
         return restored_at_end(JetsonPlatform(knobs=arguments.knobs, **steps))
-    if not hasattr(engine, 'partitions'):
-        raise ParameterError('--platform', 'sm_partition', f'the engine {engine.name} has no '
-                             'partitions; it takes the torch engine on a discrete GPU')
+    check_partitions(engine)
     return restored_at_end(SmPartitionPlatform(engine, NvmlMeter()))
 
 

@@ -51,7 +51,8 @@ def contenders(names: Sequence[str]) -> Sequence[Contender]:
     known = {contender.name: contender for contender in (*CONTENDERS, *SLACK)}
     for name in names:
         if name not in known:
-            raise ParameterError('--contenders', name, 'expected some of ' + ', '.join(known))
+            raise ParameterError('--contenders', name, 'expected some of '
+                                 + ', '.join(map(repr, known)))
     return tuple(known[name] for name in names)
 
 

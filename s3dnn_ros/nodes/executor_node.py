@@ -191,10 +191,6 @@ class ExecutorNode(S3dnnNode):
         if settings.platform in ('none', 'follow'):
             return None
         if settings.platform == 'sm_partition':
-            if not hasattr(engine, 'partitions'):
-                raise ParameterError('platform', settings.platform, f'the engine {engine.name} '
-                                     'has no partitions; it takes the torch engine on a discrete '
-                                     'GPU')
             return make_platform('sm_partition', engine=engine)
         steps = dict.fromkeys(('cpu_steps', 'gpu_steps', 'emc_steps', 'core_steps'),
                               settings.platform_steps or None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Optional, Protocol, Sequence
 
+from s3dnn_ros.errors import PlatformError
 from s3dnn_ros.platforms.base import Configuration, MonotonicClock, board_of
 from s3dnn_ros.platforms.nvml import NvmlMeter
 from s3dnn_ros.platforms.sysfs import Sysfs
@@ -18,6 +19,13 @@ class PartitionedEngine(Protocol):
 
     def use(self, partition: int) -> None:
         """Run what is submitted from now on on this partition."""
+
+
+def check_partitions(engine) -> None:
+    """Refuse an engine that has none; raises PlatformError."""
+    if not hasattr(engine, 'partitions'):
+        raise PlatformError('sm_partition', f'the engine {engine.name} has no partitions; it '
+                            'takes the torch engine on a discrete GPU')
 
 
 class SmPartitionPlatform:
@@ -35,12 +43,18 @@ class SmPartitionPlatform:
     root : str
         What lies below is the system.
 
+    Raises
+    ------
+    PlatformError
+        The engine has no partitions.
+
     """
 
     name = 'sm_partition'
 
     def __init__(self, engine: PartitionedEngine, meter: Optional[NvmlMeter] = None, clock=None,
                  root='/'):
+        check_partitions(engine)
         self._engine = engine
         self._meter = meter
         self._clock = clock or MonotonicClock()

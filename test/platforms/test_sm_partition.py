@@ -1,7 +1,10 @@
 """Partitions of a GPU as configurations, with an engine that only notes what it is told."""
 
+import types
+
 import pytest
 
+from s3dnn_ros.errors import PlatformError
 from s3dnn_ros.platforms.sm_partition import SmPartitionPlatform
 
 
@@ -28,6 +31,11 @@ class FakeMeter:
 @pytest.fixture
 def engine():
     return FakePartitions()
+
+
+def test_an_engine_without_partitions_is_refused():
+    with pytest.raises(PlatformError, match=r'engine tiny has no partitions.*torch'):
+        SmPartitionPlatform(types.SimpleNamespace(name='tiny'))
 
 
 def test_partitions_are_configurations_from_slow_to_fast(engine):
