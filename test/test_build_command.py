@@ -11,7 +11,7 @@ import yaml
 sys.path.insert(0, str(Path(__file__).parent / 'engines'))
 
 from fake_cuda import FakeCuda
-from fake_tensorrt import FakeParser, fake_tensorrt
+from fake_tensorrt import FakeParser, InProcess, fake_tensorrt
 
 from s3dnn_ros.cli import main
 from s3dnn_ros.engines import tensorrt_builder, tensorrt_engine, tensorrt_plans
@@ -20,16 +20,6 @@ from s3dnn_ros.models.cache import sha256_of
 from s3dnn_ros.models.segment_plan import SegmentPlan, plan_path
 
 cv2 = pytest.importorskip('cv2')
-
-
-class InProcess:
-    """Stands for ChildProcess."""
-
-    def __init__(self, function):
-        self.call = lambda name, order: function(order)
-
-    def close(self):
-        pass
 
 
 @pytest.fixture(autouse=True)

@@ -52,12 +52,13 @@ class ModelTables:
         who had to wait is behind only if it would be late, run on as profiled. `horizon` is one
         of HORIZONS.
         """
-        remaining_s = self.scale(configuration) * sum(self.times_s[segment:])
-        slack_s = deadline_s - elapsed_s - remaining_s
         if horizon == 'slack':
-            return slack_s, remaining_s
-        lag_s = (self._planned_s(0, segment, deadline_s) - elapsed_s if segment
-                 else min(0.0, slack_s))
+            remaining_s = self._remaining_s(segment, configuration)
+            return deadline_s - elapsed_s - remaining_s, remaining_s
+        if segment:
+            lag_s = self._planned_s(0, segment, deadline_s) - elapsed_s
+        else:
+            lag_s = min(0.0, deadline_s - elapsed_s - self._remaining_s(0, configuration))
         if horizon == 'deadline':
             return lag_s, deadline_s
         last = len(self.times_s) if horizon == 'remaining' else segment + 1
@@ -66,6 +67,9 @@ class ModelTables:
     def scale(self, configuration: int) -> float:
         """Return what the network takes in a configuration, as a multiple of `times_s`."""
         return self.network_s[configuration] / sum(self.times_s)
+
+    def _remaining_s(self, segment, configuration):
+        return self.scale(configuration) * sum(self.times_s[segment:])
 
     def _planned_s(self, first, last, deadline_s):
         return deadline_s * sum(self.times_s[first:last]) / sum(self.times_s)

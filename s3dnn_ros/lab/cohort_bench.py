@@ -11,7 +11,7 @@ from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
 import numpy as np
 
 from s3dnn_ros.cohort import MODES, Coordinator, Member, SpeedupAccuracyTable, SpeedupPowerTable
-from s3dnn_ros.errors import ParameterError
+from s3dnn_ros.lab.enough import at_least_one
 from s3dnn_ros.lab.environment import environment
 from s3dnn_ros.lab.memory import memory_kb
 from s3dnn_ros.lab.record import percentiles_us
@@ -63,9 +63,8 @@ def run(boards: Sequence[Board] = BOARDS, runs=3, decisions=DECISIONS, sampling_
     knobs, with some noise. What it costs to know the energy comes last. Raises ParameterError
     if there is nothing to measure.
     """
-    for option, value in (('--runs', runs), ('--decisions', decisions)):
-        if value < 1:
-            raise ParameterError(option, value, 'expected at least 1')
+    at_least_one('--runs', [runs])
+    at_least_one('--decisions', [decisions])
     results: Dict[str, Any] = {'format': FORMAT, 'environment': environment(), 'members': MEMBERS,
                                'tables': 'made up', 'decisions': []}
     for board in boards:

@@ -10,19 +10,18 @@ import collections
 import contextlib
 import dataclasses
 import gc
-import math
 import random
 import statistics
 import threading
 import time
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
-from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.lab.closed_loop import CONTENDERS, ClosedLoop, Contender
 from s3dnn_ros.lab.energy_log import EnergyLog
+from s3dnn_ros.lab.enough import above_zero, at_least_one
 from s3dnn_ros.lab.environment import environment
 from s3dnn_ros.lab.interference import Interference
-from s3dnn_ros.lab.load import SETTLE_S, Client, Policy, Rig, mix
+from s3dnn_ros.lab.load import SETTLE_S, SUPERVISED, Client, Rig, mix
 from s3dnn_ros.lab.networks import Prepared
 from s3dnn_ros.lab.record import Record, percentiles_us
 from s3dnn_ros.lab.s3dnn_results import spread
@@ -41,10 +40,6 @@ SERIAL_LOAD = 0.6
 IDLE_S = 2.0
 # Fidelity is that of so many answers of a half, evenly spread: no two may have run alike.
 JUDGED = 40
-# The scheduler is the same for all: the executor's default.
-POLICY = Policy('supervised', 'supervised', options=(
-    ('capacity', 1.0), ('overlap', True), ('order', 'deadline'), ('successor_wait_s', 0.0)),
-    levels=True)
 # A run's window has two halves.
 HALVES = ('quiet', 'disturbed')
 
@@ -64,13 +59,10 @@ class Plan:
 
     def __post_init__(self):
         """Refuse too little to measure; raises ParameterError."""
-        for option, values in (('--runs', [self.runs]), ('--instances', self.instances)):
-            for value in values:
-                if value < 1:
-                    raise ParameterError(option, value, 'expected at least 1')
-        for option, value in (('--seconds', self.seconds), ('--target-ms', self.target_ms)):
-            if not 0.0 < value < math.inf:
-                raise ParameterError(option, value, 'expected a number above 0')
+        at_least_one('--runs', [self.runs])
+        at_least_one('--instances', self.instances)
+        above_zero('--seconds', [self.seconds])
+        above_zero('--target-ms', [self.target_ms])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -187,7 +179,7 @@ class Bench:
         clock, seconds = self._device.clock, self._plan.seconds
         closed = ClosedLoop(self._device.platform(), self._tables, contender, clock)
         disturb = threading.Timer(SETTLE_S + seconds / 2, interference.switch, [True])
-        run = self._prepared.rig.run(clients, POLICY, steering=closed, scale=closed.scale)
+        run = self._prepared.rig.run(clients, SUPERVISED, steering=closed, scale=closed.scale)
         with self._energy() as energy:
             disturb.start()
             try:

@@ -9,18 +9,27 @@ from __future__ import annotations
 import collections
 import dataclasses
 import gc
-import math
 import random
 import statistics
 import time
 from typing import Dict, List, Mapping, Sequence
 
 from s3dnn_ros.errors import ParameterError
+from s3dnn_ros.lab.enough import above_zero, at_least_one
 from s3dnn_ros.lab.environment import environment
 from s3dnn_ros.lab.gpu_meter import GpuMeter
 from s3dnn_ros.lab.ideal import jobs_of, missed_share
 from s3dnn_ros.lab.instance_processes import InstanceProcesses
-from s3dnn_ros.lab.load import FAR_S, SETTLE_S, STREAMS, Client, Policy, mix
+from s3dnn_ros.lab.load import (
+    DEFAULT,
+    FAR_S,
+    SETTLE_S,
+    STREAMS,
+    SUPERVISED,
+    Client,
+    Policy,
+    mix,
+)
 from s3dnn_ros.lab.networks import Prepared, prepare
 from s3dnn_ros.lab.processes import ProcessError
 from s3dnn_ros.lab.s3dnn_results import FORMAT, spread
@@ -45,12 +54,8 @@ TABLE_S = 0.5
 QUEUED = (4, 16, 64, 256)
 DECISIONS = 4000
 
-# S3DNN as published, and what the executor does with its default parameters
+# S3DNN as published
 PAPER = Policy('S3DNN', 'supervised')
-CAPACITY = 1.0
-DEFAULT = (('capacity', CAPACITY), ('overlap', True), ('order', 'deadline'),
-           ('successor_wait_s', 0.0))
-SUPERVISED = Policy('supervised', 'supervised', options=DEFAULT, levels=True)
 POLICIES = (STREAMS, Policy('fifo', 'fifo'), Policy('edf', 'edf'), PAPER, SUPERVISED,
             Policy('streams, fused', 'streams', fuse=True),
             Policy('S3DNN, fused', 'supervised', fuse=True),
@@ -84,24 +89,19 @@ class Plan:
         for part in self.parts:
             if part not in PARTS:
                 raise ParameterError('--parts', part, 'expected some of ' + ', '.join(PARTS))
-        for option, values in (('--runs', [self.runs]), ('--instances', self.instances)):
-            for value in values:
-                if value < 1:
-                    raise ParameterError(option, value, 'expected at least 1')
-        for option, values in (('--seconds', [self.seconds]), ('--loads', self.loads),
-                               ('--target-ms', [self.target_ms])):
-            for value in values:
-                if not 0.0 < value < math.inf:
-                    raise ParameterError(option, value, 'expected a number above 0')
+        at_least_one('--runs', [self.runs])
+        at_least_one('--instances', self.instances)
+        above_zero('--seconds', [self.seconds])
+        above_zero('--loads', self.loads)
+        above_zero('--target-ms', [self.target_ms])
 
 
-def policies(names: Sequence[str], capacity: float = CAPACITY) -> Sequence[Policy]:
+def policies(names: Sequence[str], capacity: float = 1.0) -> Sequence[Policy]:
     """Return policies by name; raises ParameterError that lists the known ones.
 
     `capacity` is that of the supervised ones; S3DNN keeps its own.
     """
-    if not 0.0 < capacity < math.inf:
-        raise ParameterError('--capacity', capacity, 'expected a number above 0')
+    above_zero('--capacity', [capacity])
     known = {policy.name: policy for policy in (*POLICIES, PROCESSES)}
     for name, policy in known.items():
         if 'capacity' in dict(policy.options):

@@ -490,3 +490,13 @@ def fake_tensorrt(version):
         module.PreviewFeature = enum.Enum('PreviewFeature', 'ALIASED_PLUGIN_IO_10_03')
         module.ExecutionContextAllocationStrategy = AllocationStrategy
     return module
+
+
+class InProcess:
+    """Stands for ChildProcess: calls at once, where it is."""
+
+    def __init__(self, function):
+        self.call = lambda name, order: function(order)
+
+    def close(self):
+        pass

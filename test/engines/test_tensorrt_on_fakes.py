@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import pytest
 from fake_cuda import FakeCuda
-from fake_tensorrt import VERSIONS, FakeParser, fake_tensorrt
+from fake_tensorrt import VERSIONS, FakeParser, InProcess, fake_tensorrt
 from onnx import TensorProto, helper
 
 from s3dnn_ros.engines import tensorrt_engine, tensorrt_plans
@@ -17,16 +17,6 @@ from s3dnn_ros.runtime.clock import VirtualClock
 
 pytest.importorskip('onnxruntime')
 TOLERANCE = 2e-3        # of float16 between segments
-
-
-class InProcess:
-    """Stands for ChildProcess."""
-
-    def __init__(self, function):
-        self.call = lambda name, order: function(order)
-
-    def close(self):
-        pass
 
 
 @pytest.fixture(autouse=True)
