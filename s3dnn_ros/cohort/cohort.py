@@ -6,8 +6,9 @@ import dataclasses
 import threading
 from typing import Callable, Mapping, Optional, Sequence, Tuple
 
-from s3dnn_ros.cohort.coordinator import Coordinator, Decision, Member
-from s3dnn_ros.cohort.lag import HORIZONS
+from s3dnn_ros.cohort.coordinator import ROUNDING, Coordinator, Decision, Member
+from s3dnn_ros.cohort.demand import Demand
+from s3dnn_ros.cohort.lag import HORIZONS, needed_speedup
 from s3dnn_ros.cohort.membership import Membership, MemberState
 from s3dnn_ros.cohort.tables import SpeedupAccuracyTable, SpeedupPowerTable
 
@@ -48,21 +49,34 @@ class ModelTables:
         """Return LAG and horizon of a job before a segment, so long after its arrival.
 
         Equation 1 with the sub-deadlines of equation 2 (both DERIVED): what lies behind the job
-        by its plan, less what has passed. Before the first segment there is nothing to sum up:
-        who had to wait is behind only if it would be late, run on as profiled. `horizon` is one
-        of HORIZONS.
+        by its plan, less what has passed. Before the first segment there is nothing to sum up.
+        `horizon` is one of HORIZONS.
         """
         if horizon == 'slack':
             remaining_s = self._remaining_s(segment, configuration)
             return deadline_s - elapsed_s - remaining_s, remaining_s
-        if segment:
-            lag_s = self._planned_s(0, segment, deadline_s) - elapsed_s
-        else:
-            lag_s = min(0.0, deadline_s - elapsed_s - self._remaining_s(0, configuration))
+        lag_s = self._planned_s(0, segment, deadline_s) - elapsed_s if segment else 0.0
         if horizon == 'deadline':
             return lag_s, deadline_s
         last = len(self.times_s) if horizon == 'remaining' else segment + 1
         return lag_s, self._planned_s(segment, last, deadline_s)
+
+    def pressed_s(self, segment: int, left_s: float, careful_s: float,
+                  configuration: int) -> Tuple[float, float]:
+        """Return LAG and horizon of a job that has so long for what remains of it (DERIVED).
+
+        `careful_s` is what it has if everything comes that usually does. For that alone it asks
+        for the fastest configuration at most: what may come is no reason to approximate.
+        """
+        remaining_s = self._remaining_s(segment, configuration)
+        power = self.power[segment]
+        fastest_s = remaining_s * power.speedup[configuration] / power.most
+        return min(left_s, max(careful_s, (1.0 + ROUNDING) * fastest_s)) - remaining_s, remaining_s
+
+    @property
+    def least_s(self) -> float:
+        """Return what the network takes in its fastest configuration."""
+        return min(self.network_s)
 
     def scale(self, configuration: int) -> float:
         """Return what the network takes in a configuration, as a multiple of `times_s`."""
@@ -96,13 +110,18 @@ class Cohort:
         Called with a MemberState for the others, at every boundary.
     horizon : str
         One of HORIZONS.
+    margin : float, optional
+        Share of every deadline that is kept free. With it, who would not be in time if what
+        usually comes came asks for more than its LAG does; without, the LAG alone counts, as
+        in the paper.
 
     """
 
     def __init__(self, membership: Membership, coordinator: Coordinator,
                  tables: Mapping[str, ModelTables], process: str, configuration: int, *,
                  apply: Optional[Callable[[int], None]] = None,
-                 say: Callable[[MemberState], None] = lambda state: None, horizon='deadline'):
+                 say: Callable[[MemberState], None] = lambda state: None, horizon='deadline',
+                 margin: Optional[float] = None):
         if horizon not in HORIZONS:
             raise ValueError(f'horizon is {horizon!r}; expected one of ' + ', '.join(HORIZONS))
         sizes = {len(column) for model in tables.values()
@@ -113,6 +132,7 @@ class Cohort:
         self._size = max(sizes, default=0)
         self.coordinator = coordinator
         self.horizon = horizon
+        self.margin = margin
         self.configuration = configuration
         self.membership = membership
         self._tables = tables
@@ -120,18 +140,33 @@ class Cohort:
         self._apply = apply
         self._say = say
         self._sequence = 0
+        self._demand = Demand()
         self._lock = threading.Lock()       # a topic's thread hears, the runtime's decides
 
     def boundary(self, instance: str, model: str, segment: int, elapsed_s: float,
-                 deadline_s: float, variant: int, now_s: float) -> int:
+                 deadline_s: float, variant: int, now_s: float,
+                 overhead_s: float = 0.0) -> int:
         """Return the variant for the next segment, `segment`, of one of our instances.
 
         `elapsed_s` has passed since its job arrived, which has `deadline_s` from then on;
-        `variant` is that of the segment that has ended.
+        `variant` is that of the segment that has ended, `overhead_s` what remains takes
+        besides what the tables know, in any configuration.
         """
         tables = self._tables[model]
         lag_s, horizon_s = tables.standing_s(segment, deadline_s, elapsed_s, self.horizon,
                                              self.configuration)
+        if self.margin is not None:
+            with self._lock:
+                if segment == 0:
+                    self._demand.started(instance, tables.least_s + overhead_s, deadline_s, now_s)
+                taken = self._demand.of_others(instance, now_s)
+            left_s = deadline_s - elapsed_s
+            pressed = tables.pressed_s(
+                segment, left_s - overhead_s,
+                (left_s - self.margin * deadline_s) * (1.0 - taken) - overhead_s,
+                self.configuration)
+            if needed_speedup(*pressed) > needed_speedup(lag_s, horizon_s):
+                lag_s, horizon_s = pressed
         state = MemberState(
             self.membership.board, self._process, instance, model, self._next(), segment,
             lag_s, deadline_s, horizon_s, self.configuration, variant)
@@ -156,7 +191,12 @@ class Cohort:
         if state.process == self._process:
             return      # our own word, by way of the topic
         with self._lock:
-            if self.membership.hear(state, now_s) and self._apply:
+            if not self.membership.hear(state, now_s):
+                return
+            if state.segment == 0 and not state.leaves and state.model in self._tables:
+                self._demand.started(state.instance, self._tables[state.model].least_s,
+                                     state.deadline_s, now_s)
+            if self._apply:
                 self._decide(now_s)
 
     def told(self, board: str, configuration: int):

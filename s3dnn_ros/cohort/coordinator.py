@@ -1,7 +1,8 @@
 """NeuOS's decision (ATC 2020): one configuration for all, and a variant for each instance.
 
 Equations 3 to 9 and Algorithms 1 and 2, with LAG > 0 for ahead (reference/papers.md §1), and
-no configuration that leaves more to the variants than they can give, where another does not.
+no configuration that leaves more to the variants than they can give, where another does not; if
+all do, the one that leaves least.
 Everyone who decides on the same members decides the same.
 """
 
@@ -80,12 +81,6 @@ class Proposal(NamedTuple):
         """Return S_A (equation 4, DERIVED): what a configuration leaves to the variant."""
         return self.target / self.member.speedup_power.speedup[configuration]
 
-    @property
-    def is_hopeless(self) -> bool:
-        """Tell whether it needs more than configuration and variant can give together."""
-        member = self.member
-        return self.target > member.speedup_power.most * member.speedup_accuracy.most
-
 
 class Coordinator:
     """Decides for a cohort: Algorithm 1, a mode, and Algorithm 2.
@@ -133,7 +128,8 @@ class Coordinator:
         if not suffices(configuration, proposals):
             enough = [proposal for proposal in proposals
                       if suffices(proposal.configuration, proposals)]
-            configuration = self._choose(enough or proposals, proposals, self.threshold)
+            choose = self._choose if enough else _least_approximation
+            configuration = choose(enough or proposals, proposals, self.threshold)
         return approximate(configuration, proposals)
 
 
@@ -155,10 +151,10 @@ def suffices(configuration: int, proposals: Sequence[Proposal]) -> bool:
     """Tell whether in a configuration everyone's variants can make up for what is missing.
 
     DERIVED: the paper leaves to the variants whatever the configuration lacks, however little
-    they gain. Who could not even be helped by the fastest configuration does not count.
+    they gain.
     """
     return all(proposal.approximation(configuration) <= proposal.member.speedup_accuracy.most
-               or proposal.is_hopeless for proposal in proposals)
+               for proposal in proposals)
 
 
 def approximate(configuration: int, proposals: Sequence[Proposal]) -> Decision:

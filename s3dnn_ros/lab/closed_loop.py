@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import functools
 import time
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from s3dnn_ros.cohort import MODES, Cohort, Coordinator, Membership, ModelTables
 from s3dnn_ros.cohort.rivals import MaxN, Uncoordinated
@@ -20,13 +20,14 @@ LEASE_S = 5.0
 class Contender(NamedTuple):
     """Who decides, under a name for the tables; `make` is given the fastest configuration.
 
-    `horizon` is one of HORIZONS. With `rests` the device is in its configuration of least power
-    while nothing is asked.
+    `horizon` is one of HORIZONS, `margin` the Cohort's. With `rests` the device is in its
+    configuration of least power while nothing is asked.
     """
 
     name: str
     make: Callable[[int], Any]
     horizon: str = 'deadline'
+    margin: Optional[float] = None
     rests: bool = False
 
 
@@ -34,21 +35,23 @@ def _coordinator(mode, fastest):
     return Coordinator(mode)
 
 
-def _modes(suffix, horizon):
-    return tuple(Contender(mode + suffix, functools.partial(_coordinator, mode), horizon)
+def _modes(suffix='', **options):
+    return tuple(Contender(mode + suffix, functools.partial(_coordinator, mode), **options)
                  for mode in MODES)
 
 
+# what the executor does with its default parameters
+MARGIN = 0.1
 CONTENDERS = (Contender('Max-N', MaxN), Contender('race to idle', MaxN, rests=True),
               Contender('uncoordinated', lambda fastest: Uncoordinated()),
-              *_modes('', 'deadline'))
-# for where nobody sets a configuration
-SLACK = _modes(', slack', 'slack')
+              *_modes(margin=MARGIN))
+# with slack: for where nobody sets a configuration
+OTHERS = (*_modes(', by its plan alone'), *_modes(', slack', horizon='slack', margin=MARGIN))
 
 
 def contenders(names: Sequence[str]) -> Sequence[Contender]:
     """Return contenders by name; raises ParameterError that lists the known ones."""
-    known = {contender.name: contender for contender in (*CONTENDERS, *SLACK)}
+    known = {contender.name: contender for contender in (*CONTENDERS, *OTHERS)}
     for name in names:
         if name not in known:
             raise ParameterError('--contenders', name, 'expected some of '
@@ -82,7 +85,7 @@ class ClosedLoop:
         self._actuator = Actuator(platform, self._applied, self._failures.append)
         self._cohort = Cohort(Membership(NAME, LEASE_S), contender.make(fastest), tables, NAME,
                               fastest, apply=self._actuator.apply,
-                              horizon=contender.horizon)
+                              horizon=contender.horizon, margin=contender.margin)
         self._steering = CohortSteering(self._cohort, tables)
         self._actuator.apply(fastest)
 

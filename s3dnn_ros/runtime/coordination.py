@@ -108,10 +108,10 @@ class Coordination:
 
     def configure(self, settings):
         """Take over changed settings."""
-        threshold = settings.cohort_threshold
         self.cohort.coordinator.mode = settings.cohort_mode
-        self.cohort.coordinator.threshold = None if threshold < 0.0 else threshold
+        self.cohort.coordinator.threshold = _or_none(settings.cohort_threshold)
         self.cohort.horizon = settings.cohort_horizon
+        self.cohort.margin = _or_none(settings.cohort_margin)
 
     def scale(self, model: str) -> float:
         """Return what the board takes of a model's profiled times, as it is configured."""
@@ -152,6 +152,11 @@ class Coordination:
                     'platform_knobs and platform_steps as they were profiled, or profile again')
             names = profiled
         return names or []
+
+
+def _or_none(number):
+    """Return a parameter's number; None for one below 0."""
+    return None if number < 0.0 else number
 
 
 def model_tables(table: ProfileTable, configured: bool,

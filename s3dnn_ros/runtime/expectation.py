@@ -51,6 +51,10 @@ class Expectation:
             return self._scale() * self._profile.time_s(batch) + sum(self._overheads_s)
         return sum(self._times_s(batch))
 
+    def overhead_s(self, segment: int) -> float:
+        """Return what a segment and all behind it take besides what the profile knows."""
+        return sum(self._overheads_s[segment:])
+
     def work(self, instance, batch, deadline_s, priority) -> SegmentWork:
         """Return the first segment as the scheduler sees it, and through it all behind it."""
         times_s, tb_ratios, utilizations = self._row(batch)

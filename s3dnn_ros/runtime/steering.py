@@ -59,7 +59,7 @@ class CohortSteering:
             return None
         variant = self._cohort.boundary(
             request.instance.name, model, segment, now_s - request.arrived_s, deadline_s,
-            job.variant(segment - 1), now_s)
+            job.variant(segment - 1), now_s, job.line.expect.overhead_s(segment))
         if segment == 0:
             self._under_way[request.instance.name] += 1
         return Choice(variant, 1.0 / tables.accuracy[segment].speedup[variant])

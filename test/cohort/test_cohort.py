@@ -9,10 +9,12 @@ import pytest
 from s3dnn_ros.cohort import (
     Cohort,
     Coordinator,
+    Member,
     Membership,
     ModelTables,
     SpeedupAccuracyTable,
     SpeedupPowerTable,
+    needed_speedup,
 )
 
 LEASE_S, DEADLINE_S = 1.0, 0.04
@@ -28,6 +30,7 @@ class Board:
     def __init__(self, names, mode='max_accuracy', configuration=1):
         self.set = []
         self.said = []
+        self.now_s = 0.0
         self.cohorts = {
             name: Cohort(Membership('board', LEASE_S), Coordinator(mode), TABLES, name,
                          configuration, say=self.hear,
@@ -37,7 +40,7 @@ class Board:
     def hear(self, state):
         self.said.append(state)
         for cohort in self.cohorts.values():
-            cohort.hear(state, 0.0)
+            cohort.hear(state, self.now_s)
 
     def apply(self, configuration):
         self.set.append(configuration)
@@ -143,15 +146,54 @@ def test_the_horizon_is_that_of_the_segment():
     # 12 ms after the arrival, a quarter of the work of 40 ms done
     for kind, horizon_s in (('deadline', DEADLINE_S), ('remaining', 0.03), ('next', 0.03)):
         assert standing_s(1, kind) == pytest.approx((-0.002, horizon_s))
-    # who has only waited is behind once it could not be in time: by what it would be late
+    # who has only waited has nothing behind it to be late with
     assert standing_s(0, 'next', 2) == pytest.approx((0.0, 0.01))
-    assert standing_s(0, 'deadline', 2, elapsed_s=0.025) == pytest.approx((-0.005, DEADLINE_S))
-    assert standing_s(0, 'deadline') == pytest.approx((-0.012, DEADLINE_S))
+    assert standing_s(0, 'deadline') == pytest.approx((0.0, DEADLINE_S))
     # what is left takes 30 ms as profiled, and half of that in the fastest configuration
     assert standing_s(1, 'slack') == pytest.approx((-0.002, 0.03))
     assert standing_s(1, 'slack', configuration=2) == pytest.approx((0.013, 0.015))
     with pytest.raises(ValueError, match='remaining'):
         Cohort(Membership('board', LEASE_S), Coordinator(), TABLES, 'x', 0, horizon='tomorrow')
+
+
+@pytest.mark.parametrize('margin, lag_s, horizon_s', [
+    # 5 ms behind its plan, which is to be made up for in the whole deadline
+    (None, -0.005, DEADLINE_S),
+    # 25 ms are left for what takes 30 here
+    (0.0, -0.005, 0.03),
+    # 5 % of the deadline are another 2 ms
+    (0.05, -0.007, 0.03)])
+def test_who_cannot_be_in_time_as_it_is_asks_for_what_it_needs(margin, lag_s, horizon_s):
+    said = []
+    cohort = Cohort(Membership('board', LEASE_S), Coordinator(), TABLES, 'alone', 1,
+                    say=said.append, margin=margin)
+    cohort.boundary('net', 'model', 1, 0.015, DEADLINE_S, 0, 0.0)
+    assert (said[-1].lag_s, said[-1].horizon_s) == pytest.approx((lag_s, horizon_s))
+
+
+def test_what_others_usually_ask_for_is_reserved():
+    board = Board(['owner', 'other'], 'min_energy')
+    owner = board.cohorts['owner']
+    owner.margin = 0.0
+    for board.now_s in (0.0, 0.1, 0.2):
+        # 20 ms of every 100, as fast as it goes
+        board.cohorts['other'].boundary('net_other', 'model', 0, 0.0, DEADLINE_S, 0, board.now_s)
+        board.cohorts['other'].leave('net_other', 'model', board.now_s)
+    owner.boundary('net', 'model', 1, 0.005, DEADLINE_S, 0, board.now_s)
+    # of 35 ms a fifth is another's
+    assert (board.said[-1].lag_s, board.said[-1].horizon_s) == pytest.approx((-0.002, 0.03))
+
+
+@pytest.mark.parametrize('elapsed_s, needed', [(0.012, 2.0), (0.032, 30 / 8)])
+def test_for_what_may_come_nobody_approximates(elapsed_s, needed):
+    # a whole deadline of margin: only the device can hurry for it
+    tables = TABLES['model']
+    lag_s, horizon_s = tables.pressed_s(1, DEADLINE_S - elapsed_s, -1.0, 1)
+    assert needed_speedup(lag_s, horizon_s) == pytest.approx(needed)
+    member = Member('net', lag_s, DEADLINE_S, POWER, ACCURACY, 1, horizon_s)
+    decision = Coordinator('max_accuracy').decide([member])
+    assert decision.configuration == 2
+    assert (decision.variants['net'] > 0) == (needed > 2.0)
 
 
 def test_times_scale_with_the_configuration():

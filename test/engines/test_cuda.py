@@ -221,6 +221,11 @@ def test_where_there_is_no_device_or_no_bindings_it_is_an_import_that_fails(
     with pytest.raises(ImportError, match=r'finds no device: CUDA_ERROR_NOT_SUPPORTED'):
         find_cuda()
     monkeypatch.setitem(sys.modules, 'cuda.bindings', None)
+
+    def missing():
+        raise ImportError('there is no libcudart')
+    # this machine may have it
+    monkeypatch.setattr('s3dnn_ros.engines.cuda.load', missing)
     with pytest.raises(ImportError):
         find_cuda()
 

@@ -41,7 +41,7 @@ class FakePlatform:
 
 def settings(**changes):
     values = {'cohort_lease_ms': 1000.0, 'cohort_mode': 'min_energy', 'cohort_threshold': -1.0,
-              'cohort_horizon': 'deadline', 'platform': 'none'}
+              'cohort_horizon': 'deadline', 'cohort_margin': 0.1, 'platform': 'none'}
     return types.SimpleNamespace(**{**values, **changes})
 
 
@@ -111,10 +111,12 @@ def test_a_profile_of_another_board_is_refused(join, configurations, names, said
 def test_settings_change_while_it_runs(join):
     coordination = join()
     coordination.configure(settings(cohort_mode='max_accuracy', cohort_threshold=0.3,
-                                    cohort_horizon='next'))
+                                    cohort_horizon='next', cohort_margin=0.2))
     cohort = coordination.cohort
-    assert (cohort.coordinator.mode, cohort.coordinator.threshold, cohort.horizon) == (
-        'max_accuracy', 0.3, 'next')
+    assert (cohort.coordinator.mode, cohort.coordinator.threshold, cohort.horizon,
+            cohort.margin) == ('max_accuracy', 0.3, 'next', 0.2)
+    coordination.configure(settings(cohort_margin=-1.0))
+    assert cohort.coordinator.threshold is None and cohort.margin is None
 
 
 def test_models_without_a_profile_take_no_part(join):

@@ -22,12 +22,14 @@ TABLES = {'model': ModelTables((0.01, 0.03), (POWER, POWER), (ACCURACY, ACCURACY
                                (0.08, 0.04))}
 
 
-def make_job(arrived_s=10.0, deadline_s=10.04, model='model', variants=()):
+def make_job(arrived_s=10.0, deadline_s=10.04, model='model', variants=(), overhead_s=0.0):
     request = types.SimpleNamespace(
         arrived_s=arrived_s, deadline_s=deadline_s,
         instance=types.SimpleNamespace(name='net', spec=types.SimpleNamespace(name=model)))
+    expect = types.SimpleNamespace(overhead_s=lambda segment: overhead_s)
     return types.SimpleNamespace(
-        urgent=request, variant=lambda segment: dict(enumerate(variants)).get(segment, 0))
+        urgent=request, variant=lambda segment: dict(enumerate(variants)).get(segment, 0),
+        line=types.SimpleNamespace(expect=expect))
 
 
 @pytest.fixture
@@ -48,7 +50,7 @@ def test_the_cohort_is_told_the_lag_since_the_arrival(cohort, said):
     before, after = said
     assert (before.instance, before.model) == ('net', 'model')
     assert (before.segment, before.variant) == (0, 0)
-    assert (before.lag_s, before.deadline_s) == pytest.approx((-0.002, 0.04))
+    assert (before.lag_s, before.deadline_s) == (0.0, pytest.approx(0.04))
     # a quarter of the work is done, and a quarter of the deadline less 1 ms has passed
     assert (after.segment, after.variant, after.lag_s) == (1, 2, pytest.approx(0.001))
 
@@ -59,6 +61,16 @@ def test_who_is_late_on_a_device_that_gives_no_more_approximates(cohort):
     # 12 ms behind: 0.04 / 0.028 = 1.43 times faster than now, at the fastest configuration
     assert steering.choose(make_job(), 1, 10.022) == Choice(1, pytest.approx(1 / 1.5))
     assert steering.choose(make_job(), 1, 11.0) == Choice(2, pytest.approx(1 / 3.0))
+
+
+def test_what_is_lost_besides_the_profile_counts(cohort, said):
+    cohort.margin = 0.0
+    steering = CohortSteering(cohort, TABLES)
+    # 32 ms are left for what takes 30
+    assert steering.choose(make_job(), 1, 10.008) == Choice(0, 1.0)
+    slower = make_job(overhead_s=0.004)
+    assert steering.choose(slower, 1, 10.008) == Choice(1, pytest.approx(1 / 1.5))
+    assert (said[-1].lag_s, said[-1].horizon_s) == pytest.approx((-0.002, 0.03))
 
 
 def test_who_ended_has_left(cohort, said):
