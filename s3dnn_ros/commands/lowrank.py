@@ -9,6 +9,7 @@ from typing import Tuple
 from s3dnn_ros.commands.building import add_building, building
 from s3dnn_ros.commands.numbers import above_zero
 from s3dnn_ros.errors import ModelError
+from s3dnn_ros.models.factors import READING
 from s3dnn_ros.models.spec import ModelSpec, load_spec
 from s3dnn_ros.models.variants import RATIOS, checked_ratios, make_variants, variants_dir
 from s3dnn_ros.profiling.variant_table import VariantTable, variant_table_path
@@ -30,7 +31,8 @@ def register(subparsers) -> None:
                     'expect low fidelity there, and look at their times only.')
     parser.add_argument('model', metavar='NAME_OR_YAML')
     parser.add_argument('--ratios', type=float, nargs='+', default=RATIOS, metavar='R',
-                        help='shares of the multiply-adds to keep, above 0 and at most 1 '
+                        help='shares of the work to keep, above 0 and at most 1: multiply-adds, '
+                             f'but that a weight counts as {READING} at least '
                              f'(default {" ".join(map(str, RATIOS))})')
     parser.add_argument('--engine', default='auto', choices=('auto', *ENGINES),
                         help='what measures (default %(default)s)')

@@ -45,7 +45,7 @@ def _whole(panel, table, score):
     for row in rows:
         panel.annotate(f'{row.ratio:g}', (row.speedup, row.score(score)), fontsize=7,
                        textcoords='offset points', xytext=(4, 4))
-    _finish(panel, 'all segments at one ratio of multiply-adds', score)
+    _finish(panel, 'all segments at one ratio of their work', score)
     panel.legend(frameon=False)
 
 

@@ -20,21 +20,30 @@ import numpy as np
 
 from s3dnn_ros.models.calibration import ALIKE, Whitening
 
-# A chain that saves less than a tenth of a layer's multiply-adds is not worth its launches.
+# A GPU's matrix units take channels by so many in half precision: with a rank between two
+# multiples a convolution takes longer than the whole layer.
+MULTIPLE = 8
+# To read a weight takes a device as long as so many multiply-adds, or thereabouts: 23 on a TX2,
+# 80 on an AGX Xavier, 200 on an H200, by their peaks in half precision. So a matrix that is
+# applied to one row is paid for by its size.
+READING = 64
+# A chain that saves less than a tenth of a layer's work is not worth its launches.
 WORTH = 0.9
 
 
 @dataclass(frozen=True)
 class Way:
-    """How to write a weight, its multiply-adds, and the share of the squares that it loses.
+    """How to write a weight, what it takes, and the share of the squares that it loses.
 
     The squares are those of the outputs as far as the inputs are known, else of the weight.
     `ranks` are the channels between the links of the chain; the empty kind is the exact layer.
+    `macs` are multiply-adds; `work` is the same, but that a weight counts as READING at least.
     """
 
     kind: str
     ranks: Tuple[int, ...]
     macs: int
+    work: int
     lost: float
 
 
@@ -70,7 +79,7 @@ class Factors:
         white = whitening.apply(self.weight)
         self._squares = float(np.square(white).sum())
         self.stake = self._squares / (self._squares - whitening.steady(self.weight))
-        self.macs = self.weight.size * math.prod(self._target)
+        self.macs, self.work = _taken([(self.weight.size, math.prod(self._target))])
         self._bases: Dict[str, Tuple[np.ndarray, ...]] = {}
         if self._taps == 1:
             self._bases['svd'] = _halves(white.reshape(outputs, inputs))
@@ -82,16 +91,16 @@ class Factors:
     def ways(self) -> List[Way]:
         """Return the exact layer and all ways worth it that lose less than any as cheap.
 
-        From the most multiply-adds to the fewest.
+        From the most work to the least.
         """
         least = math.inf
         front = []
-        table = [row for kind in self._bases for row in self._table(kind)]
-        for macs, lost, kind, ranks in sorted(table):
-            if macs <= WORTH * self.macs and lost < least:
-                least = lost
-                front.append(Way(kind, ranks, macs, lost))
-        return [Way('', (), self.macs, 0.0), *front[::-1]]
+        table = [way for kind in self._bases for way in self._table(kind)]
+        for way in sorted(table, key=lambda way: (way.work, way.lost, way.kind, way.ranks)):
+            if (way.work <= WORTH * self.work and way.macs < self.macs and way.lost < least):
+                least = way.lost
+                front.append(way)
+        return [Way('', (), self.macs, self.work, 0.0), *front[::-1]]
 
     def chain(self, way: Way) -> List[Link]:
         """Return the links of a way, first to last."""
@@ -132,33 +141,37 @@ class Factors:
             links.append(Link(out_of[:, :many].reshape(self.outputs, many, *pointwise), ()))
         return links
 
-    def _table(self, kind: str) -> List[Tuple[int, float, str, Tuple[int, ...]]]:
-        """Return multiply-adds, loss, kind and ranks of every rank."""
+    def _table(self, kind: str) -> List[Way]:
+        """Return the ways of a kind, of every rank or pair of ranks that is of use."""
         inputs, outputs, places = self.inputs, self.outputs, math.prod(self._target)
         if kind == 'tucker':
             return self._tucker_table(math.prod(self._source), places)
-        kept = np.cumsum(self._bases[kind][2])
+        ranks = _handy(len(self._bases[kind][2]))
+        kept = np.cumsum(self._bases[kind][2])[ranks - 1]
         if kind == 'svd':
-            each = (inputs + outputs) * places
+            macs, work = _taken([((inputs + outputs) * ranks, places)])
         else:
-            between = self._target[0] * self._source[1]
-            each = inputs * self._kernel[0] * between + outputs * self._kernel[1] * places
-        return [(each * rank, self._lost(share), kind, (rank,))
-                for rank, share in enumerate(kept.tolist(), 1)]
+            macs, work = _taken([
+                (inputs * self._kernel[0] * ranks, self._target[0] * self._source[1]),
+                (outputs * self._kernel[1] * ranks, places)])
+        return [Way(kind, (rank,), *taken, self._lost(share)) for rank, *taken, share in
+                zip(ranks.tolist(), macs.tolist(), work.tolist(), kept.tolist())]
 
-    def _tucker_table(self, places_in: int, places: int):
+    def _tucker_table(self, places_in: int, places: int) -> List[Way]:
         inputs, outputs = self.inputs, self.outputs
-        kept = np.square(self._bases['tucker'][2]).sum(2).cumsum(0).cumsum(1)
-        many, few = np.arange(1, outputs + 1)[:, np.newaxis], np.arange(1, inputs + 1)
-        macs = (np.where(few < inputs, few * inputs * places_in, 0) + few * many * self._taps
-                * places + np.where(many < outputs, many * outputs * places, 0))
-        kept, macs = kept.ravel(), macs.ravel()
-        # of all pairs, only those that lose less than any as cheap are of use
-        order = np.lexsort((-kept, macs))
+        few, many = np.meshgrid(_handy(inputs), _handy(outputs))
+        kept = np.square(self._bases['tucker'][2]).sum(2).cumsum(0).cumsum(1)[many - 1, few - 1]
+        macs, work = _taken([(np.where(few < inputs, few * inputs, 0), places_in),
+                             (few * many * self._taps, places),
+                             (np.where(many < outputs, many * outputs, 0), places)])
+        few, many, kept, macs, work = (
+            array.ravel() for array in (few, many, kept, macs, work))
+        # of all pairs, only those that lose less than any that takes as little are of use
+        order = np.lexsort((-kept, work))
         best = np.maximum.accumulate(kept[order])
         rising = order[np.flatnonzero(np.diff(best, prepend=-1.0) > 0.0)]
-        return [(int(macs[index]), self._lost(kept[index]), 'tucker',
-                 (index % inputs + 1, index // inputs + 1)) for index in rising.tolist()]
+        return [Way('tucker', (int(few[index]), int(many[index])), int(macs[index]),
+                    int(work[index]), self._lost(kept[index])) for index in rising]
 
     def _lost(self, kept: float) -> float:
         return min(1.0, max(0.0, 1.0 - float(kept) / self._squares))
@@ -175,6 +188,18 @@ class Factors:
         """Return a weight as a matrix: inputs and rows of the kernel by outputs and columns."""
         high, wide = self._kernel
         return weight.transpose(1, 2, 0, 3).reshape(self.inputs * high, self.outputs * wide)
+
+
+def _handy(channels: int) -> np.ndarray:
+    """Return the ranks that are worth it, ascending, the full one included."""
+    ranks = np.arange(1, channels + 1)
+    return ranks[(ranks % MULTIPLE == 0) | (ranks < MULTIPLE) | (ranks == channels)]
+
+
+def _taken(links):
+    """Return multiply-adds and work of a chain; of each link its weights and how often applied."""
+    return (sum(weights * places for weights, places in links),
+            sum(weights * max(places, READING) for weights, places in links))
 
 
 def _halves(matrix: np.ndarray) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Low-rank variants of ONNX networks: fewer multiply-adds for less exact layers.
+"""Low-rank variants of ONNX networks: less work for less exact layers.
 
 NeuOS swaps layers for low-rank ones to gain time. Here any network, or segment of one, is
 rewritten without training, on its weights and, where it is known, on what its layers read from
@@ -22,7 +22,7 @@ from s3dnn_ros.models.factors import Factors, Way
 from s3dnn_ros.models.flow import Flow
 from s3dnn_ros.models.macs import Cost, costs
 
-# Multiply-adds are dealt out to the layers in so many parts.
+# Work is dealt out to the layers in so many parts.
 UNITS = 2000
 _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
 _DOMAINS = ('', 'ai.onnx')
@@ -59,7 +59,7 @@ def low_rank(
     ratio: float,
     moments: Mapping[Reading, Moments] = WEIGHTS_ALONE.moments,
 ) -> LowRank:
-    """Return a network that takes about `ratio` of the multiply-adds; see `low_ranks`."""
+    """Return a network that takes about `ratio` of the work; see `low_ranks`."""
     return low_ranks(model, (ratio,), moments)[0]
 
 
@@ -71,8 +71,8 @@ def low_ranks(
     """Return a network for each ratio; the network that is given stays as it is.
 
     Changed are convolutions of one group and products (Gemm, MatMul) with a constant matrix on
-    the right. Together they take at most `ratio` of their multiply-adds, or the fewest there
-    are; what each layer gets of that is chosen so that the product of the shares of squares
+    the right. Together they take at most `ratio` of their work (see `factors`), or the least
+    there is; what each layer gets of that is chosen so that the product of the shares of squares
     that layers keep, each to the power of its stake, is as large as it can be (DERIVED: the
     paper gives fixed ranks). So layers that lose much stay exact. The squares are those of a
     layer's outputs where `moments` (see `readings`) has its input, else those of its weight,
@@ -99,8 +99,8 @@ def low_ranks(
 def check_ratio(ratio: float) -> None:
     """Raise ParameterError if a ratio is not above 0."""
     if not ratio > 0:
-        raise ParameterError('ratio', ratio, 'expected a share of the multiply-adds above 0, '
-                             'such as 0.7; from 1 on the network stays exact')
+        raise ParameterError('ratio', ratio, 'expected a share of the work above 0, such '
+                             'as 0.7; from 1 on the network stays exact')
 
 
 @dataclass(frozen=True)
@@ -180,20 +180,20 @@ def rewritten(
 def _allot(
     ways: Sequence[Sequence[Way]], stakes: Sequence[float], ratio: float
 ) -> List[int]:
-    """Return which way each layer goes: the most squares kept within the multiply-adds.
+    """Return which way each layer goes: the most squares kept within the work.
 
-    Dynamic programming over the layers, multiply-adds in UNITS parts of all, rounded up. Of
-    equal choices the one of fewest multiply-adds. What may be spent only shrinks with the
+    Dynamic programming over the layers, work in UNITS parts of all, rounded up. Of equal
+    choices the one of least work. What may be spent only shrinks with the
     ratio, so that the product of kept squares does too.
     """
-    total = sum(options[0].macs for options in ways)
+    total = sum(options[0].work for options in ways)
     worst = np.full(UNITS * 2 + 1, np.inf)
     spent, choices = worst.copy(), []
     spent[0] = 0.0
     for options, stake in zip(ways, stakes):
         best, choice = worst.copy(), np.zeros(len(worst), int)
         for place, way in enumerate(options):
-            part = -(-way.macs * UNITS // total)
+            part = -(-way.work * UNITS // total)
             price = -stake * math.log(max(1.0 - way.lost, 1e-12))
             cost = spent[:len(spent) - part] + price
             better = cost < best[part:]
@@ -206,7 +206,7 @@ def _allot(
     chosen: List[int] = []
     for options, choice in zip(reversed(ways), reversed(choices)):
         chosen.append(int(choice[left]))
-        left -= -(-options[chosen[-1]].macs * UNITS // total)
+        left -= -(-options[chosen[-1]].work * UNITS // total)
     return chosen[::-1]
 
 

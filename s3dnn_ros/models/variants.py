@@ -1,6 +1,6 @@
 """The variants of a network's segments: the exact one first, then coarser ones; kept on disk.
 
-A variant belongs to a segment, a ratio of multiply-adds and a calibration. It is made once and
+A variant belongs to a segment, a ratio of its work and a calibration. It is made once and
 then read from the cache, where it lies beside a key: what it was made from, and the hash of its
 file. The executor only reads, so that what runs is what was measured.
 """
@@ -24,7 +24,7 @@ from s3dnn_ros.models.segmentation import Segment
 
 RATIOS = (1.0, 0.9, 0.8, 0.7, 0.5)
 # Grows whenever other files are written for the same networks, so that caches are renewed.
-REVISION = 2
+REVISION = 3
 EXACT = 1.0
 
 
@@ -119,8 +119,8 @@ def checked_ratios(ratios: Sequence[float]) -> Tuple[float, ...]:
     for ratio in ratios:
         check_ratio(ratio)
         if ratio > EXACT:
-            raise ParameterError('ratios', ratio, 'expected shares of the multiply-adds, above 0 '
-                                 'and at most 1')
+            raise ParameterError('ratios', ratio, 'expected shares of the work, above 0 and at '
+                                 'most 1')
     return tuple(sorted({EXACT, *map(float, ratios)}, reverse=True))
 
 

@@ -90,9 +90,9 @@ def test_at_full_rank_it_is_the_weight(made):
     outputs, inputs, *kernel = weight.shape
     size = SIZE[:weight.ndim - 2]
     factors = Factors(weight, size, size, Whitening.of(read))
-    ways = ([Way('tucker', (inputs, outputs), 0, 0.0), Way('separable', (
-        min(inputs * kernel[0], outputs * kernel[1]),), 0, 0.0)] if np.prod(kernel) > 1
-        else [Way('svd', (min(inputs, outputs),), 0, 0.0)])
+    ways = ([Way('tucker', (inputs, outputs), 0, 0, 0.0), Way('separable', (
+        min(inputs * kernel[0], outputs * kernel[1]),), 0, 0, 0.0)] if np.prod(kernel) > 1
+        else [Way('svd', (min(inputs, outputs),), 0, 0, 0.0)])
     for way in ways:
         np.testing.assert_allclose(change(factors, way), 0.0, atol=1e-8)
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from s3dnn_ros.errors import ParameterError
-from s3dnn_ros.models.factors import Way
+from s3dnn_ros.models import factors
+from s3dnn_ros.models.factors import READING, Way
 from s3dnn_ros.models.lowrank import UNITS, decomposable, low_rank, low_ranks, rewritten
 from s3dnn_ros.models.macs import multiply_adds
 
@@ -112,11 +113,11 @@ def full_ways(layer):
     factors = layer.factors
     kernel = factors.weight.shape[2:]
     if math.prod(kernel) == 1:
-        return [Way('svd', (min(factors.outputs, factors.inputs),), 0, 0.0)]
-    found = [Way('tucker', (factors.inputs, factors.outputs), 0, 0.0)]
+        return [Way('svd', (min(factors.outputs, factors.inputs),), 0, 0, 0.0)]
+    found = [Way('tucker', (factors.inputs, factors.outputs), 0, 0, 0.0)]
     if len(kernel) == 2 and min(kernel) > 1:
         rank = min(factors.inputs * kernel[0], factors.outputs * kernel[1])
-        found.append(Way('separable', (rank,), 0, 0.0))
+        found.append(Way('separable', (rank,), 0, 0, 0.0))
     return found
 
 
@@ -198,7 +199,8 @@ def _deep():
     return network(nodes, (1, 3, 8, 8), weights)
 
 
-def test_less_is_never_more(deep):
+def test_less_is_never_more(deep, monkeypatch):
+    monkeypatch.setattr(factors, 'READING', 1)      # work is multiply-adds then
     ratios = [ratio / 20 for ratio in range(19, 0, -1)]
     results = low_ranks(deep, ratios)
     total = sum(layer.factors.macs for layer in decomposable(deep))
@@ -211,6 +213,31 @@ def test_less_is_never_more(deep):
         kept.append(math.prod(1 - layer.error ** 2 for layer in result.layers))
     assert all(less <= more + rounding for more, less in zip(counts, counts[1:]))
     assert all(less <= more + 1e-9 for more, less in zip(kept, kept[1:]))
+
+
+def test_what_is_read_for_one_row_goes_first():
+    weights = {'w': noise(32, 16, 3, 3), 'v': noise(10, 32 * 64)}
+    nodes = [helper.make_node('Conv', ['x', 'w'], ['a'], 'conv', pads=[1] * 4),
+             helper.make_node('Flatten', ['a'], ['b']),
+             helper.make_node('Gemm', ['b', 'v'], ['y'], 'head', transB=1)]
+    model = network(nodes, (1, 16, 8, 8), weights)
+    conv, head = (layer.factors for layer in decomposable(model))
+    assert conv.work == conv.macs == 32 * 16 * 9 * 64
+    assert head.work == READING * head.macs == READING * 10 * 32 * 64
+    # a tenth of the multiply-adds, and four fifths of the work
+    result = low_rank(model, 0.6)
+    assert [layer.name for layer in result.layers] == ['head']
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.sampled_from([1, 3]))
+def test_ranks_are_multiples_that_a_gpu_likes(inputs, outputs, kernel):
+    weight = noise(outputs, inputs, kernel, kernel)
+    for way in factors.Factors(weight, (9, 9), (9, 9)).ways()[1:]:
+        # a rank that keeps all the channels of one side is none
+        full = (inputs, outputs) if way.kind == 'tucker' else (
+            min(inputs * kernel, outputs * kernel),) * 2
+        assert all(rank % factors.MULTIPLE == 0 or rank < factors.MULTIPLE or rank == most
+                   for rank, most in zip(way.ranks, full))
 
 
 def test_alone_a_layer_never_loses_less_with_less():
