@@ -17,7 +17,8 @@ from s3dnn_ros.models.graph import load_graph, with_image_input
 from s3dnn_ros.models.segment_plan import SegmentPlan, apply, plan_path
 from s3dnn_ros.models.segmentation import Segment
 from s3dnn_ros.models.spec import known_models, load_spec
-from s3dnn_ros.models.zoo import ZOO, assets_of, export, state_of
+from s3dnn_ros.models.torch_export import OF_ANY_SIZE
+from s3dnn_ros.models.zoo import ZOO, assets_of, export, is_known, state_of, zoo_model
 from s3dnn_ros.profiling.profiler import make_plan
 from s3dnn_ros.runtime.clock import SystemClock
 from s3dnn_ros.settings import ENGINES
@@ -45,7 +46,9 @@ def register(subparsers) -> None:
     parser.set_defaults(run=_fetch)
 
     parser = commands.add_parser('export', help='write a zoo model as ONNX')
-    parser.add_argument('names', nargs='+', metavar='NAME', help=', '.join(ZOO))
+    parser.add_argument('names', nargs='+', metavar='NAME',
+                        help=', '.join(ZOO) + f"; {', '.join(OF_ANY_SIZE)} also for images of any "
+                        "size, as NAME@SIDE")
     parser.add_argument(
         '-o', '--output', type=Path, metavar='PATH', help='copy it there: a file or a folder'
     )
@@ -113,7 +116,7 @@ def _fetch(arguments) -> None:
     names = assets_of(arguments.names) if arguments.names else DEMO
     fetch(list(ASSETS) if arguments.all else names, lambda line: print(line, flush=True))
     for name in arguments.names:
-        if name in ZOO and not ZOO[name].assets:
+        if is_known(name) and not zoo_model(name).assets:
             print(f'{name}: nothing to fetch; run `s3dnn models export {name}`')
 
 

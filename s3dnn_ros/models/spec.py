@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Iterable, List, Mapping, Tuple
 
@@ -17,6 +17,10 @@ ZOO_PREFIX = 'zoo:'
 COLOURS = ('bgr', 'rgb')
 RESIZES = ('stretch', 'letterbox')
 SIZE_LIMIT = 4096
+# Between the name of a zoo model and the side of its images, where that is not its own; sides
+# are multiples of a detector's largest stride.
+AT = '@'
+STRIDE = 32
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,8 @@ def load_spec(name_or_path, directories: Iterable = ()) -> ModelSpec:
     """Read a model description, by name or by the path of its YAML file.
 
     A name is looked up as NAME.yaml in `directories`, then in $S3DNN_MODEL_PATH, then in the
-    package's own config/models. Raises ModelError, which names the file and the key.
+    package's own config/models. NAME@SIDE is a zoo model for images of that many pixels a side.
+    Raises ModelError, which names the file and the key.
     """
     text = str(name_or_path)
     if text.endswith(('.yaml', '.yml')):
@@ -74,11 +79,34 @@ def load_spec(name_or_path, directories: Iterable = ()) -> ModelSpec:
         path = place / f'{text}.yaml'
         if path.is_file():
             return _read(path)
+    name, at, _ = text.partition(AT)
+    if at:
+        return _of_side(load_spec(name, directories), text)
     raise ModelError(
         f"model '{text}'",
         f'is not known; known are {", ".join(known_models(directories)) or "none"}; '
         f'looked for {text}.yaml in {", ".join(str(place) for place in places)}',
     )
+
+
+def side_of(name: str) -> int:
+    """Return the side of a NAME@SIDE in pixels; raises ModelError if it cannot be one."""
+    base, _, side = name.partition(AT)
+    if not side.isdecimal() or not 0 < int(side) <= SIZE_LIMIT or int(side) % STRIDE:
+        raise ModelError(f"model '{name}'", f'expected a multiple of {STRIDE} up to {SIZE_LIMIT} '
+                         f'behind the {AT}, such as {base}{AT}1280')
+    return int(side)
+
+
+def _of_side(spec: ModelSpec, name: str) -> ModelSpec:
+    """Return a zoo model for another size of images."""
+    side = side_of(name)
+    if not spec.zoo:
+        raise ModelError(f"model '{name}'", f'has an ONNX file, which is for {spec.width} × '
+                         f'{spec.height} pixels: export another')
+    zoo = f'{spec.zoo}{AT}{side}'
+    return replace(spec, name=f'{spec.name}{AT}{side}', onnx=exported_path(zoo), zoo=zoo,
+                   width=side, height=side)
 
 
 def known_models(directories: Iterable = ()) -> List[str]:

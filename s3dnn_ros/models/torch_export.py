@@ -19,21 +19,25 @@ from s3dnn_ros.errors import ModelError
 from s3dnn_ros.models.batch import BATCH
 
 SIZES = {'alexnet': 224, 'googlenet': 224, 'resnet50': 224, 'vgg16': 224, 'yolo_s': 640}
+# Those whose layers do not depend on the size of their images.
+OF_ANY_SIZE = ('googlenet', 'resnet50', 'yolo_s')
 OPSET = 17
 _SEED = 1
 # Each residual block adds to the variance; its branch counts this much.
 _BRANCH_GAIN = 0.25
 
 
-def convert(name: str, **options: Any) -> onnx.ModelProto:
+def convert(name: str, size: int = 0, **options: Any) -> onnx.ModelProto:
     """Return an untrained network; float32 input [N, 3, size, size], N free.
 
-    The output is `logits` [N, 1000], or for yolo_s `boxes` [N, 84, 8400] as the decoder yolov8
-    reads them. `options` are those of the module, such as `size` of yolo_s. Raises ModelError
-    if torch is not installed.
+    The output is `logits` [N, 1000], or for yolo_s `boxes` [N, 84, 8400] at its own size as the
+    decoder yolov8 reads them. Without a `size` it is the network's own; `options` are those of
+    the module. Raises ModelError if torch is not installed.
     """
+    size = size or SIZES[name]
+    if name == 'yolo_s':
+        options['size'] = size
     module = build(name, **options)
-    size = options.get('size', SIZES[name])
     return _export(module, size, 'boxes' if name == 'yolo_s' else 'logits')
 
 

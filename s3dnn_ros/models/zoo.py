@@ -5,7 +5,7 @@ Their weights are trained and come from a registry, or are random and only for t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Callable, Dict, Iterable, List, Tuple
@@ -16,7 +16,7 @@ from s3dnn_ros.errors import ModelError
 from s3dnn_ros.models import nanodet, squeezenet, torch_export
 from s3dnn_ros.models.assets import ASSETS, asset_path
 from s3dnn_ros.models.cache import cache_dir, exported_path, locked, sha256_of, write_whole
-from s3dnn_ros.models.spec import ModelSpec
+from s3dnn_ros.models.spec import AT, ModelSpec, side_of
 
 
 @dataclass(frozen=True)
@@ -39,22 +39,34 @@ ZOO: Dict[str, ZooModel] = {
 
 
 def zoo_model(name: str) -> ZooModel:
-    """Return a zoo model by name; raises ModelError that lists the known ones."""
-    if name not in ZOO:
+    """Return a zoo model by name, or by NAME@SIDE; raises ModelError that lists the known ones."""
+    base, at, _ = name.partition(AT)
+    if base not in ZOO:
         raise ModelError(f"zoo model '{name}'", f'is not known; known are {", ".join(ZOO)}')
-    return ZOO[name]
+    if not at:
+        return ZOO[base]
+    if base not in torch_export.OF_ANY_SIZE:
+        raise ModelError(f"zoo model '{name}'", 'takes images of one size only; of any are '
+                         + ', '.join(torch_export.OF_ANY_SIZE))
+    return replace(ZOO[base], convert=partial(torch_export.convert, base, side_of(name)))
 
 
 def assets_of(names: Iterable[str]) -> List[str]:
     """Return the assets behind names of zoo models; other names stay as they are."""
-    return [asset for name in names for asset in (ZOO[name].assets if name in ZOO else (name,))]
+    return [asset for name in names
+            for asset in (zoo_model(name).assets if is_known(name) else (name,))]
+
+
+def is_known(name: str) -> bool:
+    """Tell whether there is a zoo model of this name, of whatever size."""
+    return name.partition(AT)[0] in ZOO
 
 
 def state_of(spec: ModelSpec) -> str:
     """Return whether a model is ready, or what it waits for, in a word or two."""
     if not spec.zoo:
         return 'ready' if spec.onnx.is_file() else 'file missing'
-    if spec.zoo not in ZOO:
+    if not is_known(spec.zoo):
         return 'not in the zoo'
     if is_exported(spec.zoo):
         return 'ready'
@@ -67,7 +79,7 @@ def is_exported(name: str) -> bool:
     """Tell whether the exported file is there, whole, and written by this revision."""
     path = exported_path(name)
     try:
-        return name in ZOO and _key_path(path).read_text(encoding='utf-8') == _key(name, path)
+        return is_known(name) and _key_path(path).read_text(encoding='utf-8') == _key(name, path)
     except OSError:
         return False
 
@@ -108,7 +120,7 @@ def _key_path(path: Path) -> Path:
 
 def _key(name: str, path: Path) -> str:
     """Return what an export came from and what it holds, one line each."""
-    model = ZOO[name]
+    model = zoo_model(name)
     sources = [f'{asset} {ASSETS[asset].sha256}' for asset in model.assets]
     lines = [f'revision {model.revision}', *sources, f'{path.name} {sha256_of(path)}']
     return '\n'.join(lines) + '\n'

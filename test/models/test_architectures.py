@@ -93,6 +93,15 @@ def small_detector(monkeypatch):
         lambda: torch_export.convert('yolo_s', size=128), (), 1))
 
 
+@pytest.mark.parametrize('name', torch_export.OF_ANY_SIZE)
+def test_a_network_of_any_size_is_one(torch, name, own_cache, run_onnx):
+    spec = load_spec(f'{name}@64')
+    assert zoo.export(spec.zoo) == spec.onnx and zoo.is_exported(spec.zoo)
+    model = with_image_input(load_graph(spec), spec)
+    found, = run_onnx(model, image=np.zeros((1, 64, 64, 3), np.uint8))
+    assert found.shape == ((1, 84, 84) if name == 'yolo_s' else (1, 1000))
+
+
 def test_the_detector_goes_the_whole_way(torch, small_detector, make_spec, run_onnx):
     assert not zoo.is_exported('yolo_s')
     path = zoo.export('yolo_s')

@@ -143,6 +143,26 @@ def test_a_description_can_be_copied_and_sent_to_another_process(write):
     assert pickle.loads(pickle.dumps(spec)) == copy.deepcopy(spec) == spec
 
 
+def test_a_zoo_model_of_another_size(own_cache):
+    spec = load_spec('yolo_s@1280')
+    assert (spec.name, spec.zoo, spec.width, spec.height) == (
+        'yolo_s@1280', 'yolo_s@1280', 1280, 1280)
+    assert spec.onnx == own_cache / 'models' / 'yolo_s@1280.onnx'
+    assert spec.make_decoder()
+
+
+@pytest.mark.parametrize('name', ['yolo_s@', 'yolo_s@big', 'yolo_s@100', 'yolo_s@0',
+                                  'yolo_s@8192', 'yolo_s@640@640'])
+def test_a_size_that_cannot_be_is_refused(name):
+    with pytest.raises(ModelError, match='a multiple of 32'):
+        load_spec(name)
+
+
+def test_a_file_has_one_size(write, tmp_path):
+    with pytest.raises(ModelError, match='export another'):
+        load_spec(f'{write().stem}@640', [tmp_path])
+
+
 def test_a_zoo_model_lives_in_the_cache(own_cache):
     spec = load_spec('nanodet_g')
     assert spec.zoo == 'nanodet_g'

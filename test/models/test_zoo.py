@@ -41,6 +41,16 @@ def toy_zoo(make_network, monkeypatch, own_cache):
     return register
 
 
+@pytest.mark.parametrize('name, said', [
+    ('vgg16@640', 'one size only; of any are googlenet, resnet50, yolo_s'),
+    ('nanodet_g@640', 'one size only'), ('yolo_s@big', 'multiple of 32'),
+    ('other@640', 'is not known')])
+def test_sizes_that_a_model_cannot_have_are_refused(name, said):
+    with pytest.raises(ModelError, match=said):
+        zoo.export(name)
+    assert not zoo.is_exported(name)
+
+
 def test_a_model_is_written_once_per_revision(toy_zoo):
     _, written = toy_zoo()
     path = zoo.export('toy')
