@@ -91,3 +91,49 @@ def executor_settings():
         flat.update({name.replace('__', '.'): value for name, value in values.items()})
         return read(ExecutorSettings, flat)
     return build
+
+
+@pytest.fixture(scope='session')
+def write_bag():
+    """Return a function that writes a bag of images, `topics` in it by name.
+
+    Each topic has (seconds, encoding, array) of its messages; `jpeg` and `png` are compressed,
+    with bytes instead of an array, and None instead of both is a message of another kind.
+    """
+    pytest.importorskip('rosbags', reason='rosbags is not here')
+    from rosbags import rosbag2
+    from rosbags.typesys import Stores, get_typestore
+
+    types = get_typestore(Stores.ROS2_HUMBLE)
+    stamp = types.types['builtin_interfaces/msg/Time'](1, 2)
+    header = types.types['std_msgs/msg/Header'](stamp, 'camera')
+
+    def message(encoding, content):
+        if encoding is None:
+            return stamp
+        if encoding in ('jpeg', 'png'):
+            return types.types['sensor_msgs/msg/CompressedImage'](
+                header, encoding, np.frombuffer(content, np.uint8))
+        height, width = content.shape[:2]
+        return types.types['sensor_msgs/msg/Image'](
+            header, height, width, encoding, int(content.dtype.byteorder == '>'),
+            content.strides[0], np.frombuffer(content.tobytes(), np.uint8))
+
+    def writer(path, storage):
+        if hasattr(rosbag2, 'StoragePlugin'):
+            return rosbag2.Writer(path, version=9,
+                                  storage_plugin=rosbag2.StoragePlugin[storage.upper()])
+        if storage == 'mcap':
+            pytest.skip('this version of rosbags writes no mcap')
+        return rosbag2.Writer(path)
+
+    def write(path, topics, storage='sqlite3'):
+        with writer(path, storage) as bag:
+            for topic, entries in topics.items():
+                kind = message(*(entries[0][1:] if entries else (None, None))).__msgtype__
+                connection = bag.add_connection(topic, kind, typestore=types)
+                for seconds, encoding, content in entries:
+                    bag.write(connection, int(seconds * 1e9),
+                              types.serialize_cdr(message(encoding, content), kind))
+        return path
+    return write

@@ -107,6 +107,18 @@ def test_int8_wants_real_images(device, capsys, tmp_path):
     assert 'nothing to build: all 2 are' in capsys.readouterr().out
 
 
+def test_int8_is_calibrated_on_a_bag(device, capsys, tmp_path, write_bag):
+    pytest.importorskip('onnxruntime')
+    bag = write_bag(tmp_path / 'bag', {topic: [
+        (index, 'rgb8', np.full((8, 8, 3), 50 * index, np.uint8)) for index in range(4)]
+        for topic in ('/front', '/rear')})
+    command = ['build', 'net', '--precision', 'int8', '--images', str(bag)]
+    assert main(command) == 1
+    assert 'images of /front, /rear; name one of these' in capsys.readouterr().err
+    assert main([*command, '--topic', '/rear']) == 0
+    assert f'calibration: 2 other images of {bag}' in capsys.readouterr().out
+
+
 def test_a_dla_does_not_compute_in_fp32(device, capsys):
     assert main(['build', 'net', '--dla', '0', '--precision', 'fp32']) == 1
     assert 'fp16 or int8' in capsys.readouterr().err

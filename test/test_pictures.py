@@ -60,3 +60,20 @@ def test_noise_calibrates_nothing(make_spec, tmp_path, monkeypatch):
 def test_a_folder_without_images_is_refused(make_spec, tmp_path):
     with pytest.raises(ParameterError, match='there is no image in it'):
         pictures_for(make_spec(), tmp_path)
+
+
+def test_the_first_half_of_a_bag_calibrates(write_bag, make_spec, tmp_path):
+    path = write_bag(tmp_path / 'bag', {
+        '/front': [(index, 'bgr8', np.full((8, 8, 3), index, np.uint8)) for index in range(6)],
+        '/rear': [(1.0, 'bgr8', np.full((8, 8, 3), 99, np.uint8))]})
+    pictures = pictures_for(make_spec(), path, '/front')
+    assert (shades(pictures.calibrating), shades(pictures.held_out)) == ([0, 1, 2], [3, 4, 5])
+    assert pictures.calibration == f'3 other images of {path}'
+    with pytest.raises(ParameterError, match='/front, /rear'):
+        pictures_for(make_spec(), path)
+
+
+def test_only_a_bag_has_topics(folder, make_spec):
+    for source in (None, folder(2)):
+        with pytest.raises(ParameterError, match='only a bag has topics'):
+            pictures_for(make_spec(), source, '/front')

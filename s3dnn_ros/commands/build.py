@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 from s3dnn_ros.commands.building import add_building, building
 from s3dnn_ros.commands.numbers import above_zero
+from s3dnn_ros.commands.pictures import add_pictures, pictures_for
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.models.spec import load_spec
 
@@ -28,9 +28,8 @@ def register(subparsers):
     parser.add_argument('--lanes', type=above_zero(int), default=1, metavar='N',
                         help='how many instances have this model; counts only above 4 and before '
                              'TensorRT 8.6 (default %(default)s)')
-    parser.add_argument('--images', type=Path, metavar='DIR',
-                        help='int8: real images to calibrate on, the first half of them by name '
-                             "(default: the demo's, if fetched)")
+    add_pictures(parser, 'int8: real images to calibrate on, the first half of them by name or '
+                         "time (default: the demo's, if fetched)")
     add_building(parser)
     parser.set_defaults(run=_build)
 
@@ -77,16 +76,15 @@ def _build(arguments):
 
 def _calibration(spec, model, wanted, arguments):
     """Return what calibrates int8; None for other precisions."""
-    from s3dnn_ros.commands.pictures import pictures_for
     from s3dnn_ros.engines.tensorrt_plans import calibrate
     from s3dnn_ros.models.graph import batch_of
 
     if arguments.precision != 'int8':
         return None
-    pictures = pictures_for(spec, arguments.images)
+    pictures = pictures_for(spec, arguments.images, arguments.topic)
     if not len(pictures.calibrating):
         raise ParameterError('--images', arguments.images and str(arguments.images),
                              'int8 is calibrated on real images, and there are not two; name a '
-                             'directory of photos')
+                             'directory of photos, or a bag')
     print(f'calibration: {pictures.calibration}', flush=True)
     return calibrate(wanted, pictures.calibrating, batch_of(model) or 1)

@@ -8,6 +8,7 @@ from typing import Tuple
 
 from s3dnn_ros.commands.building import add_building, building
 from s3dnn_ros.commands.numbers import above_zero
+from s3dnn_ros.commands.pictures import add_pictures, pictures_for
 from s3dnn_ros.errors import ModelError
 from s3dnn_ros.models.factors import READING
 from s3dnn_ros.models.spec import ModelSpec, load_spec
@@ -40,10 +41,9 @@ def register(subparsers) -> None:
                         help='fidelity: how near the outputs are to the exact ones; points: '
                              "NeuOS's, one in a hundred off for each low-rank layer (default "
                              '%(default)s)')
-    parser.add_argument('--images', type=Path, metavar='DIR',
-                        help='real images: the first half of them (by name) calibrates the '
-                             "variants, fidelity is measured on the rest (default: the demo's, "
-                             'if fetched; else noise, which calibrates nothing)')
+    add_pictures(parser, 'real images: the first half of them, by name or time, calibrates the '
+                         "variants, fidelity is measured on the rest (default: the demo's, "
+                         'if fetched; else noise, which calibrates nothing)')
     parser.add_argument('--calibration', default='auto', choices=('auto', 'none'),
                         help="auto: variants lose as little as they can of the layers' outputs "
                              'on real images, if there are two or more; none: of their weights '
@@ -61,7 +61,6 @@ def register(subparsers) -> None:
 
 
 def _lowrank(arguments) -> None:
-    from s3dnn_ros.commands.pictures import pictures_for
     from s3dnn_ros.engines import make_engine
     from s3dnn_ros.models.cache import sha256_of
     from s3dnn_ros.models.graph import batch_of, load_graph, with_image_input
@@ -72,7 +71,7 @@ def _lowrank(arguments) -> None:
     ratios = checked_ratios(arguments.ratios)
     spec = load_spec(arguments.model)
     model = with_image_input(load_graph(spec), spec)
-    pictures = pictures_for(spec, arguments.images)
+    pictures = pictures_for(spec, arguments.images, arguments.topic)
     engine, reason = make_engine(arguments.engine, SystemClock(), build=building(arguments),
                                  report=print)
     print(f'engine {engine.name} on {engine.device} ({reason})', flush=True)
@@ -109,7 +108,7 @@ def _calibration(engine, spec: ModelSpec, model, pictures, wanted: str):
         return WEIGHTS_ALONE
     if not len(pictures.calibrating):
         print(f'{pictures.source}: too few to calibrate on some and measure on others, or not '
-              'real; name a directory of photos with --images')
+              'real; name a directory of photos, or a bag, with --images')
         return WEIGHTS_ALONE
     return calibrate(engine, spec, model, pictures.calibrating, pictures.calibration)
 

@@ -1,14 +1,15 @@
-"""Images to try a network on: the user's, else those of the demo, else noise."""
+"""Images to try a network on: the user's photos or bag, else those of the demo, else noise."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import List, Optional, Sequence
+from typing import Iterable, Iterator, List, Optional, Sequence
 
 import numpy as np
 
 from s3dnn_ros.errors import ParameterError
+from s3dnn_ros.governor.bag import bag_images, is_bag
 from s3dnn_ros.governor.images import ENCODINGS, Pixels, fit
 from s3dnn_ros.media import STILL_SUFFIXES, open_media
 from s3dnn_ros.models.assets import ASSETS
@@ -16,7 +17,7 @@ from s3dnn_ros.models.cache import cache_dir
 from s3dnn_ros.models.fidelity import random_images
 from s3dnn_ros.models.spec import ModelSpec
 
-# So many of a folder's images, evenly spread, of the demo's video, and of noise.
+# So many of a folder's or a bag's images, evenly spread, of the demo's video, and of noise.
 MOST = 32
 FRAMES = 9
 FRAME_PERIOD_S = 1.0
@@ -47,32 +48,42 @@ class Pictures:
         return f'{_count(self.calibrating, "other image")} of {self.of}'
 
 
-def pictures_for(spec: ModelSpec, directory: Optional[Path]) -> Pictures:
-    """Return images for a network; the first half of the photos and of the video calibrate.
+def add_pictures(parser, what: str) -> None:
+    """Add the options that say which images; `what` is what they are for."""
+    parser.add_argument('--images', type=Path, metavar='DIR_OR_BAG',
+                        help=f'{what}; a folder of photos, or a rosbag2 (`pip install rosbags`)')
+    parser.add_argument('--topic', default='', metavar='TOPIC',
+                        help='where the images are a bag: the topic of its sensor_msgs/Image or '
+                             'CompressedImage, where it has several')
 
-    Halves, and not every second one, since neighbours may show the same. Without a directory
-    those that `s3dnn models fetch` brought. Raises ParameterError if the directory holds no
-    images, or one that cannot be read.
+
+def pictures_for(spec: ModelSpec, source: Optional[Path], topic: str = '') -> Pictures:
+    """Return images for a network; the first half of the photos and of a video calibrate.
+
+    Halves, and not every second one, since neighbours may show the same. They are those of a
+    folder or of a bag's topic; without either those that `s3dnn models fetch` brought. Raises
+    ParameterError if there are none, or one that cannot be read.
     """
-    if directory is not None:
-        photos = [open_media(path).at(0.0) for path in _stills(directory)]
-        return _pictures(spec, [photos], str(directory))
+    if source is not None and is_bag(source):
+        return _pictures(spec, [bag_images(source, topic, MOST)], str(source))
+    if topic:
+        raise ParameterError('topic', topic, 'only a bag has topics; name one with --images')
+    if source is not None:
+        return _pictures(spec, [_photos(_stills(source))], str(source))
     folder = cache_dir() / 'assets'
     fetched = [folder / name for name in ASSETS if (folder / name).is_file()]
-    photos = [open_media(path).at(0.0) for path in fetched if path.suffix in STILL_SUFFIXES]
-    videos = [open_media(path) for path in fetched if path.suffix == '.mp4']
-    frames = [[video.at(index * FRAME_PERIOD_S).copy() for index in range(FRAMES)]
-              for video in videos]
+    photos = [path for path in fetched if path.suffix in STILL_SUFFIXES]
+    videos = [path for path in fetched if path.suffix == '.mp4']
     if not photos and not videos:
         return Pictures(_fitted(spec, []), random_images(spec, NOISE), 'noise')
-    return _pictures(spec, [photos, *frames], 'the demo')
+    return _pictures(spec, [_photos(photos), *map(_frames, videos)], 'the demo')
 
 
-def _pictures(spec: ModelSpec, kinds: Sequence[List[np.ndarray]], of: str) -> Pictures:
+def _pictures(spec: ModelSpec, kinds: Sequence[Iterable[Pixels]], of: str) -> Pictures:
     """Return the first half of each kind for calibration, the rest held out."""
-    first = [image for images in kinds for image in images[:len(images) // 2]]
-    rest = [image for images in kinds for image in images[len(images) // 2:]]
-    return Pictures(_fitted(spec, first), _fitted(spec, rest), of)
+    fitted = [_fitted(spec, images) for images in kinds]
+    return Pictures(np.concatenate([images[:len(images) // 2] for images in fitted]),
+                    np.concatenate([images[len(images) // 2:] for images in fitted]), of)
 
 
 def _count(images: np.ndarray, what: str) -> str:
@@ -92,9 +103,21 @@ def _stills(directory: Path) -> List[Path]:
     return paths[::1 + (len(paths) - 1) // MOST]
 
 
-def _fitted(spec: ModelSpec, images: List[np.ndarray]) -> np.ndarray:
-    result = np.empty((len(images), spec.height, spec.width, 3), np.uint8)
-    for image, target in zip(images, result):
-        fit(Pixels(image, ENCODINGS['bgr8']), target, colour=spec.colour, resize=spec.resize,
-            pad=spec.pad)
-    return result
+def _photos(paths: Iterable[Path]) -> Iterator[Pixels]:
+    for path in paths:
+        yield Pixels(open_media(path).at(0.0), ENCODINGS['bgr8'])
+
+
+def _frames(path: Path) -> Iterator[Pixels]:
+    video = open_media(path)
+    for index in range(FRAMES):
+        yield Pixels(video.at(index * FRAME_PERIOD_S), ENCODINGS['bgr8'])
+
+
+def _fitted(spec: ModelSpec, images: Iterable[Pixels]) -> np.ndarray:
+    """Return images as the network reads them; they need not all be in memory at once."""
+    result = []
+    for pixels in images:
+        result.append(np.empty((spec.height, spec.width, 3), np.uint8))
+        fit(pixels, result[-1], colour=spec.colour, resize=spec.resize, pad=spec.pad)
+    return np.array(result, np.uint8).reshape(-1, spec.height, spec.width, 3)
