@@ -198,5 +198,17 @@ def test_the_bench_of_policies_writes_what_the_table_reads(toy, tmp_path, capsys
     assert 'streams' in capsys.readouterr().out
     assert main(['bench', 'table', str(out)]) == 0
     assert '| edf |' in capsys.readouterr().out
+    assert json.loads(out.read_text())['build'] is None
     assert main(['bench', 's3dnn', '--engine', 'onnxruntime', '--parts', 'nothing']) == 1
     assert '--parts' in one_error(capsys)
+
+
+@pytest.mark.parametrize('command', [['bench', 's3dnn'], ['bench', 'neuos'], ['profile', 'toy'],
+                                     ['models', 'lowrank', 'toy']])
+@pytest.mark.parametrize('option', [('--precision', 'fp16'), ('--dla', '0'), ('--optimum', '2'),
+                                    ('--workspace', '0')])
+def test_how_to_build_is_refused_where_the_engine_leaves_no_choice(toy, command, option, capsys):
+    pytest.importorskip('onnxruntime')
+    assert main([*command, '--engine', 'onnxruntime', *option]) == 1
+    told = one_error(capsys)
+    assert f"'{option[0]}'" in told and 'onnxruntime leaves no choice' in told

@@ -6,6 +6,7 @@ import functools
 import json
 from pathlib import Path
 
+from s3dnn_ros.commands.building import add_building, chosen_engine
 from s3dnn_ros.models.cache import write_whole
 
 
@@ -49,6 +50,7 @@ def register(subparsers):
                         help='time of a segment (default 0.5)')
     parser.add_argument('--out', type=Path,
                         help='JSON file for the results, written anew after every row')
+    add_building(parser)
     parser.set_defaults(run=_s3dnn)
 
     parser = commands.add_parser(
@@ -80,6 +82,7 @@ def register(subparsers):
                         help='time of a segment (default 0.5)')
     parser.add_argument('--out', type=Path,
                         help='JSON file for the results, written anew after every row')
+    add_building(parser)
     parser.set_defaults(run=_neuos)
 
     parser = commands.add_parser('table', help='results of `s3dnn bench s3dnn` in markdown')
@@ -95,12 +98,11 @@ def register(subparsers):
 
 
 def _s3dnn(arguments):
-    from s3dnn_ros.engines import make_engine
     from s3dnn_ros.lab import s3dnn_bench
     from s3dnn_ros.runtime.clock import SystemClock
 
     clock = SystemClock()
-    engine, _ = make_engine(arguments.engine, clock, sms=arguments.sms)
+    engine, _ = chosen_engine(arguments, clock, arguments.sms, print)
     given = {name: tuple(value) for name, value in vars(arguments).items()
              if name in ('models', 'instances', 'loads', 'parts') and value}
     names = arguments.policies or [policy.name for policy in s3dnn_bench.POLICIES]
@@ -118,7 +120,6 @@ def _cohort(arguments):
 
 def _neuos(arguments):
     from s3dnn_ros.commands.pictures import pictures_for
-    from s3dnn_ros.engines import make_engine
     from s3dnn_ros.lab import neuos_bench
     from s3dnn_ros.lab.closed_loop import contenders
     from s3dnn_ros.runtime.clock import SystemClock
@@ -130,7 +131,7 @@ def _neuos(arguments):
         given['contenders'] = contenders(arguments.contenders)
     plan = neuos_bench.Plan(runs=arguments.runs, seconds=arguments.seconds,
                             target_ms=arguments.target_ms, **given)
-    engine, _ = make_engine(arguments.engine, clock, sms=_sms(arguments))
+    engine, _ = chosen_engine(arguments, clock, _sms(arguments), print)
     device = _device(arguments.platform, engine, clock)
     neuos_bench.run(device, plan, functools.partial(pictures_for, directory=None),
                     save=functools.partial(_write, arguments.out))

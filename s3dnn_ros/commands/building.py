@@ -1,30 +1,55 @@
-"""Options of commands that build networks ahead, for the engine tensorrt."""
+"""Options of commands that make an engine: how the engine tensorrt is to build networks ahead."""
 
 from __future__ import annotations
 
 from s3dnn_ros.commands.numbers import from_zero
+from s3dnn_ros.engines.base import BuildOptions, silent
+from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.settings import PRECISIONS
+
+# By what BuildOptions calls them; an option that was not given is None.
+_OPTIONS = {'precision': '--precision', 'dla': '--dla', 'workspace_mb': '--workspace',
+            'optimum': '--optimum'}
 
 
 def add_building(parser) -> None:
     """Add them to a parser."""
     parser = parser.add_argument_group('how the engine tensorrt builds')
-    parser.add_argument('--precision', default=PRECISIONS[0], choices=PRECISIONS,
-                        help='what it computes in (default %(default)s)')
-    parser.add_argument('--dla', type=from_zero, default=-1, metavar='N',
+    parser.add_argument('--precision', choices=PRECISIONS,
+                        help=f'what it computes in (default {PRECISIONS[0]})')
+    parser.add_argument('--dla', type=from_zero, metavar='N',
                         help='run on this core of the deep learning accelerator, and on the GPU '
                              'what it does not take')
-    parser.add_argument('--workspace', type=from_zero, default=0, metavar='MB',
+    parser.add_argument('--workspace', type=from_zero, dest='workspace_mb', metavar='MB',
                         help='most scratch memory of a segment; 0: what TensorRT thinks best '
-                             '(default %(default)s)')
-    parser.add_argument('--optimum', type=from_zero, default=0, metavar='N',
-                        help='the batch for which kernels are chosen; 0: the largest (default '
-                             '%(default)s)')
+                             '(default 0)')
+    parser.add_argument('--optimum', type=from_zero, metavar='N',
+                        help='the batch for which kernels are chosen; 0: the largest (default 0)')
 
 
-def building(arguments):
+def building(arguments) -> BuildOptions:
     """Return what was asked for; raises ParameterError for what does not go together."""
-    from s3dnn_ros.engines.base import BuildOptions
+    return BuildOptions(**_given(arguments))
 
-    return BuildOptions(arguments.precision, arguments.dla, arguments.workspace,
-                        arguments.optimum)
+
+def chosen_engine(arguments, clock, sms=0, report=silent):
+    """Return (engine, reason) for `--engine`, as `make_engine` does.
+
+    Raises ParameterError for options of building that it has no use for.
+    """
+    from s3dnn_ros.engines import make_engine
+
+    engine, reason = make_engine(arguments.engine, clock, sms=sms, build=building(arguments),
+                                 report=report)
+    given = _given(arguments)
+    if given and engine.options is None:
+        engine.close()
+        name, value = next(iter(given.items()))
+        raise ParameterError(_OPTIONS[name], value, f'the engine {engine.name} leaves no choice; '
+                             'leave it out, or say --engine tensorrt')
+    return engine, reason
+
+
+def _given(arguments):
+    return {name: getattr(arguments, name) for name in _OPTIONS
+            if getattr(arguments, name) is not None}

@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 from typing import Tuple
 
-from s3dnn_ros.commands.building import add_building, building
+from s3dnn_ros.commands.building import add_building, chosen_engine
 from s3dnn_ros.commands.numbers import above_zero
 from s3dnn_ros.commands.pictures import add_pictures, pictures_for
 from s3dnn_ros.errors import ModelError
@@ -61,7 +61,6 @@ def register(subparsers) -> None:
 
 
 def _lowrank(arguments) -> None:
-    from s3dnn_ros.engines import make_engine
     from s3dnn_ros.models.cache import sha256_of
     from s3dnn_ros.models.graph import batch_of, load_graph, with_image_input
     from s3dnn_ros.models.segment_plan import cut_at
@@ -72,8 +71,7 @@ def _lowrank(arguments) -> None:
     spec = load_spec(arguments.model)
     model = with_image_input(load_graph(spec), spec)
     pictures = pictures_for(spec, arguments.images, arguments.topic)
-    engine, reason = make_engine(arguments.engine, SystemClock(), build=building(arguments),
-                                 report=print)
+    engine, reason = chosen_engine(arguments, SystemClock(), report=print)
     print(f'engine {engine.name} on {engine.device} ({reason})', flush=True)
     try:
         cuts = _cuts(engine, spec, arguments.target_ms)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 
-from s3dnn_ros.commands.building import add_building, building
+from s3dnn_ros.commands.building import add_building, chosen_engine
 from s3dnn_ros.commands.numbers import above_zero, from_zero
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.models.spec import load_spec
@@ -61,7 +61,6 @@ def register(subparsers):
 
 
 def _profile(arguments):
-    from s3dnn_ros.engines import make_engine
     from s3dnn_ros.profiling.profiler import SHARED_LANES, load_planned, make_plan, profile
     from s3dnn_ros.profiling.table import profile_path
     from s3dnn_ros.runtime.clock import SystemClock
@@ -70,8 +69,7 @@ def _profile(arguments):
         raise ParameterError('--partitions', '', 'name some, for example 8 16 32 64 0')
     sms = arguments.partitions if arguments.platform == 'sm_partition' else arguments.sms
     clock = SystemClock()
-    engine, reason = make_engine(arguments.engine, clock, sms=sms, build=building(arguments),
-                                 report=print)
+    engine, reason = chosen_engine(arguments, clock, sms, print)
     print(f'engine {engine.name} on {engine.device} ({reason})')
     try:
         with _platform(arguments, engine) as platform:

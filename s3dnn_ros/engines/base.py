@@ -123,6 +123,7 @@ class Engine(Protocol):
     device: str
     gpu: Union[int, str, None]  # number or UUID of the NVIDIA GPU that runs all; None: no GPU
     versions: Mapping[str, str]
+    options: Optional[BuildOptions]     # how it builds networks; None: it leaves no choice
     parallel: bool  # whether runs side by side are faster than one after another
     levels: int     # of urgency that the device tells apart
     poll_s: Optional[float]     # how often `poll` is wanted once a run may be over; None: never

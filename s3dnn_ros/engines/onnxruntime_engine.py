@@ -129,6 +129,7 @@ class OnnxRuntimeEngine:
     """Runs one segment at a time, on `threads` threads (0: one per usable core)."""
 
     name = 'onnxruntime'
+    options = None
     gpu = None
     parallel = False
     levels = 1

@@ -40,6 +40,7 @@ class TorchEngine(LaneEngine):
     """
 
     name = 'torch'
+    options = None
 
     def __init__(self, clock, sms=0):
         import torch

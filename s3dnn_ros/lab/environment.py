@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
 import importlib
 import importlib.metadata
@@ -12,6 +13,12 @@ import subprocess
 from pathlib import Path
 
 _LIBRARIES = ('numpy', 'cv2', 'onnx', 'onnxruntime')
+
+
+def told_of(engine):
+    """Return what results say of an engine, ready for JSON; `build` is None without a choice."""
+    return {'device': engine.device, 'engine': dict(engine.versions),
+            'build': engine.options and dataclasses.asdict(engine.options)}
 
 
 def environment():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 from typing import Any, Dict, NamedTuple, Sequence
 
-from s3dnn_ros.engines import make_engine
+from s3dnn_ros.engines import DEFAULTS, make_engine
 from s3dnn_ros.lab.load import SETTLE_S, Client, Policy
 from s3dnn_ros.lab.networks import Prepared, load_again
 from s3dnn_ros.lab.processes import ProcessError
@@ -27,7 +27,7 @@ class InstanceProcesses:
     Parameters
     ----------
     prepared : Prepared
-        Its engine's kind, plans and profiles serve the processes too.
+        Its engine's kind and options, plans and profiles serve the processes too.
     sms : int
         Multiprocessors of the GPU to use, as for `make_engine`.
 
@@ -88,7 +88,8 @@ class InstanceProcesses:
         new = []
         for client in clients:
             ours, theirs = context.Pipe()
-            arguments = (theirs, self._prepared.engine.name, self._sms, client.model,
+            engine = self._prepared.engine
+            arguments = (theirs, engine.name, engine.options, self._sms, client.model,
                          self._prepared.plans[client.model], self._prepared.profiles[client.model])
             process = context.Process(target=_serve, args=arguments, daemon=True)
             process.start()
@@ -132,11 +133,11 @@ class _Worker(NamedTuple):
                             f'{self.process.exitcode}')
 
 
-def _serve(connection, engine_name, sms, model, plan, table):
+def _serve(connection, engine_name, options, sms, model, plan, table):
     """Answer orders until the other side has gone; a text is an error."""
     try:
         clock = SystemClock()
-        engine, _ = make_engine(engine_name, clock, sms=sms)
+        engine, _ = make_engine(engine_name, clock, sms=sms, build=options or DEFAULTS)
         connection.send(None)
         connection.recv()
         rig = load_again(engine, clock, model, plan, table)

@@ -19,7 +19,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 from s3dnn_ros.lab.closed_loop import CONTENDERS, ClosedLoop, Contender
 from s3dnn_ros.lab.energy_log import EnergyLog
 from s3dnn_ros.lab.enough import above_zero, at_least_one
-from s3dnn_ros.lab.environment import environment
+from s3dnn_ros.lab.environment import environment, told_of
 from s3dnn_ros.lab.interference import Interference
 from s3dnn_ros.lab.load import SETTLE_S, SUPERVISED, Client, Rig, mix
 from s3dnn_ros.lab.networks import Prepared
@@ -92,8 +92,7 @@ def run(device: Device, plan: Plan, pictures, save=lambda results: None, say=pri
     on. `save` gets the results after every row, `say` a sentence for each.
     """
     started_s = time.monotonic()
-    results: Dict = {'format': FORMAT, 'environment': environment(),
-                     'device': device.engine.device, 'engine': dict(device.engine.versions),
+    results: Dict = {'format': FORMAT, 'environment': environment(), **told_of(device.engine),
                      'models': {}, 'cohorts': []}
 
     def note(sentence):
@@ -104,7 +103,8 @@ def run(device: Device, plan: Plan, pictures, save=lambda results: None, say=pri
     bench = Bench(device, plan, lanes, pictures, results, note)
     # a garbage collection would walk all that was loaded, and take 100 ms for it
     gc.freeze()
-    with Interference(device.engine.name, plan.models[0]) as interference:
+    with Interference(device.engine.name, plan.models[0],
+                      device.engine.options) as interference:
         results['idle_w'] = bench.idle_w()
         note(f"idle: {_or_unknown(results['idle_w'], 1)} W")
         for count in plan.instances:

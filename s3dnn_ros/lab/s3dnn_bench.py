@@ -16,7 +16,7 @@ from typing import Dict, List, Mapping, Sequence
 
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.lab.enough import above_zero, at_least_one
-from s3dnn_ros.lab.environment import environment
+from s3dnn_ros.lab.environment import environment, told_of
 from s3dnn_ros.lab.gpu_meter import GpuMeter
 from s3dnn_ros.lab.ideal import jobs_of, missed_share
 from s3dnn_ros.lab.instance_processes import InstanceProcesses
@@ -120,8 +120,7 @@ def run(engine, clock, plan: Plan, save=lambda results: None, say=print) -> Dict
     `say` gets a sentence for each, with the seconds since the start.
     """
     started_s = time.monotonic()
-    results: Dict = {'format': FORMAT, 'environment': environment(), 'device': engine.device,
-                     'engine': dict(engine.versions)}
+    results: Dict = {'format': FORMAT, 'environment': environment(), **told_of(engine)}
 
     def note(sentence):
         say(f'{time.monotonic() - started_s:6.0f} s  {sentence}')
