@@ -17,6 +17,7 @@ from s3dnn_ros.errors import EngineError
 
 _NON_BLOCKING = 1       # cudaStreamNonBlocking and CU_STREAM_NON_BLOCKING
 _NO_TIMING = 2          # cudaEventDisableTiming
+_NO_MEMORY = 2          # cudaErrorMemoryAllocation
 _NOT_READY = 600        # cudaErrorNotReady
 _NAME_LENGTH = 256
 THREADS_PER_BLOCK = 256
@@ -51,6 +52,10 @@ FLOATS = b"""
     ret;
 }
 \0"""
+
+
+class OutOfMemory(RuntimeError):
+    """Memory of the device, or pinned memory of the host, that is not to be had."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,7 +121,7 @@ class Cuda:
         return Event(self._runtime, timed)
 
     def allocate(self, size: int) -> DeviceMemory:
-        """Return so many bytes of the device; raises RuntimeError if there are not as many."""
+        """Return so many bytes of the device; raises OutOfMemory if there are not as many."""
         return DeviceMemory(self._runtime, size)
 
     def upload(self, memory: DeviceMemory, array) -> None:
@@ -136,20 +141,22 @@ class Cuda:
     def capture(self, stream: Stream, submit: Callable[[], None]) -> Graph:
         """Return what a function submits to a stream as a graph; nothing of it runs."""
         runtime = self._runtime
-        # by other threads, requests are staged meanwhile
-        _value(runtime.cudaStreamBeginCapture(
-            stream.number, runtime.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal))
         try:
-            submit()
+            # by other threads, requests are staged meanwhile
+            _value(runtime.cudaStreamBeginCapture(
+                stream.number, runtime.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal))
+            try:
+                submit()
+            finally:
+                ended = runtime.cudaStreamEndCapture(stream.number)
+            captured = int(_value(ended))
+            try:
+                return Graph(runtime, captured)
+            finally:
+                runtime.cudaGraphDestroy(captured)
         except BaseException:
-            runtime.cudaStreamEndCapture(stream.number)
             runtime.cudaGetLastError()      # others would take it for theirs
             raise
-        captured = int(_value(runtime.cudaStreamEndCapture(stream.number)))
-        try:
-            return Graph(runtime, captured)
-        finally:
-            runtime.cudaGraphDestroy(captured)
 
     def synchronize(self) -> None:
         """Wait for all that was submitted."""
@@ -242,7 +249,7 @@ class DeviceMemory:
     def __init__(self, runtime, size):
         self._runtime = runtime
         self.size = size
-        self.number = int(_value(runtime.cudaMalloc(size)))
+        self.number = _allocated(runtime, runtime.cudaMalloc(size))
 
     def __del__(self):
         """Free it; the device finishes first what it does."""
@@ -255,7 +262,7 @@ class PinnedMemory:
 
     def __init__(self, runtime, size):
         self._runtime = runtime
-        self.number = int(_value(runtime.cudaMallocHost(size)))
+        self.number = _allocated(runtime, runtime.cudaMallocHost(size))
 
     def __del__(self):
         """Free it."""
@@ -315,11 +322,21 @@ class Graph:
             self._runtime.cudaGraphExecDestroy(self._executable)
 
 
+def _allocated(runtime, returned) -> int:
+    """Return the address that a call gave; raises OutOfMemory."""
+    try:
+        return int(_value(returned))
+    except OutOfMemory:
+        runtime.cudaGetLastError()      # others would take it for theirs
+        raise
+
+
 def _value(returned):
     """Return what a call gave, without its status; raises RuntimeError that names the status."""
     status, *values = returned
     if int(status):
-        raise RuntimeError(f'{status.name} ({int(status)})')
+        kind = OutOfMemory if int(status) == _NO_MEMORY else RuntimeError
+        raise kind(f'{status.name} ({int(status)})')
     return values[0] if len(values) == 1 else values
 
 

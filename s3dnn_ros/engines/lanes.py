@@ -180,6 +180,11 @@ class _Pending:
     done: Callable[[Run], None]
 
 
+def too_large(name: str, device: str, batch: int, most: int) -> str:
+    """Return the sentence for batches that were given up as the device's memory is full."""
+    return f'{name}: out of memory on {device} for batches of {batch}; it runs {most} at most'
+
+
 def batches_up_to(largest: int) -> List[int]:
     """Return 1, 2, 4 … and `largest` itself."""
     sizes = [1]

@@ -12,9 +12,12 @@ from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 import numpy as np
 
+from s3dnn_ros.engines.cuda import OutOfMemory
 from s3dnn_ros.errors import BuildError
 
 _MIB = 1 << 20
+# In lower case, what one of its complaints has in it where memory of the device is missing.
+_FULL = ('out of memory', 'outofmemory', 'could not be allocated')
 # Of what TensorRT tells, so many.
 _KEPT = 100
 # By TensorRT's names; its own `nptype` asks for numpy.bool, which new NumPys do not have.
@@ -69,8 +72,7 @@ class TensorRt:
             return self.module.Builder(self.logger)
         except TypeError as error:
             # what pybind11 makes of a constructor that gave nothing
-            raise BuildError('TensorRT', 'cannot begin to build: '
-                             + ('; '.join(self.complaints[-3:]) or str(error))) from error
+            raise BuildError('TensorRT', f'cannot begin to build: {self.told()}') from error
 
     def network(self, builder):
         """Return an empty network whose batch is a size like any other."""
@@ -101,21 +103,35 @@ class TensorRt:
         self.complaints.clear()
         plan = builder.build_serialized_network(network, config)
         if plan is None:
-            raise BuildError('TensorRT', '; '.join(self.complaints[-3:]) or 'it gave no reason')
+            raise BuildError('TensorRT', self.told())
         return bytes(plan)
 
     def load(self, plan: bytes) -> LoadedEngine:
-        """Return an engine that is ready for contexts; raises BuildError if it is none."""
+        """Return an engine that is ready for contexts.
+
+        Raises BuildError if it is none, OutOfMemory if it does not fit onto the device.
+        """
         self.complaints.clear()
-        engine = self._runtime.deserialize_cuda_engine(plan)
+        engine = self.runtime.deserialize_cuda_engine(plan)
         if engine is None:
-            raise BuildError('TensorRT', 'cannot read the plan: '
-                             + '; '.join(self.complaints[-3:]))
+            self.check_memory()
+            raise BuildError('TensorRT', f'cannot read the plan: {self.told()}')
         kind = _NamedEngine if hasattr(engine, 'num_io_tensors') else _IndexedEngine
-        return kind(self.module, self._runtime, engine)
+        return kind(self, engine)
+
+    def told(self) -> str:
+        """Return what it complained of last."""
+        return '; '.join(self.complaints[-3:]) or 'it gave no reason'
+
+    def check_memory(self) -> None:
+        """Raise OutOfMemory if that is what it complained of last."""
+        told = self.told()
+        if any(words in told.lower() for words in _FULL):
+            raise OutOfMemory(told)
 
     @functools.cached_property
-    def _runtime(self):
+    def runtime(self):
+        """Return what reads plans."""
         return self.module.Runtime(self.logger)
 
     def _tactic(self, name: str):
@@ -140,9 +156,8 @@ class LoadedEngine:
 
     tensors: Tuple[Tensor, ...]
 
-    def __init__(self, module, runtime, engine):
-        self._module = module
-        self._runtime = runtime     # an engine does not keep its runtime alive
+    def __init__(self, api: TensorRt, engine):
+        self.api = api      # an engine does not keep its runtime alive
         self.engine = engine
         self.scratch_bytes = int(getattr(engine, 'device_memory_size_v2', 0)
                                  or engine.device_memory_size)
@@ -162,15 +177,24 @@ class LoadedEngine:
         stream : int
             Where TensorRT copies what it needs; wait for it before the first run.
 
+        Raises
+        ------
+        OutOfMemory
+            The device has no room for it.
+        BuildError
+            The engine has no such batch or profile.
+
         """
         raise NotImplementedError
 
     def _new(self, scratch: int, profile: int, stream: int):
-        strategies = getattr(self._module, 'ExecutionContextAllocationStrategy', None)
+        self.api.complaints.clear()
+        strategies = getattr(self.api.module, 'ExecutionContextAllocationStrategy', None)
         context = (self.engine.create_execution_context(strategies.USER_MANAGED) if strategies
                    else self.engine.create_execution_context_without_device_memory())
         if context is None:
-            raise BuildError('TensorRT', 'cannot make a context; the memory may be full')
+            self.api.check_memory()
+            raise BuildError('TensorRT', f'cannot make a context: {self.api.told()}')
         if hasattr(context, 'set_device_memory'):
             context.set_device_memory(scratch, self.scratch_bytes)
         else:
@@ -194,14 +218,20 @@ class Context:
 
     shapes: Mapping[str, Tuple[int, ...]]
 
+    def __init__(self, engine: LoadedEngine, context):
+        # in the order in which they are to go: a context does not keep its engine alive
+        self._context = context
+        self._engine = engine
+
     def bind(self, addresses: Mapping[str, int]):
         """Say where tensors lie on the device; those of no concern here are passed over."""
         raise NotImplementedError
 
     def enqueue(self, stream: int):
-        """Run on a stream; raises RuntimeError if TensorRT refuses."""
+        """Run on a stream; raises RuntimeError if TensorRT refuses, OutOfMemory among them."""
         if not self._enqueue(stream):
-            raise RuntimeError('TensorRT refused to run')
+            self._engine.api.check_memory()
+            raise RuntimeError(f'TensorRT refused to run: {self._engine.api.told()}')
 
     def _enqueue(self, stream: int) -> bool:
         raise NotImplementedError
@@ -210,11 +240,11 @@ class Context:
 class _NamedEngine(LoadedEngine):
     """Of TensorRT 8.5 and later."""
 
-    def __init__(self, module, runtime, engine):
-        super().__init__(module, runtime, engine)
+    def __init__(self, api, engine):
+        super().__init__(api, engine)
         names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
         self.tensors = tuple(
-            Tensor(name, engine.get_tensor_mode(name) == module.TensorIOMode.INPUT,
+            Tensor(name, engine.get_tensor_mode(name) == api.module.TensorIOMode.INPUT,
                    _dtype(engine.get_tensor_dtype(name)), tuple(engine.get_tensor_shape(name)))
             for name in names)
 
@@ -224,7 +254,7 @@ class _NamedEngine(LoadedEngine):
 
 class _NamedContext(Context):
     def __init__(self, engine, context, batch):
-        self._context = context
+        super().__init__(engine, context)
         for tensor in engine.tensors:
             if tensor.is_input:
                 _expect(context.set_input_shape(tensor.name, _at(tensor.shape, batch)), batch)
@@ -242,8 +272,8 @@ class _NamedContext(Context):
 class _IndexedEngine(LoadedEngine):
     """Of TensorRT before 8.5: every profile has bindings of its own, block behind block."""
 
-    def __init__(self, module, runtime, engine):
-        super().__init__(module, runtime, engine)
+    def __init__(self, api, engine):
+        super().__init__(api, engine)
         self.stride = engine.num_bindings // self.profiles
         self.tensors = tuple(
             Tensor(engine.get_binding_name(index), engine.binding_is_input(index),
@@ -257,7 +287,7 @@ class _IndexedEngine(LoadedEngine):
 
 class _IndexedContext(Context):
     def __init__(self, engine, context, batch, profile):
-        self._context = context
+        super().__init__(engine, context)
         first = profile * engine.stride
         self._places: Dict[str, int] = {
             tensor.name: first + index for index, tensor in enumerate(engine.tensors)}

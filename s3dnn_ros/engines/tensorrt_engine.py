@@ -7,9 +7,9 @@ from typing import Callable, List
 import numpy as np
 
 from s3dnn_ros.engines.base import DEFAULTS, BuildOptions, silent, variants_of
-from s3dnn_ros.engines.cuda import find_cuda
+from s3dnn_ros.engines.cuda import OutOfMemory, find_cuda
 from s3dnn_ros.engines.host_segment import HostSegment
-from s3dnn_ros.engines.lanes import LaneEngine, LaneNetwork, batches_up_to
+from s3dnn_ros.engines.lanes import LaneEngine, LaneNetwork, batches_up_to, too_large
 from s3dnn_ros.engines.plan_cache import plan_path
 from s3dnn_ros.engines.tensorrt_api import TensorRt
 from s3dnn_ros.engines.tensorrt_builder import with_float_image
@@ -65,9 +65,8 @@ class TensorRtEngine(LaneEngine):
     def wanted(self, model: str, segments, outputs, *, coarser=(), lanes=1, max_batch=1
                ) -> List[Wanted]:
         """Return the plans that a network needs; the arguments are those of `load`."""
-        return wanted_plans(model, variants_of(segments, coarser), outputs,
-                            self.batches(segments[0], max_batch), lanes, self.options,
-                            self.machine)
+        return self._wanted(model, variants_of(segments, coarser), outputs, lanes,
+                            self.batches(segments[0], max_batch))
 
     def batches(self, model, max_batch):
         """Return the batches that a network runs: a DLA takes one size alone."""
@@ -77,24 +76,33 @@ class TensorRtEngine(LaneEngine):
         return batches_up_to(max_batch)
 
     def load(self, instance, segments, outputs, spec, *, coarser=(), lanes=1, max_batch=1):
-        """Return the network; what TensorRT cannot build of it runs on the CPU."""
+        """Return the network; what TensorRT cannot build of it runs on the CPU.
+
+        Where the device's memory ends first, the largest batches are given up, for plans that
+        need less, and `network.note` says so.
+        """
         models = variants_of(segments, coarser)
         batches = self.batches(segments[0], max_batch)
-        wanted = self.wanted(spec.name, segments, outputs, coarser=coarser, lanes=lanes,
-                             max_batch=max_batch)
+        note = ''
         try:
-            provided = provide(wanted, self.clock, report=self._report)
-            runners = [[self._runner(provided, segment, variant, model, spec.name)
-                        for variant, model in enumerate(variants)]
-                       for segment, variants in enumerate(models)]
-            network = TensorRtNetwork(self, runners, outputs, spec, lanes, batches,
-                                      bool(batch_of(segments[0])))
+            while True:
+                try:
+                    network = self._network(models, outputs, spec, lanes, batches)
+                    break
+                except OutOfMemory:
+                    *batches, largest = batches
+                    if not batches:
+                        raise
+                    note = too_large(spec.name, self.device, largest, batches[-1])
         except (BuildError, ModelError, ImportError) as error:
             raise EngineError(instance, f'TensorRT cannot run {spec.onnx}: {error}') from error
+        except OutOfMemory as error:
+            raise EngineError(instance, f'{spec.onnx} does not fit into the memory of '
+                                        f'{self.device}: {error}') from error
         except RuntimeError as error:
-            raise EngineError(instance, f'{spec.onnx} does not run on {self.device}: {error}; '
-                                        'lower max_batch if its memory is full') from error
-        network.note = _note(spec.name, provided)
+            raise EngineError(instance, f'{spec.onnx} does not run on {self.device}: {error}'
+                              ) from error
+        network.note = '. '.join(filter(None, (note, network.note)))
         return network
 
     def synchronize(self):
@@ -104,6 +112,19 @@ class TensorRtEngine(LaneEngine):
     def close(self):
         """Wait for what runs."""
         self.synchronize()
+
+    def _wanted(self, model, models, outputs, lanes, batches):
+        return wanted_plans(model, models, outputs, batches, lanes, self.options, self.machine)
+
+    def _network(self, models, outputs, spec, lanes, batches):
+        """Return the network for these batches; raises OutOfMemory if they are too large."""
+        provided = provide(self._wanted(spec.name, models, outputs, lanes, batches), self.clock,
+                           report=self._report)
+        runners = [[self._runner(provided, segment, variant, model, spec.name)
+                    for variant, model in enumerate(variants)]
+                   for segment, variants in enumerate(models)]
+        return TensorRtNetwork(self, runners, outputs, spec, lanes, batches,
+                               bool(batch_of(models[0][0])), _note(spec.name, provided))
 
     def _runner(self, provided, segment, variant, model, name):
         """Return what runs a segment."""
@@ -123,10 +144,9 @@ class TensorRtEngine(LaneEngine):
 class TensorRtNetwork(LaneNetwork):
     """A network of plans, with weights that all lanes share."""
 
-    note = ''
-
-    def __init__(self, engine, runners, outputs, spec, lanes, batches, fixed):
+    def __init__(self, engine, runners, outputs, spec, lanes, batches, fixed, note):
         self.engine = engine
+        self.note = note
         self.segments = len(runners)
         self.variants = [len(variants) for variants in runners]
         self.lanes = lanes
@@ -137,7 +157,6 @@ class TensorRtNetwork(LaneNetwork):
                             batches, number, engine.floats, engine.options.graphs)
                        for number in range(lanes)]
         self._free = list(self._lanes)
-        self._runners = runners         # contexts do not keep their engines alive
         self.output_shapes = {name: ('N', *shape[1:]) for name, shape
                               in self._lanes[0].shapes(self.largest).items()}
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from s3dnn_ros.engines.base import variants_of
 from s3dnn_ros.engines.cuda import Cuda
-from s3dnn_ros.engines.lanes import LaneEngine, LaneNetwork, batches_up_to
+from s3dnn_ros.engines.lanes import LaneEngine, LaneNetwork, batches_up_to, too_large
 from s3dnn_ros.engines.onnx_to_torch import to_torch
 from s3dnn_ros.engines.torch_lane import Lane, LaneStream, Part
 from s3dnn_ros.errors import EngineError
@@ -148,8 +148,7 @@ class TorchNetwork(LaneNetwork):
             except engine.torch.cuda.OutOfMemoryError:
                 if not self.batches:
                     raise
-                self.note = (f'{spec.name}: out of memory on {engine.device} for batches of '
-                             f'{batch}; it runs {self.batches[-1]} at most')
+                self.note = too_large(spec.name, engine.device, batch, self.batches[-1])
                 break
             self.batches += (batch,)
         self.batch = self.batches[-1] if fixed else 0

@@ -1,14 +1,21 @@
 """Stands for a CUDA device: its memory is the host's, and all runs when it is submitted."""
 
 import ctypes
+import weakref
 
 import numpy as np
 
-from s3dnn_ros.engines.cuda import Device
+from s3dnn_ros.engines.cuda import Device, OutOfMemory
 
 
 class FakeMemory:
-    def __init__(self, size):
+    """Takes of the device's `free` bytes as long as it lives."""
+
+    def __init__(self, cuda, size):
+        if size > cuda.free:
+            raise OutOfMemory('cudaErrorMemoryAllocation (2)')
+        cuda.free -= size
+        weakref.finalize(self, cuda.give_back, size)
         self.size = size
         self._array = np.full(size, 0x55, np.uint8)
         self.number = self._array.ctypes.data
@@ -81,6 +88,7 @@ class FakeCuda:
 
     priorities = range(-2, 1)
     captures = True
+    free = 1 << 40
     hold = False
     broken = ''
 
@@ -98,7 +106,10 @@ class FakeCuda:
         return FakeEvent(self)
 
     def allocate(self, size):
-        return FakeMemory(size)
+        return FakeMemory(self, size)
+
+    def give_back(self, size):
+        self.free += size
 
     def upload(self, memory, array):
         ctypes.memmove(memory.number, array.ctypes.data, array.nbytes)

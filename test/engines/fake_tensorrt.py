@@ -276,15 +276,16 @@ def _session(content):
 
 
 class _Engine:
-    """What a plan becomes; `calls` are those of its contexts."""
-
-    device_memory_size = 4096
+    """What a plan becomes; `calls` are those of its contexts. Larger batches need more."""
 
     def __init__(self, plan):
         values = json.loads(bytes(plan))
         self._tensors = [(name, is_input, DataType[kind], tuple(shape))
                          for name, is_input, kind, shape in values['tensors']]
         self.num_optimization_profiles = values['profiles'] or 1
+        largest = max((shape[0] for shapes in values.get('shapes', ())
+                       for *_, shape in shapes.values()), default=1)
+        self.device_memory_size = 4096 * largest
         self.calls = []
         self._contexts = 0
         self._onnx = base64.b64decode(values.get('onnx', ''))
@@ -355,7 +356,7 @@ class FakeEngine85(_Engine):
 
 
 class FakeEngine10(FakeEngine85):
-    device_memory_size_v2 = 8192
+    device_memory_size_v2 = property(lambda self: 2 * self.device_memory_size)
 
     create_execution_context_without_device_memory = property()
 

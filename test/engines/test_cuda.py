@@ -9,7 +9,7 @@ import types
 import numpy as np
 import pytest
 
-from s3dnn_ros.engines.cuda import FLOATS, Cuda, find_cuda
+from s3dnn_ros.engines.cuda import FLOATS, Cuda, OutOfMemory, find_cuda
 from s3dnn_ros.errors import EngineError
 
 NON_BLOCKING = 1
@@ -22,10 +22,11 @@ class FakeStatus(enum.IntEnum):
     SUCCESS = 0
     CUDA_ERROR_NOT_SUPPORTED = 801
     NOT_READY = 600
+    NO_MEMORY = 2
 
 
 class FakeBindings:
-    """Stands for cuda.bindings: keeps the calls; those named in `broken` give a bad status.
+    """Stands for cuda.bindings: keeps the calls; those in `broken` give `status`, a bad one.
 
     A call gives what `gives` says, by its name.
     """
@@ -33,6 +34,7 @@ class FakeBindings:
     def __init__(self):
         self.calls = []
         self.broken = set()
+        self.status = FakeStatus.CUDA_ERROR_NOT_SUPPORTED
         self.granted = types.SimpleNamespace(sm=types.SimpleNamespace(smCount=16))
         self.gives = {
             'cudaDeviceGetStreamPriorityRange': (0, -5),        # the least, the greatest
@@ -61,6 +63,8 @@ class FakeBindings:
             'cudaStreamSynchronize': (),
             'cudaDeviceSynchronize': (),
             'cudaMalloc': (0x1000,),
+            'cudaMallocHost': (0x2000,),
+            'cudaFreeHost': (),
             'cudaFree': (),
             'cudaMemcpy': (),
             'cudaStreamBeginCapture': (),
@@ -91,7 +95,7 @@ class FakeBindings:
         def call(*arguments):
             self.calls.append((name, *arguments))
             if name in self.broken:
-                return (FakeStatus.CUDA_ERROR_NOT_SUPPORTED, *[None] * len(self.gives[name]))
+                return (self.status, *[None] * len(self.gives[name]))
             return (FakeStatus.SUCCESS, *self.gives[name])
         return call
 
@@ -261,6 +265,28 @@ def test_memory_of_the_device_is_freed_with_its_owner(bindings):
     del memory
     gc.collect()
     assert bindings.called('cudaFree') == [[0x1000]]
+
+
+@pytest.mark.parametrize('name, use', [
+    ('cudaMalloc', lambda: Cuda().allocate(5)),
+    ('cudaMallocHost', lambda: Cuda().pinned((2, 3), np.uint8))])
+def test_memory_that_is_full_is_an_error_of_its_own_and_of_nobody_else(bindings, name, use):
+    bindings.broken.add(name)
+    bindings.status = FakeStatus.NO_MEMORY
+    with pytest.raises(OutOfMemory, match=r'^NO_MEMORY \(2\)$'):
+        use()
+    assert bindings.calls[-1] == ('cudaGetLastError',)
+
+
+@pytest.mark.parametrize('name', ['cudaStreamBeginCapture', 'cudaStreamEndCapture',
+                                  'cudaGraphInstantiate'])
+def test_a_capture_that_fails_leaves_no_error_for_others(bindings, name):
+    cuda = Cuda()
+    stream = cuda.stream(0)
+    bindings.broken.add(name)
+    with pytest.raises(RuntimeError, match='801'):
+        cuda.capture(stream, lambda: None)
+    assert bindings.calls[-1] == ('cudaGetLastError',)
 
 
 def test_a_graph_is_what_was_submitted_meanwhile(bindings):

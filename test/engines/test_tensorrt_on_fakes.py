@@ -1,12 +1,24 @@
 """The TensorRT engine on fakes: results, variants, lanes, levels, and segments that it refuses."""
 
 import itertools
+import json
 
 import numpy as np
 import onnx
 import pytest
 from fake_cuda import FakeCuda
-from fake_tensorrt import VERSIONS, FakeParser, InProcess, fake_tensorrt
+from fake_tensorrt import (
+    VERSIONS,
+    FakeContext82,
+    FakeContext85,
+    FakeEngine10,
+    FakeEngine82,
+    FakeEngine85,
+    FakeParser,
+    InProcess,
+    Severity,
+    fake_tensorrt,
+)
 from onnx import TensorProto, helper
 
 from s3dnn_ros.engines import tensorrt_engine, tensorrt_plans
@@ -94,7 +106,7 @@ def test_a_second_start_builds_nothing(make, in_variants, monkeypatch):
 def test_a_plan_that_is_whole_and_not_usable_is_told_by_name(make, in_variants, monkeypatch):
     engine = make()
     in_variants.load(engine)
-    monkeypatch.setattr(type(engine.api._runtime), 'deserialize_cuda_engine',
+    monkeypatch.setattr(type(engine.api.runtime), 'deserialize_cuda_engine',
                         lambda self, plan: None)
     with pytest.raises(EngineError, match=r'000_0_fp16_b1_.*\.plan: cannot be used.*delete it'):
         in_variants.load(engine)
@@ -217,11 +229,84 @@ def test_a_network_that_nobody_can_run_is_an_error_of_its_instance(make, make_sp
 
 
 def test_a_size_that_only_a_run_tells_is_told(make, in_variants, monkeypatch):
-    from fake_tensorrt import FakeContext85
-
     monkeypatch.setattr(FakeContext85, 'get_tensor_shape', lambda self, name: (1, -1))
     with pytest.raises(EngineError, match='only a run tells'):
         in_variants.load(make())
+
+
+def batches_with(make, in_variants, monkeypatch, free, **options):
+    """Return the engine and the network that it makes in so many bytes of the device."""
+    engine = make(**options)
+    monkeypatch.setattr(engine.cuda, 'free', free)
+    return engine, in_variants.load(engine, max_batch=8, lanes=2)
+
+
+def taken(make, in_variants, version, most):
+    """Return the bytes that a network of batches up to `most` takes on two lanes."""
+    engine = make(version)
+    before = engine.cuda.free
+    network = in_variants.load(engine, max_batch=most, lanes=2)
+    assert network.batches[-1] == most
+    return before - engine.cuda.free
+
+
+@pytest.mark.parametrize('version', VERSIONS)
+@pytest.mark.parametrize('most', [1, 2, 4, 8])
+def test_where_memory_ends_the_largest_batches_are_given_up_and_that_is_told_once(
+        make, in_variants, monkeypatch, version, most):
+    free = taken(make, in_variants, version, most)
+    engine, network = batches_with(make, in_variants, monkeypatch, free, version=version)
+    assert network.batches[-1] == network.largest == most and engine.cuda.free == 0
+    pixels = images(most)
+    np.testing.assert_allclose(network.run(pixels)['score'], means(pixels), rtol=TOLERANCE)
+    if most == 8:
+        assert network.note == ''
+    else:
+        assert network.note == (f'tiny: out of memory on a fake GPU, fp16 for batches of '
+                                f'{2 * most}; it runs {most} at most')
+
+
+def test_a_network_that_does_not_even_fit_for_one_image_is_refused(
+        make, in_variants, monkeypatch):
+    free = taken(make, in_variants, '8.6.0', 1) - 1
+    with pytest.raises(EngineError, match='does not fit into the memory of a fake GPU'):
+        batches_with(make, in_variants, monkeypatch, free)
+
+
+@pytest.mark.parametrize('version', VERSIONS)
+@pytest.mark.parametrize('what', ['deserialize', 'context', 'run'])
+def test_tensorrts_own_complaints_of_memory_count_as_well(
+        make, in_variants, monkeypatch, version, what):
+    engine = make(version)
+
+    def refuse_the_large(function):
+        def refuse(self, *arguments):
+            fake = self if what == 'context' else self._engine if what == 'run' else None
+            size = fake.device_memory_size if fake else largest_in(arguments[0])
+            if size > 4 * 4096:
+                engine.api.logger.log(Severity.ERROR, 'Error Code 2: OutOfMemory (Requested …)')
+                return False if what == 'run' else None
+            return function(self, *arguments)
+        return refuse
+
+    def largest_in(plan):
+        found = json.loads(bytes(plan))['shapes'][0]
+        return 4096 * max(shapes[2][0] for shapes in found.values())
+
+    kind, name = {
+        'deserialize': (type(engine.api.runtime), 'deserialize_cuda_engine'),
+        'context': ((FakeEngine10, 'create_execution_context') if version == '10.3.0' else
+                    (FakeEngine82 if version == '8.2.5' else FakeEngine85,
+                     'create_execution_context_without_device_memory')),
+        'run': ((FakeContext82, 'execute_async_v2') if version == '8.2.5' else
+                (FakeContext85, 'execute_async_v3'))}[what]
+    # the plan of 8 is read by its builder, too, and is not to fail there
+    in_variants.load(engine, max_batch=8)
+    monkeypatch.setattr(kind, name, refuse_the_large(getattr(kind, name)))
+    network = in_variants.load(engine, max_batch=8, lanes=2)
+    assert network.batches == (1, 2, 4)
+    assert network.note.count('out of memory') == 1
+    assert network.run(images(3))['score'].shape == (3,)
 
 
 def test_int8_without_calibration_tells_the_command(make, in_variants):
