@@ -195,6 +195,8 @@ class ExecutorSettings:
                                          'TensorRT thinks best.', low=0, high=65536)
     engine_optimum: int = parameter(0, 'tensorrt: the batch for which kernels are chosen; others '
                                     'run, too. 0: the largest.', low=0, high=64)
+    engine_build_limit_s: float = parameter(1800.0, 'tensorrt: a segment that takes longer to '
+                                            'build runs on the CPU.', low=1.0, high=86400.0)
     engine_graphs: bool = parameter(True, 'tensorrt: run segments as CUDA graphs, which start '
                                     'quicker and take more memory.')
     engine_sms: int = parameter(0, 'Streaming multiprocessors of the GPU that the torch engine '

@@ -60,7 +60,8 @@ def _build(arguments):
             [value.name for value in model.graph.output], coarser=variants,
             lanes=arguments.lanes, max_batch=min(arguments.max_batch, spec.max_batch or 64))
         calibration = _calibration(spec, model, wanted, arguments)
-        provided = provide(wanted, clock, calibration=calibration, jobs=arguments.jobs,
+        provided = provide(wanted, clock, limit_s=engine.options.limit_s,
+                           calibration=calibration, jobs=arguments.jobs,
                            report=lambda line: print(line, flush=True))
     finally:
         engine.close()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from s3dnn_ros.commands.numbers import from_zero
-from s3dnn_ros.engines.base import BuildOptions, silent
+from s3dnn_ros.commands.numbers import above_zero, from_zero
+from s3dnn_ros.engines.base import DEFAULTS, BuildOptions, silent
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.settings import PRECISIONS
 
 # By what BuildOptions calls them; an option that was not given is None.
 _OPTIONS = {'precision': '--precision', 'dla': '--dla', 'workspace_mb': '--workspace',
-            'optimum': '--optimum'}
+            'optimum': '--optimum', 'limit_s': '--limit'}
 
 
 def add_building(parser) -> None:
@@ -25,6 +25,9 @@ def add_building(parser) -> None:
                              '(default 0)')
     parser.add_argument('--optimum', type=from_zero, metavar='N',
                         help='the batch for which kernels are chosen; 0: the largest (default 0)')
+    parser.add_argument('--limit', type=above_zero(float), dest='limit_s', metavar='S',
+                        help='give a segment up, for the CPU to run it, that takes more seconds '
+                             f'to build (default {DEFAULTS.limit_s:g})')
 
 
 def building(arguments) -> BuildOptions:

@@ -25,7 +25,8 @@ class BuildOptions:
 
     `dla` is a core, -1 for none; a workspace of 0 MB, an `optimum` of 0 images and no `tactics`
     leave it to the engine, which then takes the largest batch for the optimum. `graphs` says
-    whether segments are captured as CUDA graphs.
+    whether segments are captured as CUDA graphs, `limit_s` how long the build of a segment may
+    take before it is given up.
     """
 
     precision: str = 'fp16'
@@ -34,6 +35,7 @@ class BuildOptions:
     optimum: int = 0
     tactics: Tuple[str, ...] = ()
     graphs: bool = True
+    limit_s: float = 1800.0
 
     def __post_init__(self):
         """Refuse what no accelerator does; raises ParameterError."""

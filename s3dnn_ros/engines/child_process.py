@@ -1,4 +1,4 @@
-"""Work in a process of its own, so that a library that crashes takes nobody else down."""
+"""Work in a process of its own, so that a library that crashes or hangs stops nobody else."""
 
 from __future__ import annotations
 
@@ -19,11 +19,14 @@ class ChildProcess:
     ----------
     function : callable
         Of a module, so that the other process finds it.
+    limit_s : float
+        How long a call may take, the start included; then the process is killed.
 
     """
 
-    def __init__(self, function: Callable[[Any], Any]):
+    def __init__(self, function: Callable[[Any], Any], limit_s: float):
         self._function = function
+        self._limit_s = limit_s
         self._process: Any = None
         self._connection: Any = None
 
@@ -42,6 +45,10 @@ class ChildProcess:
         process = self._process     # another thread may close it
         try:
             self._connection.send(argument)
+            if not self._connection.poll(self._limit_s):
+                self.close()
+                raise BuildError(name, f'took more than {self._limit_s:g} s and was given up; '
+                                 'allow more with --limit, or engine_build_limit_s')
             result = self._connection.recv()
         except (EOFError, OSError) as error:
             self._process = None
@@ -54,7 +61,7 @@ class ChildProcess:
         """End the process, whatever it does; any thread. The next call starts another."""
         process, self._process = self._process, None
         if process is not None:
-            process.terminate()
+            process.kill()
             process.join()
 
     def _start(self):

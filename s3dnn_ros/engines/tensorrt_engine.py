@@ -119,7 +119,7 @@ class TensorRtEngine(LaneEngine):
     def _network(self, models, outputs, spec, lanes, batches):
         """Return the network for these batches; raises OutOfMemory if they are too large."""
         provided = provide(self._wanted(spec.name, models, outputs, lanes, batches), self.clock,
-                           report=self._report)
+                           limit_s=self.options.limit_s, report=self._report)
         runners = [[self._runner(provided, segment, variant, model, spec.name)
                     for variant, model in enumerate(variants)]
                    for segment, variants in enumerate(models)]

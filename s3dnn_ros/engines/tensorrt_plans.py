@@ -14,7 +14,7 @@ import onnx
 from onnx import TensorProto
 
 from s3dnn_ros.engines import int8
-from s3dnn_ros.engines.base import BuildOptions, silent
+from s3dnn_ros.engines.base import DEFAULTS, BuildOptions, silent
 from s3dnn_ros.engines.child_process import ChildProcess
 from s3dnn_ros.engines.plan_cache import Plan, PlanKey, plans_dir, read_plan, write_plan
 from s3dnn_ros.engines.tensorrt_builder import Order, build, with_float_image
@@ -100,13 +100,14 @@ def wanted_plans(model: str, models: Sequence[Sequence[onnx.ModelProto]], output
     return result
 
 
-def provide(wanted: Sequence[Wanted], clock, *, calibration: Optional[Calibration] = None,
-            jobs: int = 1, report: Callable[[str], None] = silent) -> Provided:
+def provide(wanted: Sequence[Wanted], clock, *, limit_s: float = DEFAULTS.limit_s,
+            calibration: Optional[Calibration] = None, jobs: int = 1,
+            report: Callable[[str], None] = silent) -> Provided:
     """Return the plans of a network, and build those that are not there.
 
-    Two processes that want the same do not build it twice: the second waits. `report` is called
-    with a sentence after every build. Raises BuildError for int8 that was not calibrated, or if
-    the cache cannot be written.
+    Two processes that want the same do not build it twice: the second waits. A build that takes
+    longer than `limit_s` counts as refused. `report` is called with a sentence after every build.
+    Raises BuildError for int8 that was not calibrated, or if the cache cannot be written.
     """
     plans, missing, faults = _look(wanted, calibration)
     refused: Dict[Place, BuildError] = {}
@@ -117,7 +118,7 @@ def provide(wanted: Sequence[Wanted], clock, *, calibration: Optional[Calibratio
             with locked(folder):
                 theirs, missing, faults = _look(missing, calibration)
                 plans.update(theirs)
-                for place, result in _build(missing, calibration, jobs, clock, report):
+                for place, result in _build(missing, calibration, jobs, limit_s, clock, report):
                     if isinstance(result, BuildError):
                         refused[place] = result
                     else:
@@ -172,14 +173,14 @@ def _look(wanted: Sequence[Wanted], calibration: Optional[Calibration]
     return plans, missing, tuple(faults)
 
 
-def _build(missing: Sequence[Wanted], calibration: Optional[Calibration], jobs: int, clock,
-           report: Callable[[str], None]):
+def _build(missing: Sequence[Wanted], calibration: Optional[Calibration], jobs: int,
+           limit_s: float, clock, report: Callable[[str], None]):
     """Give (place, plan or error) of each build as it ends."""
     orders = [_order(each, calibration) for each in missing]
     if not orders:
         return
     idle: Any = queue.Queue()
-    children = [ChildProcess(build) for _ in range(min(jobs, len(orders)))]
+    children = [ChildProcess(build, limit_s) for _ in range(min(jobs, len(orders)))]
     for child in children:
         idle.put(child)
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 from s3dnn_ros.errors import BuildError
 
@@ -16,7 +17,16 @@ def behave(how):
         raise BuildError('elsewhere', 'no such layer')
     if how == 'fail':
         return 1 / 0
+    if how == 'hang':
+        sleep()
     return os.getpid()
+
+
+def sleep(order=None):
+    """Never come to an end; what SIGTERM asks for is not done, as in a driver that hangs."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    while True:
+        time.sleep(60.0)
 
 
 def crash_on_the_second(order):

@@ -9,10 +9,13 @@ from children import behave
 from s3dnn_ros.engines.child_process import ChildProcess
 from s3dnn_ros.errors import BuildError
 
+# A machine may be slow, and one test waits for its end.
+LIMIT_S = 3.0
+
 
 @pytest.fixture(scope='module')
 def child():
-    with ChildProcess(behave) as process:
+    with ChildProcess(behave, LIMIT_S) as process:
         yield process
 
 
@@ -26,6 +29,15 @@ def test_its_end_is_an_error_with_a_name_and_the_next_call_starts_another(child,
     before = child.call('one', 'who')
     with pytest.raises(BuildError, match=rf'^net, segment 4: its process ended .{end}.'):
         child.call('net, segment 4', how)
+    assert child.call('one', 'who') != before
+
+
+def test_what_takes_too_long_is_killed_and_the_next_call_starts_another(child):
+    before = child.call('one', 'who')
+    with pytest.raises(BuildError, match=r'^net, segment 4: took more than 3 s .*--limit'):
+        child.call('net, segment 4', 'hang')
+    with pytest.raises(ProcessLookupError):
+        os.kill(before, 0)
     assert child.call('one', 'who') != before
 
 

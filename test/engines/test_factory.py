@@ -54,8 +54,9 @@ def test_where_none_works_the_remedy_is_told(fake_engines):
 def test_settings_say_how_networks_are_built(executor_settings):
     assert build_options(executor_settings()) == BuildOptions()
     settings = executor_settings(engine_precision='int8', engine_dla=1, engine_workspace_mb=64,
-                                 engine_optimum=4, engine_graphs=False)
-    assert build_options(settings) == BuildOptions('int8', 1, 64, 4, graphs=False)
+                                 engine_optimum=4, engine_graphs=False,
+                                 engine_build_limit_s=60.0)
+    assert build_options(settings) == BuildOptions('int8', 1, 64, 4, graphs=False, limit_s=60.0)
 
 
 def test_a_dla_that_is_to_compute_in_fp32_is_refused(executor_settings):

@@ -9,7 +9,7 @@ import threading
 import numpy as np
 import onnx
 import pytest
-from children import crash_on_the_second
+from children import crash_on_the_second, sleep
 from fake_cuda import FakeCuda
 from fake_tensorrt import VERSIONS
 from onnx import TensorProto, helper
@@ -36,7 +36,7 @@ class InProcess:
 
     builds = 0
 
-    def __init__(self, clock, function):
+    def __init__(self, clock, function, limit_s):
         self._clock, self._function = clock, function
 
     def call(self, name, argument):
@@ -188,6 +188,13 @@ def test_a_crash_of_tensorrt_is_an_error_of_its_segment_and_the_rest_is_built(
     found = provide(wanted(fake_tensorrt('8.6.0'), [*network(), *network()[1:]]), VirtualClock())
     assert str(found.refused[1, 0]) == 'net, segment 1: its process ended (SIGSEGV)'
     assert sorted(found.plans) == [(0, 0), (2, 0)]
+
+
+def test_a_build_that_hangs_is_given_up(fake_tensorrt, monkeypatch):
+    monkeypatch.setattr(tensorrt_plans, 'build', sleep)
+    found = provide(wanted(fake_tensorrt('8.6.0'), network()[:1]), VirtualClock(), limit_s=0.5)
+    assert not found.plans
+    assert str(found.refused[0, 0]).startswith('net, segment 0: took more than 0.5 s')
 
 
 def test_who_comes_second_waits_and_builds_nothing(fake_tensorrt, clock):
