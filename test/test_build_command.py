@@ -18,6 +18,7 @@ from s3dnn_ros.engines import tensorrt_builder, tensorrt_engine, tensorrt_plans
 from s3dnn_ros.engines.cuda import find_cuda
 from s3dnn_ros.models.cache import sha256_of
 from s3dnn_ros.models.segment_plan import SegmentPlan, plan_path
+from s3dnn_ros.profiling.table import load_table, profile_path
 
 cv2 = pytest.importorskip('cv2')
 
@@ -81,6 +82,15 @@ def test_what_is_built_is_what_the_executor_takes(device, monkeypatch, tmp_path)
     network = engine.load('front', [segment.model for segment in segments], ['scores'], spec,
                           lanes=2, max_batch=8)
     assert network.segments == 2 and not network.note
+
+
+def test_a_profile_leaves_what_the_executor_takes_and_nothing_else(device, capsys, tmp_path):
+    assert main(['profile', 'net', '--engine', 'tensorrt', '--repeats', '2',
+                 '--target-ms', '1']) == 0
+    segments = load_table(profile_path('net', 'tensorrt')).segments
+    assert len(list((tmp_path / 'cache' / 'tensorrt' / 'net').glob('*.plan'))) == segments > 1
+    assert main(['build', 'net']) == 0
+    assert f'nothing to build: all {segments} are' in capsys.readouterr().out
 
 
 def test_a_segment_that_is_refused_is_told(device, capsys, monkeypatch):

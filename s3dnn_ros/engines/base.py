@@ -132,14 +132,15 @@ class Engine(Protocol):
     lead_s: float   # how long before a segment's end a fast host best chooses the next; 0: never
 
     def load(self, instance: str, segments: Sequence[Any], outputs: Sequence[str], spec, *,
-             coarser: Sequence[Sequence[Any]] = (), lanes: int = 1,
-             max_batch: int = 1) -> Network:
+             coarser: Sequence[Sequence[Any]] = (), lanes: int = 1, max_batch: int = 1,
+             keep: bool = True) -> Network:
         """Load a network from the ONNX models of its segments, the first with the image input.
 
         `outputs` names the network's outputs, whichever segment makes them. `coarser` has for
         every segment its other variants, with the same inputs and outputs; all of them are
-        ready to run. At most `lanes` flights run at once, of `max_batch` frames at most. Raises
-        EngineError naming the instance.
+        ready to run. At most `lanes` flights run at once, of `max_batch` frames at most. Without
+        `keep`, as for what is only measured once, no file is left of what was built for it.
+        Raises EngineError naming the instance.
         """
 
     def poll(self) -> None:

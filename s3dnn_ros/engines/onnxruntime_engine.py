@@ -146,7 +146,8 @@ class OnnxRuntimeEngine:
         self.device = f'CPU, {self._threads} threads, onnxruntime {onnxruntime.__version__}'
         self.versions = {'onnxruntime': onnxruntime.__version__}
 
-    def load(self, instance, segments, outputs, spec, *, coarser=(), lanes=1, max_batch=1):
+    def load(self, instance, segments, outputs, spec, *, coarser=(), lanes=1, max_batch=1,
+             keep=True):
         """Return the network; raises EngineError if ONNX Runtime refuses the model."""
         models = variants_of(segments, coarser)
         options = self._onnxruntime.SessionOptions()

@@ -75,7 +75,8 @@ class TensorRtEngine(LaneEngine):
             return [fixed or max_batch]
         return batches_up_to(max_batch)
 
-    def load(self, instance, segments, outputs, spec, *, coarser=(), lanes=1, max_batch=1):
+    def load(self, instance, segments, outputs, spec, *, coarser=(), lanes=1, max_batch=1,
+             keep=True):
         """Return the network; what TensorRT cannot build of it runs on the CPU.
 
         Where the device's memory ends first, the largest batches are given up, for plans that
@@ -87,7 +88,7 @@ class TensorRtEngine(LaneEngine):
         try:
             while True:
                 try:
-                    network = self._network(models, outputs, spec, lanes, batches)
+                    network = self._network(models, outputs, spec, lanes, batches, keep)
                     break
                 except OutOfMemory:
                     *batches, largest = batches
@@ -116,10 +117,10 @@ class TensorRtEngine(LaneEngine):
     def _wanted(self, model, models, outputs, lanes, batches):
         return wanted_plans(model, models, outputs, batches, lanes, self.options, self.machine)
 
-    def _network(self, models, outputs, spec, lanes, batches):
+    def _network(self, models, outputs, spec, lanes, batches, keep):
         """Return the network for these batches; raises OutOfMemory if they are too large."""
         provided = provide(self._wanted(spec.name, models, outputs, lanes, batches), self.clock,
-                           limit_s=self.options.limit_s, report=self._report)
+                           limit_s=self.options.limit_s, keep=keep, report=self._report)
         runners = [[self._runner(provided, segment, variant, model, spec.name)
                     for variant, model in enumerate(variants)]
                    for segment, variants in enumerate(models)]

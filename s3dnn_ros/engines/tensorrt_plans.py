@@ -101,13 +101,14 @@ def wanted_plans(model: str, models: Sequence[Sequence[onnx.ModelProto]], output
 
 
 def provide(wanted: Sequence[Wanted], clock, *, limit_s: float = DEFAULTS.limit_s,
-            calibration: Optional[Calibration] = None, jobs: int = 1,
+            calibration: Optional[Calibration] = None, jobs: int = 1, keep: bool = True,
             report: Callable[[str], None] = silent) -> Provided:
     """Return the plans of a network, and build those that are not there.
 
     Two processes that want the same do not build it twice: the second waits. A build that takes
-    longer than `limit_s` counts as refused. `report` is called with a sentence after every build.
-    Raises BuildError for int8 that was not calibrated, or if the cache cannot be written.
+    longer than `limit_s` counts as refused. Without `keep`, the cache stays as it is. `report` is
+    called with a sentence after every build. Raises BuildError for int8 that was not calibrated,
+    or if the cache cannot be written.
     """
     plans, missing, faults = _look(wanted, calibration)
     refused: Dict[Place, BuildError] = {}
@@ -118,7 +119,8 @@ def provide(wanted: Sequence[Wanted], clock, *, limit_s: float = DEFAULTS.limit_
             with locked(folder):
                 theirs, missing, faults = _look(missing, calibration)
                 plans.update(theirs)
-                for place, result in _build(missing, calibration, jobs, limit_s, clock, report):
+                for place, result in _build(missing, calibration, jobs, limit_s, keep, clock,
+                                            report):
                     if isinstance(result, BuildError):
                         refused[place] = result
                     else:
@@ -174,7 +176,7 @@ def _look(wanted: Sequence[Wanted], calibration: Optional[Calibration]
 
 
 def _build(missing: Sequence[Wanted], calibration: Optional[Calibration], jobs: int,
-           limit_s: float, clock, report: Callable[[str], None]):
+           limit_s: float, keep: bool, clock, report: Callable[[str], None]):
     """Give (place, plan or error) of each build as it ends."""
     orders = [_order(each, calibration) for each in missing]
     if not orders:
@@ -203,7 +205,7 @@ def _build(missing: Sequence[Wanted], calibration: Optional[Calibration], jobs: 
                 each, order = futures[future]
                 result = future.result()
                 if not isinstance(result, BuildError):
-                    result = _keep(each, order, result, calibration)
+                    result = _finished(each, order, result, calibration, keep)
                 left_s = (clock.now_s() - started_s) / done * (len(orders) - done)
                 report(_sentence(order.key, result, done, len(orders), left_s))
                 yield each.place, result
@@ -228,13 +230,16 @@ def _order(each: Wanted, calibration: Optional[Calibration]) -> Order:
     return Order(each.key, each.onnx, calibration.read[each.place])
 
 
-def _keep(each: Wanted, order: Order, built, calibration: Optional[Calibration]) -> Plan:
-    """Write what was built; returns the plan."""
+def _finished(each: Wanted, order: Order, built, calibration: Optional[Calibration],
+              keep: bool) -> Plan:
+    """Return the plan that was built, written if it is to be kept."""
     plan = built.plan
     if order.key.precision == 'int8' and order.scales is None:
-        int8.write_scales(_scales_path(each), calibration.images_sha256, built.scales)
         plan = dataclasses.replace(plan, key=_with(plan.key, built.scales))
-    write_plan(plan)
+        if keep:
+            int8.write_scales(_scales_path(each), calibration.images_sha256, built.scales)
+    if keep:
+        write_plan(plan)
     return plan
 
 

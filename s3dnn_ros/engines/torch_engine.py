@@ -86,7 +86,8 @@ class TorchEngine(LaneEngine):
             for partition, call in zip(self._partitions, calls)]
         return Lane(self.torch, self.cuda, parts, outputs)
 
-    def load(self, instance, segments, outputs, spec, *, coarser=(), lanes=1, max_batch=1):
+    def load(self, instance, segments, outputs, spec, *, coarser=(), lanes=1, max_batch=1,
+             keep=True):
         """Return the network, captured for the batches 1, 2, 4 … up to `max_batch`.
 
         Where the device's memory ends first, the largest batches are left out, and

@@ -41,7 +41,7 @@ def calibrate(engine, spec, model: onnx.ModelProto, images: np.ndarray, source: 
     moments: Dict[Reading, Moments] = {}
     if read:
         exposed = _exposed(model, [types[name] for name in names])
-        network = engine.load(spec.name, [exposed], names, spec, max_batch=1)
+        network = engine.load(spec.name, [exposed], names, spec, max_batch=1, keep=False)
         for image in images:
             tensors = network.run(image[np.newaxis])
             for name, axis in read:

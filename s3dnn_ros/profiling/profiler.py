@@ -29,7 +29,7 @@ def make_plan(engine, spec, *, target_ms, max_alive=1, batch=1) -> SegmentPlan:
     outputs = _outputs(model)
 
     def seconds(units):
-        network = engine.load(spec.name, units, outputs, spec, max_batch=batch)
+        network = engine.load(spec.name, units, outputs, spec, max_batch=batch, keep=False)
         network.measure(batch, WARM_UP_RUNS)
         return [statistics.median(column) for column in zip(*network.measure(batch, PLAN_RUNS))]
 

@@ -190,6 +190,19 @@ def test_a_crash_of_tensorrt_is_an_error_of_its_segment_and_the_rest_is_built(
     assert sorted(found.plans) == [(0, 0), (2, 0)]
 
 
+def test_what_is_only_measured_is_not_kept_and_what_is_there_is_taken(
+        fake_tensorrt, clock, own_cache):
+    api = fake_tensorrt('8.6.0')
+    models = network()
+    provide(wanted(api, models[:1]), clock)
+    before = sorted(path for path in plans_dir('net').iterdir() if path.name != '.lock')
+    found = provide(wanted(api, models), clock, keep=False)
+    assert sorted(found.plans) == [(0, 0), (1, 0)] and found.built == 1
+    assert provide(wanted(api, models), clock, keep=False) == found
+    assert sorted(path for path in plans_dir('net').iterdir()
+                  if path.name != '.lock') == before
+
+
 def test_a_build_that_hangs_is_given_up(fake_tensorrt, monkeypatch):
     monkeypatch.setattr(tensorrt_plans, 'build', sleep)
     found = provide(wanted(fake_tensorrt('8.6.0'), network()[:1]), VirtualClock(), limit_s=0.5)
@@ -262,6 +275,14 @@ def test_int8_is_calibrated_once_and_then_goes_by_what_was_found(fake_tensorrt, 
     assert not again.built
     changed = provide(ordered, clock, calibration=calibrate(ordered, images[:2], batch=1))
     assert changed.plans[0, 0].key.calibration_sha256 == int8.digest(b'scales of 2 batches')
+
+
+def test_ranges_of_what_is_only_measured_are_not_kept(fake_tensorrt, clock, own_cache):
+    pytest.importorskip('onnxruntime')
+    ordered = wanted(fake_tensorrt('8.6.0'), precision='int8')
+    calibration = calibrate(ordered, np.zeros((2, 4, 4, 3), np.uint8), batch=1)
+    assert provide(ordered, clock, calibration=calibration, keep=False).built == 2
+    assert [path.name for path in plans_dir('net').iterdir()] == ['.lock']
 
 
 def test_what_segments_read_is_what_the_network_computes():

@@ -95,7 +95,7 @@ class FakeEngine:
         self.runs = 0
         self._slow = slow
 
-    def load(self, instance, segments, outputs, spec, *, lanes=1, max_batch=1):
+    def load(self, instance, segments, outputs, spec, *, lanes=1, max_batch=1, keep=True):
         self.loads.append((instance, len(segments), outputs, lanes, max_batch))
         before = self.runs
 
