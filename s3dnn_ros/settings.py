@@ -192,7 +192,8 @@ class ExecutorSettings:
                                 'a Xavier or Orin to run on, with the GPU for layers that it does '
                                 'not take. -1: the GPU alone.', low=-1, high=3)
     engine_workspace_mb: int = parameter(0, 'tensorrt: most scratch memory of a segment. 0: what '
-                                         'TensorRT thinks best.', low=0, high=65536)
+                                         'TensorRT thinks best; 1024 before 8.4.',
+                                         low=0, high=65536)
     engine_optimum: int = parameter(0, 'tensorrt: the batch for which kernels are chosen; others '
                                     'run, too. 0: the largest.', low=0, high=64)
     engine_build_limit_s: float = parameter(1800.0, 'tensorrt: a segment that takes longer to '

@@ -21,8 +21,8 @@ def add_building(parser) -> None:
                         help='run on this core of the deep learning accelerator, and on the GPU '
                              'what it does not take')
     parser.add_argument('--workspace', type=from_zero, dest='workspace_mb', metavar='MB',
-                        help='most scratch memory of a segment; 0: what TensorRT thinks best '
-                             '(default 0)')
+                        help='most scratch memory of a segment; 0: what TensorRT thinks '
+                             'best, 1024 before 8.4 (default 0)')
     parser.add_argument('--optimum', type=from_zero, metavar='N',
                         help='the batch for which kernels are chosen; 0: the largest (default 0)')
     parser.add_argument('--limit', type=above_zero(float), dest='limit_s', metavar='S',

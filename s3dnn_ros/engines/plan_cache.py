@@ -19,7 +19,7 @@ from s3dnn_ros.models.cache import cache_dir, write_whole
 
 MAGIC = b's3dnnPLN'
 # Grows whenever plans are built in another way, so that caches are renewed.
-FORMAT = 1
+FORMAT = 2
 _LENGTH = struct.Struct('<Q')
 
 

@@ -16,6 +16,9 @@ from s3dnn_ros.engines.cuda import OutOfMemory
 from s3dnn_ros.errors import BuildError
 
 _MIB = 1 << 20
+# What a segment may use where nothing is said: later versions take the device's whole memory for
+# the limit, those before 8.4 none at all.
+_WORKSPACE_82_MB = 1024
 # In lower case, what one of its complaints has in it where memory of the device is missing.
 _FULL = ('out of memory', 'outofmemory', 'could not be allocated')
 # Of what TensorRT tells, so many.
@@ -84,14 +87,14 @@ class TensorRt:
     def configuration(self, builder, workspace_mb: int, tactics: Sequence[str]):
         """Return a builder's configuration; raises BuildError for tactics that there are not.
 
-        A workspace of 0 MB leaves it to TensorRT, and so do no tactics.
+        A workspace of 0 MB leaves it to TensorRT, where that takes any, and so do no tactics.
         """
         config = builder.create_builder_config()
-        if workspace_mb and hasattr(config, 'set_memory_pool_limit'):
+        if not hasattr(config, 'set_memory_pool_limit'):
+            config.max_workspace_size = (workspace_mb or _WORKSPACE_82_MB) * _MIB
+        elif workspace_mb:
             config.set_memory_pool_limit(self.module.MemoryPoolType.WORKSPACE,
                                          workspace_mb * _MIB)
-        elif workspace_mb:
-            config.max_workspace_size = workspace_mb * _MIB
         if tactics:
             config.set_tactic_sources(sum(1 << int(self._tactic(name)) for name in set(tactics)))
         if self._sharing is not None:
@@ -106,12 +109,15 @@ class TensorRt:
             raise BuildError('TensorRT', self.told())
         return bytes(plan)
 
-    def load(self, plan: bytes) -> LoadedEngine:
-        """Return an engine that is ready for contexts.
+    def load(self, plan: bytes, dla: int = -1) -> LoadedEngine:
+        """Return an engine that is ready for contexts, on the DLA that it was built for, if any.
 
         Raises BuildError if it is none, OutOfMemory if it does not fit onto the device.
         """
         self.complaints.clear()
+        if dla >= 0:
+            # a plan does not know its core
+            self.runtime.DLA_core = dla
         engine = self.runtime.deserialize_cuda_engine(plan)
         if engine is None:
             self.check_memory()

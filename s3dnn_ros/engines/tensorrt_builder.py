@@ -74,7 +74,7 @@ def _build(api: TensorRt, order: Order) -> Built:
     if not parser.parse(order.onnx):
         errors = [parser.get_error(index).desc() for index in range(parser.num_errors)]
         raise BuildError('TensorRT', 'cannot read its ONNX: ' + '; '.join(errors))
-    _halve(module, network, key)
+    _lay_out(module, network, key)
     config = api.configuration(builder, key.workspace_mb, key.tactics)
     if key.precision == 'fp32':
         # on by default, and of no more precision than float16
@@ -97,16 +97,21 @@ def _build(api: TensorRt, order: Order) -> Built:
     config.set_timing_cache(known, False)
     content = api.build(builder, network, config)
     _keep_times(times, config, known)
-    tensors = api.load(content).tensors
+    tensors = api.load(content, key.dla).tensors
     return Built(Plan(key, content, tensors, network.num_layers, on_gpu),
                  calibrating and calibrating.scales)
 
 
-def _halve(module, network, key: PlanKey) -> None:
-    """Let tensors at cuts be float16: as many bytes less to write and read again."""
+def _lay_out(module, network, key: PlanKey) -> None:
+    """Let tensors at cuts be float16: as many bytes less to write and read again.
+
+    All that enter and leave lie in memory as NumPy has them: else TensorRT may choose, for one
+    segment so and for the next one otherwise.
+    """
     tensors = [network.get_input(index) for index in range(network.num_inputs)]
     tensors += [network.get_output(index) for index in range(network.num_outputs)]
     for tensor in tensors:
+        tensor.allowed_formats = 1 << int(module.TensorFormat.LINEAR)
         if tensor.name in key.half and tensor.dtype == module.DataType.FLOAT:
             tensor.dtype = module.DataType.HALF
 

@@ -133,7 +133,7 @@ class TensorRtEngine(LaneEngine):
         if plan is None:
             return HostSegment(with_float_image(model), f'{name}, segment {segment}')
         try:
-            engine = self.api.load(plan.content)
+            engine = self.api.load(plan.content, plan.key.dla)
             if engine.tensors != plan.tensors:
                 raise BuildError('TensorRT', 'finds other tensors in it than it built')
         except BuildError as error:

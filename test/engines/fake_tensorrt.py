@@ -32,6 +32,10 @@ class DeviceType(enum.Enum):
     GPU, DLA = range(2)
 
 
+class TensorFormat(enum.IntEnum):
+    LINEAR, CHW2, HWC8 = range(3)
+
+
 class Severity(enum.Enum):
     INTERNAL_ERROR, ERROR, WARNING, INFO, VERBOSE = range(5)
 
@@ -42,10 +46,11 @@ class FakeLogger:
 
 
 class FakeTensor:
-    __slots__ = ('dtype', 'name', 'shape')
+    __slots__ = ('allowed_formats', 'dtype', 'name', 'shape')
 
     def __init__(self, value):
         self.name = value.name
+        self.allowed_formats = -1
         self.dtype = DataType[_KINDS[value.type.tensor_type.elem_type]]
         self.shape = tuple(dim.dim_value or -1 for dim in value.type.tensor_type.shape.dim)
 
@@ -178,7 +183,7 @@ class FakeConfig82(_Config):
 
     def __init__(self):
         super().__init__()
-        self.max_workspace_size = 1 << 24
+        self.max_workspace_size = 0
 
     workspace = property(lambda self: self.max_workspace_size)
 
@@ -238,6 +243,7 @@ class FakeBuilder:
                         for tensors, is_input in ((network.inputs, True),
                                                   (network.outputs, False))
                         for tensor in tensors],
+            'formats': [tensor.allowed_formats for tensor in (*network.inputs, *network.outputs)],
             'profiles': len(config.profiles), 'flags': config.flags,
             'shapes': [profile.shapes for profile in config.profiles],
             'tactics': config.tactics, 'workspace': config.workspace,
@@ -456,12 +462,17 @@ def fake_tensorrt(version):
         else FakeConfig86
 
     class FakeRuntime:
+        __slots__ = ('DLA_core', '_logger')
+
         def __init__(self, logger):
             self._logger = logger
+            self.DLA_core = 0
 
         def deserialize_cuda_engine(self, plan):
             try:
-                return engine(plan)
+                loaded = engine(plan)
+                loaded.dla = self.DLA_core
+                return loaded
             except ValueError:
                 self._logger.log(Severity.ERROR, 'magic tag does not match')
                 return None
@@ -476,6 +487,7 @@ def fake_tensorrt(version):
     module.ILogger, module.Runtime, module.OnnxParser = FakeLogger, FakeRuntime, FakeParser
     module.Builder = type('FakeBuilder', (FakeBuilder,), {'config': config})
     module.IInt8EntropyCalibrator2 = FakeCalibrator
+    module.TensorFormat = TensorFormat
     module.BuilderFlag, module.DataType, module.DeviceType = BuilderFlag, DataType, DeviceType
     module.NetworkDefinitionCreationFlag = enum.IntEnum(
         'NetworkDefinitionCreationFlag', {'EXPLICIT_BATCH': 0})

@@ -315,7 +315,8 @@ def test_int8_without_calibration_tells_the_command(make, in_variants):
 
 
 def test_a_dla_runs_one_batch_alone(make, in_variants):
-    network = in_variants.load(make('8.5.2', dla=0), max_batch=4)
+    network = in_variants.load(make('8.5.2', dla=1), max_batch=4)
+    assert network.engine.api.runtime.DLA_core == 1
     assert network.batches == (4,) and network.padded(1) == 4 and network.batch == 0
     pixels = images(3)
     np.testing.assert_allclose(network.run(pixels)['score'], means(pixels), rtol=TOLERANCE)

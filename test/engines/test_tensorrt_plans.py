@@ -95,6 +95,7 @@ def test_every_version_builds_what_is_wanted_and_only_once(fake_tensorrt, clock,
     assert [tensor.dtype for tensor in first.plans[1, 0].tensors] == ['float16', 'float32']
     values = asked(first.plans[0, 0])
     assert values['flags'] == ['TF32', 'FP16']
+    assert values['formats'] == [1, 1]      # of TensorFormat.LINEAR alone
     assert values['shapes'][0] == {'image': [[1, 4, 4, 3], [4, 4, 4, 3], [4, 4, 4, 3]]}
     assert values['profiles'] == (1 if api.shares_profiles else 12)
     assert lines.pop(0) == '2 to build'
