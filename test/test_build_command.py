@@ -102,15 +102,34 @@ def test_a_segment_that_is_refused_is_told(device, capsys, monkeypatch):
     assert 'runs on the CPU instead: net, segment 1' in out.err and '1 built' in out.out
 
 
-def test_int8_wants_real_images(device, capsys, tmp_path):
-    pytest.importorskip('onnxruntime')
-    assert main(['build', 'net', '--precision', 'int8']) == 1
-    assert 'calibrated on real images' in capsys.readouterr().err
+def photos(tmp_path):
     folder = tmp_path / 'images'
     folder.mkdir()
     for index in range(4):
         cv2.imwrite(str(folder / f'{index}.png'), np.full((8, 8, 3), 50 * index, np.uint8))
-    command = ['build', 'net', '--precision', 'int8', '--images', str(folder)]
+    return folder
+
+
+def test_a_profile_in_int8_calibrates_what_it_measures(device, capsys, tmp_path):
+    pytest.importorskip('onnxruntime')
+    int8 = ['net', '--precision', 'int8']
+    command = ['profile', *int8, '--engine', 'tensorrt', '--repeats', '2', '--target-ms', '1']
+    assert main(command) == 1
+    assert 'calibrated on real images' in capsys.readouterr().err
+    images = ['--images', str(photos(tmp_path))]
+    assert main([*command, *images]) == 0
+    cache = tmp_path / 'cache' / 'tensorrt' / 'net'
+    segments = load_table(profile_path('net', 'tensorrt')).segments
+    assert len(list(cache.glob('*.plan'))) == len(list(cache.glob('*.scales'))) == segments
+    assert main(['build', *int8, *images]) == 0
+    assert f'nothing to build: all {segments} are' in capsys.readouterr().out
+
+
+def test_int8_wants_real_images(device, capsys, tmp_path):
+    pytest.importorskip('onnxruntime')
+    assert main(['build', 'net', '--precision', 'int8']) == 1
+    assert 'calibrated on real images' in capsys.readouterr().err
+    command = ['build', 'net', '--precision', 'int8', '--images', str(photos(tmp_path))]
     assert main(command) == 0
     assert 'calibration: 2 other images of' in capsys.readouterr().out
     assert main(command) == 0

@@ -11,6 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from s3dnn_ros.cli import main
 from s3dnn_ros.models import assets
 from s3dnn_ros.models.segment_plan import load_plan, plan_path
+from s3dnn_ros.models.spec import load_spec
 
 
 @pytest.fixture(autouse=True)
@@ -212,3 +213,16 @@ def test_how_to_build_is_refused_where_the_engine_leaves_no_choice(toy, command,
     assert main([*command, '--engine', 'onnxruntime', *option]) == 1
     told = one_error(capsys)
     assert f"'{option[0]}'" in told and 'onnxruntime leaves no choice' in told
+
+
+def test_the_bench_of_cohorts_takes_images(toy, tmp_path, monkeypatch):
+    pytest.importorskip('onnxruntime')
+    cv2 = pytest.importorskip('cv2')
+    for index in range(2):
+        cv2.imwrite(str(tmp_path / f'{index}.png'), np.full((8, 8, 3), index, np.uint8))
+    taken = []
+    monkeypatch.setattr('s3dnn_ros.lab.neuos_bench.run', lambda device, plan, pictures, save:
+                        taken.append(pictures(load_spec('toy'))))
+    assert main(['bench', 'neuos', '--engine', 'onnxruntime', '--models', 'toy',
+                 '--images', str(tmp_path)]) == 0
+    assert taken[0].calibration == f'1 other image of {tmp_path}'

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from s3dnn_ros.commands.building import add_building, chosen_engine
+from s3dnn_ros.commands.pictures import INT8_PICTURES, add_pictures, pictures_for
 from s3dnn_ros.models.cache import write_whole
 
 
@@ -51,6 +52,7 @@ def register(subparsers):
     parser.add_argument('--out', type=Path,
                         help='JSON file for the results, written anew after every row')
     add_building(parser)
+    add_pictures(parser, INT8_PICTURES)
     parser.set_defaults(run=_s3dnn)
 
     parser = commands.add_parser(
@@ -83,6 +85,9 @@ def register(subparsers):
     parser.add_argument('--out', type=Path,
                         help='JSON file for the results, written anew after every row')
     add_building(parser)
+    add_pictures(parser, 'real images: the first half of them, by name or time, calibrates '
+                         "variants and int8, fidelity is measured on the rest (default: the "
+                         "demo's, if fetched; else noise, which calibrates nothing)")
     parser.set_defaults(run=_neuos)
 
     parser = commands.add_parser('table', help='results of `s3dnn bench s3dnn` in markdown')
@@ -119,7 +124,6 @@ def _cohort(arguments):
 
 
 def _neuos(arguments):
-    from s3dnn_ros.commands.pictures import pictures_for
     from s3dnn_ros.lab import neuos_bench
     from s3dnn_ros.lab.closed_loop import contenders
     from s3dnn_ros.runtime.clock import SystemClock
@@ -133,7 +137,8 @@ def _neuos(arguments):
                             target_ms=arguments.target_ms, **given)
     engine, _ = chosen_engine(arguments, clock, _sms(arguments), print)
     device = _device(arguments.platform, engine, clock)
-    neuos_bench.run(device, plan, functools.partial(pictures_for, directory=None),
+    neuos_bench.run(device, plan, functools.partial(
+        pictures_for, source=arguments.images, topic=arguments.topic),
                     save=functools.partial(_write, arguments.out))
 
 

@@ -6,8 +6,7 @@ import sys
 
 from s3dnn_ros.commands.building import add_building, building
 from s3dnn_ros.commands.numbers import above_zero
-from s3dnn_ros.commands.pictures import add_pictures, pictures_for
-from s3dnn_ros.errors import ParameterError
+from s3dnn_ros.commands.pictures import INT8_PICTURES, add_pictures, real_pictures_for
 from s3dnn_ros.models.spec import load_spec
 
 
@@ -28,9 +27,8 @@ def register(subparsers):
     parser.add_argument('--lanes', type=above_zero(int), default=1, metavar='N',
                         help='how many instances have this model; counts only above 4 and before '
                              'TensorRT 8.6 (default %(default)s)')
-    add_pictures(parser, 'int8: real images to calibrate on, the first half of them by name or '
-                         "time (default: the demo's, if fetched)")
     add_building(parser)
+    add_pictures(parser, INT8_PICTURES)
     parser.set_defaults(run=_build)
 
 
@@ -77,15 +75,11 @@ def _build(arguments):
 
 def _calibration(spec, model, wanted, arguments):
     """Return what calibrates int8; None for other precisions."""
-    from s3dnn_ros.engines.tensorrt_plans import calibrate
+    from s3dnn_ros.engines.tensorrt_plans import Calibration
     from s3dnn_ros.models.graph import batch_of
 
     if arguments.precision != 'int8':
         return None
-    pictures = pictures_for(spec, arguments.images, arguments.topic)
-    if not len(pictures.calibrating):
-        raise ParameterError('--images', arguments.images and str(arguments.images),
-                             'int8 is calibrated on real images, and there are not two; name a '
-                             'directory of photos, or a bag')
+    pictures = real_pictures_for(spec, arguments.images, arguments.topic)
     print(f'calibration: {pictures.calibration}', flush=True)
-    return calibrate(wanted, pictures.calibrating, batch_of(model) or 1)
+    return Calibration(wanted, pictures.calibrating, batch_of(model) or 1)

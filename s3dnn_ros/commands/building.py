@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from s3dnn_ros.commands.numbers import above_zero, from_zero
+from s3dnn_ros.commands.pictures import real_pictures_for
 from s3dnn_ros.engines.base import DEFAULTS, BuildOptions, silent
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.settings import PRECISIONS
@@ -38,14 +39,18 @@ def building(arguments) -> BuildOptions:
 def chosen_engine(arguments, clock, sms=0, report=silent):
     """Return (engine, reason) for `--engine`, as `make_engine` does.
 
-    Raises ParameterError for options of building that it has no use for.
+    What it loads in int8 is calibrated on `--images`. Raises ParameterError for options of
+    building that it has no use for.
     """
     from s3dnn_ros.engines import make_engine
 
     engine, reason = make_engine(arguments.engine, clock, sms=sms, build=building(arguments),
                                  report=report)
     given = _given(arguments)
-    if given and engine.options is None:
+    if engine.options is not None:
+        engine.pictures = lambda spec: real_pictures_for(
+            spec, arguments.images, arguments.topic).calibrating
+    elif given:
         engine.close()
         name, value = next(iter(given.items()))
         raise ParameterError(_OPTIONS[name], value, f'the engine {engine.name} leaves no choice; '

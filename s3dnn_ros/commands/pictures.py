@@ -22,6 +22,9 @@ MOST = 32
 FRAMES = 9
 FRAME_PERIOD_S = 1.0
 NOISE = 8
+# What they are for where the engine tensorrt builds.
+INT8_PICTURES = ('int8: real images to calibrate on, the first half of them by name or time '
+                 "(default: the demo's, if fetched)")
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +80,15 @@ def pictures_for(spec: ModelSpec, source: Optional[Path], topic: str = '') -> Pi
     if not photos and not videos:
         return Pictures(_fitted(spec, []), random_images(spec, NOISE), 'noise')
     return _pictures(spec, [_photos(photos), *map(_frames, videos)], 'the demo')
+
+
+def real_pictures_for(spec: ModelSpec, source: Optional[Path], topic: str) -> Pictures:
+    """Return images of which some can calibrate; raises ParameterError if there are not two."""
+    pictures = pictures_for(spec, source, topic)
+    if not len(pictures.calibrating):
+        raise ParameterError('--images', source and str(source), 'int8 is calibrated on real '
+                             'images, and there are not two; name a directory of photos, or a bag')
+    return pictures
 
 
 def _pictures(spec: ModelSpec, kinds: Sequence[Iterable[Pixels]], of: str) -> Pictures:

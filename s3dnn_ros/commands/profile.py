@@ -7,6 +7,7 @@ import dataclasses
 
 from s3dnn_ros.commands.building import add_building, chosen_engine
 from s3dnn_ros.commands.numbers import above_zero, from_zero
+from s3dnn_ros.commands.pictures import INT8_PICTURES, add_pictures
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.models.spec import load_spec
 from s3dnn_ros.platforms import JetsonPlatform, SmPartitionPlatform, restored_at_end
@@ -39,6 +40,7 @@ def register(subparsers):
     parser.add_argument('--repeats', type=above_zero(int), default=100, metavar='N',
                         help='runs of each batch (default %(default)s)')
     add_building(parser)
+    add_pictures(parser, INT8_PICTURES)
     board = parser.add_argument_group(
         "the board's configurations", 'Measured besides, for the cohort; this can take long: '
         'every configuration is set, and runs for --configuration-seconds.')

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, List
+from typing import Callable, List, Optional
 
 import numpy as np
 
@@ -14,9 +14,10 @@ from s3dnn_ros.engines.plan_cache import plan_path
 from s3dnn_ros.engines.tensorrt_api import TensorRt
 from s3dnn_ros.engines.tensorrt_builder import with_float_image
 from s3dnn_ros.engines.tensorrt_lane import Lane
-from s3dnn_ros.engines.tensorrt_plans import Machine, Wanted, provide, wanted_plans
+from s3dnn_ros.engines.tensorrt_plans import Calibration, Machine, Wanted, provide, wanted_plans
 from s3dnn_ros.errors import BuildError, EngineError, ModelError
 from s3dnn_ros.models.graph import batch_of
+from s3dnn_ros.models.spec import ModelSpec
 
 
 class TensorRtEngine(LaneEngine):
@@ -33,6 +34,12 @@ class TensorRtEngine(LaneEngine):
     report : callable
         Called with a sentence while networks are built.
 
+    Attributes
+    ----------
+    pictures : callable or None
+        Returns for a ModelSpec the images, fitted, on which what `load` needs in int8 is
+        calibrated if it was not before. Without, `load` refuses that.
+
     Raises
     ------
     ImportError
@@ -41,6 +48,7 @@ class TensorRtEngine(LaneEngine):
     """
 
     name = 'tensorrt'
+    pictures: Optional[Callable[[ModelSpec], np.ndarray]] = None
 
     def __init__(self, clock, options: BuildOptions = DEFAULTS,
                  report: Callable[[str], None] = silent):
@@ -119,8 +127,16 @@ class TensorRtEngine(LaneEngine):
 
     def _network(self, models, outputs, spec, lanes, batches, keep):
         """Return the network for these batches; raises OutOfMemory if they are too large."""
-        provided = provide(self._wanted(spec.name, models, outputs, lanes, batches), self.clock,
-                           limit_s=self.options.limit_s, keep=keep, report=self._report)
+        wanted = self._wanted(spec.name, models, outputs, lanes, batches)
+        calibration = None
+        if self.pictures and self.options.precision == 'int8':
+            images = self.pictures(spec)
+            # what is only measured may have a cut behind every layer, and the tensors of many
+            # images there are gigabytes
+            calibration = Calibration(wanted, images if keep else images[:1],
+                                      batch_of(models[0][0]) or 1, replaces=False)
+        provided = provide(wanted, self.clock, limit_s=self.options.limit_s,
+                           calibration=calibration, keep=keep, report=self._report)
         runners = [[self._runner(provided, segment, variant, model, spec.name)
                     for variant, model in enumerate(variants)]
                    for segment, variants in enumerate(models)]

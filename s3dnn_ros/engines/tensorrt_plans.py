@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
+import functools
 import hashlib
 import os
 import queue
@@ -55,12 +56,33 @@ class Wanted:
         return self.key.segment, self.key.variant
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Calibration:
-    """What every segment and variant reads, image by image, and the hash of the images."""
+    """What calibrates the plans of a network to int8.
 
-    images_sha256: str
-    read: Mapping[Place, Sequence[int8.Feed]]
+    `images` are uint8 (N, H, W, 3), fitted to the network, `batch` is what that is fixed to, or 1.
+    Where ranges were found before, on other images, it goes by these unless it `replaces` them.
+    """
+
+    wanted: Sequence[Wanted]
+    images: np.ndarray
+    batch: int
+    replaces: bool = True
+
+    @functools.cached_property
+    def images_sha256(self) -> str:
+        """Return the hash of the images."""
+        return hashlib.sha256(self.images.tobytes()).hexdigest()
+
+    @functools.cached_property
+    def read(self) -> Mapping[Place, Sequence[int8.Feed]]:
+        """Return what every segment and variant reads, batch by batch.
+
+        Raises ParameterError if ONNX Runtime is not here.
+        """
+        exact = [each.onnx for each in self.wanted if each.key.variant == 0]
+        read = int8.feeds(exact, self.images, self.batch)
+        return {each.place: read[each.key.segment] for each in self.wanted}
 
 
 class Provided(NamedTuple):
@@ -130,29 +152,6 @@ def provide(wanted: Sequence[Wanted], clock, *, limit_s: float = DEFAULTS.limit_
             raise BuildError(folder, f'cannot be written ({error.strerror}); free space there '
                              'or set $S3DNN_CACHE') from error
     return Provided(plans, refused, built, faults)
-
-
-def calibrate(wanted: Sequence[Wanted], images: np.ndarray, batch: int) -> Calibration:
-    """Return what calibrates the plans of a network.
-
-    Parameters
-    ----------
-    wanted : sequence of Wanted
-    images : ndarray
-        uint8 (N, H, W, 3), fitted to the network.
-    batch : int
-        What the network is fixed to, or 1.
-
-    Raises
-    ------
-    ParameterError
-        ONNX Runtime is not here.
-
-    """
-    exact = [each.onnx for each in wanted if each.key.variant == 0]
-    read = int8.feeds(exact, images, batch)
-    return Calibration(hashlib.sha256(images.tobytes()).hexdigest(),
-                       {each.place: read[each.key.segment] for each in wanted})
 
 
 def _look(wanted: Sequence[Wanted], calibration: Optional[Calibration]
@@ -257,7 +256,8 @@ def _sentence(key: PlanKey, result, done: int, count: int, left_s: float) -> str
 def _scales(each: Wanted, calibration: Optional[Calibration]) -> Optional[bytes]:
     if each.key.precision != 'int8':
         return None
-    return int8.read_scales(_scales_path(each), calibration.images_sha256 if calibration else '')
+    anew = calibration is not None and calibration.replaces
+    return int8.read_scales(_scales_path(each), calibration.images_sha256 if anew else '')
 
 
 def _scales_path(each: Wanted):

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import multiprocessing
 import time
-from typing import Optional
 
 import numpy as np
 
-from s3dnn_ros.engines import DEFAULTS, BuildOptions, make_engine
+from s3dnn_ros.engines import make_engine
 from s3dnn_ros.lab.processes import ProcessError
 from s3dnn_ros.models.graph import load_graph, with_image_input
 from s3dnn_ros.models.spec import load_spec
@@ -31,8 +30,6 @@ class Interference:
         The engine's name; it uses all of the device.
     model : str
         A network; it must have been exported.
-    options : BuildOptions or None
-        Those of the engine.
 
     Raises
     ------
@@ -41,11 +38,10 @@ class Interference:
 
     """
 
-    def __init__(self, engine: str, model: str, options: Optional[BuildOptions] = None):
+    def __init__(self, engine: str, model: str):
         context = multiprocessing.get_context('spawn')      # CUDA does not survive a fork
         self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, engine, model, options),
-                                        daemon=True)
+        self._process = context.Process(target=_serve, args=(theirs, engine, model), daemon=True)
         self._process.start()
         theirs.close()
         try:
@@ -74,9 +70,9 @@ class Interference:
             raise ProcessError('the interfering process has ended') from error
 
 
-def _serve(connection, engine_name, model_name, options):
+def _serve(connection, engine_name, model_name):
     """Work while told to, until the other side has gone."""
-    engine, _ = make_engine(engine_name, SystemClock(), build=options or DEFAULTS)
+    engine, _ = make_engine(engine_name, SystemClock())
     spec = load_spec(model_name)
     model = with_image_input(load_graph(spec), spec)
     network = engine.load(model_name, [model], [value.name for value in model.graph.output], spec)

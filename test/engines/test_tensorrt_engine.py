@@ -221,7 +221,7 @@ def test_int8_is_calibrated_and_near(make, model, spec, expected):
     with pytest.raises(EngineError, match='--precision int8'):
         engine.load('net', [model], ['scores'], spec)
     wanted = engine.wanted('tiny', [model], ['scores'])
-    calibration = tensorrt_plans.calibrate(wanted, images(8), 1)
+    calibration = tensorrt_plans.Calibration(wanted, images(8), 1)
     assert not tensorrt_plans.provide(wanted, engine.clock, calibration=calibration).refused
     network = engine.load('net', [model], ['scores'], spec)
     assert_close(network.run(images(1))['scores'], expected(images(1)), TOLERANCES['int8'])

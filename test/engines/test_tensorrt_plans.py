@@ -17,7 +17,7 @@ from onnx import TensorProto, helper
 from s3dnn_ros.engines import int8, tensorrt_builder, tensorrt_plans
 from s3dnn_ros.engines.base import BuildOptions
 from s3dnn_ros.engines.plan_cache import plan_path, plans_dir
-from s3dnn_ros.engines.tensorrt_plans import Machine, calibrate, provide, wanted_plans
+from s3dnn_ros.engines.tensorrt_plans import Calibration, Machine, provide, wanted_plans
 from s3dnn_ros.errors import BuildError
 from s3dnn_ros.runtime.clock import VirtualClock
 
@@ -266,7 +266,7 @@ def test_int8_is_calibrated_once_and_then_goes_by_what_was_found(fake_tensorrt, 
     with pytest.raises(BuildError, match='run `s3dnn build net --precision int8`'):
         provide(ordered, clock)
     images = np.arange(3 * 48, dtype=np.uint8).reshape(3, 4, 4, 3)
-    calibration = calibrate(ordered, images, batch=1)
+    calibration = Calibration(ordered, images, 1)
     first = provide(ordered, clock, calibration=calibration)
     assert asked(first.plans[0, 0])['flags'] == ['TF32', 'FP16', 'INT8']
     assert [tensor.dtype for tensor in first.plans[0, 0].tensors] == ['float32', 'float32']
@@ -274,14 +274,17 @@ def test_int8_is_calibrated_once_and_then_goes_by_what_was_found(fake_tensorrt, 
     assert provide(ordered, clock).plans == first.plans         # the executor has no images
     again = provide(ordered, clock, calibration=calibration)
     assert not again.built
-    changed = provide(ordered, clock, calibration=calibrate(ordered, images[:2], batch=1))
+    others = Calibration(ordered, images[:2], 1, replaces=False)
+    assert provide(ordered, clock, calibration=others).plans == first.plans
+    assert 'read' not in vars(others)       # what costs a run of the network on the CPU
+    changed = provide(ordered, clock, calibration=Calibration(ordered, images[:2], 1))
     assert changed.plans[0, 0].key.calibration_sha256 == int8.digest(b'scales of 2 batches')
 
 
 def test_ranges_of_what_is_only_measured_are_not_kept(fake_tensorrt, clock, own_cache):
     pytest.importorskip('onnxruntime')
     ordered = wanted(fake_tensorrt('8.6.0'), precision='int8')
-    calibration = calibrate(ordered, np.zeros((2, 4, 4, 3), np.uint8), batch=1)
+    calibration = Calibration(ordered, np.zeros((2, 4, 4, 3), np.uint8), 1)
     assert provide(ordered, clock, calibration=calibration, keep=False).built == 2
     assert [path.name for path in plans_dir('net').iterdir()] == ['.lock']
 
