@@ -196,6 +196,10 @@ class Stream:
         """Copy so many bytes between two addresses, either of the device or of pinned memory."""
         _value(self._runtime.cudaMemcpyAsync(target, source, size, self._anywhere, self.number))
 
+    def clear(self, memory: DeviceMemory):
+        """Fill memory with zeros."""
+        _value(self._runtime.cudaMemsetAsync(memory.number, 0, memory.size, self.number))
+
     def wait(self, event: Event):
         """Let what follows wait for an event."""
         _value(self._runtime.cudaStreamWaitEvent(self.number, event.number, 0))

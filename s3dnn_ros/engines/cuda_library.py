@@ -49,6 +49,7 @@ _OF_RUNTIME: _Signatures = {
     'cudaMallocHost': ([c_void_p], [c_size_t]),
     'cudaFreeHost': ([], [c_void_p]),
     'cudaMemcpy': ([], [c_void_p, c_void_p, c_size_t, c_int]),
+    'cudaMemsetAsync': ([], [c_void_p, c_int, c_size_t, c_void_p]),
     'cudaMemcpyAsync': ([], [c_void_p, c_void_p, c_size_t, c_int, c_void_p]),
     'cudaLaunchHostFunc': ([], [c_void_p, c_void_p, c_void_p]),
     'cudaGraphLaunch': ([], [c_void_p, c_void_p]),

@@ -88,12 +88,15 @@ class Lane:
         self._pixels = cuda.allocate(batches[-1] * self._image_bytes)
         contexts = {batch: self._contexts(runners, batch, number * len(batches) + place)
                     for place, batch in enumerate(batches)}
-        self._stream.synchronize()
         self._shapes = {batch: _shapes(runners, contexts[batch], batch) for batch in batches}
         self._dtypes = _dtypes(runners)
         sizes = {name: max(1, int(np.prod(shape)) * np.dtype(self._dtypes[name]).itemsize)
                  for name, shape in self._shapes[batches[-1]].items()}
         self._buffers = {name: cuda.allocate(size) for name, size in sizes.items()}
+        for memory in self._buffers.values():
+            # the first runs read what nobody has written; what is no index would kill the process
+            self._stream.clear(memory)
+        self._stream.synchronize()
         self._memory_mb = (self._scratch.size + self._pixels.size + sum(sizes.values())) / 2**20
         self._steps = {batch: self._bound(runners, contexts[batch], batch) for batch in batches}
         if graphs:

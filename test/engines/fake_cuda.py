@@ -29,6 +29,9 @@ class FakeStream:
     def copy(self, target, source, size):
         ctypes.memmove(target, source, size)
 
+    def clear(self, memory):
+        ctypes.memset(memory.number, 0, memory.size)
+
     def wait(self, event):
         self.waits.append(event)
 

@@ -308,8 +308,7 @@ class _Engine:
                 for value in session.get_inputs()}
         names = [value.name for value in session.get_outputs()]
         for name, result in zip(names, session.run(names, feed)):
-            with np.errstate(over='ignore'):        # of what lies in memory before the first run
-                arrays[name][...] = result
+            arrays[name][...] = result
 
     def _next_profile(self):
         self._contexts += 1

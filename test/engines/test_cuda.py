@@ -41,6 +41,7 @@ class FakeBindings:
             'cudaStreamCreateWithPriority': (71,),
             'cudaStreamDestroy': (),
             'cudaMemcpyAsync': (),
+            'cudaMemsetAsync': (),
             'cudaGraphInstantiate': ('executable',),
             'cudaGraphLaunch': (),
             'cudaGraphExecDestroy': (),
@@ -287,6 +288,12 @@ def test_a_capture_that_fails_leaves_no_error_for_others(bindings, name):
     with pytest.raises(RuntimeError, match='801'):
         cuda.capture(stream, lambda: None)
     assert bindings.calls[-1] == ('cudaGetLastError',)
+
+
+def test_memory_is_cleared_on_a_stream(bindings):
+    cuda = Cuda()
+    cuda.stream(0).clear(cuda.allocate(64))
+    assert bindings.called('cudaMemsetAsync') == [[0x1000, 0, 64, 71]]
 
 
 def test_a_graph_is_what_was_submitted_meanwhile(bindings):

@@ -1,5 +1,6 @@
 """The TensorRT engine on fakes: results, variants, lanes, levels, and segments that it refuses."""
 
+import ctypes
 import itertools
 import json
 
@@ -23,6 +24,7 @@ from onnx import TensorProto, helper
 
 from s3dnn_ros.engines import tensorrt_engine, tensorrt_plans
 from s3dnn_ros.engines.base import BuildOptions
+from s3dnn_ros.engines.tensorrt_api import TensorRt
 from s3dnn_ros.engines.tensorrt_engine import TensorRtEngine
 from s3dnn_ros.errors import EngineError
 from s3dnn_ros.runtime.clock import VirtualClock
@@ -134,6 +136,35 @@ def test_flights_on_lanes_do_not_touch_each_other(make, in_variants):
         np.testing.assert_allclose(flight.outputs()['score'], means(part), rtol=TOLERANCE)
         flight.close()
     np.testing.assert_allclose(network.run(pixels[0])['score'], means(pixels[0]), rtol=TOLERANCE)
+
+
+def test_lanes_share_weights_and_nothing_that_they_write(make, in_variants, monkeypatch):
+    loaded = []
+    load = TensorRt.load
+    monkeypatch.setattr(TensorRt, 'load',
+                        lambda *arguments: loaded.append(load(*arguments)) or loaded[-1])
+    engine = make()
+    in_variants.load(engine, lanes=3, max_batch=4)
+    del loaded[:]       # those that were read where they were built
+    in_variants.load(engine, lanes=3, max_batch=4)
+    assert len(loaded) == 3 + 2     # variants of both segments, for all lanes
+    scratch = {memory for each in loaded for memory, _, _ in each.engine.calls}
+    assert len(scratch) == 3
+    for each in loaded:
+        places = {tuple(sorted(addresses.values())) for _, addresses, _ in each.engine.calls}
+        assert len(places) == 3 and len({at for place in places for at in place}) == 6
+
+
+def test_what_the_first_runs_read_is_zero(make, in_variants, monkeypatch):
+    read = []
+    compute = FakeEngine85.compute
+
+    def look(self, batch, addresses):
+        read.append(ctypes.c_float.from_address(addresses[0]).value)
+        compute(self, batch, addresses)
+    monkeypatch.setattr(FakeEngine85, 'compute', look)
+    in_variants.load(make(precision='fp32'))
+    assert read and set(read) == {0.0}
 
 
 def test_staged_requests_run_together_in_their_order(make, in_variants):
