@@ -1,5 +1,6 @@
 """The command `s3dnn build`, on a fake of TensorRT: progress, a second run, refusals."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -85,6 +86,7 @@ def test_what_is_built_is_what_the_executor_takes(device, monkeypatch, tmp_path)
 
 
 def test_a_profile_leaves_what_the_executor_takes_and_nothing_else(device, capsys, tmp_path):
+    pytest.importorskip('onnxruntime')
     assert main(['profile', 'net', '--engine', 'tensorrt', '--repeats', '2',
                  '--target-ms', '1']) == 0
     segments = load_table(profile_path('net', 'tensorrt')).segments
@@ -161,3 +163,17 @@ def test_without_tensorrt_or_a_device_that_is_told(capsys):
         assert "parameter 'engine' is 'tensorrt'" in capsys.readouterr().err
     else:
         pytest.skip('there is a CUDA device')
+
+
+def test_a_bench_says_how_its_engine_built(device, tmp_path, monkeypatch):
+    pytest.importorskip('onnxruntime')
+    monkeypatch.setattr('s3dnn_ros.lab.load.SETTLE_S', 0.05)
+    monkeypatch.setattr('s3dnn_ros.lab.networks.ALONE_S', 0.1)
+    out = tmp_path / 'results.json'
+    assert main(['bench', 's3dnn', '--engine', 'tensorrt', '--precision', 'fp32', '--runs', '1',
+                 '--models', 'net', '--instances', '1', '--parts', 'throughput', '--seconds',
+                 '0.1', '--policies', 'edf', '--out', str(out)]) == 0
+    results = json.loads(out.read_text())
+    assert results['build']['precision'] == 'fp32'
+    assert results['device'] == 'a fake GPU, fp32'
+    assert results['throughput'][0]['policies']['edf'][0]['work_share'] > 0.0
