@@ -75,8 +75,14 @@ class ModelTables:
 
     @property
     def least_s(self) -> float:
-        """Return what the network takes in its fastest configuration."""
+        """Return what the exact network takes in its fastest configuration."""
         return min(self.network_s)
+
+    @property
+    def least(self) -> Tuple[float, ...]:
+        """Return what each segment takes at least, as a multiple of `times_s`."""
+        fastest = self.least_s / sum(self.times_s)
+        return tuple(fastest / accuracy.most for accuracy in self.accuracy)
 
     def scale(self, configuration: int) -> float:
         """Return what the network takes in a configuration, as a multiple of `times_s`."""
@@ -218,11 +224,13 @@ class Cohort:
         for state in self.membership.members(now_s):
             tables = self._tables.get(state.model)
             # another version of the model may have other segments
-            if tables is None or not tables.fits(state.segment, state.variant):
+            if (tables is None or not tables.fits(state.segment, state.variant)
+                    or not 0 <= state.configuration < self._size):
                 continue
+            # of the configuration in which it told: since then others may have changed it
             members.append(Member(
                 state.instance, state.lag_s, state.deadline_s, tables.power[state.segment],
-                tables.accuracy[state.segment], self.configuration, state.horizon_s,
+                tables.accuracy[state.segment], state.configuration, state.horizon_s,
                 state.variant))
         return members
 

@@ -87,11 +87,9 @@ class ClosedLoop:
                               fastest, apply=self._actuator.apply,
                               horizon=contender.horizon, margin=contender.margin)
         self._steering = CohortSteering(self._cohort, tables)
+        self.scale = self._steering.scale
+        self.least = self._steering.least
         self._actuator.apply(fastest)
-
-    def scale(self, model) -> float:
-        """Return what a model takes of its profiled times in the configuration that is set."""
-        return self._tables[model].scale(self._cohort.configuration)
 
     def choose(self, job, segment, now_s):
         """Choose as the contender does."""

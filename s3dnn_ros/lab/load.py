@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 import types
-from typing import Callable, Dict, List, Sequence, Tuple
+from typing import Dict, List, Sequence, Tuple
 
 import numpy as np
 
@@ -92,10 +92,6 @@ def mix(count, models) -> Sequence[Tuple[str, str]]:
             for index in range(count)]
 
 
-def _as_profiled(model):
-    return 1.0
-
-
 class Rig:
     """Networks on an engine, ready for any number of runs.
 
@@ -120,18 +116,16 @@ class Rig:
         self._random = np.random.default_rng(0)
 
     def run(self, clients: Sequence[Client], policy: Policy, trace=False,
-            steering: Steering = EXACT, scale: Callable[[str], float] = _as_profiled) -> Run:
-        """Return a run that is ready to start; with `trace` its record will have spans.
+            steering: Steering = EXACT) -> Run:
+        """Return a run that is ready to start; with `trace` its record will have spans."""
+        return Run(self, clients, policy, trace, steering)
 
-        `scale` returns what a model takes of its profiled times now.
-        """
-        return Run(self, clients, policy, trace, steering, scale)
-
-    def line(self, model, scale):
+    def line(self, model, steering):
         """Return a new line for a model's network."""
         network = self._networks[model]
-        return Line(network, Expectation(network.segments, self._profiles.get(model),
-                                         functools.partial(scale, model)))
+        return Line(network, Expectation(
+            network.segments, self._profiles.get(model),
+            functools.partial(steering.scale, model), functools.partial(steering.least, model)))
 
     def scheduler(self, policy):
         """Return a new scheduler for the engine."""
@@ -157,13 +151,13 @@ class Rig:
 class Run:
     """One policy under one load, once; `record` starts it."""
 
-    def __init__(self, rig, clients, policy, trace, steering, scale):
+    def __init__(self, rig, clients, policy, trace, steering):
         clients = [dataclasses.replace(client, frames=client.frames * policy.frames)
                    for client in clients]
         self._rig = rig
         self._clients = {client.name: client for client in clients}
         self._images = {client.name: rig.images(client) for client in clients}
-        lines = {client.model: rig.line(client.model, scale) for client in clients}
+        lines = {client.model: rig.line(client.model, steering) for client in clients}
         settings = types.SimpleNamespace(priority=0)
         self._instances = {
             client.name: Instance(client.name, types.SimpleNamespace(name=client.model),

@@ -178,7 +178,7 @@ class Bench:
         clock, seconds = self._device.clock, self._plan.seconds
         closed = ClosedLoop(self._device.platform(), self._tables, contender, clock)
         disturb = threading.Timer(SETTLE_S + seconds / 2, interference.switch, [True])
-        run = self._prepared.rig.run(clients, SUPERVISED, steering=closed, scale=closed.scale)
+        run = self._prepared.rig.run(clients, SUPERVISED, steering=closed)
         with self._energy() as energy:
             disturb.start()
             try:

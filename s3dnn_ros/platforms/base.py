@@ -33,6 +33,7 @@ class Platform(Protocol):
 
     name: str
     board: str              # the same for all processes on one board
+    immediate: bool         # whether `apply` takes microseconds
     configurations: Sequence[Configuration]
     current: Optional[int]  # index of what is applied; None: not by us
     transitions: int        # how many changes were made

@@ -74,6 +74,7 @@ class JetsonPlatform:
     """
 
     name = 'jetson'
+    immediate = False
 
     def __init__(self, root='/', *, knobs: Sequence[str] = KNOBS, cpu_steps: Steps = None,
                  gpu_steps: Steps = None, emc_steps: Steps = None,

@@ -10,6 +10,7 @@ class NullPlatform:
     """Has a single configuration, changes nothing and knows no power."""
 
     name = 'null'
+    immediate = True
     configurations = (Configuration(0, 'as it is'),)
     current = 0
     transitions = 0

@@ -51,6 +51,7 @@ class SmPartitionPlatform:
     """
 
     name = 'sm_partition'
+    immediate = True
 
     def __init__(self, engine: PartitionedEngine, meter: Optional[NvmlMeter] = None, clock=None,
                  root='/'):

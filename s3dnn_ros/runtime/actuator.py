@@ -1,4 +1,4 @@
-"""Sets a platform's configuration in a thread of its own: kernels take milliseconds for it."""
+"""Sets a platform's configuration: at once where that costs nothing, else in a thread."""
 
 from __future__ import annotations
 
@@ -12,22 +12,30 @@ from s3dnn_ros.platforms import Platform
 class Actuator:
     """The newest wish counts; those before it that nobody came to are forgotten.
 
+    A kernel takes milliseconds to change a clock, and whoever runs segments does not wait for it.
+    What is immediate is set before `apply` returns, so that the next segment runs there.
+
     Parameters
     ----------
     platform : Platform
         It is closed, and with that restored, at the end.
     applied : callable
-        Called in the thread with the configuration that is set.
+        Called with the configuration that is set, as soon as it is; it must not take long.
     report : callable
         Called with a sentence when a configuration cannot be set; the same sentence once only.
+    announce : callable
+        Called in the thread with the configuration that is set; of several in a row, with the
+        newest.
 
     """
 
     def __init__(self, platform: Platform, applied: Callable[[int], None],
-                 report: Callable[[str], None]):
+                 report: Callable[[str], None],
+                 announce: Callable[[int], None] = lambda configuration: None):
         self.platform = platform
         self._applied = applied
         self._report = report
+        self._announce = announce
         self._wanted: Optional[int] = None
         self._said = ''
         self._closing = False
@@ -38,6 +46,8 @@ class Actuator:
     def apply(self, configuration: int):
         """Have a configuration set; any thread."""
         with self._changed:
+            if self._closing or (self.platform.immediate and not self._set(configuration)):
+                return
             self._wanted = configuration
             self._changed.notify()
 
@@ -56,12 +66,18 @@ class Actuator:
                 if self._closing:
                     return
                 wanted, self._wanted = self._wanted, None
-            try:
-                self.platform.apply(wanted)
-            except PlatformError as error:
-                # the cohort goes on with what is set, and asks again at the next boundary
-                if str(error) != self._said:
-                    self._said = str(error)
-                    self._report(self._said)
-            else:
-                self._applied(wanted)
+            if self.platform.immediate or self._set(wanted):
+                self._announce(wanted)
+
+    def _set(self, configuration) -> bool:
+        """Set a configuration; tell whether that worked."""
+        try:
+            self.platform.apply(configuration)
+        except PlatformError as error:
+            # the cohort goes on with what is set, and asks again at the next boundary
+            if str(error) != self._said:
+                self._said = str(error)
+                self._report(self._said)
+            return False
+        self._applied(configuration)
+        return True

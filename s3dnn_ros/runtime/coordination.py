@@ -86,7 +86,8 @@ class Coordination:
                         for model, table in profiles.items()}
         first = self._fastest()
         platform = surroundings.platform
-        self._actuator = Actuator(platform, self._applied, report) if platform else None
+        self._actuator = Actuator(platform, self._applied, report,
+                                  self._announce) if platform else None
         self.cohort = Cohort(
             Membership(surroundings.board, settings.cohort_lease_ms / 1e3), Coordinator(),
             self._tables, surroundings.process, first, say=surroundings.say,
@@ -113,11 +114,6 @@ class Coordination:
         self.cohort.horizon = settings.cohort_horizon
         self.cohort.margin = _or_none(settings.cohort_margin)
 
-    def scale(self, model: str) -> float:
-        """Return what the board takes of a model's profiled times, as it is configured."""
-        tables = self._tables.get(model)
-        return tables.scale(self.cohort.configuration) if tables and self._names else 1.0
-
     def close(self):
         """Restore the board; raises PlatformError if that fails."""
         if self._actuator:
@@ -125,6 +121,8 @@ class Coordination:
 
     def _applied(self, configuration):
         self.cohort.told(self._surroundings.board, configuration)
+
+    def _announce(self, configuration):
         self._surroundings.applied(self.platform.configurations[configuration])
 
     def _fastest(self):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Callable, Dict, List
+import operator
+from typing import Callable, Dict, List, Sequence
 
 from s3dnn_ros.scheduling import SegmentWork
 
@@ -25,13 +26,18 @@ class Expectation:
     profile : ProfileTable, optional
     scale : callable, optional
         Returns what the device takes of the profile's times now, as it is configured.
+    least : callable, optional
+        Returns what it takes of each segment's profiled time at least, however it is configured
+        and in whatever variant; nothing for all of it.
 
     """
 
-    def __init__(self, segments: int, profile=None, scale: Callable[[], float] = lambda: 1.0):
+    def __init__(self, segments: int, profile=None, scale: Callable[[], float] = lambda: 1.0,
+                 least: Callable[[], Sequence[float]] = tuple):
         self._segments = segments
         self._profile = profile
         self._scale = scale
+        self._least = least
         self._learned: Dict[int, List[float]] = {}      # by batch: seconds per segment
         self._known: Dict[int, tuple] = {}              # by batch, of the profile
         self._overheads_s = [0.0] * segments
@@ -43,7 +49,16 @@ class Expectation:
 
     def least_s(self, batch: int) -> float:
         """Return what a run takes at least: 0 unless it was profiled."""
-        return self.run_s(batch) if self._profile is not None else 0.0
+        return self.least_left_s(0, batch) if self._profile is not None else 0.0
+
+    def least_left_s(self, segment: int, batch: int) -> float:
+        """Return what a segment and all behind it take at least.
+
+        Who chooses configuration and variants may hurry yet: only what is late even so is.
+        """
+        times_s, least = self._row(batch)[0][segment:], self._least()[segment:]
+        return self.overhead_s(segment) + sum(
+            map(operator.mul, times_s, least) if least else times_s)
 
     def run_s(self, batch: int) -> float:
         """Return the time of the whole network, W(model, batch) in S3DNN's terms."""
@@ -55,16 +70,23 @@ class Expectation:
         """Return what a segment and all behind it take besides what the profile knows."""
         return sum(self._overheads_s[segment:])
 
-    def work(self, instance, batch, deadline_s, priority) -> SegmentWork:
-        """Return the first segment as the scheduler sees it, and through it all behind it."""
-        times_s, tb_ratios, utilizations = self._row(batch)
+    def scale(self) -> float:
+        """Return what the device takes of the profile's times now."""
+        return self._scale() if self._profile is not None else 1.0
+
+    def segment_s(self, segment: int, batch: int) -> float:
+        """Return the time of a segment that is submitted now."""
+        return self.scale() * self._row(batch)[0][segment] + self._overheads_s[segment]
+
+    def work(self, instance, batch, deadline_s, priority, segment=0) -> SegmentWork:
+        """Return a segment as the scheduler sees it, and through it all behind it."""
+        tb_ratios, utilizations = self._row(batch)[1:]
         work, remaining_s = None, 0.0
-        scale = self._scale()
-        for segment in range(self._segments - 1, -1, -1):
-            time_s = scale * times_s[segment] + self._overheads_s[segment]
+        for index in range(self._segments - 1, segment - 1, -1):
+            time_s = self.segment_s(index, batch)
             remaining_s += time_s
-            work = SegmentWork(instance, segment, tb_ratios[segment], deadline_s, remaining_s,
-                               time_s, priority, utilizations[segment], work)
+            work = SegmentWork(instance, index, tb_ratios[index], deadline_s, remaining_s,
+                               time_s, priority, utilizations[index], work)
         return work
 
     def observe(self, segment, batch, took_s):

@@ -67,6 +67,8 @@ class Job:
         The one it runs on, from its start.
     work : SegmentWork or None
         What the scheduler has, or had last; None before the first.
+    scale : float
+        Of the times in `work`; 0 before the first.
     level : int
         Of urgency on the device.
     under_way : int
@@ -90,6 +92,7 @@ class Job:
     network: Optional[Network] = None
     flight: Optional[Flight] = None
     work: Optional[SegmentWork] = None
+    scale: float = 0.0
     level: int = 0
     under_way: int = 0
     foretold: Optional[SegmentWork] = None
@@ -107,6 +110,11 @@ class Job:
         self.frames = sum(request.frames for request in self.requests)
 
     @property
+    def batch(self) -> int:
+        """Return the batch that runs."""
+        return self.line.network.padded(self.frames)
+
+    @property
     def instances(self) -> Set[str]:
         """Return the names of the instances that it runs for."""
         return {request.instance.name for request in self.requests}
@@ -118,13 +126,19 @@ class Job:
 
     def next_work(self) -> Optional[SegmentWork]:
         """Return the next segment as the scheduler sees it; None behind the last."""
-        if self.work is None:
-            urgent = self.urgent
-            self.work = self.line.expect.work(
-                urgent.instance.name, self.line.network.padded(self.frames), urgent.deadline_s,
-                max(request.priority for request in self.requests))
-        else:
+        segment = self.work.segment + 1 if self.work else 0
+        scale = self.line.expect.scale()
+        if scale == self.scale:
             self.work = self.work.successor
+        elif segment < self.line.network.segments:
+            # none was made yet, or of a device that was configured otherwise
+            urgent = self.urgent
+            self.scale = scale
+            self.work = self.line.expect.work(
+                urgent.instance.name, self.batch, urgent.deadline_s,
+                max(request.priority for request in self.requests), segment)
+        else:
+            self.work = None
         return self.work
 
     def take(self, choice: Optional[Choice], segment: int):

@@ -310,8 +310,8 @@ class Loop:
             del self._waiting[id(request)]
 
     def _expect_end(self, job, work, started_s):
-        # the scheduler had the first work before its variant was chosen
-        time_s = work.time_s * (1.0 if work.segment else job.time_factor(0))
+        # since the scheduler had it, a variant may have been chosen, or the device been configured
+        time_s = job.line.expect.segment_s(work.segment, job.batch) * job.time_factor(work.segment)
         job.look_s = started_s + EARLIEST_END * time_s
         if self._lead.seconds and not self._scheduler.whole_networks:
             near_s = started_s + time_s - self._lead.seconds
@@ -366,8 +366,10 @@ class Loop:
 
     def _is_hopeless(self, job, work, now_s):
         """Tell whether what is left of a job can answer no request in time, and may be dropped."""
-        return self.late_policy == 'drop' and all(
-            now_s + work.successor.remaining_s > request.deadline_s for request in job.requests)
+        if self.late_policy != 'drop':
+            return False
+        left_s = job.line.expect.least_left_s(work.segment + 1, job.batch)
+        return all(now_s + left_s > request.deadline_s for request in job.requests)
 
     def _finish(self, job):
         try:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import collections
 import math
-from typing import Counter, Mapping, Optional, Protocol
+from typing import Counter, Mapping, Optional, Protocol, Sequence
 
 from s3dnn_ros.cohort import Cohort, ModelTables
 from s3dnn_ros.runtime.instance import Choice, Job
 
 
 class Steering(Protocol):
-    """Chooses for the loop; called in its thread."""
+    """Chooses for the loop, and tells what it makes of profiled times; called in its thread."""
+
+    def scale(self, model: str) -> float:
+        """Return what a model takes of its profiled times, as the device is configured now."""
+
+    def least(self, model: str) -> Sequence[float]:
+        """Return what it takes of each segment's at least, whatever is chosen; empty: all."""
 
     def choose(self, job: Job, segment: int, now_s: float) -> Optional[Choice]:
         """Return how a segment that comes next runs; None for exact."""
@@ -22,6 +28,14 @@ class Steering(Protocol):
 
 class Exact:
     """Everything runs as it was profiled."""
+
+    def scale(self, model):
+        """Return 1."""
+        return 1.0
+
+    def least(self, model):
+        """Return nothing: all of it."""
+        return ()
 
     def choose(self, job, segment, now_s):
         """Choose nothing."""
@@ -48,6 +62,16 @@ class CohortSteering:
         self._cohort = cohort
         self._tables = tables
         self._under_way: Counter[str] = collections.Counter()      # jobs, by instance
+
+    def scale(self, model):
+        """Return what a model takes of its profiled times, as the device is configured now."""
+        tables = self._tables.get(model)
+        return tables.scale(self._cohort.configuration) if tables else 1.0
+
+    def least(self, model):
+        """Return what it takes in the fastest configuration and variants."""
+        tables = self._tables.get(model)
+        return tables.least if tables else ()
 
     def choose(self, job, segment, now_s):
         """Return the cohort's choice; None for a job that has no deadline to be behind of."""

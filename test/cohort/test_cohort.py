@@ -100,6 +100,16 @@ def test_with_slack_nobody_is_behind_who_would_be_in_time():
     assert board.set == [2]
 
 
+def test_a_need_is_that_of_the_configuration_in_which_it_was_told():
+    board = Board(['owner', 'other'], 'max_accuracy')
+    # 1.6 times faster than configuration 1
+    board.boundary('other', -0.015)
+    assert board.set == [2]
+    # in the faster one that suffices, and so does the slower one to nobody but us
+    board.boundary('owner', 0.01)
+    assert board.set == [2]
+
+
 def test_who_leaves_is_asked_no_more():
     board = Board(['owner', 'other'])
     board.boundary('other', -0.02)
@@ -116,7 +126,8 @@ def test_words_that_fit_no_table_are_left_out():
     said = board.said[-1]
     owner = board.cohorts['owner']
     for sequence, changes in enumerate((
-            {'model': 'another'}, {'segment': 2}, {'segment': -1}, {'variant': 3}), 100):
+            {'model': 'another'}, {'segment': 2}, {'segment': -1}, {'variant': 3},
+            {'configuration': 3}, {'configuration': -1}), 100):
         board.set.clear()
         owner.hear(dataclasses.replace(said, sequence=sequence, lag_s=-0.03, **changes), 0.0)
         assert board.set == []

@@ -19,6 +19,7 @@ class FakeBoard:
     """Two configurations, of which the engine knows nothing, and a power for each."""
 
     board = name = 'fake'
+    immediate = True
     configurations = (Configuration(0, 'slow'), Configuration(1, 'fast'))
 
     def __init__(self, made):

@@ -27,6 +27,7 @@ class FakePlatform:
     """A board with two configurations."""
 
     name = 'fake'
+    immediate = False
     transitions, transition_s = 3, 0.5
 
     def __init__(self):

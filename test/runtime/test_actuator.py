@@ -1,5 +1,6 @@
 """The board is set by a thread of its own, to what was wanted last."""
 
+import queue
 import threading
 
 import pytest
@@ -13,7 +14,8 @@ WAIT_S = 30.0
 class FakePlatform:
     """A board that takes as long as the test wants; `broken` configurations cannot be set."""
 
-    def __init__(self, broken=()):
+    def __init__(self, broken=(), immediate=False):
+        self.immediate = immediate
         self.set = []
         self.closed = False
         self.may_go_on = threading.Event()
@@ -33,13 +35,18 @@ class FakePlatform:
 
 
 @pytest.fixture
-def start():
+def announced():
+    return queue.Queue()
+
+
+@pytest.fixture
+def start(announced):
     """Return a builder of (actuator, platform, what was applied, what was reported)."""
     made = []
 
     def build(**options):
         platform, applied, reported = FakePlatform(**options), [], []
-        made.append(Actuator(platform, applied.append, reported.append))
+        made.append(Actuator(platform, applied.append, reported.append, announced.put))
         return made[-1], platform, applied, reported
 
     yield build
@@ -67,6 +74,24 @@ def test_what_cannot_be_set_is_said_once_and_the_next_is_set(start):
         assert platform.asked.acquire(timeout=WAIT_S)
     actuator.close()
     assert applied == [2] and reported == ['max_freq: 7 was refused']
+
+
+def test_what_is_immediate_is_set_before_anyone_goes_on(start, announced):
+    actuator, platform, applied, reported = start(immediate=True, broken=(7,))
+    for configuration in (1, 7, 2):
+        actuator.apply(configuration)
+    assert platform.set == applied == [1, 2] and reported == ['max_freq: 7 was refused']
+    while announced.get(timeout=WAIT_S) != 2:
+        pass
+    actuator.close()
+    actuator.apply(3)
+    assert platform.set == [1, 2] and announced.empty()
+
+
+def test_what_is_set_is_announced(start, announced):
+    actuator, _, _, _ = start()
+    actuator.apply(1)
+    assert announced.get(timeout=WAIT_S) == 1
 
 
 def test_the_board_is_restored_at_the_end(start):

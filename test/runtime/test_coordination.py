@@ -24,6 +24,7 @@ def profile(configurations=ROWS):
 
 
 class FakePlatform:
+    immediate = False
     transitions, transition_s = 0, 0.0
 
     def __init__(self, names=('slow', 'fast')):
@@ -70,7 +71,7 @@ def wait_for(condition):
 
 def test_a_board_that_nobody_sets_has_one_configuration(join):
     coordination = join()
-    assert coordination.configuration == '' and coordination.scale('model') == 1.0
+    assert coordination.configuration == '' and coordination.steering.scale('model') == 1.0
     cohort = coordination.cohort
     for elapsed_s in (0.0, 0.04):
         assert cohort.boundary('net', 'model', 1, elapsed_s, 0.04, 0, 0.0) == 0
@@ -81,11 +82,11 @@ def test_the_owner_begins_with_the_fastest_and_sets_what_is_decided(join):
     platform, applied = FakePlatform(), []
     coordination = join(platform, platform='jetson', around={'applied': applied.append})
     wait_for(lambda: platform.set == [1])
-    assert coordination.configuration == 'fast' and coordination.scale('model') == 1.0
+    assert coordination.configuration == 'fast' and coordination.steering.scale('model') == 1.0
     # so far ahead that half the speed will do
     coordination.cohort.boundary('net', 'model', 1, -0.03, 0.04, 0, 0.0)
     wait_for(lambda: coordination.configuration == 'slow')
-    assert platform.set == [1, 0] and coordination.scale('model') == 2.0
+    assert platform.set == [1, 0] and coordination.steering.scale('model') == 2.0
     wait_for(lambda: [one.name for one in applied] == ['fast', 'slow'])
     coordination.close()
     assert platform.closed
@@ -95,7 +96,7 @@ def test_a_follower_goes_by_what_it_is_told(join):
     coordination = join(platform='follow')
     assert coordination.configuration == 'fast'
     coordination.cohort.told('board', 0)
-    assert coordination.configuration == 'slow' and coordination.scale('model') == 2.0
+    assert coordination.configuration == 'slow' and coordination.steering.scale('model') == 2.0
     coordination.cohort.told('board', 7)
     assert coordination.configuration == 'slow'
 
@@ -121,7 +122,7 @@ def test_settings_change_while_it_runs(join):
 
 def test_models_without_a_profile_take_no_part(join):
     coordination = join(profiles={})
-    assert coordination.scale('model') == 1.0
+    assert coordination.steering.scale('model') == 1.0
     job = types.SimpleNamespace(urgent=types.SimpleNamespace(
         arrived_s=0.0, deadline_s=1.0, instance=types.SimpleNamespace(
             name='net', spec=types.SimpleNamespace(name='model'))), variant=lambda segment: 0)

@@ -127,9 +127,25 @@ def test_a_slower_device_stretches_what_was_profiled_and_not_what_comes_on_top(m
     overhead_s = expect.run_s(1) - 0.8
     assert overhead_s > 0.0
     scale[0] = 3.0
-    assert expect.run_s(1) == expect.least_s(1) == pytest.approx(2.4 + overhead_s)
+    assert expect.scale() == 3.0
+    assert expect.run_s(1) == pytest.approx(2.4 + overhead_s)
+    # it may be configured as it was
+    assert expect.least_s(1) == pytest.approx(0.8 + overhead_s)
+    assert expect.segment_s(0, 1) == pytest.approx(1.2 + overhead_s)
+    assert expect.work('net', 1, 9.0, 0, 1) == expect.work('net', 1, 9.0, 0).successor
     work = expect.work('net', 1, 9.0, 0)
     assert (work.remaining_s, work.successor.time_s) == pytest.approx((2.4 + overhead_s, 1.2))
     # what takes as long as it should there teaches nothing
     expect.observe(1, 1, 1.2)
     assert expect.run_s(1) == pytest.approx(2.4 + overhead_s)
+
+
+def test_at_least_it_takes_what_the_fastest_choices_do(make_profile):
+    expect = Expectation(2, make_profile(0.0, 0.8, segments=2), lambda: 4.0,
+                         lambda: (0.5, 0.25))
+    assert expect.least_s(1) == pytest.approx(0.4 * 0.5 + 0.4 * 0.25)
+    assert expect.least_left_s(1, 2) == pytest.approx(0.8 * 0.25)
+    # without a profile nobody knows how much faster it could be
+    unknown = Expectation(2, None, lambda: 4.0, lambda: (0.5, 0.25))
+    unknown.observe(1, 1, 0.3)
+    assert unknown.least_s(1) == 0.0 and unknown.scale() == 1.0

@@ -103,9 +103,9 @@ class VirtualInbox:
 class Bench:
     """A loop with an engine that waits for us, and what it reported.
 
-    `networks` maps a name to the options of a fake network and `profile`; every network has
-    two instances, 'NAME' and 'NAME2'. `device` are attributes of the engine. If `timed`, time
-    passes only in `let_pass` and where segments end.
+    `networks` maps a name to the options of a fake network and of its Expectation; every
+    network has two instances, 'NAME' and 'NAME2'. `device` are attributes of the engine. If
+    `timed`, time passes only in `let_pass` and where segments end.
     """
 
     def __init__(self, engine_class, make_batch, make_frame, networks, scheduler='fifo',
@@ -118,11 +118,12 @@ class Bench:
         for name, network in (networks or {'net': {}}).items():
             network = dict(network)
             profile = network.pop('profile', None)
+            pace = {key: network.pop(key) for key in ('scale', 'least') if key in network}
             self.engine.network = network
             loaded = self.engine.load(
                 name, [None] * network.get('segments', 1), [], None,
                 lanes=network.get('lanes', 1), max_batch=network.get('largest', 64))
-            self.lines[name] = Line(loaded, Expectation(loaded.segments, profile))
+            self.lines[name] = Line(loaded, Expectation(loaded.segments, profile, **pace))
             for instance in (name, f'{name}2'):
                 self.instances[instance] = Instance(
                     instance, None, self.lines[name], None, types.SimpleNamespace(priority=3))
@@ -1408,6 +1409,22 @@ def test_the_segment_behind_is_looked_for_by_its_own_time(leading):
     assert len(gaps_s) > 90
 
 
+def test_it_is_looked_for_by_the_configuration_in_which_it_was_submitted(bench, make_profile):
+    scale = [10.0]
+
+    class Hurrying(Chosen):
+        def choose(self, job, segment, now_s):
+            scale[0] = 1.0
+
+    loop = bench({'net': {'profile': make_profile(0.1, 0.0), 'scale': lambda: scale[0]}},
+                 device={'poll_s': POLL_S}, timed=True, steering=Hurrying())
+    looks_s = []
+    loop.engine.poll = lambda: looks_s.append(loop.clock.now_s() - NOW_S)
+    loop.admit()
+    loop.let_pass(0.1)
+    assert next(at_s for at_s in looks_s if at_s) == pytest.approx(EARLIEST_END * 0.1)
+
+
 @pytest.mark.parametrize('poll_s', [None, POLL_S])
 def test_nothing_is_looked_for_while_nothing_runs_or_if_nobody_wants_it(leading, poll_s):
     loop = leading(segments=1, poll_s=poll_s)
@@ -1740,6 +1757,39 @@ def test_without_a_profile_nothing_is_fused(bench):
         loop.admit(value)
     for value in range(3):
         assert loop.finish()[0] == value
+
+
+# a device that is configured otherwise meanwhile
+
+def test_the_scheduler_is_told_what_segments_take_now(bench, make_profile):
+    scale = [2.0]
+    loop = bench({'net': {'segments': 3, 'profile': make_profile(0.3, 0.0, 3),
+                          'scale': lambda: scale[0]}}, scheduler='edf')
+    loop.admit()
+    works = loop.announced()
+    scale[0] = 1.0
+    for _ in range(3):
+        loop.engine.finish(took_s=0.1)
+    loop.next_job()
+    works += loop.announced(2)
+    assert [work.segment for work in works] == [0, 1, 2]
+    assert [work.remaining_s for work in works] == pytest.approx([0.6, 0.2, 0.1])
+
+
+@pytest.mark.parametrize('least, hope', [(lambda: (1.0, 0.5, 0.5), True), (tuple, False)])
+def test_nothing_is_given_up_that_could_be_hurried(bench, make_profile, least, hope):
+    loop = bench({'net': {'segments': 3, 'profile': make_profile(0.3, 0.0, 3),
+                          'scale': lambda: 2.0, 'least': least}}, scheduler='edf',
+                 late_policy='drop')
+    # as it is configured, it takes 0.6 s
+    loop.admit(1, deadline_s=NOW_S + 0.35)
+    loop.engine.finish(took_s=0.2)
+    if hope:
+        for _ in range(2):
+            loop.engine.finish(took_s=0.05)
+        assert not loop.next_job().error
+    else:
+        assert loop.next_drop()[1] == 'late'
 
 
 # variants

@@ -73,6 +73,16 @@ def test_what_is_lost_besides_the_profile_counts(cohort, said):
     assert (said[-1].lag_s, said[-1].horizon_s) == pytest.approx((-0.002, 0.03))
 
 
+def test_it_tells_what_is_made_of_profiled_times(cohort):
+    steering = CohortSteering(cohort, TABLES)
+    assert steering.scale('model') == 1.0
+    cohort.told('board', 0)
+    assert steering.scale('model') == 2.0
+    # in the fastest configuration and variant
+    assert steering.least('model') == pytest.approx((1 / 3, 1 / 3))
+    assert steering.scale('another') == 1.0 and not steering.least('another')
+
+
 def test_who_ended_has_left(cohort, said):
     steering = CohortSteering(cohort, TABLES)
     steering.choose(make_job(), 0, 10.0)
@@ -101,4 +111,5 @@ def test_who_has_no_tables_or_no_deadline_runs_exact_and_takes_no_part(cohort, s
 
 def test_without_a_cohort_everything_is_exact():
     assert EXACT.choose(make_job(), 0, 10.0) is None
+    assert EXACT.scale('model') == 1.0 and not EXACT.least('model')
     EXACT.ended(make_job(), 10.0)
