@@ -120,6 +120,8 @@ class Cohort:
         Share of every deadline that is kept free. With it, who would not be in time if what
         usually comes came asks for more than its LAG does; without, the LAG alone counts, as
         in the paper.
+    changed : callable, optional
+        Called when the device has another configuration.
 
     """
 
@@ -127,7 +129,7 @@ class Cohort:
                  tables: Mapping[str, ModelTables], process: str, configuration: int, *,
                  apply: Optional[Callable[[int], None]] = None,
                  say: Callable[[MemberState], None] = lambda state: None, horizon='deadline',
-                 margin: Optional[float] = None):
+                 margin: Optional[float] = None, changed: Callable[[], None] = lambda: None):
         if horizon not in HORIZONS:
             raise ValueError(f'horizon is {horizon!r}; expected one of ' + ', '.join(HORIZONS))
         sizes = {len(column) for model in tables.values()
@@ -145,6 +147,7 @@ class Cohort:
         self._process = process
         self._apply = apply
         self._say = say
+        self._changed = changed
         self._sequence = 0
         self._demand = Demand()
         self._lock = threading.Lock()       # a topic's thread hears, the runtime's decides
@@ -209,6 +212,7 @@ class Cohort:
         """Take note of the configuration that the board's owner has set."""
         if board == self.membership.board and 0 <= configuration < self._size:
             self.configuration = configuration
+            self._changed()
 
     def _decide(self, now_s) -> Optional[Decision]:
         members = self._members(now_s)

@@ -21,6 +21,10 @@ from s3dnn_ros.runtime.actuator import Actuator
 from s3dnn_ros.runtime.steering import CohortSteering
 
 
+def _nothing():
+    """Do nothing."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Surroundings:
     """What an executor shares its board with.
@@ -69,6 +73,8 @@ class Coordination:
     surroundings : Surroundings
     report : callable
         Called with a sentence when the board cannot be set.
+    changed : callable
+        Called when it is set, by whomever, and what runs takes another time for that.
 
     Raises
     ------
@@ -79,7 +85,8 @@ class Coordination:
 
     def __init__(self, settings, profiles: Mapping[str, ProfileTable],
                  accuracy: Mapping[str, Sequence[SpeedupAccuracyTable]],
-                 surroundings: Surroundings, report: Callable[[str], None]):
+                 surroundings: Surroundings, report: Callable[[str], None],
+                 changed: Callable[[], None] = _nothing):
         self._surroundings = surroundings
         self._names = self._names_of(settings, profiles, surroundings.platform)
         self._tables = {model: model_tables(table, bool(self._names), accuracy.get(model, ()))
@@ -88,10 +95,13 @@ class Coordination:
         platform = surroundings.platform
         self._actuator = Actuator(platform, self._applied, report,
                                   self._announce) if platform else None
+        # on another partition, only what is submitted next runs
+        stays = platform is not None and platform.immediate
         self.cohort = Cohort(
             Membership(surroundings.board, settings.cohort_lease_ms / 1e3), Coordinator(),
             self._tables, surroundings.process, first, say=surroundings.say,
-            apply=self._actuator.apply if self._actuator else None)
+            apply=self._actuator.apply if self._actuator else None,
+            changed=_nothing if stays else changed)
         self.configure(settings)
         self.steering = CohortSteering(self.cohort, self._tables)
         if self._actuator:

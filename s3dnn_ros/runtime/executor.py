@@ -34,7 +34,6 @@ from s3dnn_ros.runtime.loop import Loop
 from s3dnn_ros.runtime.outputs import not_finite
 from s3dnn_ros.runtime.pieces import coarser, cut
 from s3dnn_ros.runtime.recovery import Recovery
-from s3dnn_ros.runtime.steering import EXACT, Steering
 from s3dnn_ros.scheduling import make_scheduler
 
 NS_PER_S = 1_000_000_000
@@ -147,18 +146,16 @@ class Executor:
         self._profiles: Dict[str, ProfileTable] = {}      # by model
         self._accuracy: Dict[str, Sequence[SpeedupAccuracyTable]] = {}
         self.coordination: Optional[Coordination] = None
-        self._steering: Steering = EXACT
         # one thread of their own: other networks go on, also with decoding
         self._restarts = concurrent.futures.ThreadPoolExecutor(1, 's3dnn-restart')
         self._instances = {name: self._load(name, specs, settings) for name in specs}
         self._workers = concurrent.futures.ThreadPoolExecutor(settings.cpu_workers, 's3dnn-cpu')
+        self._loop = Loop(_scheduler(settings, engine), engine, clock, self._finished,
+                          self._dropped, report, max_batch=settings.max_batch)
         if settings.cohort:
             self.coordination = Coordination(settings, self._profiles, self._accuracy,
-                                             surroundings, report)
-            self._steering = self.coordination.steering
-        self._loop = Loop(_scheduler(settings, engine), engine, clock, self._finished,
-                          self._dropped, report, max_batch=settings.max_batch,
-                          steering=self._steering)
+                                             surroundings, report, self._loop.look_again)
+            self._loop.steering = self.coordination.steering
         self._energy = surroundings.meter and EnergyAccount(
             surroundings.meter, specs, self._loop.busy_s_of_instances, report)
         self.configure(settings)
@@ -283,8 +280,8 @@ class Executor:
         if table is not None:
             self._profiles[spec.name] = table
         line = Line(network, Expectation(
-            network.segments, table, scale=lambda: self._steering.scale(spec.name),
-            least=lambda: self._steering.least(spec.name)))
+            network.segments, table, scale=lambda: self._loop.steering.scale(spec.name),
+            least=lambda: self._loop.steering.least(spec.name)))
         self._recoveries[line] = Recovery(
             name, line, functools.partial(self._load_again, load, spec, cuts),
             self._restarts.submit, self._clock, self._report, self._is_lost)

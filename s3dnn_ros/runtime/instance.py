@@ -79,8 +79,10 @@ class Job:
         When that was submitted.
     choices : dict of int to Choice
         How segments run, by segment; those that are missing are exact.
+    expected : SegmentWork or None
+        What runs and is to end next, since `expected_from_s`.
     look_s : float
-        From when on what runs may have ended.
+        From when on it may have ended.
     late : bool
         Given up between two segments.
 
@@ -98,6 +100,8 @@ class Job:
     foretold: Optional[SegmentWork] = None
     handed_over_s: float = 0.0
     choices: Dict[int, Choice] = dataclasses.field(default_factory=dict)
+    expected: Optional[SegmentWork] = None
+    expected_from_s: float = 0.0
     look_s: float = 0.0
     started_s: float = 0.0
     ended_s: float = 0.0

@@ -10,6 +10,7 @@ import contextlib
 import functools
 import heapq
 import itertools
+import math
 import queue
 import threading
 import time
@@ -72,7 +73,7 @@ class Loop:
         self._finished = finished
         self._dropped = dropped
         self._report = report
-        self._steering = steering
+        self.steering = steering
         self._inbox: queue.SimpleQueue = queue.SimpleQueue()
         self._waiting: Dict[int, Request] = {}     # by id, oldest first: those not started
         self._queued: Dict[int, Job] = {}          # by id of their work in the scheduler
@@ -101,6 +102,10 @@ class Loop:
                 self._inbox.put(functools.partial(self._arrive, request))
                 return
         self._dropped(request, 'shutdown', '')
+
+    def look_again(self):
+        """Take note that the device takes another time now for what it runs; any thread."""
+        self._inbox.put(self._reckon_ends)
 
     def stop(self):
         """Drop what waits, wait for what runs, and end the thread."""
@@ -184,6 +189,11 @@ class Loop:
                 job.foretold = work
                 self._foretold.append(job)
                 self._try(job, self._go_on, job, work, 1, now_s)
+
+    def _reckon_ends(self):
+        """Expect the end of what runs earlier, if the device is faster now."""
+        for job in dict.fromkeys(self._running.values()):
+            self._reckon_end(job)
 
     def _arrive(self, request):
         if self._stopping:
@@ -289,7 +299,7 @@ class Loop:
                 self._take_lane(job)
                 job.network = job.line.network
                 job.flight = job.network.open([request.staged for request in job.requests])
-                job.take(self._steering.choose(job, 0, now_s), 0)
+                job.take(self.steering.choose(job, 0, now_s), 0)
             if alone:
                 self._expect_end(job, work, now_s)
             while segment <= last:
@@ -310,11 +320,16 @@ class Loop:
             del self._waiting[id(request)]
 
     def _expect_end(self, job, work, started_s):
+        job.expected, job.expected_from_s, job.look_s = work, started_s, math.inf
+        self._reckon_end(job)
+
+    def _reckon_end(self, job):
+        work = job.expected
         # since the scheduler had it, a variant may have been chosen, or the device been configured
         time_s = job.line.expect.segment_s(work.segment, job.batch) * job.time_factor(work.segment)
-        job.look_s = started_s + EARLIEST_END * time_s
+        job.look_s = min(job.look_s, job.expected_from_s + EARLIEST_END * time_s)
         if self._lead.seconds and not self._scheduler.whole_networks:
-            near_s = started_s + time_s - self._lead.seconds
+            near_s = job.expected_from_s + time_s - self._lead.seconds
             heapq.heappush(self._ends, _End(near_s, next(self._numbers), job, work))
 
     def _complete(self, job, work, runs: Sequence[Run]):
@@ -380,7 +395,7 @@ class Loop:
         except Exception as error:
             job.error = job.error or str(error) or repr(error)
         if job.choices:
-            self._try(job, self._steering.ended, job, self._clock.now_s())
+            self._try(job, self.steering.ended, job, self._clock.now_s())
         self._started -= 1
         job.line.lanes_taken -= 1
         self._changed[job.line] = None
@@ -399,7 +414,7 @@ class Loop:
         work = job.next_work()
         if job.flight is not None:
             # that of the first segment is chosen when it starts
-            work = job.steer(self._steering.choose(job, work.segment, now_s))
+            work = job.steer(self.steering.choose(job, work.segment, now_s))
         self._scheduler.enqueue(work, now_s)
         self._queued[id(work)] = job
 

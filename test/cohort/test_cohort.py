@@ -100,6 +100,16 @@ def test_with_slack_nobody_is_behind_who_would_be_in_time():
     assert board.set == [2]
 
 
+def test_it_is_said_when_the_device_is_configured_otherwise():
+    told = []
+    cohort = Cohort(Membership('board', LEASE_S), Coordinator(), TABLES, 'other', 0,
+                    changed=lambda: told.append(cohort.configuration))
+    cohort.told('board', 2)
+    cohort.told('another', 1)
+    cohort.told('board', 3)
+    assert told == [2]
+
+
 def test_a_need_is_that_of_the_configuration_in_which_it_was_told():
     board = Board(['owner', 'other'], 'max_accuracy')
     # 1.6 times faster than configuration 1

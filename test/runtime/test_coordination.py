@@ -24,10 +24,10 @@ def profile(configurations=ROWS):
 
 
 class FakePlatform:
-    immediate = False
     transitions, transition_s = 0, 0.0
 
-    def __init__(self, names=('slow', 'fast')):
+    def __init__(self, names=('slow', 'fast'), immediate=False):
+        self.immediate = immediate
         self.configurations = [types.SimpleNamespace(index=index, name=name)
                                for index, name in enumerate(names)]
         self.set = []
@@ -47,14 +47,20 @@ def settings(**changes):
 
 
 @pytest.fixture
-def join():
+def heard():
+    return []
+
+
+@pytest.fixture
+def join(heard):
     """Return a builder of coordinations; they are closed at the end."""
     made = []
 
     def build(board=None, profiles=None, around=(), **changes):
         made.append(Coordination(
             settings(**changes), {'model': profile()} if profiles is None else profiles,
-            {}, Surroundings('board', 'process', board, **dict(around)), print))
+            {}, Surroundings('board', 'process', board, **dict(around)), print,
+            lambda: heard.append(made and made[-1].configuration)))
         return made[-1]
 
     yield build
@@ -90,6 +96,17 @@ def test_the_owner_begins_with_the_fastest_and_sets_what_is_decided(join):
     wait_for(lambda: [one.name for one in applied] == ['fast', 'slow'])
     coordination.close()
     assert platform.closed
+
+
+@pytest.mark.parametrize('immediate', [False, True])
+def test_it_is_said_that_what_runs_takes_another_time(join, heard, immediate):
+    platform = FakePlatform(immediate=immediate)
+    coordination = join(platform, platform='jetson')
+    wait_for(lambda: platform.set == [1])
+    coordination.cohort.boundary('net', 'model', 1, -0.03, 0.04, 0, 0.0)
+    wait_for(lambda: coordination.configuration == 'slow')
+    # a partition is another for what is submitted next
+    wait_for(lambda: heard[-1:] == ([] if immediate else ['slow']))
 
 
 def test_a_follower_goes_by_what_it_is_told(join):

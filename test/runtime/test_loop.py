@@ -1425,6 +1425,24 @@ def test_it_is_looked_for_by_the_configuration_in_which_it_was_submitted(bench, 
     assert next(at_s for at_s in looks_s if at_s) == pytest.approx(EARLIEST_END * 0.1)
 
 
+def test_what_a_faster_device_ends_earlier_is_looked_for_earlier(bench, make_profile):
+    scale = [10.0]
+    loop = bench({'net': {'profile': make_profile(0.1, 0.0), 'scale': lambda: scale[0]}},
+                 device={'poll_s': POLL_S}, timed=True)
+    looks_s = []
+    loop.engine.poll = lambda: looks_s.append(loop.clock.now_s() - NOW_S)
+    loop.admit()
+    loop.let_pass(0.05)
+    for now, until_s in ((1.0, 0.1), (10.0, 0.2)):
+        # slower again, it is looked for all the same: it may have ended by now
+        scale[0] = now
+        loop.loop.look_again()
+        looks_s.clear()
+        loop.let_pass(until_s - (loop.clock.now_s() - NOW_S))
+        assert any(at_s > EARLIEST_END * 0.1 - 1e-9 for at_s in looks_s)
+    assert loop.engine.finish() is not None
+
+
 @pytest.mark.parametrize('poll_s', [None, POLL_S])
 def test_nothing_is_looked_for_while_nothing_runs_or_if_nobody_wants_it(leading, poll_s):
     loop = leading(segments=1, poll_s=poll_s)
@@ -1864,7 +1882,7 @@ def test_a_choice_that_fails_costs_its_job_only(bench, segment):
     if segment:
         loop.engine.finish()
     assert loop.next_job().error == 'no table'
-    loop.loop._steering.choices = (None, None)
+    loop.loop.steering.choices = (None, None)
     loop.admit()
     loop.engine.finish()
     loop.engine.finish()
