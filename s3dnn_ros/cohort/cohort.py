@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import threading
 from typing import Callable, Mapping, Optional, Sequence, Tuple
 
@@ -73,12 +74,13 @@ class ModelTables:
         fastest_s = remaining_s * power.speedup[configuration] / power.most
         return min(left_s, max(careful_s, (1.0 + ROUNDING) * fastest_s)) - remaining_s, remaining_s
 
-    @property
+    # once: a board may have tens of thousands of configurations
+    @functools.cached_property
     def least_s(self) -> float:
         """Return what the exact network takes in its fastest configuration."""
         return min(self.network_s)
 
-    @property
+    @functools.cached_property
     def least(self) -> Tuple[float, ...]:
         """Return what each segment takes at least, as a multiple of `times_s`."""
         fastest = self.least_s / sum(self.times_s)

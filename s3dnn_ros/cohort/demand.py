@@ -8,6 +8,8 @@ from typing import Dict, NamedTuple
 SMOOTHING = 0.1
 # However much is asked for, some of the device is left to whoever looks.
 MOST_SHARE = 0.95
+# Who is silent for so long that it would need less is forgotten.
+LEAST_SHARE = 0.001
 
 
 class _Arrivals(NamedTuple):
@@ -40,8 +42,10 @@ class Demand:
     def of_others(self, instance: str, now_s: float) -> float:
         """Return the share of the device that all others need; who is silent, ever less."""
         share = 0.0
-        for name, known in self._arrivals.items():
-            if name != instance and known.interval_s:
-                share += known.run_s / max(known.interval_s, known.deadline_s,
-                                           now_s - known.last_s)
+        for name, known in list(self._arrivals.items()):
+            needed = known.run_s / max(known.interval_s, known.deadline_s, now_s - known.last_s)
+            if needed < LEAST_SHARE:
+                del self._arrivals[name]
+            elif name != instance and known.interval_s:
+                share += needed
         return min(share, MOST_SHARE)

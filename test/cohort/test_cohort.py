@@ -223,6 +223,12 @@ def test_times_scale_with_the_configuration():
     assert TABLES['model'].scale(2) == 0.5
 
 
+def test_what_a_network_takes_at_least_is_known():
+    tables = TABLES['model']
+    assert tables.least_s == 0.02
+    assert tables.least == pytest.approx((0.5 / 3.0, 0.5 / 3.0))
+
+
 def test_tables_that_do_not_belong_together_are_refused():
     with pytest.raises(ValueError, match='times of 2 segments, power of 1'):
         ModelTables((0.01, 0.02), (POWER,), (ACCURACY, ACCURACY), (0.03,) * 3)

@@ -38,7 +38,10 @@ def test_who_asks_again_at_once_needs_one_run_in_a_deadline():
 def test_who_is_silent_is_forgotten():
     demand, now_s = asked(0.1)
     assert demand.of_others('net', now_s + 1.0) == pytest.approx(0.01)
-    assert demand.of_others('net', now_s + 1e6) < 1e-6
+    assert demand.of_others('net', now_s + 1e6) == 0.0
+    # what it asked for before is no habit any more
+    demand.started('other', 0.01, DEADLINE_S, now_s + 1e6)
+    assert demand.of_others('net', now_s + 1e6) == 0.0
 
 
 def test_a_new_rate_is_learned():
