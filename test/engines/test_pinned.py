@@ -54,6 +54,8 @@ def test_threads_get_memory_of_their_own():
             array[...] = number
             if not (array == number).all():
                 wrong.append(number)
+            # else it would live until the next one is there
+            del array
     threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
     for thread in threads:
         thread.start()
