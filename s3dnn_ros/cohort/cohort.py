@@ -74,6 +74,11 @@ class ModelTables:
         fastest_s = remaining_s * power.speedup[configuration] / power.most
         return min(left_s, max(careful_s, (1.0 + ROUNDING) * fastest_s)) - remaining_s, remaining_s
 
+    @functools.cached_property
+    def total_s(self) -> float:
+        """Return the sum of `times_s`."""
+        return sum(self.times_s)
+
     # once: a board may have tens of thousands of configurations
     @functools.cached_property
     def least_s(self) -> float:
@@ -83,18 +88,18 @@ class ModelTables:
     @functools.cached_property
     def least(self) -> Tuple[float, ...]:
         """Return what each segment takes at least, as a multiple of `times_s`."""
-        fastest = self.least_s / sum(self.times_s)
+        fastest = self.least_s / self.total_s
         return tuple(fastest / accuracy.most for accuracy in self.accuracy)
 
     def scale(self, configuration: int) -> float:
         """Return what the network takes in a configuration, as a multiple of `times_s`."""
-        return self.network_s[configuration] / sum(self.times_s)
+        return self.network_s[configuration] / self.total_s
 
     def _remaining_s(self, segment, configuration):
         return self.scale(configuration) * sum(self.times_s[segment:])
 
     def _planned_s(self, first, last, deadline_s):
-        return deadline_s * sum(self.times_s[first:last]) / sum(self.times_s)
+        return deadline_s * sum(self.times_s[first:last]) / self.total_s
 
 
 class Cohort:
@@ -164,20 +169,12 @@ class Cohort:
         besides what the tables know, in any configuration.
         """
         tables = self._tables[model]
-        lag_s, horizon_s = tables.standing_s(segment, deadline_s, elapsed_s, self.horizon,
-                                             self.configuration)
-        if self.margin is not None:
-            with self._lock:
-                if segment == 0:
-                    self._demand.started(instance, tables.least_s + overhead_s, deadline_s, now_s)
-                taken = self._demand.of_others(instance, now_s)
-            left_s = deadline_s - elapsed_s
-            pressed = tables.pressed_s(
-                segment, left_s - overhead_s,
-                (left_s - self.margin * deadline_s) * (1.0 - taken) - overhead_s,
-                self.configuration)
-            if needed_speedup(*pressed) > needed_speedup(lag_s, horizon_s):
-                lag_s, horizon_s = pressed
+        with self._lock:
+            if segment == 0:
+                self._demand.started(instance, tables.least_s + overhead_s, deadline_s, now_s)
+            taken = self._demand.of_others(instance, now_s)
+        lag_s, horizon_s = self._standing_s(tables, segment, deadline_s, elapsed_s, overhead_s,
+                                            taken)
         state = MemberState(
             self.membership.board, self._process, instance, model, self._next(), segment,
             lag_s, deadline_s, horizon_s, self.configuration, variant)
@@ -215,6 +212,18 @@ class Cohort:
         if board == self.membership.board and 0 <= configuration < self._size:
             self.configuration = configuration
             self._changed()
+
+    def _standing_s(self, tables, segment, deadline_s, elapsed_s, overhead_s, taken
+                    ) -> Tuple[float, float]:
+        """Return LAG and horizon by the plan, or by what is left if that asks for more speed."""
+        planned = tables.standing_s(segment, deadline_s, elapsed_s, self.horizon,
+                                    self.configuration)
+        if self.margin is None:
+            return planned
+        left_s = deadline_s - elapsed_s
+        careful_s = (left_s - self.margin * deadline_s) * (1.0 - taken) - overhead_s
+        pressed = tables.pressed_s(segment, left_s - overhead_s, careful_s, self.configuration)
+        return pressed if needed_speedup(*pressed) > needed_speedup(*planned) else planned
 
     def _decide(self, now_s) -> Optional[Decision]:
         members = self._members(now_s)

@@ -16,8 +16,8 @@ from s3dnn_ros.models.assets import ASSETS, DEMO, fetch
 from s3dnn_ros.models.graph import load_graph, with_image_input
 from s3dnn_ros.models.segment_plan import SegmentPlan, apply, plan_path
 from s3dnn_ros.models.segmentation import Segment
+from s3dnn_ros.models.sizes import OF_ANY_SIZE
 from s3dnn_ros.models.spec import known_models, load_spec
-from s3dnn_ros.models.torch_export import OF_ANY_SIZE
 from s3dnn_ros.models.zoo import ZOO, assets_of, export, is_known, state_of, zoo_model
 from s3dnn_ros.profiling.profiler import make_plan
 from s3dnn_ros.runtime.clock import SystemClock

@@ -12,6 +12,7 @@ from s3dnn_ros.cohort.rivals import MaxN, Uncoordinated
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.runtime.actuator import Actuator
 from s3dnn_ros.runtime.steering import CohortSteering
+from s3dnn_ros.settings import ExecutorSettings
 
 NAME = 'bench'      # of the board, and of the one process that it has
 LEASE_S = 5.0
@@ -41,7 +42,7 @@ def _modes(suffix='', **options):
 
 
 # what the executor does with its default parameters
-MARGIN = 0.1
+MARGIN = ExecutorSettings.cohort_margin
 CONTENDERS = (Contender('Max-N', MaxN), Contender('race to idle', MaxN, rests=True),
               Contender('uncoordinated', lambda fastest: Uncoordinated()),
               *_modes(margin=MARGIN))

@@ -12,15 +12,11 @@ from s3dnn_ros.models.cache import exported_path
 from s3dnn_ros.models.decoders import Decoder, decoder_names, make_decoder
 from s3dnn_ros.models.document import Document
 from s3dnn_ros.models.labels import NAMED_LABELS
+from s3dnn_ros.models.sizes import AT, SIZE_LIMIT, side_of
 
 ZOO_PREFIX = 'zoo:'
 COLOURS = ('bgr', 'rgb')
 RESIZES = ('stretch', 'letterbox')
-SIZE_LIMIT = 4096
-# Between the name of a zoo model and the side of its images, where that is not its own; sides
-# are multiples of a detector's largest stride.
-AT = '@'
-STRIDE = 32
 
 
 @dataclass(frozen=True)
@@ -79,9 +75,9 @@ def load_spec(name_or_path, directories: Iterable = ()) -> ModelSpec:
         path = place / f'{text}.yaml'
         if path.is_file():
             return _read(path)
-    name, at, _ = text.partition(AT)
+    name, at, side = text.partition(AT)
     if at:
-        return _of_side(load_spec(name, directories), text)
+        return _of_side(load_spec(name, directories), side)
     raise ModelError(
         f"model '{text}'",
         f'is not known; known are {", ".join(known_models(directories)) or "none"}; '
@@ -89,24 +85,16 @@ def load_spec(name_or_path, directories: Iterable = ()) -> ModelSpec:
     )
 
 
-def side_of(name: str) -> int:
-    """Return the side of a NAME@SIDE in pixels; raises ModelError if it cannot be one."""
-    base, _, side = name.partition(AT)
-    if not side.isdecimal() or not 0 < int(side) <= SIZE_LIMIT or int(side) % STRIDE:
-        raise ModelError(f"model '{name}'", f'expected a multiple of {STRIDE} up to {SIZE_LIMIT} '
-                         f'behind the {AT}, such as {base}{AT}1280')
-    return int(side)
-
-
-def _of_side(spec: ModelSpec, name: str) -> ModelSpec:
+def _of_side(spec: ModelSpec, side: str) -> ModelSpec:
     """Return a zoo model for another size of images."""
-    side = side_of(name)
+    name = f'{spec.name}{AT}{side}'
     if not spec.zoo:
         raise ModelError(f"model '{name}'", f'has an ONNX file, which is for {spec.width} × '
                          f'{spec.height} pixels: export another')
     zoo = f'{spec.zoo}{AT}{side}'
-    return replace(spec, name=f'{spec.name}{AT}{side}', onnx=exported_path(zoo), zoo=zoo,
-                   width=side, height=side)
+    pixels = side_of(zoo)
+    return replace(spec, name=name, onnx=exported_path(zoo), zoo=zoo, width=pixels,
+                   height=pixels)
 
 
 def known_models(directories: Iterable = ()) -> List[str]:

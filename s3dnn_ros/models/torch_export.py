@@ -19,8 +19,6 @@ from s3dnn_ros.errors import ModelError
 from s3dnn_ros.models.batch import BATCH
 
 SIZES = {'alexnet': 224, 'googlenet': 224, 'resnet50': 224, 'vgg16': 224, 'yolo_s': 640}
-# Those whose layers do not depend on the size of their images.
-OF_ANY_SIZE = ('googlenet', 'resnet50', 'yolo_s')
 OPSET = 17
 _SEED = 1
 # Each residual block adds to the variance; its branch counts this much.

@@ -16,7 +16,8 @@ from s3dnn_ros.errors import ModelError
 from s3dnn_ros.models import nanodet, squeezenet, torch_export
 from s3dnn_ros.models.assets import ASSETS, asset_path
 from s3dnn_ros.models.cache import cache_dir, exported_path, locked, sha256_of, write_whole
-from s3dnn_ros.models.spec import AT, ModelSpec, side_of
+from s3dnn_ros.models.sizes import AT, side_of
+from s3dnn_ros.models.spec import ModelSpec
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,6 @@ def zoo_model(name: str) -> ZooModel:
         raise ModelError(f"zoo model '{name}'", f'is not known; known are {", ".join(ZOO)}')
     if not at:
         return ZOO[base]
-    if base not in torch_export.OF_ANY_SIZE:
-        raise ModelError(f"zoo model '{name}'", 'takes images of one size only; of any are '
-                         + ', '.join(torch_export.OF_ANY_SIZE))
     return replace(ZOO[base], convert=partial(torch_export.convert, base, side_of(name)))
 
 

@@ -76,14 +76,15 @@ class Expectation:
 
     def segment_s(self, segment: int, batch: int) -> float:
         """Return the time of a segment that is submitted now."""
-        return self.scale() * self._row(batch)[0][segment] + self._overheads_s[segment]
+        return self._time_s(segment, self._row(batch)[0], self.scale())
 
     def work(self, instance, batch, deadline_s, priority, segment=0) -> SegmentWork:
         """Return a segment as the scheduler sees it, and through it all behind it."""
-        tb_ratios, utilizations = self._row(batch)[1:]
+        times_s, tb_ratios, utilizations = self._row(batch)
         work, remaining_s = None, 0.0
+        scale = self.scale()
         for index in range(self._segments - 1, segment - 1, -1):
-            time_s = self.segment_s(index, batch)
+            time_s = self._time_s(index, times_s, scale)
             remaining_s += time_s
             work = SegmentWork(instance, index, tb_ratios[index], deadline_s, remaining_s,
                                time_s, priority, utilizations[index], work)
@@ -105,6 +106,9 @@ class Expectation:
     def doubt(self):
         """Trust the overheads less, because a run was given up for them, and taught nothing."""
         self._overheads_s = [(1.0 - RISE) * overhead_s for overhead_s in self._overheads_s]
+
+    def _time_s(self, segment, times_s, scale):
+        return scale * times_s[segment] + self._overheads_s[segment]
 
     def _times_s(self, batch):
         # another batch's times are a better guess than none

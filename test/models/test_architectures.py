@@ -8,6 +8,7 @@ import pytest
 from s3dnn_ros.errors import ModelError
 from s3dnn_ros.models import torch_export, zoo
 from s3dnn_ros.models.graph import batch_of, load_graph, with_image_input
+from s3dnn_ros.models.sizes import OF_ANY_SIZE
 from s3dnn_ros.models.spec import load_spec
 
 # of float32, between two orders of summation
@@ -93,7 +94,7 @@ def small_detector(monkeypatch):
         lambda: torch_export.convert('yolo_s', size=128), (), 1))
 
 
-@pytest.mark.parametrize('name', torch_export.OF_ANY_SIZE)
+@pytest.mark.parametrize('name', OF_ANY_SIZE)
 def test_a_network_of_any_size_is_one(torch, name, own_cache, run_onnx):
     spec = load_spec(f'{name}@64')
     assert zoo.export(spec.zoo) == spec.onnx and zoo.is_exported(spec.zoo)

@@ -158,6 +158,11 @@ def test_a_size_that_cannot_be_is_refused(name):
         load_spec(name)
 
 
+def test_a_network_that_takes_one_size_is_refused_another_before_it_is_exported():
+    with pytest.raises(ModelError, match='one size only; of any are'):
+        load_spec('vgg16@640')
+
+
 def test_a_file_has_one_size(write, tmp_path):
     with pytest.raises(ModelError, match='export another'):
         load_spec(f'{write().stem}@640', [tmp_path])
