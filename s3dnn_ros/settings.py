@@ -185,9 +185,10 @@ class ExecutorSettings:
                                                    "descriptions before the package's own.")
     engine: str = parameter('auto', 'Inference engine. auto: the first that works here.',
                             choices=('auto', *ENGINES))
-    engine_precision: str = parameter('fp16', 'tensorrt: in what networks are computed. int8 '
-                                      'takes `s3dnn build MODEL --precision int8` beforehand, '
-                                      'which calibrates on images.', choices=PRECISIONS)
+    engine_precision: str = parameter('fp16', 'tensorrt, torch: in what networks are computed. '
+                                      'int8, for tensorrt alone, takes `s3dnn build MODEL '
+                                      '--precision int8` beforehand, which calibrates on images.',
+                                      choices=PRECISIONS)
     engine_dla: int = parameter(-1, 'tensorrt: the core of the deep learning accelerator (DLA) of '
                                 'a Xavier or Orin to run on, with the GPU for layers that it does '
                                 'not take. -1: the GPU alone.', low=-1, high=3)

@@ -199,7 +199,7 @@ def test_the_bench_of_policies_writes_what_the_table_reads(toy, tmp_path, capsys
     assert 'streams' in capsys.readouterr().out
     assert main(['bench', 'table', str(out)]) == 0
     assert '| edf |' in capsys.readouterr().out
-    assert json.loads(out.read_text())['build'] is None
+    assert json.loads(out.read_text())['build'] == {}
     assert main(['bench', 's3dnn', '--engine', 'onnxruntime', '--parts', 'nothing']) == 1
     assert '--parts' in one_error(capsys)
 

@@ -1,4 +1,4 @@
-"""Options of commands that make an engine: how the engine tensorrt is to build networks ahead."""
+"""Options of commands that make an engine: how it is to build networks."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ _OPTIONS = {'precision': '--precision', 'dla': '--dla', 'workspace_mb': '--works
 
 def add_building(parser) -> None:
     """Add them to a parser."""
-    parser = parser.add_argument_group('how the engine tensorrt builds')
+    parser = parser.add_argument_group('how the engine tensorrt builds; torch heeds --precision')
     parser.add_argument('--precision', choices=PRECISIONS,
-                        help=f'what it computes in (default {PRECISIONS[0]})')
+                        help='what it computes in; torch: fp16 or fp32 '
+                             f'(default {PRECISIONS[0]})')
     parser.add_argument('--dla', type=from_zero, metavar='N',
                         help='run on this core of the deep learning accelerator, and on the GPU '
                              'what it does not take')
@@ -46,15 +47,14 @@ def chosen_engine(arguments, clock, sms=0, report=silent):
 
     engine, reason = make_engine(arguments.engine, clock, sms=sms, build=building(arguments),
                                  report=report)
-    given = _given(arguments)
-    if engine.options is not None:
+    for name, value in _given(arguments).items():
+        if name not in engine.heeds or getattr(engine, name, value) != value:
+            engine.close()
+            raise ParameterError(_OPTIONS[name], value, f'the engine {engine.name} leaves no '
+                                 'choice; leave it out, or say --engine tensorrt')
+    if hasattr(engine, 'pictures'):
         engine.pictures = lambda spec: real_pictures_for(
             spec, arguments.images, arguments.topic).calibrating
-    elif given:
-        engine.close()
-        name, value = next(iter(given.items()))
-        raise ParameterError(_OPTIONS[name], value, f'the engine {engine.name} leaves no choice; '
-                             'leave it out, or say --engine tensorrt')
     return engine, reason
 
 

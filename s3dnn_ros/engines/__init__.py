@@ -36,6 +36,8 @@ def make_engine(name, clock, threads=0, sms=0, build=DEFAULTS, report=silent):
                 'auto: the first that works here', *refusals]
             if sms and not hasattr(engine, 'partitions'):
                 reasons.append('it has no multiprocessors to choose')
+            if build.precision not in (DEFAULTS.precision, engine.precision):
+                reasons.append(f'it computes in {engine.precision}, not in {build.precision}')
             return engine, '; '.join(reasons)
     raise ParameterError('engine', name, 'no such engine works here (' + '; '.join(refusals)
                          + '); install one, for example `pip install onnxruntime`')
@@ -47,7 +49,7 @@ def _make(name, clock, threads, sms, build, report):
         return TensorRtEngine(clock, build, report)
     if name == 'torch':
         from s3dnn_ros.engines.torch_engine import TorchEngine
-        return TorchEngine(clock, sms)
+        return TorchEngine(clock, sms, build)
     if name == 'onnxruntime':
         from s3dnn_ros.engines.onnxruntime_engine import OnnxRuntimeEngine
         return OnnxRuntimeEngine(clock, threads)

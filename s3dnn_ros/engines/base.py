@@ -21,7 +21,7 @@ class Run:
 
 @dataclasses.dataclass(frozen=True)
 class BuildOptions:
-    """How an engine that builds networks ahead is to do it; others pay no heed.
+    """How an engine is to build networks; each heeds what its `heeds` names.
 
     `dla` is a core, -1 for none; a workspace of 0 MB, an `optimum` of 0 images and no `tactics`
     leave it to the engine, which then takes the largest batch for the optimum. `graphs` says
@@ -125,7 +125,9 @@ class Engine(Protocol):
     device: str
     gpu: Union[int, str, None]  # number or UUID of the NVIDIA GPU that runs all; None: no GPU
     versions: Mapping[str, str]
-    options: Optional[BuildOptions]     # how it builds networks; None: it leaves no choice
+    options: BuildOptions   # what it was asked for
+    heeds: Sequence[str]    # the fields of that which it follows
+    precision: str  # in what it computes
     parallel: bool  # whether runs side by side are faster than one after another
     levels: int     # of urgency that the device tells apart
     poll_s: Optional[float]     # how often `poll` is wanted once a run may be over; None: never

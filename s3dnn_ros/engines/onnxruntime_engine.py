@@ -9,7 +9,7 @@ import statistics
 
 import numpy as np
 
-from s3dnn_ros.engines.base import Run, variants_of
+from s3dnn_ros.engines.base import DEFAULTS, Run, variants_of
 from s3dnn_ros.errors import EngineError
 
 # Flights are only arrays in memory here: so many that nothing waits for one.
@@ -129,7 +129,9 @@ class OnnxRuntimeEngine:
     """Runs one segment at a time, on `threads` threads (0: one per usable core)."""
 
     name = 'onnxruntime'
-    options = None
+    options = DEFAULTS
+    heeds = ()
+    precision = 'fp32'
     gpu = None
     parallel = False
     levels = 1

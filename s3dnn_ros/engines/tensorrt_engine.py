@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Callable, List, Optional
 
 import numpy as np
@@ -48,6 +49,7 @@ class TensorRtEngine(LaneEngine):
     """
 
     name = 'tensorrt'
+    heeds = tuple(field.name for field in dataclasses.fields(BuildOptions))
     pictures: Optional[Callable[[ModelSpec], np.ndarray]] = None
 
     def __init__(self, clock, options: BuildOptions = DEFAULTS,
@@ -55,6 +57,7 @@ class TensorRtEngine(LaneEngine):
         super().__init__(clock)
         self._report = report
         self.options = options
+        self.precision = options.precision
         # before TensorRT is asked for anything: without a device it ends the process
         self.cuda = find_cuda()
         self.api = TensorRt()

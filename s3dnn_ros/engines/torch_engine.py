@@ -8,7 +8,7 @@ import functools
 
 import numpy as np
 
-from s3dnn_ros.engines.base import variants_of
+from s3dnn_ros.engines.base import DEFAULTS, BuildOptions, variants_of
 from s3dnn_ros.engines.cuda import Cuda
 from s3dnn_ros.engines.lanes import LaneEngine, LaneNetwork, batches_up_to, too_large
 from s3dnn_ros.engines.onnx_to_torch import to_torch
@@ -31,6 +31,9 @@ class TorchEngine(LaneEngine):
         Streaming multiprocessors to use, 0 for all: a green context, which leaves the others
         to other programs. Of several numbers, the last is used until `use` says otherwise.
         Needs cuda-bindings.
+    options : BuildOptions
+        Of the precisions there are fp16, which is taken for int8 too, and fp32, which here is
+        not rounded to TF32.
 
     Attributes
     ----------
@@ -40,9 +43,9 @@ class TorchEngine(LaneEngine):
     """
 
     name = 'torch'
-    options = None
+    heeds = ('precision',)
 
-    def __init__(self, clock, sms=0):
+    def __init__(self, clock, sms=0, options: BuildOptions = DEFAULTS):
         import torch
 
         if not torch.cuda.is_available():
@@ -59,8 +62,12 @@ class TorchEngine(LaneEngine):
         self._threads = [concurrent.futures.ThreadPoolExecutor(1, f's3dnn-{sms}-sms')
                          for sms in self.partitions[:-1]]
         self.multiprocessors = _multiprocessors(properties, self.partitions[-1])
+        self.options = options
+        self.precision = 'fp32' if options.precision == 'fp32' else 'fp16'
+        # what was measured in one precision does not hold in another
+        exactly = ', fp32' if self.precision == 'fp32' else ''
         only = f', {self.partitions[-1]} SMs' if self._partitions[-1] else ''
-        self.device = torch.cuda.get_device_name(0) + only
+        self.device = torch.cuda.get_device_name(0) + exactly + only
         # CUDA's numbers are not the driver's; a PyTorch that tells no UUID finds one GPU, mostly
         uuid = getattr(properties, 'uuid', None)
         self.gpu = 0 if uuid is None else f'GPU-{uuid}'
@@ -70,6 +77,8 @@ class TorchEngine(LaneEngine):
         self._probe.record()
         # algorithms are chosen by measurement, once for each shape
         torch.backends.cudnn.benchmark = True
+        if self.precision == 'fp32':
+            torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
 
     def use(self, partition: int):
         """Run what is submitted from now on on another of the `partitions`; any thread."""
@@ -99,7 +108,7 @@ class TorchEngine(LaneEngine):
         # a network that this one replaces leaves its graphs' memory reserved
         self.torch.cuda.empty_cache()
         try:
-            modules = [[to_torch(model, half=True, device='cuda',
+            modules = [[to_torch(model, half=self.precision == 'fp16', device='cuda',
                                  keep_half=set(_names(model)) - set(outputs))
                         for model in variants] for variants in models]
             return TorchNetwork(self, modules, outputs, spec, lanes, batches, bool(fixed))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import datetime
 import importlib
 import importlib.metadata
@@ -16,9 +15,9 @@ _LIBRARIES = ('numpy', 'cv2', 'onnx', 'onnxruntime')
 
 
 def told_of(engine):
-    """Return what results say of an engine, ready for JSON; `build` is None without a choice."""
+    """Return what results say of an engine, ready for JSON; `build` is what it heeds of that."""
     return {'device': engine.device, 'engine': dict(engine.versions),
-            'build': engine.options and dataclasses.asdict(engine.options)}
+            'build': {name: getattr(engine.options, name) for name in engine.heeds}}
 
 
 def environment():

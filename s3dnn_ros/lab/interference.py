@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 
-from s3dnn_ros.engines import make_engine
+from s3dnn_ros.engines import BuildOptions, make_engine
 from s3dnn_ros.lab.processes import ProcessError
 from s3dnn_ros.models.graph import load_graph, with_image_input
 from s3dnn_ros.models.spec import load_spec
@@ -28,6 +28,8 @@ class Interference:
     ----------
     engine : str
         The engine's name; it uses all of the device.
+    options : BuildOptions
+        How it builds the network.
     model : str
         A network; it must have been exported.
 
@@ -38,10 +40,11 @@ class Interference:
 
     """
 
-    def __init__(self, engine: str, model: str):
+    def __init__(self, engine: str, options: BuildOptions, model: str):
         context = multiprocessing.get_context('spawn')      # CUDA does not survive a fork
         self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, engine, model), daemon=True)
+        self._process = context.Process(target=_serve, args=(theirs, engine, options, model),
+                                        daemon=True)
         self._process.start()
         theirs.close()
         try:
@@ -70,9 +73,9 @@ class Interference:
             raise ProcessError('the interfering process has ended') from error
 
 
-def _serve(connection, engine_name, model_name):
+def _serve(connection, engine_name, options, model_name):
     """Work while told to, until the other side has gone."""
-    engine, _ = make_engine(engine_name, SystemClock())
+    engine, _ = make_engine(engine_name, SystemClock(), build=options)
     spec = load_spec(model_name)
     model = with_image_input(load_graph(spec), spec)
     network = engine.load(model_name, [model], [value.name for value in model.graph.output], spec)

@@ -103,7 +103,7 @@ def run(device: Device, plan: Plan, pictures, save=lambda results: None, say=pri
     bench = Bench(device, plan, lanes, pictures, results, note)
     # a garbage collection would walk all that was loaded, and take 100 ms for it
     gc.freeze()
-    with Interference(device.engine.name, plan.models[0]) as interference:
+    with Interference(device.engine.name, device.engine.options, plan.models[0]) as interference:
         results['idle_w'] = bench.idle_w()
         note(f"idle: {_or_unknown(results['idle_w'], 1)} W")
         for count in plan.instances:

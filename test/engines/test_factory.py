@@ -7,7 +7,12 @@ from s3dnn_ros.engines import build_options, make_engine
 from s3dnn_ros.engines.base import BuildOptions
 from s3dnn_ros.engines.cuda import find_cuda
 from s3dnn_ros.errors import ParameterError
+from s3dnn_ros.runtime.clock import VirtualClock
 from s3dnn_ros.settings import ENGINES
+
+
+class FakeEngine(str):
+    precision = 'fp16'
 
 
 @pytest.fixture
@@ -17,7 +22,7 @@ def fake_engines(monkeypatch):
         def make(name, clock, threads, sms, build, report):
             if name not in works:
                 raise ImportError(f'no {name} here')
-            return f'fake {name}'
+            return FakeEngine(f'fake {name}')
         monkeypatch.setattr(engines, '_make', make)
     return only
 
@@ -49,6 +54,15 @@ def test_where_none_works_the_remedy_is_told(fake_engines):
     fake_engines()
     with pytest.raises(ParameterError, match=r'no torch here; .*; onnxruntime.*`pip install'):
         make_engine('auto', None)
+
+
+def test_another_precision_than_wanted_is_told():
+    pytest.importorskip('onnxruntime')
+    for precision, told in (('fp16', False), ('fp32', False), ('int8', True)):
+        engine, reason = make_engine('onnxruntime', VirtualClock(), 1,
+                                     build=BuildOptions(precision))
+        engine.close()
+        assert ('it computes in fp32, not in int8' in reason) == told
 
 
 def test_settings_say_how_networks_are_built(executor_settings):

@@ -14,7 +14,7 @@ if not torch.cuda.is_available():
 
 import onnxruntime
 
-from s3dnn_ros.engines import make_engine
+from s3dnn_ros.engines import BuildOptions, make_engine
 from s3dnn_ros.models.graph import with_image_input
 from s3dnn_ros.models.segmentation import cut_points, split
 from s3dnn_ros.runtime.clock import SystemClock
@@ -113,6 +113,24 @@ def test_results_are_those_of_onnxruntime_at_any_batch(load, expected, cut, coun
     assert network.batches == (1, 2, 4, 8)
     pixels = images(count)
     assert_close(network.run(pixels)['scores'], expected(pixels))
+
+
+def test_in_single_precision_results_are_as_exact_as_on_the_cpu(model, spec, expected):
+    engine, _ = make_engine('torch', SystemClock(), build=BuildOptions('fp32'))
+    try:
+        assert engine.precision == 'fp32' and engine.device.endswith(', fp32')
+        pixels = images(3)
+        found, wanted = engine.load('net', [model], ['scores'], spec, max_batch=4).run(
+            pixels)['scores'], expected(pixels)
+        assert np.abs(found - wanted).max() <= 1e-5 * np.abs(wanted).max()
+    finally:
+        engine.close()
+
+
+def test_int8_is_not_for_pytorch_and_that_is_said():
+    engine, reason = make_engine('torch', SystemClock(), build=BuildOptions('int8'))
+    engine.close()
+    assert engine.precision == 'fp16' and 'in fp16, not in int8' in reason
 
 
 def test_staged_requests_run_together_in_their_order(load, expected):

@@ -19,9 +19,10 @@ def test_otherwise_the_history_tells(monkeypatch):
     assert environment()['commit']
 
 
-@pytest.mark.parametrize('options, told', [(None, None), (BuildOptions('int8'), 'int8')])
-def test_results_say_how_the_engine_built(options, told):
-    engine = types.SimpleNamespace(device='a fake GPU', versions={'x': '1'}, options=options)
-    values = json.loads(json.dumps(told_of(engine)))
-    assert (values['device'], values['engine']) == ('a fake GPU', {'x': '1'})
-    assert (values['build'] and values['build']['precision']) == told
+@pytest.mark.parametrize('heeds', [(), ('precision',), ('dla', 'precision')])
+def test_results_say_what_the_engine_heeds_of_how_to_build(heeds):
+    engine = types.SimpleNamespace(device='a fake GPU', versions={'x': '1'}, heeds=heeds,
+                                   options=BuildOptions('int8', dla=1))
+    told = json.loads(json.dumps(told_of(engine)))
+    assert (told['device'], told['engine']) == ('a fake GPU', {'x': '1'})
+    assert told['build'] == {name: {'precision': 'int8', 'dla': 1}[name] for name in heeds}

@@ -2,13 +2,14 @@
 
 import pytest
 
+from s3dnn_ros.engines import DEFAULTS
 from s3dnn_ros.lab.interference import Interference
 from s3dnn_ros.lab.processes import ProcessError
 
 
 def test_it_can_be_switched_and_ends(tiny_model):
     pytest.importorskip('onnxruntime')
-    with Interference('onnxruntime', tiny_model) as interference:
+    with Interference('onnxruntime', DEFAULTS, tiny_model) as interference:
         for on in (True, False, True):
             interference.switch(on)
         process = interference._process
@@ -18,4 +19,4 @@ def test_it_can_be_switched_and_ends(tiny_model):
 
 def test_one_that_does_not_come_up_is_told(tiny_model):
     with pytest.raises(ProcessError, match='did not come up'):
-        Interference('onnxruntime', 'no such model')
+        Interference('onnxruntime', DEFAULTS, 'no such model')
