@@ -18,7 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 from s3dnn_ros.errors import ModelError
 from s3dnn_ros.models.tfjs import TfGraph, TfNode, read_graph
 
-WIDTH = HEIGHT = 416
+SIDE = 416
 INPUT = 'input'
 OUTPUTS = {
     'Identity': 'cls_8',
@@ -32,14 +32,14 @@ OUTPUTS = {
 OPSET, IR_VERSION = 13, 7
 
 
-def convert(topology: Path, weights: Path) -> onnx.ModelProto:
-    """Return the network; input [N, 3, 416, 416], outputs cls_S [N, cells, 80], reg_S [.., 44].
+def convert(topology: Path, weights: Path, side: int = SIDE) -> onnx.ModelProto:
+    """Return the network; input [N, 3, side, side], outputs cls_S [N, cells, 80], reg_S [.., 44].
 
-    `topology` and `weights` are nanodet.json and nanodet.bin. Raises ModelError if they hold an
-    operation that NanoDet-g does not have.
+    The side is a multiple of 32; `topology` and `weights` are nanodet.json and nanodet.bin.
+    Raises ModelError if they hold an operation that NanoDet-g does not have.
     """
     writer = _Writer(read_graph(topology, weights), topology)
-    return writer.write()
+    return writer.write(side)
 
 
 def _conv_names() -> List[str]:
@@ -66,8 +66,9 @@ class _Writer:
         # TensorFlow's name of a value -> our tensor, and the pad that still has to happen to it.
         self._tensors: Dict[str, str] = {}
         self._pads: Dict[str, List[int]] = {}
-        # Our tensor -> height in pixels: a resize states its target, ONNX wants the factor.
-        self._heights: Dict[str, int] = {INPUT: HEIGHT}
+        # Our tensor -> height in pixels, of images as the topology has them: a resize states its
+        # target there, and ONNX wants the factor, which is the same for images of any size.
+        self._heights: Dict[str, int] = {INPUT: SIDE}
         self._converters = {
             'Placeholder': self._placeholder,
             'Pad': self._pad,
@@ -85,7 +86,7 @@ class _Writer:
             'Identity': self._output,
         }
 
-    def write(self) -> onnx.ModelProto:
+    def write(self, side: int) -> onnx.ModelProto:
         for node in self._graph.ordered(list(OUTPUTS)):
             if node.name in self._graph.constants or node.kind in ('AddV2', 'SparseToDense'):
                 # These compute the constant shape of a reshape, which _reshape reads itself.
@@ -93,14 +94,14 @@ class _Writer:
             if node.kind not in self._converters:
                 raise ModelError(self._source, f"has the unexpected operation '{node.kind}'")
             self._converters[node.kind](node)
-        return self._model()
+        return self._model(side)
 
-    def _model(self) -> onnx.ModelProto:
-        image = helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ['N', 3, HEIGHT, WIDTH])
+    def _model(self, side: int) -> onnx.ModelProto:
+        image = helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ['N', 3, side, side])
         outputs = []
         for name in OUTPUTS.values():
             kind, stride = name.split('_')
-            cells = (WIDTH // int(stride)) * (HEIGHT // int(stride))
+            cells = (side // int(stride))**2
             shape = ['N', cells, 80 if kind == 'cls' else 44]
             outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
         graph = helper.make_graph(self._nodes, 'nanodet_g', [image], outputs, self._initializers)

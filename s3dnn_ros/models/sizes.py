@@ -9,8 +9,8 @@ SIZE_LIMIT = 4096
 # Sides are multiples of a detector's largest stride.
 STRIDE = 32
 AT = '@'
-# Untrained networks of which no layer depends on the size of the images.
-OF_ANY_SIZE = ('googlenet', 'resnet50', 'yolo_s')
+# Networks of which no layer depends on the size of the images.
+OF_ANY_SIZE = ('googlenet', 'nanodet_g', 'resnet50', 'squeezenet_1_1', 'yolo_s')
 
 
 def side_of(name: str) -> int:

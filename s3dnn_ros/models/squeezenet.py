@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from s3dnn_ros.errors import ModelError
 
-SIZE = 227
+SIDE = 227
 # Old enough for TensorRT 8.0 and ONNX Runtime 1.7.
 OPSET, IR_VERSION = 13, 7
 POOL_BEFORE = ('fire2', 'fire4', 'fire6')
@@ -33,15 +33,15 @@ class _ArrayUnpickler(pickle.Unpickler):
         return super().find_class(module, name)
 
 
-def convert(weights: Path) -> onnx.ModelProto:
-    """Return the network; input [N, 3, 227, 227], output scores [N, 1000] after a softmax.
+def convert(weights: Path, side: int = SIDE) -> onnx.ModelProto:
+    """Return the network; input [N, 3, side, side], output scores [N, 1000] after a softmax.
 
     `weights` maps a layer's name to its kernel [height, width, in, out] and bias. Raises
     ModelError if the file holds anything but arrays, or misses a layer.
     """
     writer = _Writer(_read(weights))
     try:
-        return writer.write()
+        return writer.write(side)
     except KeyError as error:
         raise ModelError(weights, f'has no layer {error}; fetch it again') from error
 
@@ -60,7 +60,7 @@ class _Writer:
         self._nodes: List[onnx.NodeProto] = []
         self._initializers: List[onnx.TensorProto] = []
 
-    def write(self) -> onnx.ModelProto:
+    def write(self, side: int) -> onnx.ModelProto:
         value = self._conv('input', 'conv1', strides=(2, 2))
         for index in range(2, 10):
             name = f'fire{index}'
@@ -73,10 +73,10 @@ class _Writer:
         value = self._node('GlobalAveragePool', [value], 'pool10')
         value = self._node('Flatten', [value], 'flat', axis=1)
         self._node('Softmax', [value], 'scores', axis=1)
-        return self._model()
+        return self._model(side)
 
-    def _model(self) -> onnx.ModelProto:
-        shape = ['N', 3, SIZE, SIZE]
+    def _model(self, side: int) -> onnx.ModelProto:
+        shape = ['N', 3, side, side]
         image = helper.make_tensor_value_info('input', TensorProto.FLOAT, shape)
         scores = helper.make_tensor_value_info('scores', TensorProto.FLOAT, ['N', 1000])
         graph = helper.make_graph(

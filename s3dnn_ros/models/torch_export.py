@@ -25,18 +25,18 @@ _SEED = 1
 _BRANCH_GAIN = 0.25
 
 
-def convert(name: str, size: int = 0, **options: Any) -> onnx.ModelProto:
-    """Return an untrained network; float32 input [N, 3, size, size], N free.
+def convert(name: str, side: int = 0, **options: Any) -> onnx.ModelProto:
+    """Return an untrained network; float32 input [N, 3, side, side], N free.
 
     The output is `logits` [N, 1000], or for yolo_s `boxes` [N, 84, 8400] at its own size as the
-    decoder yolov8 reads them. Without a `size` it is the network's own; `options` are those of
+    decoder yolov8 reads them. Without a `side` it is the network's own; `options` are those of
     the module. Raises ModelError if torch is not installed.
     """
-    size = size or SIZES[name]
+    side = side or SIZES[name]
     if name == 'yolo_s':
-        options['size'] = size
+        options['size'] = side
     module = build(name, **options)
-    return _export(module, size, 'boxes' if name == 'yolo_s' else 'logits')
+    return _export(module, side, 'boxes' if name == 'yolo_s' else 'logits')
 
 
 def build(name: str, **options: Any):

@@ -24,6 +24,7 @@ from s3dnn_ros.models.spec import ModelSpec
 class ZooModel:
     """How a model is written: `convert` takes the paths of `assets`, if any, in that order.
 
+    For images of another size it is given the `side` in pixels, if it is one of OF_ANY_SIZE.
     `revision` grows whenever the written file changes, so that caches are renewed.
     """
 
@@ -46,7 +47,7 @@ def zoo_model(name: str) -> ZooModel:
         raise ModelError(f"zoo model '{name}'", f'is not known; known are {", ".join(ZOO)}')
     if not at:
         return ZOO[base]
-    return replace(ZOO[base], convert=partial(torch_export.convert, base, side_of(name)))
+    return replace(ZOO[base], convert=partial(ZOO[base].convert, side=side_of(name)))
 
 
 def assets_of(names: Iterable[str]) -> List[str]:

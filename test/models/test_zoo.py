@@ -42,8 +42,8 @@ def toy_zoo(make_network, monkeypatch, own_cache):
 
 
 @pytest.mark.parametrize('name, said', [
-    ('vgg16@640', 'one size only; of any are googlenet, resnet50, yolo_s'),
-    ('nanodet_g@640', 'one size only'), ('yolo_s@big', 'multiple of 32'),
+    ('vgg16@640', 'one size only; of any are googlenet, nanodet_g, resnet50'),
+    ('yolo_s@big', 'multiple of 32'),
     ('other@640', 'is not known')])
 def test_sizes_that_a_model_cannot_have_are_refused(name, said):
     with pytest.raises(ModelError, match=said):
@@ -161,6 +161,14 @@ def test_squeezenet_tells_espresso_and_cat(run_onnx):
     assert detect('squeezenet_1_1', 'coffee.png', run_onnx)[0] == ['967']
     # ImageNet has five cats, 281 to 285.
     assert detect('squeezenet_1_1', 'chelsea.png', run_onnx)[0][0] in map(str, range(281, 286))
+
+
+@pytest.mark.usefixtures('fetched_cache')
+def test_trained_networks_find_the_same_on_images_of_another_size(run_onnx):
+    labels, boxes = detect('nanodet_g@320', 'astronaut.png', run_onnx)
+    assert labels == ['person']
+    np.testing.assert_allclose(boxes[0] * 416 / 320, [11, 11, 296, 412], atol=12)
+    assert detect('squeezenet_1_1@256', 'coffee.png', run_onnx)[0] == ['967']
 
 
 @pytest.mark.usefixtures('fetched_cache')
