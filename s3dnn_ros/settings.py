@@ -256,8 +256,9 @@ class ExecutorSettings:
                                         low=-1.0, high=100.0, live=True)
     cohort_margin: float = parameter(0.1, 'Share of every deadline that the cohort keeps free: '
                                      'who would not be in time if what usually comes came, '
-                                     'asks for more speed than by its plan alone. Below 0: the '
-                                     'plan alone (NeuOS).', low=-1.0, high=0.9, live=True)
+                                     'asks for more speed than by its plan alone. Late jobs add '
+                                     'to it for a while. Below 0: the plan alone (NeuOS).',
+                                     low=-1.0, high=0.9, live=True)
     cohort_score: str = parameter('fidelity', 'What a low-rank variant of a segment counts: its '
                                   'measured fidelity to the exact network, or one point less '
                                   'for each low-rank layer (NeuOS). `s3dnn models lowrank` makes '

@@ -7,6 +7,7 @@ import functools
 import threading
 from typing import Callable, Mapping, Optional, Sequence, Tuple
 
+from s3dnn_ros.cohort.caution import Caution
 from s3dnn_ros.cohort.coordinator import ROUNDING, Coordinator, Decision, Member
 from s3dnn_ros.cohort.demand import Demand
 from s3dnn_ros.cohort.lag import HORIZONS, needed_speedup
@@ -124,9 +125,9 @@ class Cohort:
     horizon : str
         One of HORIZONS.
     margin : float, optional
-        Share of every deadline that is kept free. With it, who would not be in time if what
-        usually comes came asks for more than its LAG does; without, the LAG alone counts, as
-        in the paper.
+        Share of every deadline that is kept free; more, where jobs were late. With it, who
+        would not be in time if what usually comes came asks for more than its LAG does;
+        without, the LAG alone counts, as in the paper.
     changed : callable, optional
         Called when the device has another configuration.
 
@@ -157,6 +158,7 @@ class Cohort:
         self._changed = changed
         self._sequence = 0
         self._demand = Demand()
+        self._caution = Caution()
         self._lock = threading.Lock()       # a topic's thread hears, the runtime's decides
 
     def boundary(self, instance: str, model: str, segment: int, elapsed_s: float,
@@ -173,8 +175,9 @@ class Cohort:
             if segment == 0:
                 self._demand.started(instance, tables.least_s + overhead_s, deadline_s, now_s)
             taken = self._demand.of_others(instance, now_s)
+            caution = self._caution.share(instance)
         lag_s, horizon_s = self._standing_s(tables, segment, deadline_s, elapsed_s, overhead_s,
-                                            taken)
+                                            taken, caution)
         state = MemberState(
             self.membership.board, self._process, instance, model, self._next(), segment,
             lag_s, deadline_s, horizon_s, self.configuration, variant)
@@ -185,6 +188,11 @@ class Cohort:
         # an absurd LAG of our own is no reason to stop
         exact = tables.accuracy[segment].exact
         return decision.variants.get(instance, exact) if decision else exact
+
+    def ended(self, instance: str, late: float):
+        """Take note of how late one of our jobs ended, as a share of its deadline."""
+        with self._lock:
+            self._caution.ended(instance, late)
 
     def leave(self, instance: str, model: str, now_s: float):
         """Take one of our instances out, because its job has ended."""
@@ -213,7 +221,7 @@ class Cohort:
             self.configuration = configuration
             self._changed()
 
-    def _standing_s(self, tables, segment, deadline_s, elapsed_s, overhead_s, taken
+    def _standing_s(self, tables, segment, deadline_s, elapsed_s, overhead_s, taken, caution
                     ) -> Tuple[float, float]:
         """Return LAG and horizon by the plan, or by what is left if that asks for more speed."""
         planned = tables.standing_s(segment, deadline_s, elapsed_s, self.horizon,
@@ -221,7 +229,8 @@ class Cohort:
         if self.margin is None:
             return planned
         left_s = deadline_s - elapsed_s
-        careful_s = (left_s - self.margin * deadline_s) * (1.0 - taken) - overhead_s
+        free_s = (self.margin + caution) * deadline_s
+        careful_s = (left_s - free_s) * (1.0 - taken) - overhead_s
         pressed = tables.pressed_s(segment, left_s - overhead_s, careful_s, self.configuration)
         return pressed if needed_speedup(*pressed) > needed_speedup(*planned) else planned
 

@@ -89,8 +89,11 @@ class CohortSteering:
         return Choice(variant, 1.0 / tables.accuracy[segment].speedup[variant])
 
     def ended(self, job, now_s):
-        """Take the job's instance out of the cohort, with its last job."""
-        instance = job.urgent.instance
+        """Tell how the job ended, and take its instance out of the cohort with the last."""
+        request = job.urgent
+        instance = request.instance
+        self._cohort.ended(instance.name, (now_s - request.deadline_s)
+                           / (request.deadline_s - request.arrived_s))
         self._under_way[instance.name] -= 1
         if not self._under_way[instance.name]:
             self._cohort.leave(instance.name, instance.spec.name, now_s)

@@ -16,6 +16,7 @@ from s3dnn_ros.cohort import (
     SpeedupPowerTable,
     needed_speedup,
 )
+from s3dnn_ros.cohort.caution import RISE
 
 LEASE_S, DEADLINE_S = 1.0, 0.04
 POWER = SpeedupPowerTable([1.0, 2.0, 4.0], [1.0, 3.0, 9.0])
@@ -203,6 +204,16 @@ def test_what_others_usually_ask_for_is_reserved():
     owner.boundary('net', 'model', 1, 0.005, DEADLINE_S, 0, board.now_s)
     # of 35 ms a fifth is another's
     assert (board.said[-1].lag_s, board.said[-1].horizon_s) == pytest.approx((-0.002, 0.03))
+
+
+def test_who_was_late_keeps_more_free():
+    board = Board(['owner'])
+    owner = board.cohorts['owner']
+    owner.ended('net', 0.15 - RISE)
+    # 6 ms of the 28 that are left for what takes 30; by the plan alone it is 2 ms behind
+    for owner.margin, lag_s in ((0.0, -0.008), (None, -0.002)):
+        owner.boundary('net', 'model', 1, 0.012, DEADLINE_S, 0, 0.0)
+        assert board.said[-1].lag_s == pytest.approx(lag_s)
 
 
 @pytest.mark.parametrize('elapsed_s, needed', [(0.012, 2.0), (0.032, 30 / 8)])

@@ -13,6 +13,7 @@ from s3dnn_ros.cohort import (
     SpeedupAccuracyTable,
     SpeedupPowerTable,
 )
+from s3dnn_ros.cohort.caution import RISE
 from s3dnn_ros.runtime.instance import Choice
 from s3dnn_ros.runtime.steering import EXACT, CohortSteering
 
@@ -89,6 +90,18 @@ def test_who_ended_has_left(cohort, said):
     steering.ended(make_job(), 10.03)
     assert said[-1].leaves and said[-1].instance == 'net'
     assert cohort.membership.members(10.03) == ()
+
+
+def test_who_was_late_keeps_more_of_its_next_deadline_free(cohort, said):
+    cohort.margin = 0.0
+    cohort.told('board', 0)
+    steering = CohortSteering(cohort, TABLES)
+    # 80 ms, as the device is set, of 100
+    for ended_s, lag_s in ((10.09, 0.0), (10.13 - 0.1 * RISE, -0.01)):
+        steering.choose(make_job(deadline_s=10.1), 0, 10.0)
+        steering.ended(make_job(deadline_s=10.1), ended_s)
+        steering.choose(make_job(deadline_s=10.1), 0, 10.0)
+        assert said[-1].lag_s == pytest.approx(lag_s)
 
 
 def test_who_has_another_job_stays(cohort, said):
