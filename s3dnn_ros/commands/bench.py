@@ -90,6 +90,24 @@ def register(subparsers):
                          "demo's, if fetched; else noise, which calibrates nothing)")
     parser.set_defaults(run=_neuos)
 
+    parser = commands.add_parser(
+        'engines', help='engines on the same networks: error, time whole and cut, time to load')
+    parser.add_argument('--models', nargs='+', default=None, metavar='MODEL',
+                        help='networks (default: resnet50 vgg16 alexnet nanodet_g)')
+    parser.add_argument('--engines', nargs='+', default=None, metavar='ENGINE',
+                        help='which; the first chooses the cuts (default: torch tensorrt)')
+    parser.add_argument('--precisions', nargs='+', default=None, metavar='PRECISION',
+                        choices=('fp32', 'fp16'), help='which (default: fp32 fp16)')
+    parser.add_argument('--runs', type=int, default=5, help='of each (default 5)')
+    parser.add_argument('--repeats', type=int, default=100, help='in a run (default 100)')
+    parser.add_argument('--target-ms', type=float, default=0.3,
+                        help='time of a segment (default 0.3)')
+    parser.add_argument('--out', type=Path,
+                        help='JSON file for the results, written anew after every row')
+    add_pictures(parser, "real images to compare outputs on (default: the demo's, if fetched; "
+                         'else noise)')
+    parser.set_defaults(run=_engines)
+
     parser = commands.add_parser('table', help='results of `s3dnn bench s3dnn` in markdown')
     parser.add_argument('results', type=Path, metavar='RESULTS.json')
     parser.set_defaults(run=_table)
@@ -140,6 +158,19 @@ def _neuos(arguments):
     neuos_bench.run(device, plan, functools.partial(
         pictures_for, source=arguments.images, topic=arguments.topic),
                     save=functools.partial(_write, arguments.out))
+
+
+def _engines(arguments):
+    from s3dnn_ros.lab import engines_bench
+    from s3dnn_ros.runtime.clock import SystemClock
+
+    given = {name: tuple(value) for name, value in vars(arguments).items()
+             if name in ('models', 'engines', 'precisions') and value}
+    plan = engines_bench.Plan(runs=arguments.runs, repeats=arguments.repeats,
+                              target_ms=arguments.target_ms, **given)
+    engines_bench.run(SystemClock(), plan, functools.partial(
+        pictures_for, source=arguments.images, topic=arguments.topic),
+                      save=functools.partial(_write, arguments.out))
 
 
 def _sms(arguments):

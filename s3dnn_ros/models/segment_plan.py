@@ -13,7 +13,7 @@ import onnx
 
 from s3dnn_ros.errors import ModelError
 from s3dnn_ros.models.cache import cache_dir, write_whole
-from s3dnn_ros.models.segmentation import Segment, cut_points, split
+from s3dnn_ros.models.segmentation import CutPoint, Segment, cut_points, split
 
 # Given the models of consecutive segments, returns the seconds that each of them takes.
 Measure = Callable[[Sequence[onnx.ModelProto]], Sequence[float]]
@@ -119,13 +119,20 @@ def plan_segments(
 ) -> SegmentPlan:
     """Return the plan whose segments take about `target_s` seconds each.
 
-    `measure` times first the units, the stretches of whole layers between all cut points, and
-    then the segments that `balanced` joins them to: these are the times of the plan.
+    `measure` times first the whole network, which is not cut if it is about as short as that.
+    Else it times the units, the stretches of whole layers between all cut points, and then the
+    segments that `balanced` joins them to: these are the times of the plan.
     """
-    candidates = cut_points(model, max_alive, whole_layers=True)
-    costs_s = measure([unit.model for unit in split(model, candidates)])
-    cuts = [candidates[index] for index in balanced(costs_s, target_s)]
-    times_s = measure([segment.model for segment in split(model, cuts)])
+    def timed(cuts):
+        return measure([segment.model for segment in split(model, cuts)])
+
+    cuts: Sequence[CutPoint] = ()
+    times_s = timed(cuts)
+    # some engines take minutes to build all units
+    if round(times_s[0] / target_s) > 1:
+        candidates = cut_points(model, max_alive, whole_layers=True)
+        cuts = [candidates[index] for index in balanced(timed(candidates), target_s)]
+        times_s = timed(cuts)
     return SegmentPlan(
         name,
         sha256,

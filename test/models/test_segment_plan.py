@@ -161,7 +161,18 @@ def test_a_plan_of_another_network_is_refused(plan, network, changes, digest, to
 
 def test_a_network_that_cannot_be_cut_is_one_segment(network):
     plan = plan_segments(
-        network, 'tiny', DIGEST, lambda models: np.ones(len(models)), 100.0, 1, 'fake', '')
-    assert plan == SegmentPlan('tiny', DIGEST, 1, 1e5, 'fake', '', (), (1e3,))
+        network, 'tiny', DIGEST, lambda models: np.ones(len(models)), 0.1, 0, 'fake', '')
+    assert plan == SegmentPlan('tiny', DIGEST, 0, 100.0, 'fake', '', (), (1e3,))
     segment, = apply(plan, network, DIGEST)
     assert segment.inputs == ('x',) and segment.outputs == ('y',)
+
+
+def test_a_short_network_is_measured_once_and_not_cut(network):
+    measured = []
+
+    def measure(models):
+        measured.append(len(models))
+        return [1.4e-3]
+
+    plan = plan_segments(network, 'tiny', DIGEST, measure, 1e-3, 1, 'fake', '')
+    assert plan.cuts == () and plan.times_ms == (1.4,) and measured == [1]
