@@ -16,7 +16,8 @@ from s3dnn_ros.scheduling.supervised import ORDERS, SHARES
 
 QOS_NAMES = ('sensor_data', 'reliable', 'best_effort', 'system_default')
 # in the order `auto` tries them; tensorrt comes first once it has run on a GPU
-ENGINES = ('torch', 'tensorrt', 'onnxruntime')
+# the first that works is taken
+ENGINES = ('tensorrt', 'torch', 'onnxruntime')
 # of the engine tensorrt
 PRECISIONS = ('fp16', 'fp32', 'int8')
 # what a coarser variant of a segment is worth: as measured, or NeuOS's points

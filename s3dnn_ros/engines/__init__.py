@@ -26,7 +26,9 @@ def make_engine(name, clock, threads=0, sms=0, build=DEFAULTS, report=silent):
 
     """
     refusals = []
-    for candidate in ENGINES if name == 'auto' else (name,):
+    candidates = ENGINES if name == 'auto' else (name,)
+    # of all engines, only this one can take a part of the GPU
+    for candidate in sorted(candidates, key='torch'.__ne__) if sms else candidates:
         try:
             engine = _make(candidate, clock, threads, sms, build, report)
         except ImportError as error:

@@ -32,8 +32,16 @@ def test_auto_takes_the_first_that_works_and_says_what_is_wrong_with_those_befor
     assert make_engine('auto', None) == (f'fake {ENGINES[0]}', 'auto: the first that works here')
     fake_engines('onnxruntime')
     assert make_engine('auto', None) == (
-        'fake onnxruntime', 'auto: the first that works here; torch: no torch here; '
-        'tensorrt: no tensorrt here')
+        'fake onnxruntime', 'auto: the first that works here; tensorrt: no tensorrt here; '
+        'torch: no torch here')
+
+
+def test_who_wants_a_part_of_the_gpu_gets_the_engine_that_can_take_one(fake_engines):
+    fake_engines(*ENGINES)
+    assert make_engine('auto', None, sms=8)[0] == 'fake torch'
+    fake_engines('tensorrt', 'onnxruntime')
+    engine, reason = make_engine('auto', None, sms=8)
+    assert engine == 'fake tensorrt' and 'no multiprocessors to choose' in reason
 
 
 @pytest.mark.parametrize('name', ENGINES)
@@ -46,13 +54,13 @@ def test_an_engine_that_is_named_is_taken_or_refused(fake_engines, name):
 
 
 def test_where_none_works_all_are_told():
-    with pytest.raises(ParameterError, match='expected auto or one of torch, tensorrt, onn'):
+    with pytest.raises(ParameterError, match='expected auto or one of tensorrt, torch, onn'):
         make_engine('tpu', None)
 
 
 def test_where_none_works_the_remedy_is_told(fake_engines):
     fake_engines()
-    with pytest.raises(ParameterError, match=r'no torch here; .*; onnxruntime.*`pip install'):
+    with pytest.raises(ParameterError, match=r'no tensorrt here; .*; onnxruntime.*`pip install'):
         make_engine('auto', None)
 
 
