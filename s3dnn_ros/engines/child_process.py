@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
+import threading
 from typing import Any, Callable
 
 from s3dnn_ros.errors import BuildError, S3dnnError
@@ -80,9 +82,17 @@ def _end(process) -> str:
     return signal.Signals(-code).name if code < 0 else f'status {code}'
 
 
+def _end_with(parent):
+    """End this process with the one that started it, however that ends, and whatever runs."""
+    parent.join()
+    os._exit(1)
+
+
 def _serve(connection, function):
     # the terminal sends ^C to both, and only the parent decides
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(multiprocessing.parent_process(),),
+                     daemon=True).start()
     while True:
         try:
             argument = connection.recv()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from typing import Callable, List, Optional
 
 import numpy as np
@@ -58,6 +59,9 @@ class TensorRtEngine(LaneEngine):
         self._report = report
         self.options = options
         self.precision = options.precision
+        # its builder brings a gigabyte of kernels, and before 12.2 CUDA loads all at once; this
+        # is read when CUDA begins, here and in the processes that build
+        os.environ.setdefault('CUDA_MODULE_LOADING', 'LAZY')
         # before TensorRT is asked for anything: without a device it ends the process
         self.cuda = find_cuda()
         self.api = TensorRt()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 from typing import Any, Dict, NamedTuple, Sequence
 
-from s3dnn_ros.engines import DEFAULTS, make_engine
+from s3dnn_ros.engines import make_engine
 from s3dnn_ros.lab.load import SETTLE_S, Client, Policy
 from s3dnn_ros.lab.networks import Prepared, load_again
 from s3dnn_ros.lab.processes import ProcessError
@@ -137,7 +137,7 @@ def _serve(connection, engine_name, options, sms, model, plan, table):
     """Answer orders until the other side has gone; a text is an error."""
     try:
         clock = SystemClock()
-        engine, _ = make_engine(engine_name, clock, sms=sms, build=options or DEFAULTS)
+        engine, _ = make_engine(engine_name, clock, sms=sms, build=options)
         connection.send(None)
         connection.recv()
         rig = load_again(engine, clock, model, plan, table)

@@ -2,6 +2,9 @@
 
 import os
 import signal
+import subprocess
+import sys
+import time
 
 import pytest
 from children import behave
@@ -11,6 +14,7 @@ from s3dnn_ros.errors import BuildError
 
 # A machine may be slow, and one test waits for its end.
 LIMIT_S = 3.0
+WAIT_S = 30.0
 
 
 @pytest.fixture(scope='module')
@@ -54,3 +58,28 @@ def test_it_ends_when_it_is_closed(child):
     with pytest.raises(ProcessLookupError):
         os.kill(number, 0)
     child.close()
+
+
+def test_it_ends_with_whoever_started_it_though_it_hangs():
+    code = ('from children import behave\n'
+            'from s3dnn_ros.engines.child_process import ChildProcess\n'
+            "child = ChildProcess(behave, 60.0)\nprint(child.call('one', 'who'), flush=True)\n"
+            "child.call('two', 'hang')\n")
+    environment = {**os.environ, 'PYTHONPATH': os.pathsep.join(filter(None, sys.path))}
+    with subprocess.Popen([sys.executable, '-c', code], env=environment,
+                          stdout=subprocess.PIPE) as starter:
+        number = int(starter.stdout.readline())
+        starter.kill()
+    end_s = time.monotonic() + WAIT_S
+    while _lives(number):
+        assert time.monotonic() < end_s
+        time.sleep(0.01)
+
+
+def _lives(number):
+    try:
+        with open(f'/proc/{number}/stat', encoding='utf-8') as file:
+            # where nobody waits for orphans, it stays as a zombie
+            return file.read().rsplit(')', 1)[1].split()[0] != 'Z'
+    except FileNotFoundError:
+        return False

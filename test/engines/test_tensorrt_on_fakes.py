@@ -3,6 +3,7 @@
 import ctypes
 import itertools
 import json
+import os
 
 import numpy as np
 import onnx
@@ -66,6 +67,16 @@ def refuse(monkeypatch):
 
 def images(count, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (count, 4, 4, 3), np.uint8)
+
+
+@pytest.mark.parametrize('wanted, found', [(None, 'LAZY'), ('EAGER', 'EAGER')])
+def test_kernels_are_loaded_as_they_are_needed_unless_the_user_says_otherwise(
+        make, monkeypatch, wanted, found):
+    monkeypatch.setenv('CUDA_MODULE_LOADING', wanted or '')
+    if wanted is None:
+        monkeypatch.delenv('CUDA_MODULE_LOADING')
+    make()
+    assert os.environ['CUDA_MODULE_LOADING'] == found
 
 
 def means(pixels):
