@@ -88,7 +88,7 @@ def test_what_is_built_is_what_the_executor_takes(device, monkeypatch, tmp_path)
 def test_a_profile_leaves_what_the_executor_takes_and_nothing_else(device, capsys, tmp_path):
     pytest.importorskip('onnxruntime')
     assert main(['profile', 'net', '--engine', 'tensorrt', '--repeats', '2',
-                 '--target-ms', '1']) == 0
+                 '--target-ms', '0.001']) == 0
     segments = load_table(profile_path('net', 'tensorrt')).segments
     assert len(list((tmp_path / 'cache' / 'tensorrt' / 'net').glob('*.plan'))) == segments > 1
     assert main(['build', 'net']) == 0
