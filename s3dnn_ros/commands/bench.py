@@ -108,7 +108,8 @@ def register(subparsers):
                          'else noise)')
     parser.set_defaults(run=_engines)
 
-    parser = commands.add_parser('table', help='results of `s3dnn bench s3dnn` in markdown')
+    parser = commands.add_parser(
+        'table', help='results of `s3dnn bench s3dnn`, `neuos` or `engines` in markdown')
     parser.add_argument('results', type=Path, metavar='RESULTS.json')
     parser.set_defaults(run=_table)
 
@@ -203,16 +204,16 @@ def _device(platform, engine, clock):
 
 
 def _table(arguments):
-    from s3dnn_ros.lab.s3dnn_results import read_results, tables
+    from s3dnn_ros.lab.results import read_results, tables
 
     print('\n'.join(tables(read_results(arguments.results))))
 
 
 def _plot(arguments):
+    from s3dnn_ros.lab.results import read_results
     from s3dnn_ros.lab.s3dnn_plots import plot
-    from s3dnn_ros.lab.s3dnn_results import read_results
 
-    for path in plot(read_results(arguments.results), arguments.out):
+    for path in plot(read_results(arguments.results, ['s3dnn']), arguments.out):
         print(path)
 
 

@@ -112,7 +112,8 @@ class Cuda:
         major, minor = (_value(driver.cuDeviceGetAttribute(kind, device)) for kind in (
             driver.CUdevice_attribute.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR,
             driver.CUdevice_attribute.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR))
-        name = _value(driver.cuDeviceGetName(_NAME_LENGTH, device)).rstrip(b'\0').decode()
+        # behind its end there may be anything
+        name = _value(driver.cuDeviceGetName(_NAME_LENGTH, device)).split(b'\0', 1)[0].decode()
         number = bytes(_value(driver.cuDeviceGetUuid(device)).bytes)
         return Device(name, f'{major}.{minor}', f'GPU-{uuid.UUID(bytes=number)}')
 

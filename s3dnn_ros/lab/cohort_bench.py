@@ -13,9 +13,9 @@ import numpy as np
 from s3dnn_ros.cohort import MODES, Coordinator, Member, SpeedupAccuracyTable, SpeedupPowerTable
 from s3dnn_ros.lab.enough import at_least_one
 from s3dnn_ros.lab.environment import environment
+from s3dnn_ros.lab.markdown import spread
 from s3dnn_ros.lab.memory import memory_kb
 from s3dnn_ros.lab.record import percentiles_us
-from s3dnn_ros.lab.s3dnn_results import spread
 from s3dnn_ros.lab.sampling_cost import sampling_cost
 
 FORMAT = 1

@@ -16,10 +16,11 @@ import numpy as np
 
 from s3dnn_ros.engines import BuildOptions, make_engine
 from s3dnn_ros.errors import ParameterError
+from s3dnn_ros.lab.engines_results import FORMAT
 from s3dnn_ros.lab.enough import above_zero, at_least_one
 from s3dnn_ros.lab.environment import environment, told_of
+from s3dnn_ros.lab.markdown import spread
 from s3dnn_ros.lab.networks import MAX_ALIVE
-from s3dnn_ros.lab.s3dnn_results import spread
 from s3dnn_ros.models.cache import sha256_of
 from s3dnn_ros.models.graph import load_graph, with_image_input
 from s3dnn_ros.models.segment_plan import apply
@@ -27,7 +28,6 @@ from s3dnn_ros.models.spec import load_spec
 from s3dnn_ros.models.zoo import export
 from s3dnn_ros.profiling.profiler import WARM_UP_RUNS, make_plan
 
-FORMAT = 1
 MODELS = ('resnet50', 'vgg16', 'alexnet', 'nanodet_g')
 ENGINES = ('torch', 'tensorrt')
 PRECISIONS = ('fp32', 'fp16')

@@ -22,12 +22,12 @@ from s3dnn_ros.lab.enough import above_zero, at_least_one
 from s3dnn_ros.lab.environment import environment, told_of
 from s3dnn_ros.lab.interference import Interference
 from s3dnn_ros.lab.load import SETTLE_S, SUPERVISED, Client, Rig, mix
+from s3dnn_ros.lab.markdown import spread
 from s3dnn_ros.lab.networks import Prepared
+from s3dnn_ros.lab.neuos_results import FORMAT, HALVES
 from s3dnn_ros.lab.record import Record, percentiles_us
-from s3dnn_ros.lab.s3dnn_results import spread
 from s3dnn_ros.lab.variant_networks import load_in_variants
 
-FORMAT = 1
 MODELS = ('nanodet_g', 'resnet50', 'yolo_s')
 INSTANCES = (1, 4, 8)
 RATIOS = (1.0, 0.8, 0.6, 0.4)
@@ -40,8 +40,6 @@ SERIAL_LOAD = 0.6
 IDLE_S = 2.0
 # Fidelity is that of so many answers of a half, evenly spread: no two may have run alike.
 JUDGED = 40
-# A run's window has two halves.
-HALVES = ('quiet', 'disturbed')
 
 
 @dataclasses.dataclass(frozen=True)

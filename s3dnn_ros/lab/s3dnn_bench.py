@@ -30,9 +30,10 @@ from s3dnn_ros.lab.load import (
     Policy,
     mix,
 )
+from s3dnn_ros.lab.markdown import spread
 from s3dnn_ros.lab.networks import Prepared, prepare
 from s3dnn_ros.lab.processes import ProcessError
-from s3dnn_ros.lab.s3dnn_results import FORMAT, spread
+from s3dnn_ros.lab.s3dnn_results import FORMAT
 from s3dnn_ros.lab.scheduler_cost import decision_us
 from s3dnn_ros.lab.timeline import timeline
 

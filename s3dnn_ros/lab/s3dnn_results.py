@@ -1,37 +1,14 @@
-"""The results of `s3dnn bench s3dnn`: their file, and as tables in markdown."""
+"""The results of `s3dnn bench s3dnn` as tables in markdown."""
 
 from __future__ import annotations
 
-import json
 import statistics
-from pathlib import Path
-from typing import Dict, List
+from typing import List
 
-from s3dnn_ros.errors import ParameterError
+from s3dnn_ros.lab.markdown import head, line, spread, table
 
 # Of the file; another one is not read.
 FORMAT = 2
-
-
-def read_results(path) -> Dict:
-    """Return the results in a file; raises ParameterError if there are none of this format."""
-    expected = f'expected a file that `s3dnn bench s3dnn --out` wrote, of format {FORMAT}'
-    try:
-        results = json.loads(Path(path).read_text(encoding='utf-8'))
-    except OSError as error:
-        raise ParameterError('RESULTS', str(path), f'{expected} ({error.strerror})') from error
-    except ValueError as error:
-        raise ParameterError('RESULTS', str(path), f'{expected} ({error})') from error
-    if not isinstance(results, dict) or results.get('format') != FORMAT:
-        raise ParameterError('RESULTS', str(path), f'{expected}; measure again')
-    return results
-
-
-def spread(values, digits=0) -> str:
-    """Return 'median (least–most)'."""
-    values = sorted(values)
-    return (f'{statistics.median(values):.{digits}f} '
-            f'({values[0]:.{digits}f}–{values[-1]:.{digits}f})')
 
 
 def column(runs, field, scale=1.0) -> List[float]:
@@ -47,9 +24,7 @@ def names_of(rows) -> List[str]:
 
 def tables(results) -> List[str]:
     """Return the results as lines of markdown."""
-    environment = results['environment']
-    lines = [f"{results['device']}, commit {environment['commit']}, {environment['date']}; "
-             'medians (least–most) of all runs.']
+    lines = [head(results, results['device'])]
     if results.get('decisions'):
         lines += ['', *_decisions(results['decisions'])]
     if results.get('batches'):
@@ -86,7 +61,7 @@ def _by_policy(rows, values, key, text):
     heads = [' × '.join(map(str, value)) if isinstance(value, tuple) else str(value)
              for value in values]
     found = {(row['policy'], row[key]): text(row) for row in rows}
-    yield from _table(['', *heads], [
+    yield from table(['', *heads], [
         [name] + [found.get((name, value), '–') for value in values]
         for name in dict.fromkeys(row['policy'] for row in rows)])
 
@@ -94,13 +69,13 @@ def _by_policy(rows, values, key, text):
 def _throughput(rows):
     """Work share, its ratio to that of streams, and images per second."""
     yield 'Work share (what the images would take alone, per second), × streams, images/s:\n'
-    yield from _table([''] + [f"{row['instances']} instances" for row in rows], [
+    yield from table([''] + [f"{row['instances']} instances" for row in rows], [
         [name] + [_work(row, name) for row in rows] for name in names_of(rows)])
     batches = sorted({entry['batch'] for row in rows for entry in row['limits']})
     for batch in batches:
         found = [next((entry for entry in row['limits'] if entry['batch'] == batch), None)
                  for row in rows]
-        yield _line([f'no policy, batches of {batch}'] + [
+        yield line([f'no policy, batches of {batch}'] + [
             f"{entry['work_share']:.2f}, {entry['finished_hz']:.0f}/s" if entry else '–'
             for entry in found])
 
@@ -121,20 +96,10 @@ def _missed(count, rows):
     yield (f'Missed of {count} instances, in %, by the load as a share of what streams carry '
            f"({rows[0]['capacity_work_share']:.2f} of work, {rows[0]['capacity_hz']:.0f} "
            'images/s):\n')
-    yield from _table([''] + [f"{row['load']:.0%}" for row in rows], [
+    yield from table([''] + [f"{row['load']:.0%}" for row in rows], [
         [name] + [spread(column(row['policies'][name], 'missed_share', 1e2), 1)
                   if name in row['policies'] else '–' for row in rows]
         for name in names_of(rows)])
     for title, field in (('ideal without fusion (computed)', 'ideal_missed_share'),
                          ('work beyond capacity (computed)', 'overload_share')):
-        yield _line([title] + [f'{1e2 * row[field]:.1f}' for row in rows])
-
-
-def _table(head, rows):
-    yield _line(head)
-    yield _line(['---'] * len(head))
-    yield from map(_line, rows)
-
-
-def _line(cells):
-    return '| ' + ' | '.join(cells) + ' |'
+        yield line([title] + [f'{1e2 * row[field]:.1f}' for row in rows])

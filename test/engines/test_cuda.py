@@ -51,7 +51,7 @@ class FakeBindings:
             'cuDevResourceGenerateDesc': ('described',),
             'cuGreenCtxCreate': ('green',),
             'cuGreenCtxStreamCreate': (72,),
-            'cuDeviceGetName': (b'Orin\0\0',),
+            'cuDeviceGetName': (b'Orin\0\0 \0 ',),
             'cuDeviceGetUuid': (types.SimpleNamespace(bytes=bytes(16)),),
             'cuDeviceGetAttribute': (8,),
             'cudaEventCreateWithFlags': (81,),

@@ -9,6 +9,7 @@ import pytest
 from s3dnn_ros.commands.pictures import pictures_for
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.lab.engines_bench import Plan, run, worst_error
+from s3dnn_ros.lab.engines_results import tables
 from s3dnn_ros.runtime.clock import SystemClock
 
 
@@ -31,6 +32,8 @@ def test_all_that_is_asked_for_is_measured(tiny_model):
                                                   row['times_ms']['whole'])]
         assert set(row['load']) == {'whole', 'first', 'second'}
         assert row['load']['second']['steps'] == 0 and row['notes'] == []
+    lines = tables(results)
+    assert lines[4].startswith(f'| {tiny_model}, onnxruntime, fp32 | 0.0e+00, 0.0e+00 | ')
 
 
 def test_an_error_is_that_of_the_worst_output_by_its_largest_number():

@@ -1,30 +1,6 @@
-"""Results are read again, or refused in a sentence, and become tables."""
+"""Results of the policies become tables."""
 
-import json
-
-import pytest
-
-from s3dnn_ros.errors import ParameterError
-from s3dnn_ros.lab.s3dnn_results import read_results, spread, tables
-
-
-def test_what_was_written_is_read(synthetic_results, tmp_path):
-    path = tmp_path / 'results.json'
-    path.write_text(json.dumps(synthetic_results))
-    assert read_results(path) == synthetic_results
-
-
-@pytest.mark.parametrize('content', [None, '{', '[]', '{}', '{"format": 1}'])
-def test_another_file_is_refused(tmp_path, content):
-    path = tmp_path / 'results.json'
-    if content is not None:
-        path.write_text(content)
-    with pytest.raises(ParameterError, match=r'RESULTS.*s3dnn bench s3dnn --out'):
-        read_results(path)
-
-
-def test_a_spread_is_the_median_and_both_ends():
-    assert spread([3.0, 1.0, 2.25], 1) == '2.2 (1.0–3.0)'
+from s3dnn_ros.lab.s3dnn_results import tables
 
 
 def test_the_tables(synthetic_results):

@@ -1,0 +1,43 @@
+"""Result files of the benches: which bench wrote one, and its tables."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Collection, Dict, List
+
+from s3dnn_ros.errors import ParameterError
+from s3dnn_ros.lab import engines_results, neuos_results, s3dnn_results
+
+BENCHES = {'s3dnn': s3dnn_results, 'neuos': neuos_results, 'engines': engines_results}
+# By what only its results have; those of `s3dnn` have whatever parts were asked for.
+_BY_KEY = {'cohorts': 'neuos', 'rows': 'engines'}
+
+
+def read_results(path, benches: Collection[str] = tuple(BENCHES)) -> Dict:
+    """Return the results in a file.
+
+    Raises ParameterError if they are of none of these benches, or of another format.
+    """
+    expected = 'expected a file that ' + ' or '.join(
+        f'`s3dnn bench {name} --out`' for name in benches) + ' wrote'
+    try:
+        results = json.loads(Path(path).read_text(encoding='utf-8'))
+    except OSError as error:
+        raise ParameterError('RESULTS', str(path), f'{expected} ({error.strerror})') from error
+    except ValueError as error:
+        raise ParameterError('RESULTS', str(path), f'{expected} ({error})') from error
+    if (not isinstance(results, dict) or _bench(results) not in benches
+            or results.get('format') != BENCHES[_bench(results)].FORMAT):
+        raise ParameterError('RESULTS', str(path), f'{expected}, of the format that is written '
+                             'now; measure again')
+    return results
+
+
+def tables(results) -> List[str]:
+    """Return results as lines of markdown."""
+    return BENCHES[_bench(results)].tables(results)
+
+
+def _bench(results):
+    return next((bench for key, bench in _BY_KEY.items() if key in results), 's3dnn')
