@@ -15,6 +15,8 @@ import numpy as np
 from s3dnn_ros.engines.cuda import OutOfMemory
 from s3dnn_ros.errors import BuildError
 
+# From 11 on a network itself says what each layer computes in, and no builder is told.
+OLDEST, TOO_NEW = (8, 2), (11, 0)
 _MIB = 1 << 20
 # What a segment may use where nothing is said: later versions take the device's whole memory for
 # the limit, those before 8.4 none at all.
@@ -39,7 +41,7 @@ class Tensor:
 
 
 class TensorRt:
-    """The library; raises ImportError where it is not.
+    """The library; raises ImportError where it is not, or is of a version that is not known.
 
     Nothing here may be used before a CUDA device was seen: without one, making a runtime kills
     the process.
@@ -55,11 +57,13 @@ class TensorRt:
     """
 
     def __init__(self):
-        import tensorrt
-
-        self.module = tensorrt
+        self.module = tensorrt = _module()
         self.version: str = tensorrt.__version__
-        self._major = int(self.version.split('.')[0])
+        number = tuple(map(int, self.version.split('.')[:2]))
+        if not OLDEST <= number < TOO_NEW:
+            raise ImportError(f'TensorRT {self.version} is here, and 8.2 to 10 are known; install '
+                              'one of these')
+        self._major = number[0]
         self._sharing = getattr(getattr(tensorrt, 'PreviewFeature', None),
                                 'PROFILE_SHARING_0806', None)
         self.shares_profiles = self._sharing is not None or self._major >= 10
@@ -311,6 +315,18 @@ class _IndexedContext(Context):
 
     def _enqueue(self, stream):
         return self._context.execute_async_v2(self._bindings, stream)
+
+
+def _module():
+    """Return the library; raises ImportError."""
+    try:
+        import tensorrt
+    except ImportError:
+        raise
+    except Exception as error:
+        # an installation that lacks a part of itself raises whatever it stumbles over
+        raise ImportError(f'TensorRT does not load: {type(error).__name__}: {error}') from error
+    return tensorrt
 
 
 def _at(shape, batch):

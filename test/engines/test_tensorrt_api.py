@@ -29,6 +29,22 @@ def test_without_tensorrt_it_is_an_import_that_fails(monkeypatch):
         TensorRt()
 
 
+def test_a_broken_installation_is_an_import_that_fails(monkeypatch, tmp_path):
+    from s3dnn_ros.engines.tensorrt_api import TensorRt
+
+    (tmp_path / 'tensorrt.py').write_text('Builder')
+    monkeypatch.delitem(__import__('sys').modules, 'tensorrt', raising=False)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ImportError, match=r"TensorRT does not load: NameError: .*'Builder'"):
+        TensorRt()
+
+
+@pytest.mark.parametrize('version', ['7.1.3', '8.0.1', '11.0.0'])
+def test_a_version_that_is_not_known_is_refused(fake_tensorrt, version):
+    with pytest.raises(ImportError, match=f'TensorRT {version} is here, and 8.2 to 10'):
+        fake_tensorrt(version)
+
+
 @pytest.mark.parametrize('version, shares', [
     ('8.2.5', False), ('8.5.2', False), ('8.6.0', True), ('10.3.0', True)])
 def test_profiles_are_shared_from_8_6_on(fake_tensorrt, version, shares):
