@@ -6,8 +6,8 @@ from typing import Dict
 
 # What a late job adds to the share, besides what it was late by.
 RISE = 0.1
-# What a job in time takes off what was added. With both, one job in a few dozen is late where
-# something that nobody told of takes the device again and again.
+# What a job in time takes off what was added: so slowly that delays that come again and again, and
+# that what is kept free makes up for, leave few jobs late.
 DECAY = 0.01
 
 

@@ -171,4 +171,5 @@ def _line(row) -> str:
             f"{spread(row['times_ms']['whole'], 3)} ms, in {row['segments']} segments "
             f"{spread(row['times_ms']['chain'], 3)} ms, {spread(row['chain_over_whole'], 3)} "
             f"times as long; loads in {load['first']['s']:.1f} s, again in "
-            f"{load['second']['s']:.2f} s, {load['second']['steps']} built")
+            f"{load['second']['s']:.2f} s, "
+            f"{'with something' if load['second']['steps'] else 'nothing'} built")
