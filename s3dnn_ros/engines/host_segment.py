@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Mapping, Tuple
+from typing import Any, Dict, Mapping, NamedTuple, Tuple
 
 import numpy as np
 import onnx
@@ -13,6 +13,14 @@ from s3dnn_ros.errors import ModelError
 _DTYPES = {'tensor(float)': np.float32, 'tensor(float16)': np.float16,
            'tensor(double)': np.float64, 'tensor(uint8)': np.uint8, 'tensor(int8)': np.int8,
            'tensor(int32)': np.int32, 'tensor(int64)': np.int64, 'tensor(bool)': np.bool_}
+
+
+class Buffer(NamedTuple):
+    """A tensor on the device: where it is, its kind of number, and how it lies."""
+
+    address: int
+    dtype: Any
+    channels_last: bool = False
 
 
 class HostSegment:
@@ -66,17 +74,17 @@ class HostStep:
     ----------
     segment : HostSegment
     cuda : Cuda
-    buffers : mapping of str to (address, dtype)
-        Where the lane keeps its tensors on the device, and as what.
+    buffers : mapping of str to Buffer
+        Where the lane keeps its tensors on the device, and how.
     batch : int
 
     """
 
-    def __init__(self, segment: HostSegment, cuda, buffers: Mapping[str, Tuple[int, Any]],
+    def __init__(self, segment: HostSegment, cuda, buffers: Mapping[str, Buffer],
                  batch: int):
         self._segment = segment
-        self._addresses = {name: buffers[name][0] for name in segment.tensors}
-        self._arrays = {name: cuda.pinned(shape, buffers[name][1])
+        self._addresses = {name: buffers[name].address for name in segment.tensors}
+        self._arrays = {name: _pinned(cuda, shape, buffers[name])
                         for name, shape in segment.shapes(batch).items()}
         self._function = cuda.host_function(self._run)
         self.error = ''
@@ -102,6 +110,14 @@ class HostStep:
         except Exception as error:
             # nothing may get out of what CUDA calls
             self.error = str(error) or repr(error)
+
+
+def _pinned(cuda, shape, buffer: Buffer):
+    """Return pinned memory of the bytes of a buffer, with the axes of NumPy."""
+    if not buffer.channels_last:
+        return cuda.pinned(shape, buffer.dtype)
+    batch, channels, rows, columns = shape
+    return cuda.pinned((batch, rows, columns, channels), buffer.dtype).transpose(0, 3, 1, 2)
 
 
 class HostEvent:

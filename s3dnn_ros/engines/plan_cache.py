@@ -19,7 +19,7 @@ from s3dnn_ros.models.cache import cache_dir, write_whole
 
 MAGIC = b's3dnnPLN'
 # Grows whenever plans are built in another way, so that caches are renewed.
-FORMAT = 2
+FORMAT = 3
 _LENGTH = struct.Struct('<Q')
 
 
@@ -29,8 +29,9 @@ class PlanKey:
 
     `segment_sha256` is that of the ONNX that was built: it has the cuts and the preprocessing
     in it. `fewest`, `optimum` and `most` are images of a batch, `profiles` how many copies of
-    that range there are, `half` the tensors at cuts that are float16, `dla` the core or -1, and
-    `calibration_sha256` empty but for int8.
+    that range there are, `half` the tensors at cuts that are float16, `channels_last` those that
+    lie in memory with their channels last, `dla` the core or -1, and `calibration_sha256` empty
+    but for int8.
     """
 
     model: str
@@ -43,6 +44,7 @@ class PlanKey:
     most: int
     profiles: int
     half: Tuple[str, ...]
+    channels_last: Tuple[str, ...]
     dla: int
     workspace_mb: int
     tactics: Tuple[str, ...]

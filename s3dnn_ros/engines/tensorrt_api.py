@@ -23,6 +23,8 @@ _MIB = 1 << 20
 _WORKSPACE_82_MB = 1024
 # In lower case, what one of its complaints has in it where memory of the device is missing.
 _FULL = ('out of memory', 'outofmemory', 'could not be allocated')
+# By TensorRT's name, how tensors lie in memory that have their channels last.
+CHANNELS_LAST = 'HWC8'
 # Of what TensorRT tells, so many.
 _KEPT = 100
 # By TensorRT's names; its own `nptype` asks for numpy.bool, which new NumPys do not have.
@@ -32,12 +34,16 @@ _DTYPES = {'FLOAT': np.float32, 'HALF': np.float16, 'INT8': np.int8, 'INT32': np
 
 @dataclasses.dataclass(frozen=True)
 class Tensor:
-    """An input or output of an engine; a size in `shape` that is free is -1."""
+    """An input or output of an engine; a size in `shape` that is free is -1.
+
+    With `channels_last` it is (N, C, H, W) by its shape, and lies in memory as (N, H, W, C).
+    """
 
     name: str
     is_input: bool
     dtype: str      # NumPy's name
     shape: Tuple[int, ...]
+    channels_last: bool = False
 
 
 class TensorRt:
@@ -255,7 +261,8 @@ class _NamedEngine(LoadedEngine):
         names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
         self.tensors = tuple(
             Tensor(name, engine.get_tensor_mode(name) == api.module.TensorIOMode.INPUT,
-                   _dtype(engine.get_tensor_dtype(name)), tuple(engine.get_tensor_shape(name)))
+                   _dtype(engine.get_tensor_dtype(name)), tuple(engine.get_tensor_shape(name)),
+                   _channels_last(engine.get_tensor_format(name)))
             for name in names)
 
     def context(self, batch, profile, scratch, stream):
@@ -288,7 +295,8 @@ class _IndexedEngine(LoadedEngine):
         self.tensors = tuple(
             Tensor(engine.get_binding_name(index), engine.binding_is_input(index),
                    _dtype(engine.get_binding_dtype(index)),
-                   tuple(engine.get_binding_shape(index)))
+                   tuple(engine.get_binding_shape(index)),
+                   _channels_last(engine.get_binding_format(index)))
             for index in range(self.stride))
 
     def context(self, batch, profile, scratch, stream):
@@ -340,6 +348,11 @@ def _expect(taken: bool, batch: int):
 
 def _dtype(kind: Any) -> str:
     return np.dtype(_DTYPES[kind.name]).name
+
+
+def _channels_last(layout: Any) -> bool:
+    # eight by eight, and nothing is asked to lie so whose channels are no multiple of that
+    return layout.name == CHANNELS_LAST
 
 
 @functools.lru_cache(maxsize=None)

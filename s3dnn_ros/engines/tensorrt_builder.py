@@ -13,7 +13,7 @@ from onnx import TensorProto
 from s3dnn_ros.engines.cuda import find_cuda
 from s3dnn_ros.engines.int8 import Feed, calibrator
 from s3dnn_ros.engines.plan_cache import Plan, PlanKey
-from s3dnn_ros.engines.tensorrt_api import TensorRt
+from s3dnn_ros.engines.tensorrt_api import CHANNELS_LAST, TensorRt
 from s3dnn_ros.errors import BuildError
 from s3dnn_ros.models.cache import cache_dir, locked, write_whole
 from s3dnn_ros.models.graph import IMAGE_INPUT
@@ -105,13 +105,14 @@ def _build(api: TensorRt, order: Order) -> Built:
 def _lay_out(module, network, key: PlanKey) -> None:
     """Let tensors at cuts be float16: as many bytes less to write and read again.
 
-    All that enter and leave lie in memory as NumPy has them: else TensorRT may choose, for one
-    segment so and for the next one otherwise.
+    All that enter and leave lie in memory as the key says, and if it does not, as NumPy has them:
+    else TensorRT may choose, for one segment so and for the next one otherwise.
     """
     tensors = [network.get_input(index) for index in range(network.num_inputs)]
     tensors += [network.get_output(index) for index in range(network.num_outputs)]
     for tensor in tensors:
-        tensor.allowed_formats = 1 << int(module.TensorFormat.LINEAR)
+        layout = CHANNELS_LAST if tensor.name in key.channels_last else 'LINEAR'
+        tensor.allowed_formats = 1 << int(module.TensorFormat.__members__[layout])
         if tensor.name in key.half and tensor.dtype == module.DataType.FLOAT:
             tensor.dtype = module.DataType.HALF
 

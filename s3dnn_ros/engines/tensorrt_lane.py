@@ -8,7 +8,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
-from s3dnn_ros.engines.host_segment import HostEvent, HostSegment, HostStep
+from s3dnn_ros.engines.host_segment import Buffer, HostEvent, HostSegment, HostStep
 from s3dnn_ros.engines.tensorrt_api import Context, LoadedEngine
 from s3dnn_ros.errors import ModelError
 from s3dnn_ros.models.graph import IMAGE_INPUT
@@ -177,9 +177,12 @@ class Lane:
 
     def _bound(self, runners, contexts, batch):
         """Return the steps for a batch, tied to the buffers."""
-        buffers = {name: (memory.number, self._dtypes[name])
+        turned = {tensor.name for runner in itertools.chain(*runners)
+                  if isinstance(runner, LoadedEngine)
+                  for tensor in runner.tensors if tensor.channels_last}
+        buffers = {name: Buffer(memory.number, self._dtypes[name], name in turned)
                    for name, memory in self._buffers.items()}
-        addresses = {name: address for name, (address, _) in buffers.items()}
+        addresses = {name: buffer.address for name, buffer in buffers.items()}
 
         def step(runner, context):
             if context is None:

@@ -6,6 +6,7 @@ import concurrent.futures
 import dataclasses
 import functools
 import hashlib
+import operator
 import os
 import queue
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
@@ -29,6 +30,10 @@ TACTICS = 'S3DNN_TENSORRT_TACTICS'
 # Where contexts cannot share a profile: for so many lanes at least, so that profiling, building
 # and running a network take the same plan.
 LANES_AT_LEAST = 4
+# Tensor cores, from this compute capability on, take halves with their channels last, eight at a
+# time: at a cut nothing has to be turned round for them.
+TENSOR_CORES = (7, 0)
+CHANNELS = 8
 
 # A segment and one of its variants.
 Place = Tuple[int, int]
@@ -41,6 +46,11 @@ class Machine:
     tensorrt: str
     shares_profiles: bool
     compute_capability: str
+
+    @property
+    def has_tensor_cores(self) -> bool:
+        """Tell whether the GPU has them."""
+        return tuple(map(int, self.compute_capability.split('.'))) >= TENSOR_CORES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,8 +109,8 @@ def wanted_plans(model: str, models: Sequence[Sequence[onnx.ModelProto]], output
                  ) -> List[Wanted]:
     """Return what a network needs: its segments, each in its variants, the exact one first.
 
-    Between segments floats are halves where the precision is fp16; `outputs`, those of the
-    network, stay as they are. A DLA takes the largest batch alone.
+    Between segments floats are halves where the precision is fp16, and lie as tensor cores take
+    them; `outputs`, those of the network, stay as they are. A DLA takes the largest batch alone.
     """
     fewest, most = batches[0], batches[-1]
     copies = 1 if machine.shares_profiles else len(batches) * max(LANES_AT_LEAST, lanes)
@@ -110,12 +120,14 @@ def wanted_plans(model: str, models: Sequence[Sequence[onnx.ModelProto]], output
         for variant, one in enumerate(variants):
             fed = with_float_image(one)
             content = fed.SerializeToString(deterministic=True)
+            half = _between(fed, outputs) if options.precision == 'fp16' else {}
+            channels_last = [name for name, shape in half.items() if _fits(shape)] \
+                if machine.has_tensor_cores and options.dla < 0 else []
             result.append(Wanted(PlanKey(
                 model=model, segment=segment, variant=variant,
                 segment_sha256=hashlib.sha256(content).hexdigest(), precision=options.precision,
                 fewest=fewest, optimum=min(max(fewest, options.optimum or most), most), most=most,
-                profiles=copies,
-                half=_between(fed, outputs) if options.precision == 'fp16' else (),
+                profiles=copies, half=tuple(half), channels_last=tuple(channels_last),
                 dla=options.dla, workspace_mb=options.workspace_mb, tactics=tactics,
                 calibration_sha256='', tensorrt=machine.tensorrt,
                 compute_capability=machine.compute_capability), content))
@@ -269,10 +281,15 @@ def _with(key: PlanKey, scales: Optional[bytes]) -> PlanKey:
         key, calibration_sha256=int8.digest(scales))
 
 
-def _between(model: onnx.ModelProto, outputs: Sequence[str]) -> Tuple[str, ...]:
-    """Return the float tensors that pass from one segment to another."""
+def _between(model: onnx.ModelProto, outputs: Sequence[str]) -> Dict[str, Tuple[int, ...]]:
+    """Return the shapes of the float tensors that pass from one segment to another, by name."""
     values = [*model.graph.input, *model.graph.output]
-    return tuple(sorted(
-        value.name for value in values
-        if value.type.tensor_type.elem_type == TensorProto.FLOAT
-        and value.name != IMAGE_INPUT and value.name not in outputs))
+    return {value.name: tuple(size.dim_value for size in value.type.tensor_type.shape.dim)
+            for value in sorted(values, key=operator.attrgetter('name'))
+            if value.type.tensor_type.elem_type == TensorProto.FLOAT
+            and value.name != IMAGE_INPUT and value.name not in outputs}
+
+
+def _fits(shape: Tuple[int, ...]) -> bool:
+    """Tell whether a tensor is a picture whose channels need no padding; 0 is a free size."""
+    return len(shape) == 4 and shape[1] > 0 and shape[1] % CHANNELS == 0

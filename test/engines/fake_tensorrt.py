@@ -239,7 +239,8 @@ class FakeBuilder:
         if config.int8_calibrator is not None:
             _calibrate(config.int8_calibrator, network)
         return json.dumps({
-            'tensors': [[tensor.name, is_input, tensor.dtype.name, tensor.shape]
+            'tensors': [[tensor.name, is_input, tensor.dtype.name, tensor.shape,
+                         TensorFormat(tensor.allowed_formats.bit_length() - 1).name]
                         for tensors, is_input in ((network.inputs, True),
                                                   (network.outputs, False))
                         for tensor in tensors],
@@ -266,10 +267,14 @@ def _calibrate(calibrator, network):
 _NUMPY = {'FLOAT': np.float32, 'HALF': np.float16, 'INT32': np.int32}
 
 
-def _at(address, shape, dtype):
+def _at(address, shape, dtype, layout):
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     memory = (ctypes.c_uint8 * size).from_address(address)
-    return np.frombuffer(memory, dtype).reshape(shape)
+    numbers = np.frombuffer(memory, dtype)
+    if layout is TensorFormat.LINEAR:
+        return numbers.reshape(shape)
+    batch, channels, rows, columns = shape
+    return numbers.reshape(batch, rows, columns, channels).transpose(0, 3, 1, 2)
 
 
 @functools.lru_cache(maxsize=None)
@@ -286,8 +291,8 @@ class _Engine:
 
     def __init__(self, plan):
         values = json.loads(bytes(plan))
-        self._tensors = [(name, is_input, DataType[kind], tuple(shape))
-                         for name, is_input, kind, shape in values['tensors']]
+        self._tensors = [(name, is_input, DataType[kind], tuple(shape), TensorFormat[layout])
+                         for name, is_input, kind, shape, layout in values['tensors']]
         self.num_optimization_profiles = values['profiles'] or 1
         largest = max((shape[0] for shapes in values.get('shapes', ())
                        for *_, shape in shapes.values()), default=1)
@@ -302,8 +307,8 @@ class _Engine:
             return
         session = _session(self._onnx)
         arrays = {name: _at(address, [batch if size < 0 else size for size in shape],
-                            _NUMPY[kind.name])
-                  for (name, _, kind, shape), address in zip(self._tensors, addresses)}
+                            _NUMPY[kind.name], layout)
+                  for (name, _, kind, shape, layout), address in zip(self._tensors, addresses)}
         feed = {value.name: arrays[value.name].astype(np.float32)
                 for value in session.get_inputs()}
         names = [value.name for value in session.get_outputs()]
@@ -334,6 +339,9 @@ class FakeEngine82(_Engine):
     def get_binding_shape(self, index):
         return self._at(index)[3]
 
+    def get_binding_format(self, index):
+        return self._at(index)[4]
+
     def create_execution_context_without_device_memory(self):
         return FakeContext82(self)
 
@@ -355,6 +363,9 @@ class FakeEngine85(_Engine):
 
     def get_tensor_shape(self, name):
         return self._named(name)[3]
+
+    def get_tensor_format(self, name):
+        return self._named(name)[4]
 
     def create_execution_context_without_device_memory(self):
         return FakeContext85(self)

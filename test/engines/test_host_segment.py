@@ -5,7 +5,7 @@ import pytest
 from fake_cuda import FakeCuda
 from onnx import TensorProto, helper
 
-from s3dnn_ros.engines.host_segment import HostEvent, HostSegment, HostStep
+from s3dnn_ros.engines.host_segment import Buffer, HostEvent, HostSegment, HostStep
 from s3dnn_ros.errors import ModelError
 
 pytest.importorskip('onnxruntime')
@@ -30,8 +30,9 @@ def run(cuda, host, value, kinds):
     """Return what a step makes of a value, between buffers of these kinds of numbers."""
     given = np.ascontiguousarray(value, kinds[0])
     found = np.zeros_like(given, kinds[1])
-    step = HostStep(host, cuda, {'a': (given.ctypes.data, np.dtype(kinds[0])),
-                                 'b': (found.ctypes.data, np.dtype(kinds[1]))}, len(given))
+    step = HostStep(host, cuda, {'a': Buffer(given.ctypes.data, np.dtype(kinds[0])),
+                                 'b': Buffer(found.ctypes.data, np.dtype(kinds[1]))},
+                    len(given))
     step.submit(cuda.stream(0))
     return step, found
 

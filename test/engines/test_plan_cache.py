@@ -23,13 +23,15 @@ def key(**changes):
     values = {
         'model': 'net', 'segment': 2, 'variant': 1, 'segment_sha256': 'ab' * 32,
         'precision': 'fp16', 'fewest': 1, 'optimum': 4, 'most': 8, 'profiles': 1,
-        'half': ('conv1',), 'dla': -1, 'workspace_mb': 0, 'tactics': (),
-        'calibration_sha256': '', 'tensorrt': '8.6.0', 'compute_capability': '9.0'}
+        'half': ('conv1',), 'channels_last': ('conv1',), 'dla': -1, 'workspace_mb': 0,
+        'tactics': (), 'calibration_sha256': '', 'tensorrt': '8.6.0',
+        'compute_capability': '9.0'}
     return PlanKey(**{**values, **changes})
 
 
 def plan(wanted=None):
     tensors = (Tensor('image', True, 'float32', (-1, 4, 4, 3)),
+               Tensor('map', True, 'float16', (-1, 8, 4, 4), channels_last=True),
                Tensor('score', False, 'float32', (-1, 10)))
     return Plan(wanted or key(), CONTENT, tensors, 12, ('cast',))
 
@@ -47,7 +49,8 @@ def test_where_there_is_none_that_is_no_fault():
 CHANGES = {
     'model': 'other', 'segment': 3, 'variant': 0, 'segment_sha256': 'cd' * 32,
     'precision': 'fp32', 'fewest': 8, 'optimum': 8, 'most': 16, 'profiles': 4, 'half': (),
-    'dla': 0, 'workspace_mb': 64, 'tactics': ('jit_convolutions',), 'calibration_sha256': 'ef'}
+    'channels_last': (), 'dla': 0, 'workspace_mb': 64, 'tactics': ('jit_convolutions',),
+    'calibration_sha256': 'ef'}
 
 
 def test_every_field_is_of_what_is_wanted_or_of_the_machine():

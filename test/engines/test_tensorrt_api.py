@@ -9,7 +9,8 @@ from s3dnn_ros.engines.tensorrt_api import Tensor
 from s3dnn_ros.errors import BuildError
 
 SCRATCH, STREAM = 0x5000, 7
-TENSORS = [['image', True, 'FLOAT', [-1, 4, 4, 3]], ['score', False, 'HALF', [-1, 10]]]
+TENSORS = [['image', True, 'FLOAT', [-1, 4, 4, 3], 'LINEAR'],
+           ['score', False, 'HALF', [-1, 10], 'LINEAR']]
 
 
 def plan(profiles=1, tensors=TENSORS):
@@ -57,6 +58,13 @@ def test_an_engine_tells_its_tensors(api):
                               Tensor('score', False, 'float16', (-1, 10)))
     assert engine.scratch_bytes == (8192 if api.version >= '10' and api.version[1] == '0'
                                     else 4096)
+
+
+def test_an_engine_tells_how_its_tensors_lie(api):
+    tensors = [['map', True, 'HALF', [-1, 8, 4, 4], layout] for layout in ('LINEAR', 'HWC8')]
+    assert [tensor.channels_last for tensor in api.load(plan(tensors=tensors[:1])).tensors] \
+        + [tensor.channels_last for tensor in api.load(plan(tensors=tensors[1:])).tensors] \
+        == [False, True]
 
 
 def test_a_context_runs_in_the_memory_that_it_was_given(api):

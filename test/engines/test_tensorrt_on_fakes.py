@@ -25,6 +25,7 @@ from onnx import TensorProto, helper
 
 from s3dnn_ros.engines import tensorrt_engine, tensorrt_plans
 from s3dnn_ros.engines.base import BuildOptions
+from s3dnn_ros.engines.host_segment import HostStep
 from s3dnn_ros.engines.tensorrt_api import TensorRt
 from s3dnn_ros.engines.tensorrt_engine import TensorRtEngine
 from s3dnn_ros.errors import EngineError
@@ -247,6 +248,50 @@ def test_what_tensorrt_refuses_runs_on_the_cpu_and_is_told_once(
     assert network.note.count('on the CPU in ONNX Runtime') == 1
     assert f'no importer for {kind}' in network.note
     assert f'runs {3 - segment} of 5 segments' in network.note
+
+
+@pytest.fixture
+def in_channels():
+    """Return what to load: two cuts with eight channels each, which differ."""
+    weights = np.random.default_rng(0).normal(size=(8, 3, 1, 1)).astype(np.float32)
+    chain = [('image', TensorProto.UINT8, [4, 4, 3]), ('map', TensorProto.FLOAT, [8, 4, 4]),
+             ('positive', TensorProto.FLOAT, [8, 4, 4]), ('score', TensorProto.FLOAT, [8])]
+    nodes = [[helper.make_node('Cast', ['image'], ['float'], to=TensorProto.FLOAT),
+              helper.make_node('Transpose', ['float'], ['turned'], perm=[0, 3, 1, 2]),
+              helper.make_node('Conv', ['turned', 'weights'], ['map'])],
+             [helper.make_node('Relu', ['map'], ['positive'])],
+             [helper.make_node('ReduceMean', ['positive'], ['score'], axes=[2, 3], keepdims=0)]]
+    models = [helper.make_model(helper.make_graph(
+        part, 'segment', [helper.make_tensor_value_info(name, kind, ['N', *shape])],
+        [helper.make_tensor_value_info(target, target_kind, ['N', *target_shape])],
+        [onnx.numpy_helper.from_array(weights, 'weights')] if name == 'image' else []),
+        opset_imports=[helper.make_opsetid('', 13)], ir_version=8)
+        for part, (name, kind, shape), (target, target_kind, target_shape)
+        in zip(nodes, chain, chain[1:])]
+
+    def expected(pixels):
+        found = np.einsum('nhwc,oc->nohw', pixels.astype(np.float32), weights[..., 0, 0])
+        return np.maximum(found, 0).mean((2, 3))
+    return models, expected
+
+
+@pytest.mark.parametrize('version', VERSIONS)
+@pytest.mark.parametrize('refused', [None, 'Cast', 'Relu', 'ReduceMean'])
+def test_channels_last_at_cuts_are_the_same_numbers_on_device_and_host(
+        make, make_spec, in_channels, refuse, version, refused):
+    models, expected = in_channels
+    if refused:
+        refuse(refused)
+    engine = make(version)
+    network = engine.load('net', models, ['score'], make_spec(width=4, height=4), max_batch=4)
+    pixels = images(3)
+    np.testing.assert_allclose(network.run(pixels)['score'], expected(pixels),
+                               rtol=TOLERANCE, atol=0.2)
+    assert bool(network.note) is bool(refused)
+    turned = {tensor.name for runner in network._lanes[0]._steps[4]
+              for step in runner if not isinstance(step, HostStep)
+              for tensor in step._context._engine.tensors if tensor.channels_last}
+    assert turned == {'map', 'positive'}
 
 
 def test_an_error_on_the_cpu_ends_its_run(make, in_variants, refuse, monkeypatch):

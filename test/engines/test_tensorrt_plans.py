@@ -116,6 +116,27 @@ def test_options_are_what_it_is_built_with(fake_tensorrt, clock, options, found)
     assert {name: asked(plan)[name] for name in found} == found
 
 
+@pytest.mark.parametrize('size, capability, options, found', [
+    ((8, 4, 4), '8.7', {}, ('cut',)), ((24, 4, 4), '7.2', {}, ('cut',)),
+    ((12, 4, 4), '8.7', {}, ()),                    # channels that would have to be padded
+    ((8, 4), '8.7', {}, ()),                        # no picture
+    ((None, 4, 4), '8.7', {}, ()),
+    ((8, 4, 4), '6.2', {}, ()),                     # a TX2's
+    ((8, 4, 4), '8.7', {'precision': 'fp32'}, ()),
+    ((8, 4, 4), '8.7', {'precision': 'int8'}, ()),
+    ((8, 4, 4), '8.7', {'dla': 0}, ())])
+def test_tensors_at_cuts_lie_as_tensor_cores_take_them(fake_tensorrt, clock, size, capability,
+                                                       options, found):
+    api = fake_tensorrt('8.6.0')
+    first, second = segment(['Relu'], 'image', 'cut'), segment(['Relu'], 'cut', 'score')
+    for value in (first.graph.output[0], second.graph.input[0]):
+        value.CopyFrom(helper.make_tensor_value_info('cut', TensorProto.FLOAT, ['N', *size]))
+    keys = [each.key for each in wanted_plans(
+        'net', [[first], [second]], ['score'], [1], 1, BuildOptions(**options),
+        Machine(api.version, api.shares_profiles, capability))]
+    assert [key.channels_last for key in keys] == [found, found]
+
+
 def test_the_machine_says_which_tactics_there_are(fake_tensorrt, clock, monkeypatch):
     api = fake_tensorrt('8.6.0')
     monkeypatch.setenv(tensorrt_plans.TACTICS, 'edge_mask_convolutions,jit_convolutions')

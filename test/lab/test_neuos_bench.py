@@ -5,6 +5,8 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from s3dnn_ros.commands.pictures import Pictures
 from s3dnn_ros.errors import ParameterError
@@ -109,6 +111,41 @@ def test_without_a_board_only_variants_are_chosen(engine, tiny_model, quick):
     figures = results['cohorts'][0]['contenders']['balanced'][0]['quiet']
     assert results['idle_w'] is figures['power_w'] is figures['above_idle_j'] is None
     assert figures['configurations'] == {'as it is': pytest.approx(1.0)}
+
+
+class CountingJudge:
+    """Takes a tenth for each step that a segment is coarser."""
+
+    def __init__(self):
+        self.judged = 0
+
+    def fidelity(self, variants):
+        assert any(variants)
+        self.judged += 1
+        return 1.0 - 0.1 * sum(variants)
+
+
+ANSWERS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=60)
+
+
+@given(st.dictionaries(st.sampled_from('abc'), ANSWERS))
+def test_few_answers_are_all_judged_but_the_exact_ones(answers):
+    judges = {model: CountingJudge() for model in answers}
+    assume(sum(any(variants) for some in answers.values() for variants in some)
+           < neuos_bench.JUDGED)
+    found = neuos_bench.fidelity_by_model(judges, answers)
+    assert found == pytest.approx({
+        model: np.mean([1.0 - 0.1 * sum(variants) for variants in some])
+        for model, some in answers.items()})
+
+
+@given(st.integers(0, 2000), st.integers(1, 2000), st.integers(1, 2000))
+def test_many_answers_are_judged_by_a_part(exact, coarse, others):
+    answers = {'a': [(0, 0)] * exact + [(1, 2)] * coarse, 'b': [(0, 1)] * others}
+    judges = {model: CountingJudge() for model in answers}
+    found = neuos_bench.fidelity_by_model(judges, answers)
+    assert found == pytest.approx({'a': 1.0 - 0.3 * coarse / (exact + coarse), 'b': 0.9})
+    assert sum(judge.judged for judge in judges.values()) <= neuos_bench.JUDGED + len(judges)
 
 
 @pytest.mark.parametrize('wrong', [{'runs': 0}, {'instances': (1, 0)}, {'seconds': 0.0},
