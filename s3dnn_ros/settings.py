@@ -198,6 +198,10 @@ class ExecutorSettings:
                                          low=0, high=65536)
     engine_optimum: int = parameter(0, 'tensorrt: the batch for which kernels are chosen; others '
                                     'run, too. 0: the largest.', low=0, high=64)
+    engine_optimization_level: int = parameter(
+        -1, 'tensorrt, 8.6 and later: how much it tries to make a network quick, from 0, which '
+        'takes what it finds first, to 5; the higher, the longer a build takes. -1: its own, 3.',
+        low=-1, high=5)
     engine_build_limit_s: float = parameter(1800.0, 'tensorrt: a segment that takes longer to '
                                             'build runs on the CPU.', low=1.0, high=86400.0)
     engine_graphs: bool = parameter(True, 'tensorrt: run segments as CUDA graphs, which start '

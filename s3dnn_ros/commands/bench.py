@@ -6,7 +6,7 @@ import functools
 import json
 from pathlib import Path
 
-from s3dnn_ros.commands.building import add_building, chosen_engine
+from s3dnn_ros.commands.building import add_building, add_level, building, chosen_engine
 from s3dnn_ros.commands.pictures import INT8_PICTURES, add_pictures, pictures_for
 from s3dnn_ros.models.cache import write_whole
 
@@ -104,6 +104,7 @@ def register(subparsers):
                         help='time of a segment (default 0.3)')
     parser.add_argument('--out', type=Path,
                         help='JSON file for the results, written anew after every row')
+    add_level(parser)
     add_pictures(parser, "real images to compare outputs on (default: the demo's, if fetched; "
                          'else noise)')
     parser.set_defaults(run=_engines)
@@ -168,7 +169,7 @@ def _engines(arguments):
     given = {name: tuple(value) for name, value in vars(arguments).items()
              if name in ('models', 'engines', 'precisions') and value}
     plan = engines_bench.Plan(runs=arguments.runs, repeats=arguments.repeats,
-                              target_ms=arguments.target_ms, **given)
+                              target_ms=arguments.target_ms, build=building(arguments), **given)
     engines_bench.run(SystemClock(), plan, functools.partial(
         pictures_for, source=arguments.images, topic=arguments.topic),
                       save=functools.partial(_write, arguments.out))

@@ -8,9 +8,10 @@ from s3dnn_ros.engines.base import DEFAULTS, BuildOptions, silent
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.settings import PRECISIONS
 
+LEVEL = '--optimization-level'
 # By what BuildOptions calls them; an option that was not given is None.
 _OPTIONS = {'precision': '--precision', 'dla': '--dla', 'workspace_mb': '--workspace',
-            'optimum': '--optimum', 'limit_s': '--limit'}
+            'optimum': '--optimum', 'limit_s': '--limit', 'optimization_level': LEVEL}
 
 
 def add_building(parser) -> None:
@@ -27,9 +28,18 @@ def add_building(parser) -> None:
                              'best, 1024 before 8.4 (default 0)')
     parser.add_argument('--optimum', type=from_zero, metavar='N',
                         help='the batch for which kernels are chosen; 0: the largest (default 0)')
+    add_level(parser)
     parser.add_argument('--limit', type=above_zero(float), dest='limit_s', metavar='S',
                         help='give a segment up, for the CPU to run it, that takes more seconds '
                              f'to build (default {DEFAULTS.limit_s:g})')
+
+
+def add_level(parser) -> None:
+    """Add how much TensorRT is to try while it builds."""
+    parser.add_argument(LEVEL, type=int, choices=range(6), metavar='N',
+                        help='how much TensorRT, 8.6 and later, tries to make a network quick: '
+                             'from 0, which takes what it finds first, to 5; the higher, the '
+                             'longer a build takes (default: its own, 3)')
 
 
 def building(arguments) -> BuildOptions:
@@ -59,5 +69,5 @@ def chosen_engine(arguments, clock, sms=0, report=silent):
 
 
 def _given(arguments):
-    return {name: getattr(arguments, name) for name in _OPTIONS
-            if getattr(arguments, name) is not None}
+    given = {name: vars(arguments).get(name) for name in _OPTIONS}
+    return {name: value for name, value in given.items() if value is not None}

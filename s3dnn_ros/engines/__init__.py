@@ -9,7 +9,8 @@ def build_options(settings) -> BuildOptions:
     """Return what the executor's settings say of how networks are built."""
     return BuildOptions(settings.engine_precision, settings.engine_dla,
                         settings.engine_workspace_mb, settings.engine_optimum,
-                        graphs=settings.engine_graphs, limit_s=settings.engine_build_limit_s)
+                        graphs=settings.engine_graphs, limit_s=settings.engine_build_limit_s,
+                        optimization_level=settings.engine_optimization_level)
 
 
 def make_engine(name, clock, threads=0, sms=0, build=DEFAULTS, report=silent):

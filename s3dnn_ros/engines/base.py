@@ -23,10 +23,10 @@ class Run:
 class BuildOptions:
     """How an engine is to build networks; each heeds what its `heeds` names.
 
-    `dla` is a core, -1 for none; a workspace of 0 MB, an `optimum` of 0 images and no `tactics`
-    leave it to the engine, which then takes the largest batch for the optimum. `graphs` says
-    whether segments are captured as CUDA graphs, `limit_s` how long the build of a segment may
-    take before it is given up.
+    `dla` is a core, -1 for none; a workspace of 0 MB, an `optimum` of 0 images, no `tactics` and
+    an `optimization_level` of -1 leave it to the engine, which then takes the largest batch for
+    the optimum. `graphs` says whether segments are captured as CUDA graphs, `limit_s` how long
+    the build of a segment may take before it is given up.
     """
 
     precision: str = 'fp16'
@@ -36,6 +36,7 @@ class BuildOptions:
     tactics: Tuple[str, ...] = ()
     graphs: bool = True
     limit_s: float = 1800.0
+    optimization_level: int = -1
 
     def __post_init__(self):
         """Refuse what no accelerator does; raises ParameterError."""

@@ -48,6 +48,7 @@ class PlanKey:
     dla: int
     workspace_mb: int
     tactics: Tuple[str, ...]
+    optimization_level: int
     calibration_sha256: str
     tensorrt: str
     compute_capability: str

@@ -17,6 +17,8 @@ from s3dnn_ros.errors import BuildError
 
 # From 11 on a network itself says what each layer computes in, and no builder is told.
 OLDEST, TOO_NEW = (8, 2), (11, 0)
+# The first that can be told how much to try.
+LEVELS = (8, 6)
 _MIB = 1 << 20
 # What a segment may use where nothing is said: later versions take the device's whole memory for
 # the limit, those before 8.4 none at all.
@@ -57,6 +59,8 @@ class TensorRt:
     version : str
     shares_profiles : bool
         Whether contexts may use one profile at the same time.
+    has_levels : bool
+        Whether one can say how much it is to try while it builds.
     complaints : list of str
         Warnings and errors that it told in this process, oldest first.
 
@@ -73,6 +77,7 @@ class TensorRt:
         self._sharing = getattr(getattr(tensorrt, 'PreviewFeature', None),
                                 'PROFILE_SHARING_0806', None)
         self.shares_profiles = self._sharing is not None or self._major >= 10
+        self.has_levels = number >= LEVELS
         self.logger = _logger(tensorrt)
         self.complaints: List[str] = self.logger.complaints
         # some ONNX operators become plugins, while building as well as while loading
@@ -94,10 +99,12 @@ class TensorRt:
         return builder.create_network(1 << int(flag) if flag is not None and self._major < 10
                                       else 0)
 
-    def configuration(self, builder, workspace_mb: int, tactics: Sequence[str]):
+    def configuration(self, builder, workspace_mb: int, tactics: Sequence[str],
+                      optimization_level: int):
         """Return a builder's configuration; raises BuildError for tactics that there are not.
 
-        A workspace of 0 MB leaves it to TensorRT, where that takes any, and so do no tactics.
+        A workspace of 0 MB leaves it to TensorRT, where that takes any, and so do no tactics and
+        a level of -1; no other must be asked for without `has_levels`.
         """
         config = builder.create_builder_config()
         if not hasattr(config, 'set_memory_pool_limit'):
@@ -107,6 +114,8 @@ class TensorRt:
                                          workspace_mb * _MIB)
         if tactics:
             config.set_tactic_sources(sum(1 << int(self._tactic(name)) for name in set(tactics)))
+        if optimization_level >= 0:
+            config.builder_optimization_level = optimization_level
         if self._sharing is not None:
             config.set_preview_feature(self._sharing, True)
         return config

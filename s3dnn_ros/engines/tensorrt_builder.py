@@ -75,7 +75,8 @@ def _build(api: TensorRt, order: Order) -> Built:
         errors = [parser.get_error(index).desc() for index in range(parser.num_errors)]
         raise BuildError('TensorRT', 'cannot read its ONNX: ' + '; '.join(errors))
     _lay_out(module, network, key)
-    config = api.configuration(builder, key.workspace_mb, key.tactics)
+    config = api.configuration(builder, key.workspace_mb, key.tactics,
+                               key.optimization_level)
     if key.precision == 'fp32':
         # on by default, and of no more precision than float16
         config.clear_flag(module.BuilderFlag.TF32)

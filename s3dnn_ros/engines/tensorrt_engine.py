@@ -17,7 +17,7 @@ from s3dnn_ros.engines.tensorrt_api import TensorRt
 from s3dnn_ros.engines.tensorrt_builder import with_float_image
 from s3dnn_ros.engines.tensorrt_lane import Lane
 from s3dnn_ros.engines.tensorrt_plans import Calibration, Machine, Wanted, provide, wanted_plans
-from s3dnn_ros.errors import BuildError, EngineError, ModelError
+from s3dnn_ros.errors import BuildError, EngineError, ModelError, ParameterError
 from s3dnn_ros.models.graph import batch_of
 from s3dnn_ros.models.spec import ModelSpec
 
@@ -46,6 +46,8 @@ class TensorRtEngine(LaneEngine):
     ------
     ImportError
         There is no TensorRT here, or no CUDA device.
+    ParameterError
+        This TensorRT has no optimization levels, and one is asked for.
 
     """
 
@@ -65,6 +67,10 @@ class TensorRtEngine(LaneEngine):
         # before TensorRT is asked for anything: without a device it ends the process
         self.cuda = find_cuda()
         self.api = TensorRt()
+        if options.optimization_level >= 0 and not self.api.has_levels:
+            raise ParameterError('engine_optimization_level', options.optimization_level,
+                                 f'TensorRT {self.api.version} knows no levels, 8.6 and later do; '
+                                 'leave it at -1')
         found = self.cuda.device()
         # what was measured in one precision does not hold in another
         on = f', DLA {options.dla}' if options.dla >= 0 else ''

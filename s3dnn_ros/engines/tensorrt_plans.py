@@ -129,7 +129,8 @@ def wanted_plans(model: str, models: Sequence[Sequence[onnx.ModelProto]], output
                 fewest=fewest, optimum=min(max(fewest, options.optimum or most), most), most=most,
                 profiles=copies, half=tuple(half), channels_last=tuple(channels_last),
                 dla=options.dla, workspace_mb=options.workspace_mb, tactics=tactics,
-                calibration_sha256='', tensorrt=machine.tensorrt,
+                optimization_level=options.optimization_level, calibration_sha256='',
+                tensorrt=machine.tensorrt,
                 compute_capability=machine.compute_capability), content))
     return result
 

@@ -38,7 +38,7 @@ PICTURES = 4
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """How much to measure."""
+    """How much to measure, and how networks are built, whatever precision `build` has."""
 
     models: Sequence[str] = MODELS
     engines: Sequence[str] = ENGINES
@@ -46,6 +46,7 @@ class Plan:
     runs: int = 5
     repeats: int = 100
     target_ms: float = 0.3
+    build: BuildOptions = BuildOptions()
 
     def __post_init__(self):
         """Refuse too little to measure; raises ParameterError."""
@@ -110,9 +111,9 @@ def _subject(clock, name, plan, pictures) -> Subject:
     whole = with_image_input(load_graph(spec), spec)
     outputs = [value.name for value in whole.graph.output]
     images = pictures(spec).held_out[:PICTURES]
-    with _engine(plan.engines[0], clock, plan.precisions[0]) as engine:
+    with _engine(plan.engines[0], clock, plan.precisions[0], plan.build) as engine:
         cuts = make_plan(engine, spec, target_ms=plan.target_ms, max_alive=MAX_ALIVE)
-    with _engine(EXACT, clock, 'fp32') as engine:
+    with _engine(EXACT, clock, 'fp32', plan.build) as engine:
         exact = _answers(engine.load(name, [whole], outputs, spec), images)
     segments = [segment.model for segment in apply(cuts, whole, sha256_of(spec.onnx))]
     return Subject(spec, whole, segments, outputs, images, exact)
@@ -122,7 +123,7 @@ def _row(clock, subject: Subject, engine_name, precision, plan: Plan) -> Dict:
     """Return what was measured of a network on an engine."""
     built: List[str] = []
     name = subject.spec.name
-    with _engine(engine_name, clock, precision, built.append) as engine:
+    with _engine(engine_name, clock, precision, plan.build, built.append) as engine:
         def load(segments):
             begun_s, before = time.perf_counter(), len(built)
             network = engine.load(name, segments, subject.outputs, subject.spec)
@@ -152,8 +153,9 @@ def _row(clock, subject: Subject, engine_name, precision, plan: Plan) -> Dict:
 
 
 @contextlib.contextmanager
-def _engine(name, clock, precision, report=lambda sentence: None):
-    engine, _ = make_engine(name, clock, build=BuildOptions(precision), report=report)
+def _engine(name, clock, precision, build, report=lambda sentence: None):
+    engine, _ = make_engine(name, clock, build=dataclasses.replace(build, precision=precision),
+                            report=report)
     try:
         yield engine
     finally:

@@ -201,7 +201,15 @@ class FakeConfig85(_Config):
         self.pools[pool.name] = size
 
 
-class FakeConfig86(FakeConfig85):
+class FakeConfig10(FakeConfig85):
+    __slots__ = ('builder_optimization_level',)
+
+    def __init__(self):
+        super().__init__()
+        self.builder_optimization_level = 3
+
+
+class FakeConfig86(FakeConfig10):
     __slots__ = ('preview',)
 
     def __init__(self):
@@ -250,6 +258,7 @@ class FakeBuilder:
             'tactics': config.tactics, 'workspace': config.workspace,
             'network_flags': network.flags, 'dla': config.DLA_core,
             'preview': getattr(config, 'preview', []),
+            'level': getattr(config, 'builder_optimization_level', None),
             'onnx': base64.b64encode(network.onnx).decode(),
         }).encode()
 
@@ -468,8 +477,8 @@ def fake_tensorrt(version):
     number = tuple(map(int, version.split('.')))
     named = number >= (8, 5)
     engine = FakeEngine10 if number >= (10,) else FakeEngine85 if named else FakeEngine82
-    config = FakeConfig82 if not named else FakeConfig85 if number < (8, 6) or number >= (10,) \
-        else FakeConfig86
+    config = FakeConfig82 if not named else FakeConfig85 if number < (8, 6) \
+        else FakeConfig86 if number < (10,) else FakeConfig10
 
     class FakeRuntime:
         __slots__ = ('DLA_core', '_logger')

@@ -77,8 +77,9 @@ def test_settings_say_how_networks_are_built(executor_settings):
     assert build_options(executor_settings()) == BuildOptions()
     settings = executor_settings(engine_precision='int8', engine_dla=1, engine_workspace_mb=64,
                                  engine_optimum=4, engine_graphs=False,
-                                 engine_build_limit_s=60.0)
-    assert build_options(settings) == BuildOptions('int8', 1, 64, 4, graphs=False, limit_s=60.0)
+                                 engine_build_limit_s=60.0, engine_optimization_level=5)
+    assert build_options(settings) == BuildOptions('int8', 1, 64, 4, graphs=False, limit_s=60.0,
+                                                   optimization_level=5)
 
 
 def test_a_dla_that_is_to_compute_in_fp32_is_refused(executor_settings):

@@ -28,7 +28,7 @@ from s3dnn_ros.engines.base import BuildOptions
 from s3dnn_ros.engines.host_segment import HostStep
 from s3dnn_ros.engines.tensorrt_api import TensorRt
 from s3dnn_ros.engines.tensorrt_engine import TensorRtEngine
-from s3dnn_ros.errors import EngineError
+from s3dnn_ros.errors import EngineError, ParameterError
 from s3dnn_ros.runtime.clock import VirtualClock
 
 pytest.importorskip('onnxruntime')
@@ -78,6 +78,16 @@ def test_kernels_are_loaded_as_they_are_needed_unless_the_user_says_otherwise(
         monkeypatch.delenv('CUDA_MODULE_LOADING')
     make()
     assert os.environ['CUDA_MODULE_LOADING'] == found
+
+
+@pytest.mark.parametrize('version', VERSIONS)
+def test_how_much_it_tries_can_be_said_from_8_6_on(make, version):
+    if version in ('8.2.5', '8.5.2'):
+        with pytest.raises(ParameterError, match=f'TensorRT {version} knows no levels'):
+            make(version, optimization_level=0)
+    else:
+        make(version, optimization_level=0)
+    make(version)
 
 
 def means(pixels):

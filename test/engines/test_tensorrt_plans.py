@@ -109,7 +109,8 @@ def test_every_version_builds_what_is_wanted_and_only_once(fake_tensorrt, clock,
 @pytest.mark.parametrize('options, found', [
     ({'precision': 'fp32'}, {'flags': []}),
     ({'workspace_mb': 32}, {'workspace': 32 << 20}),
-    ({'tactics': ('cudnn',)}, {'tactics': 4}),
+    ({'tactics': ('cudnn',)}, {'tactics': 4}), ({}, {'level': 3}),
+    ({'optimization_level': 0}, {'level': 0}),
     ({'optimum': 2}, {'shapes': [{'image': [[1, 4, 4, 3], [2, 4, 4, 3], [4, 4, 4, 3]]}]})])
 def test_options_are_what_it_is_built_with(fake_tensorrt, clock, options, found):
     plan = provide(wanted(fake_tensorrt('8.6.0'), **options), clock).plans[0, 0]
