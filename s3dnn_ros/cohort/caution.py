@@ -8,7 +8,7 @@ from typing import Dict
 RISE = 0.1
 # What a job in time takes off what was added: so slowly that delays that come again and again, and
 # that what is kept free makes up for, leave few jobs late.
-DECAY = 0.01
+DECAY = 0.003
 
 
 class Caution:
