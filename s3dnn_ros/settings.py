@@ -222,7 +222,8 @@ class ExecutorSettings:
                                 'idle between its kernels, carry more: 3 on an H200.',
                                 low=0.1, high=16.0)
     share: str = parameter('tb_ratio', 'supervised: what a run takes of it, by its profile. '
-                           'tb_ratio: its thread blocks over those the device holds (S3DNN); '
+                           'tb_ratio: its thread blocks over those the device holds (S3DNN), '
+                           'or as measured where the engine, as tensorrt, does not tell them; '
                            'utilization: as measured with others beside it.', choices=SHARES)
     order: str = parameter('deadline', 'supervised: what goes first, the least slack (S3DNN) or '
                            'the earliest deadline, with which jobs of like slack do not take '

@@ -103,10 +103,10 @@ class Network(Protocol):
     def measure_shared(self, batch: int, repeats: int) -> float:
         """Return the seconds of a whole run, for each of many that all lanes run at once."""
 
-    def tb_ratios(self, batch: int) -> Sequence[float]:
+    def tb_ratios(self, batch: int) -> Optional[Sequence[float]]:
         """Return for every segment its thread blocks over those the device can host.
 
-        1.0 where the device has no thread blocks.
+        1.0 where the device has no thread blocks; None where the engine does not tell them.
         """
 
     def memory_mb(self, batch: int) -> float:

@@ -197,8 +197,8 @@ class TensorRtNetwork(LaneNetwork):
         return pinned
 
     def tb_ratios(self, batch):
-        """Return ones: TensorRT does not tell its kernels' thread blocks."""
-        return [1.0] * self.segments
+        """Return None: TensorRT does not tell its kernels' thread blocks."""
+        return None
 
 
 def _note(name, provided) -> str:

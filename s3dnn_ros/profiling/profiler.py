@@ -145,12 +145,13 @@ def read_configurations(path, segments: int) -> Tuple[ConfigurationRow, ...]:
 def _rows(network, batch, repeats):
     network.measure(batch, WARM_UP_RUNS)
     times_ms = 1e3 * np.asarray(network.measure(batch, repeats))     # (repeats, segments)
-    ratios, memory_mb = network.tb_ratios(batch), network.memory_mb(batch)
     alone_ms = float(np.median(times_ms, axis=0).sum())
     utilization = min(1.0, 1e3 * network.measure_shared(batch, repeats) / alone_ms)
+    ratios = network.tb_ratios(batch) or [utilization] * len(times_ms.T)
     return tuple(
         ProfileRow(segment, batch, float(np.median(column)), float(np.percentile(column, 99)),
-                   float(column.max()), float(ratios[segment]), utilization, memory_mb)
+                   float(column.max()), float(ratios[segment]), utilization,
+                   network.memory_mb(batch))
         for segment, column in enumerate(times_ms.T))
 
 

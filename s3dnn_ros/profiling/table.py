@@ -29,7 +29,8 @@ class ProfileRow:
 
     `tb_ratio` is the thread blocks of a kernel over those that the device holds
     at that kernel's occupancy, weighted by time over the segment's kernels; 1.0
-    where the engine has no thread blocks. `utilization` is the share of the device
+    where the device has no thread blocks, and the `utilization` where the engine
+    does not tell them. `utilization` is the share of the device
     that a run takes from others: its time while many run side by side, for each of
     them, over its time alone; 1.0 where nothing runs side by side.
     """

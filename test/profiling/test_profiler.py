@@ -131,6 +131,13 @@ def test_rows_hold_median_tail_and_share_of_every_segment_at_every_batch(make_sp
     assert table.utilization(0, 2) == pytest.approx(0.25)
 
 
+def test_where_the_engine_tells_no_thread_blocks_the_share_is_as_measured(make_spec, monkeypatch):
+    network = FakeNetwork(shared_ms=75.0)
+    monkeypatch.setattr(FakeNetwork, 'tb_ratios', lambda self, batch: None)
+    table = profile(FakeEngine(), make_spec(), PLAN, network, batches=(1,), repeats=99)
+    assert [table.tb_ratio(segment, 1) for segment in range(2)] == pytest.approx([0.5, 0.5])
+
+
 def test_each_batch_is_warmed_up_and_the_first_runs_do_not_count(make_spec):
     network = FakeNetwork()
     profile(FakeEngine(), make_spec(), PLAN, network, batches=(1, 2), repeats=7)
