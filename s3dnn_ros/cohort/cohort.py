@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import threading
-from typing import Callable, Mapping, Optional, Sequence, Tuple
+from typing import Callable, Dict, Mapping, Optional, Sequence, Tuple
 
 from s3dnn_ros.cohort.caution import Caution
 from s3dnn_ros.cohort.coordinator import ROUNDING, Coordinator, Decision, Member
@@ -157,6 +157,7 @@ class Cohort:
         self._say = say
         self._changed = changed
         self._sequence = 0
+        self._known: Dict[str, Tuple[MemberState, Optional[Member]]] = {}
         self._demand = Demand()
         self._caution = Caution()
         self._lock = threading.Lock()       # a topic's thread hears, the runtime's decides
@@ -244,19 +245,26 @@ class Cohort:
         return decision
 
     def _members(self, now_s) -> Sequence[Member]:
-        members = []
+        # who has not spoken since is the member that it was
+        before, self._known = self._known, {}
         for state in self.membership.members(now_s):
-            tables = self._tables.get(state.model)
-            # another version of the model may have other segments
-            if (tables is None or not tables.fits(state.segment, state.variant)
-                    or not 0 <= state.configuration < self._size):
-                continue
-            # of the configuration in which it told: since then others may have changed it
-            members.append(Member(
-                state.instance, state.lag_s, state.deadline_s, tables.power[state.segment],
-                tables.accuracy[state.segment], state.configuration, state.horizon_s,
-                state.variant))
-        return members
+            told, member = before.get(state.instance, (None, None))
+            if told is not state:
+                member = self._member(state)
+            self._known[state.instance] = state, member
+        return [member for _, member in self._known.values() if member]
+
+    def _member(self, state) -> Optional[Member]:
+        """Return what a state makes of an instance; None if it is of other tables than ours."""
+        tables = self._tables.get(state.model)
+        # another version of the model may have other segments
+        if (tables is None or not tables.fits(state.segment, state.variant)
+                or not 0 <= state.configuration < self._size):
+            return None
+        # of the configuration in which it told: since then others may have changed it
+        return Member(state.instance, state.lag_s, state.deadline_s, tables.power[state.segment],
+                      tables.accuracy[state.segment], state.configuration, state.horizon_s,
+                      state.variant)
 
     def _next(self):
         self._sequence += 1

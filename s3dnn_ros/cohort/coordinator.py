@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import operator
-from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence
+from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Set
 
 from s3dnn_ros.cohort.lag import needed_speedup
 from s3dnn_ros.cohort.tables import SpeedupAccuracyTable, SpeedupPowerTable
@@ -44,6 +44,25 @@ class Member:
         return needed_speedup(self.lag_s,
                               self.deadline_s if self.horizon_s is None else self.horizon_s)
 
+    @property
+    def proposal(self) -> Proposal:
+        """Return what it would choose for the device (Algorithm 1).
+
+        Once: it stands until the member speaks again, for all decisions that others bring about.
+        """
+        # functools.cached_property takes a lock before Python 3.12, and longer than all this
+        kept = self.__dict__
+        if '_proposal' not in kept:
+            kept['_proposal'] = self._propose()
+        return kept['_proposal']
+
+    def _propose(self) -> Proposal:
+        table, needed = self.speedup_power, self.needed_speedup
+        target = table.speedup[self.configuration] * needed
+        row = table.lookup(target)
+        return Proposal(table.powerup[row], row, needed, target, self.instance, self.lag_s,
+                        table.speedup, self.speedup_accuracy)
+
 
 @dataclasses.dataclass(frozen=True)
 class Decision:
@@ -68,18 +87,22 @@ class Decision:
 class Proposal(NamedTuple):
     """What one member would choose for the device (Algorithm 1).
 
-    `target` is the speed-up against the slowest configuration that it needs.
+    `target` is the speed-up against the slowest configuration that it needs, `speedup` what
+    every configuration gives it.
     """
 
     power: float
     configuration: int
-    member: Member
     needed: float
     target: float
+    instance: str
+    lag_s: float
+    speedup: Sequence[float]
+    accuracy: SpeedupAccuracyTable
 
     def approximation(self, configuration: int) -> float:
         """Return S_A (equation 4, DERIVED): what a configuration leaves to the variant."""
-        return self.target / self.member.speedup_power.speedup[configuration]
+        return self.target / self.speedup[configuration]
 
 
 class Coordinator:
@@ -124,10 +147,14 @@ class Coordinator:
         if not members:
             raise ValueError('there are no members; expected one at least')
         proposals = propose(members)
+        proposed = _configurations(proposals)
+        if len(proposed) == 1:
+            return approximate(proposals[0].configuration, proposals)
         configuration = self._choose(proposals, proposals, self.threshold)
         if not suffices(configuration, proposals):
+            sufficient = {row for row in proposed if suffices(row, proposals)}
             enough = [proposal for proposal in proposals
-                      if suffices(proposal.configuration, proposals)]
+                      if proposal.configuration in sufficient]
             choose = self._choose if enough else _least_approximation
             configuration = choose(enough or proposals, proposals, self.threshold)
         return approximate(configuration, proposals)
@@ -138,13 +165,7 @@ def propose(members: Sequence[Member]) -> List[Proposal]:
 
     In this order sums are the same for everyone, to the last bit.
     """
-    proposals = []
-    for member in sorted(members, key=operator.attrgetter('instance')):
-        table, needed = member.speedup_power, member.needed_speedup
-        target = table.speedup[member.configuration] * needed
-        row = table.lookup(target)
-        proposals.append(Proposal(table.powerup[row], row, member, needed, target))
-    return proposals
+    return [member.proposal for member in sorted(members, key=operator.attrgetter('instance'))]
 
 
 def suffices(configuration: int, proposals: Sequence[Proposal]) -> bool:
@@ -153,7 +174,7 @@ def suffices(configuration: int, proposals: Sequence[Proposal]) -> bool:
     DERIVED: the paper leaves to the variants whatever the configuration lacks, however little
     they gain.
     """
-    return all(proposal.approximation(configuration) <= proposal.member.speedup_accuracy.most
+    return all(proposal.approximation(configuration) <= proposal.accuracy.most
                for proposal in proposals)
 
 
@@ -162,10 +183,10 @@ def approximate(configuration: int, proposals: Sequence[Proposal]) -> Decision:
     variants: Dict[str, int] = {}
     speedups: Dict[str, float] = {}
     for proposal in proposals:
-        table, needed = proposal.member.speedup_accuracy, proposal.approximation(configuration)
-        variants[proposal.member.instance] = (
+        table, needed = proposal.accuracy, proposal.approximation(configuration)
+        variants[proposal.instance] = (
             table.lookup(needed) if needed > 1.0 + ROUNDING else table.exact)
-        speedups[proposal.member.instance] = needed
+        speedups[proposal.instance] = needed
     return Decision(configuration, variants, speedups)
 
 
@@ -179,15 +200,19 @@ def _least_approximation(candidates, proposals, threshold) -> int:
 
     Who is ahead makes up for nobody: only what is above 1 counts.
     """
-    def cost(proposal):
-        left = 0.0
-        for other in proposals:
-            needed = other.approximation(proposal.configuration)
+    left = dict.fromkeys(_configurations(candidates), 0.0)
+    for configuration in left:
+        for proposal in proposals:
+            needed = proposal.approximation(configuration)
             if needed > 1.0:
-                left += needed - 1.0
-        return left, proposal.power, proposal.configuration
+                left[configuration] += needed - 1.0
+    return min((left[proposal.configuration], proposal.power, proposal.configuration)
+               for proposal in candidates)[2]
 
-    return min(map(cost, candidates))[2]
+
+def _configurations(proposals) -> Set[int]:
+    """Return the configurations that are proposed: members often agree."""
+    return {proposal.configuration for proposal in proposals}
 
 
 def _balanced(candidates, proposals, threshold) -> int:
@@ -211,8 +236,8 @@ def _balanced(candidates, proposals, threshold) -> int:
 
 def _groups(proposals):
     """Return the members in thirds by how far they are behind the first (equation 8, DERIVED)."""
-    first_s = max(proposal.member.lag_s for proposal in proposals)
-    distances_s = [first_s - proposal.member.lag_s for proposal in proposals]
+    first_s = max(proposal.lag_s for proposal in proposals)
+    distances_s = [first_s - proposal.lag_s for proposal in proposals]
     third_s = max(distances_s) / GROUPS
     groups: List[list] = [[] for _ in range(GROUPS)]
     for distance_s, proposal in zip(distances_s, proposals):
