@@ -206,8 +206,8 @@ class ExecutorSettings:
                                             'build runs on the CPU.', low=1.0, high=86400.0)
     engine_graphs: bool = parameter(True, 'tensorrt: run segments as CUDA graphs, which start '
                                     'quicker and take more memory.')
-    engine_sms: int = parameter(0, 'Streaming multiprocessors of the GPU that the torch engine '
-                                'takes for itself, rounded up to what the GPU can split off. 0: '
+    engine_sms: int = parameter(0, 'tensorrt, torch: streaming multiprocessors of a discrete GPU '
+                                'to take for itself, rounded up to what the GPU can split off. 0: '
                                 'all of them.', low=0, high=1024)
     engine_threads: int = parameter(0, 'CPU threads of one network run. 0: one per core.',
                                     low=0, high=256)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from s3dnn_ros.commands.building import add_building, building
-from s3dnn_ros.commands.numbers import above_zero
+from s3dnn_ros.commands.numbers import above_zero, from_zero
 from s3dnn_ros.commands.pictures import INT8_PICTURES, add_pictures, real_pictures_for
 from s3dnn_ros.models.spec import load_spec
 
@@ -27,6 +27,8 @@ def register(subparsers):
     parser.add_argument('--lanes', type=above_zero(int), default=1, metavar='N',
                         help='how many instances have this model; counts only above 4 and before '
                              'TensorRT 8.6 (default %(default)s)')
+    parser.add_argument('--sms', type=from_zero, default=0, metavar='N',
+                        help="the executor's engine_sms (default %(default)s)")
     add_building(parser)
     add_pictures(parser, INT8_PICTURES)
     parser.set_defaults(run=_build)
@@ -45,7 +47,8 @@ def _build(arguments):
     spec = load_spec(arguments.model)
     model = with_image_input(load_graph(spec), spec)
     clock = SystemClock()
-    engine, _ = make_engine('tensorrt', clock, build=building(arguments))
+    engine, _ = make_engine('tensorrt', clock, sms=arguments.sms,
+                            build=building(arguments))
     try:
         print(f'TensorRT {engine.api.version} on {engine.device}')
         table, reason = find_table('auto', spec, engine.name, engine.device)

@@ -18,7 +18,8 @@ def make_engine(name, clock, threads=0, sms=0, build=DEFAULTS, report=silent):
 
     `reason` says why it is this one, and what is wrong with those that come before it. `build`
     is for an engine that builds networks ahead, and `report` is called with a sentence after
-    each step of that.
+    each step of that. `sms` is how many multiprocessors of a GPU it is to have for itself, 0 for
+    all, or several such numbers to change between.
 
     Raises
     ------
@@ -28,8 +29,9 @@ def make_engine(name, clock, threads=0, sms=0, build=DEFAULTS, report=silent):
     """
     refusals = []
     candidates = ENGINES if name == 'auto' else (name,)
-    # of all engines, only this one can take a part of the GPU
-    for candidate in sorted(candidates, key='torch'.__ne__) if sms else candidates:
+    # of all engines, only this one can change what part of the GPU it takes
+    several = not isinstance(sms, int)
+    for candidate in sorted(candidates, key='torch'.__ne__) if several and sms else candidates:
         try:
             engine = _make(candidate, clock, threads, sms, build, report)
         except ImportError as error:
@@ -37,7 +39,7 @@ def make_engine(name, clock, threads=0, sms=0, build=DEFAULTS, report=silent):
         else:
             reasons = ['as wanted'] if name != 'auto' else [
                 'auto: the first that works here', *refusals]
-            if sms and not hasattr(engine, 'partitions'):
+            if sms and not (hasattr(engine, 'partitions') if several else engine.sms):
                 reasons.append('it has no multiprocessors to choose')
             if build.precision not in (DEFAULTS.precision, engine.precision):
                 reasons.append(f'it computes in {engine.precision}, not in {build.precision}')
@@ -49,7 +51,7 @@ def make_engine(name, clock, threads=0, sms=0, build=DEFAULTS, report=silent):
 def _make(name, clock, threads, sms, build, report):
     if name == 'tensorrt':
         from s3dnn_ros.engines.tensorrt_engine import TensorRtEngine
-        return TensorRtEngine(clock, build, report)
+        return TensorRtEngine(clock, build, report, sms if isinstance(sms, int) else 0)
     if name == 'torch':
         from s3dnn_ros.engines.torch_engine import TorchEngine
         return TorchEngine(clock, sms, build)

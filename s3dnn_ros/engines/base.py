@@ -124,6 +124,7 @@ class Engine(Protocol):
 
     name: str
     device: str
+    sms: int        # multiprocessors of the GPU that it has for itself; 0: all, or no such thing
     gpu: Union[int, str, None]  # number or UUID of the NVIDIA GPU that runs all; None: no GPU
     versions: Mapping[str, str]
     options: BuildOptions   # what it was asked for

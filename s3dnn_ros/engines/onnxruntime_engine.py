@@ -133,6 +133,7 @@ class OnnxRuntimeEngine:
     heeds = ()
     precision = 'fp32'
     gpu = None
+    sms = 0
     parallel = False
     levels = 1
     poll_s = None

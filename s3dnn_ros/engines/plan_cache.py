@@ -30,8 +30,8 @@ class PlanKey:
     `segment_sha256` is that of the ONNX that was built: it has the cuts and the preprocessing
     in it. `fewest`, `optimum` and `most` are images of a batch, `profiles` how many copies of
     that range there are, `half` the tensors at cuts that are float16, `channels_last` those that
-    lie in memory with their channels last, `dla` the core or -1, and `calibration_sha256` empty
-    but for int8.
+    lie in memory with their channels last, `dla` the core or -1, `calibration_sha256` empty
+    but for int8, and `sms` the multiprocessors of the device that it is for, or 0 for all.
     """
 
     model: str
@@ -50,6 +50,7 @@ class PlanKey:
     tactics: Tuple[str, ...]
     optimization_level: int
     calibration_sha256: str
+    sms: int
     tensorrt: str
     compute_capability: str
 

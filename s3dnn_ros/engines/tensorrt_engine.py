@@ -35,6 +35,9 @@ class TensorRtEngine(LaneEngine):
     options : BuildOptions
     report : callable
         Called with a sentence while networks are built.
+    sms : int
+        Streaming multiprocessors to use, 0 for all: a green context, which leaves the others to
+        other programs. Plans are built for them. Needs cuda-bindings.
 
     Attributes
     ----------
@@ -46,6 +49,8 @@ class TensorRtEngine(LaneEngine):
     ------
     ImportError
         There is no TensorRT here, or no CUDA device.
+    EngineError
+        The device cannot be divided.
     ParameterError
         This TensorRT has no optimization levels, and one is asked for.
 
@@ -56,7 +61,7 @@ class TensorRtEngine(LaneEngine):
     pictures: Optional[Callable[[ModelSpec], np.ndarray]] = None
 
     def __init__(self, clock, options: BuildOptions = DEFAULTS,
-                 report: Callable[[str], None] = silent):
+                 report: Callable[[str], None] = silent, sms: int = 0):
         super().__init__(clock)
         self._report = report
         self.options = options
@@ -72,12 +77,15 @@ class TensorRtEngine(LaneEngine):
                                  f'TensorRT {self.api.version} knows no levels, 8.6 and later do; '
                                  'leave it at -1')
         found = self.cuda.device()
+        self._partition = self.cuda.partition(sms) if sms else None
+        self.sms = self._partition.sms if self._partition else 0
         # what was measured in one precision does not hold in another
         on = f', DLA {options.dla}' if options.dla >= 0 else ''
-        self.device = f'{found.name}, {options.precision}{on}'
+        only = f', {self.sms} SMs' if self.sms else ''
+        self.device = f'{found.name}, {options.precision}{on}{only}'
         self.gpu = found.gpu
         self.machine = Machine(self.api.version, self.api.shares_profiles,
-                               found.compute_capability)
+                               found.compute_capability, self.sms)
         self.versions = {'tensorrt': self.api.version}
         self.levels = len(self.cuda.priorities)
         self.floats = self.cuda.floats()
@@ -126,6 +134,11 @@ class TensorRtEngine(LaneEngine):
                               ) from error
         network.note = '. '.join(filter(None, (note, network.note)))
         return network
+
+    def streams(self):
+        """Return a new stream for every priority, the most urgent first."""
+        make = (self._partition or self.cuda).stream
+        return [make(priority) for priority in self.cuda.priorities]
 
     def synchronize(self):
         """Wait for what was submitted."""
@@ -183,8 +196,9 @@ class TensorRtNetwork(LaneNetwork):
         self.batches = tuple(batches)
         self.batch = batches[-1] if fixed else 0
         self.largest = batches[-1]
-        self._lanes = [Lane(engine.cuda, runners, tuple(outputs), (spec.height, spec.width, 3),
-                            batches, number, engine.floats, engine.options.graphs)
+        self._lanes = [Lane(engine.cuda, engine.streams(), runners, tuple(outputs),
+                            (spec.height, spec.width, 3), batches, number, engine.floats,
+                            engine.options.graphs)
                        for number in range(lanes)]
         self._free = list(self._lanes)
         self.output_shapes = {name: ('N', *shape[1:]) for name, shape

@@ -54,6 +54,8 @@ class Lane:
     Parameters
     ----------
     cuda : Cuda
+    streams : sequence of Stream
+        One for each level.
     runners : sequence of sequence of LoadedEngine or HostSegment
         By segment and variant.
     outputs : sequence of str
@@ -71,15 +73,15 @@ class Lane:
 
     """
 
-    def __init__(self, cuda, runners: Sequence[Sequence[Runner]], outputs: Sequence[str],
-                 shape: Tuple[int, ...], batches: Sequence[int], number: int, floats,
-                 graphs: bool):
+    def __init__(self, cuda, streams: Sequence[Any], runners: Sequence[Sequence[Runner]],
+                 outputs: Sequence[str], shape: Tuple[int, ...], batches: Sequence[int],
+                 number: int, floats, graphs: bool):
         self._cuda = cuda
         self._outputs = outputs
         self._floats = floats
         self._image_bytes = int(np.prod(shape))
-        self._streams = [cuda.stream(priority) for priority in cuda.priorities]
-        self._stream = self._streams[0]
+        self._streams = streams
+        self._stream = streams[0]
         self._last: Any = None              # the event behind what was submitted last
         self._hosts: Dict[int, HostStep] = {}       # the last one of each segment
         self._marks = [cuda.event() for _ in runners]

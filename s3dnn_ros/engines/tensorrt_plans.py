@@ -41,11 +41,12 @@ Place = Tuple[int, int]
 
 @dataclasses.dataclass(frozen=True)
 class Machine:
-    """What plans are built with and for."""
+    """What plans are built with and for; `sms` multiprocessors alone, 0 for all."""
 
     tensorrt: str
     shares_profiles: bool
     compute_capability: str
+    sms: int = 0
 
     @property
     def has_tensor_cores(self) -> bool:
@@ -131,7 +132,7 @@ def wanted_plans(model: str, models: Sequence[Sequence[onnx.ModelProto]], output
                 dla=options.dla, workspace_mb=options.workspace_mb, tactics=tactics,
                 optimization_level=options.optimization_level, calibration_sha256='',
                 tensorrt=machine.tensorrt,
-                compute_capability=machine.compute_capability), content))
+                compute_capability=machine.compute_capability, sms=machine.sms), content))
     return result
 
 

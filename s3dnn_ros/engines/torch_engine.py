@@ -66,7 +66,8 @@ class TorchEngine(LaneEngine):
         self.precision = 'fp32' if options.precision == 'fp32' else 'fp16'
         # what was measured in one precision does not hold in another
         exactly = ', fp32' if self.precision == 'fp32' else ''
-        only = f', {self.partitions[-1]} SMs' if self._partitions[-1] else ''
+        self.sms = self.partitions[-1] if self._partitions[-1] else 0
+        only = f', {self.sms} SMs' if self.sms else ''
         self.device = torch.cuda.get_device_name(0) + exactly + only
         # CUDA's numbers are not the driver's; a PyTorch that tells no UUID finds one GPU, mostly
         uuid = getattr(properties, 'uuid', None)

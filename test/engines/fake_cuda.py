@@ -24,6 +24,7 @@ class FakeMemory:
 class FakeStream:
     def __init__(self, number):
         self.number = number
+        self.sms = 0
         self.waits = []
 
     def copy(self, target, source, size):
@@ -86,6 +87,19 @@ class FakeGraph:
         self._submit()
 
 
+class FakePartition:
+    """Eight multiprocessors at a time."""
+
+    def __init__(self, cuda, sms):
+        self.sms = -(-sms // 8) * 8
+        self._cuda = cuda
+
+    def stream(self, priority):
+        stream = self._cuda.stream(priority)
+        stream.sms = self.sms
+        return stream
+
+
 class FakeCuda:
     """Keeps its streams and graphs in lists; without `captures` there are no graphs."""
 
@@ -104,6 +118,9 @@ class FakeCuda:
     def stream(self, priority):
         self.streams.append(FakeStream(100 + len(self.streams)))
         return self.streams[-1]
+
+    def partition(self, sms):
+        return FakePartition(self, sms)
 
     def event(self, timed=False):
         return FakeEvent(self)

@@ -139,12 +139,12 @@ class FakeTimingCache:
 
 class _Config:
     __slots__ = ('DLA_core', 'calibration_profile', 'default_device_type', 'flags',
-                 'int8_calibrator', 'profiles', 'tactics', 'timing_cache')
+                 'int8_calibrator', 'profile_stream', 'profiles', 'tactics', 'timing_cache')
 
     def __init__(self):
         self.flags, self.profiles, self.tactics, self.timing_cache = ['TF32'], [], None, None
         self.DLA_core, self.default_device_type, self.int8_calibrator = -1, None, None
-        self.calibration_profile = None
+        self.calibration_profile = self.profile_stream = None
 
     def set_flag(self, flag):
         self.flags.append(flag.name)
@@ -202,11 +202,11 @@ class FakeConfig85(_Config):
 
 
 class FakeConfig10(FakeConfig85):
-    __slots__ = ('builder_optimization_level',)
+    __slots__ = ('builder_optimization_level', 'max_aux_streams')
 
     def __init__(self):
         super().__init__()
-        self.builder_optimization_level = 3
+        self.builder_optimization_level, self.max_aux_streams = 3, None
 
 
 class FakeConfig86(FakeConfig10):
@@ -258,6 +258,8 @@ class FakeBuilder:
             'tactics': config.tactics, 'workspace': config.workspace,
             'network_flags': network.flags, 'dla': config.DLA_core,
             'preview': getattr(config, 'preview', []),
+            'stream': config.profile_stream,
+            'aux_streams': getattr(config, 'max_aux_streams', None),
             'level': getattr(config, 'builder_optimization_level', None),
             'onnx': base64.b64encode(network.onnx).decode(),
         }).encode()

@@ -13,6 +13,7 @@ from s3dnn_ros.settings import ENGINES
 
 class FakeEngine(str):
     precision = 'fp16'
+    sms = 0
 
 
 @pytest.fixture
@@ -22,7 +23,12 @@ def fake_engines(monkeypatch):
         def make(name, clock, threads, sms, build, report):
             if name not in works:
                 raise ImportError(f'no {name} here')
-            return FakeEngine(f'fake {name}')
+            engine = FakeEngine(f'fake {name}')
+            if name == 'torch' and sms:
+                engine.partitions = sms
+            if name != 'onnxruntime' and isinstance(sms, int):
+                engine.sms = sms
+            return engine
         monkeypatch.setattr(engines, '_make', make)
     return only
 
@@ -38,10 +44,15 @@ def test_auto_takes_the_first_that_works_and_says_what_is_wrong_with_those_befor
 
 def test_who_wants_a_part_of_the_gpu_gets_the_engine_that_can_take_one(fake_engines):
     fake_engines(*ENGINES)
-    assert make_engine('auto', None, sms=8)[0] == 'fake torch'
-    fake_engines('tensorrt', 'onnxruntime')
-    engine, reason = make_engine('auto', None, sms=8)
-    assert engine == 'fake tensorrt' and 'no multiprocessors to choose' in reason
+    for sms, name in ((8, 'tensorrt'), ([8, 0], 'torch'), (0, 'tensorrt')):
+        assert make_engine('auto', None, sms=sms) == (
+            f'fake {name}', 'auto: the first that works here')
+
+
+@pytest.mark.parametrize('name, sms', [('tensorrt', [8, 16]), ('onnxruntime', 8)])
+def test_an_engine_that_has_no_such_part_says_so(fake_engines, name, sms):
+    fake_engines(name)
+    assert 'no multiprocessors to choose' in make_engine(name, None, sms=sms)[1]
 
 
 @pytest.mark.parametrize('name', ENGINES)

@@ -24,7 +24,8 @@ def key(**changes):
         'model': 'net', 'segment': 2, 'variant': 1, 'segment_sha256': 'ab' * 32,
         'precision': 'fp16', 'fewest': 1, 'optimum': 4, 'most': 8, 'profiles': 1,
         'half': ('conv1',), 'channels_last': ('conv1',), 'dla': -1, 'workspace_mb': 0,
-        'tactics': (), 'optimization_level': -1, 'calibration_sha256': '', 'tensorrt': '8.6.0',
+        'tactics': (), 'optimization_level': -1, 'calibration_sha256': '', 'sms': 0,
+        'tensorrt': '8.6.0',
         'compute_capability': '9.0'}
     return PlanKey(**{**values, **changes})
 
@@ -50,7 +51,7 @@ CHANGES = {
     'model': 'other', 'segment': 3, 'variant': 0, 'segment_sha256': 'cd' * 32,
     'precision': 'fp32', 'fewest': 8, 'optimum': 8, 'most': 16, 'profiles': 4, 'half': (),
     'channels_last': (), 'dla': 0, 'workspace_mb': 64, 'tactics': ('jit_convolutions',),
-    'optimization_level': 5, 'calibration_sha256': 'ef'}
+    'optimization_level': 5, 'calibration_sha256': 'ef', 'sms': 8}
 
 
 def test_every_field_is_of_what_is_wanted_or_of_the_machine():

@@ -23,7 +23,7 @@ from fake_tensorrt import (
 )
 from onnx import TensorProto, helper
 
-from s3dnn_ros.engines import tensorrt_engine, tensorrt_plans
+from s3dnn_ros.engines import tensorrt_builder, tensorrt_engine, tensorrt_plans
 from s3dnn_ros.engines.base import BuildOptions
 from s3dnn_ros.engines.host_segment import HostStep
 from s3dnn_ros.engines.tensorrt_api import TensorRt
@@ -45,9 +45,9 @@ def fakes(tmp_path, monkeypatch):
 @pytest.fixture
 def make(monkeypatch):
     """Return a builder of engines."""
-    def build(version='8.6.0', **options):
+    def build(version='8.6.0', sms=0, **options):
         monkeypatch.setitem(__import__('sys').modules, 'tensorrt', fake_tensorrt(version))
-        return TensorRtEngine(VirtualClock(), BuildOptions(**options))
+        return TensorRtEngine(VirtualClock(), BuildOptions(**options), sms=sms)
     return build
 
 
@@ -88,6 +88,32 @@ def test_how_much_it_tries_can_be_said_from_8_6_on(make, version):
     else:
         make(version, optimization_level=0)
     make(version)
+
+
+@pytest.mark.parametrize('version', VERSIONS)
+def test_on_a_part_of_the_gpu_plans_are_timed_and_run_there(make, in_variants, monkeypatch,
+                                                            version, tmp_path):
+    def built(wanted, *arguments, **options):
+        plans.append(provide(wanted, *arguments, **options))
+        return plans[-1]
+    plans, provide = [], tensorrt_engine.provide
+    monkeypatch.setattr(tensorrt_engine, 'provide', built)
+    builder = FakeCuda()
+    monkeypatch.setattr(tensorrt_builder, 'find_cuda', lambda: builder)
+    in_variants.load(make(version))
+    assert not builder.streams
+    engine = make(version, sms=6)
+    network = in_variants.load(engine)
+    assert (engine.sms, engine.device) == (8, 'a fake GPU, fp16, 8 SMs')
+    assert {stream.sms for stream in engine.cuda.streams} == {8}
+    everywhere, there = (json.loads(each.plans[0, 0].content) for each in plans)
+    assert everywhere['stream'] is None and there['stream'] is not None
+    assert {stream.sms for stream in builder.streams} == {8}
+    assert there['aux_streams'] == (None if version in ('8.2.5', '8.5.2') else 0)
+    assert everywhere['aux_streams'] is None
+    assert len(list((tmp_path / 'tensorrt_times').glob('*_8_sms.cache'))) == 1
+    pixels = images(1)
+    np.testing.assert_allclose(network.run(pixels)['score'], means(pixels), rtol=TOLERANCE)
 
 
 def means(pixels):
