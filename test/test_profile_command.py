@@ -90,3 +90,14 @@ def test_a_profile_that_cannot_be_written_is_told_in_a_sentence(tiny, own_cache,
     own_cache.write_text('a file')
     assert main(['profile', tiny(), '--max-batch', '1', *QUICK]) == 1
     assert 'cannot be written' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('command', ['profile', 'models lowrank'])
+@pytest.mark.parametrize('options, words', [
+    ('sm_partition', 'name some, for example 8 16 32 64 0'),
+    ('sm_partition --partitions 8 0', 'takes the torch engine'),
+    ('jetson', 'nothing to set')])
+def test_a_board_that_cannot_be_set_is_told_in_a_sentence(tiny, capsys, command, options, words):
+    assert main([*command.split(), tiny(), *QUICK, '--platform', *options.split()]) == 1
+    told = capsys.readouterr().err
+    assert words in told and told.count('\n') == 1

@@ -6,6 +6,7 @@ import contextlib
 from pathlib import Path
 from typing import Tuple
 
+from s3dnn_ros.commands.board import add_board, board_of, partitions
 from s3dnn_ros.commands.building import add_building, chosen_engine
 from s3dnn_ros.commands.numbers import above_zero
 from s3dnn_ros.commands.pictures import add_pictures, pictures_for
@@ -56,6 +57,9 @@ def register(subparsers) -> None:
     parser.add_argument('--out', type=Path, metavar='JSON',
                         help='write the table there as well as into the cache')
     parser.add_argument('--plot', type=Path, metavar='PNG', help='draw the trade-off')
+    add_board(parser, "the board's configurations", 'With --platform, a variant gains what it '
+              'gains in the slowest and in the fastest, whichever is less; without, what it gains '
+              'as the board is set now.')
     add_building(parser)
     parser.set_defaults(run=_lowrank)
 
@@ -71,7 +75,7 @@ def _lowrank(arguments) -> None:
     spec = load_spec(arguments.model)
     model = with_image_input(load_graph(spec), spec)
     pictures = pictures_for(spec, arguments.images, arguments.topic)
-    engine, reason = chosen_engine(arguments, SystemClock(), report=print)
+    engine, reason = chosen_engine(arguments, SystemClock(), partitions(arguments), print)
     print(f'engine {engine.name} on {engine.device} ({reason})', flush=True)
     try:
         cuts = _cuts(engine, spec, arguments.target_ms)
@@ -80,11 +84,13 @@ def _lowrank(arguments) -> None:
         print(f'calibration: {calibration.source}; fidelity: {pictures.source}', flush=True)
         variants = make_variants(variants_dir(spec.name, engine.name), segments, ratios,
                                  calibration)
-        table = measure_variants(
-            engine, spec, variants, model_sha256=sha256_of(spec.onnx), cuts=cuts,
-            images=pictures.held_out, source=pictures.source, calibration=calibration,
-            outputs=[value.name for value in model.graph.output], repeats=arguments.repeats,
-            batch=batch_of(model) or 1, progress=lambda line: print(line, flush=True))
+        with board_of(arguments, engine) as platform:
+            table = measure_variants(
+                engine, spec, variants, model_sha256=sha256_of(spec.onnx), cuts=cuts,
+                images=pictures.held_out, source=pictures.source, calibration=calibration,
+                outputs=[value.name for value in model.graph.output], repeats=arguments.repeats,
+                batch=batch_of(model) or 1, platform=platform,
+                progress=lambda line: print(line, flush=True))
     finally:
         engine.close()
     _print(table, arguments.score)

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 
+from s3dnn_ros.commands.board import add_board, board_of, partitions
 from s3dnn_ros.commands.building import add_building, chosen_engine
 from s3dnn_ros.commands.numbers import above_zero, from_zero
 from s3dnn_ros.commands.pictures import INT8_PICTURES, add_pictures
-from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.models.spec import load_spec
-from s3dnn_ros.platforms import JetsonPlatform, SmPartitionPlatform, restored_at_end
-from s3dnn_ros.platforms.jetson import KNOBS
-from s3dnn_ros.platforms.nvml import NvmlMeter
-from s3dnn_ros.platforms.sm_partition import check_partitions
 from s3dnn_ros.settings import ENGINES
 
 # A board may have thousands; all are in the file.
@@ -41,18 +36,9 @@ def register(subparsers):
                         help='runs of each batch (default %(default)s)')
     add_building(parser)
     add_pictures(parser, INT8_PICTURES)
-    board = parser.add_argument_group(
-        "the board's configurations", 'Measured besides, for the cohort; this can take long: '
-        'every configuration is set, and runs for --configuration-seconds.')
-    board.add_argument('--platform', choices=('jetson', 'sm_partition'),
-                       help="what is set: a Jetson's clocks and cores, or how many "
-                            'multiprocessors of a discrete GPU the torch engine uses')
-    board.add_argument('--knobs', nargs='+', default=['gpu', 'emc'], choices=KNOBS, metavar='KNOB',
-                       help='jetson: which, of gpu, emc, cpu and cores (default: gpu emc)')
-    board.add_argument('--steps', type=above_zero(int), metavar='N',
-                       help='jetson: so many values of each (default: all)')
-    board.add_argument('--partitions', type=from_zero, nargs='+', metavar='SMS',
-                       help='sm_partition: how many, ascending; 0, as the last, for all')
+    board = add_board(parser, "the board's configurations", 'Measured besides, for the cohort; '
+                      'this can take long: every configuration is set, and runs for '
+                      '--configuration-seconds.')
     board.add_argument('--configuration-seconds', type=above_zero(float), default=2.0,
                        metavar='S', help='how long it runs in each: meters average over up to a '
                                          'second (default %(default)s)')
@@ -67,14 +53,11 @@ def _profile(arguments):
     from s3dnn_ros.profiling.table import profile_path
     from s3dnn_ros.runtime.clock import SystemClock
 
-    if arguments.platform == 'sm_partition' and not arguments.partitions:
-        raise ParameterError('--partitions', '', 'name some, for example 8 16 32 64 0')
-    sms = arguments.partitions if arguments.platform == 'sm_partition' else arguments.sms
     clock = SystemClock()
-    engine, reason = chosen_engine(arguments, clock, sms, print)
+    engine, reason = chosen_engine(arguments, clock, partitions(arguments) or arguments.sms, print)
     print(f'engine {engine.name} on {engine.device} ({reason})')
     try:
-        with _platform(arguments, engine) as platform:
+        with board_of(arguments, engine) as platform:
             for name in arguments.names:
                 spec = load_spec(name)
                 plan = make_plan(engine, spec, target_ms=arguments.target_ms,
@@ -94,18 +77,6 @@ def _profile(arguments):
                 print(f'written to {path}')
     finally:
         engine.close()
-
-
-def _platform(arguments, engine):
-    """Return a context that gives the platform that was asked for, or None, and restores it."""
-    if not arguments.platform:
-        return contextlib.nullcontext()
-    if arguments.platform == 'jetson':
-        steps = dict.fromkeys(('cpu_steps', 'gpu_steps', 'emc_steps', 'core_steps'),
-                              arguments.steps)
-        return restored_at_end(JetsonPlatform(knobs=arguments.knobs, **steps))
-    check_partitions(engine)
-    return restored_at_end(SmPartitionPlatform(engine, NvmlMeter()))
 
 
 def _configurations(arguments, platform, clock, network):

@@ -110,8 +110,7 @@ def load_in_variants(engine, platform, clock, name, pictures, *, ratios, target_
                      lanes) -> InVariants:
     """Load a network with the variants that gain something, and measure all of it.
 
-    Variants are measured in the first configuration, the slowest: approximation is for those
-    whose configuration is too slow for them. `pictures` returns Pictures for a ModelSpec.
+    `pictures` returns Pictures for a ModelSpec.
     """
     spec = load_spec(name)
     if spec.zoo:
@@ -125,11 +124,10 @@ def load_in_variants(engine, platform, clock, name, pictures, *, ratios, target_
     calibration = (calibrate(engine, spec, model, shown.calibrating, shown.calibration)
                    if len(shown.calibrating) else WEIGHTS_ALONE)
     variants = make_variants(variants_dir(name, FOLDER), segments, ratios, calibration)
-    platform.apply(0)
     measured = measure_variants(
         engine, spec, variants, model_sha256=plan.sha256, cuts=plan.cuts, outputs=outputs,
-        images=images, source=shown.source, calibration=calibration, repeats=repeats)
-    platform.restore()
+        images=images, source=shown.source, calibration=calibration, repeats=repeats,
+        platform=platform)
     offered = [measured.offered(segment) for segment in range(len(segments))]
     network = engine.load(
         name, [segment.model for segment in segments], outputs, spec, lanes=lanes, max_batch=1,

@@ -220,3 +220,58 @@ def test_variants_take_turns_and_slower_ones_are_marked(network):
     for segment in (0, 1):
         assert len(measured.of(segment)) > 1 == len(measured.offered(segment))
         assert all(item.fidelity == 1.0 for item in measured.of(segment))
+
+
+class FakePlatform:
+    """Three configurations; `current` is None where it was not set, or restored."""
+
+    configurations = ('slow', 'medium', 'fast')
+    current = None
+
+    def __init__(self):
+        self.applied = []
+
+    def apply(self, index):
+        self.current = index
+        self.applied.append(index)
+
+    def restore(self):
+        self.current = None
+
+
+class ConfiguredEngine(FakeEngine):
+    """In the slow configuration each coarser variant takes half of the last one, else as long."""
+
+    def __init__(self, platform):
+        super().__init__()
+        self.platform = platform
+
+    def load(self, *arguments, **options):
+        network = super().load(*arguments, **options)
+
+        def take(batch, repeats, variant):
+            return [[8e-3 / 2**variant if self.platform.current == 0 else 1e-3] * 2] * repeats
+        network.measure = take
+        return network
+
+
+def test_what_gains_in_one_configuration_alone_gains_nothing(network):
+    platform = FakePlatform()
+    engine = ConfiguredEngine(platform)
+    platform.current = 0
+    assert len(measure(engine, network).offered(0)) == len(network[2][0].variants)
+    measured = measure(engine, network, platform=platform)
+    assert platform.applied == [0, 2] and platform.current is None
+    for segment in (None, 0, 1):
+        assert {item.speedup for item in measured.of(segment)} == {1.0}
+        assert len(measured.offered(segment)) == 1
+    assert measured.of(0)[0].time_ms == 1.0
+
+
+def test_a_board_is_restored_if_measuring_fails(network, monkeypatch):
+    platform = FakePlatform()
+    engine = ConfiguredEngine(platform)
+    monkeypatch.setattr(np, 'median', lambda *arguments, **options: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        measure(engine, network, platform=platform)
+    assert platform.applied == [0] and platform.current is None
