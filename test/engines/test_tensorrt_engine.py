@@ -44,10 +44,11 @@ def make():
     """Return a builder of engines, one for each set of options."""
     engines = {}
 
-    def build(precision='fp32', **options):
-        key = (precision, *sorted(options.items()))
+    def build(precision='fp32', sms=0, **options):
+        key = (precision, sms, *sorted(options.items()))
         if key not in engines:
-            engines[key] = TensorRtEngine(SystemClock(), BuildOptions(precision, **options))
+            engines[key] = TensorRtEngine(SystemClock(), BuildOptions(precision, **options),
+                                          sms=sms)
         return engines[key]
     yield build
     for engine in engines.values():
@@ -99,10 +100,11 @@ def expected(model):
 
 @pytest.fixture(scope='module')
 def load(make, model, spec):
-    def build(precision='fp32', cut=True, graphs=True, **options):
+    def build(precision='fp32', cut=True, graphs=True, sms=0, level=-1, **options):
         segments = [segment.model for segment in split(model, cut_points(model))] \
             if cut else [model]
-        return make(precision, graphs=graphs).load('net', segments, ['scores'], spec, **options)
+        engine = make(precision, sms, graphs=graphs, optimization_level=level)
+        return engine.load('net', segments, ['scores'], spec, **options)
     return build
 
 
@@ -126,6 +128,29 @@ def test_results_are_those_of_onnxruntime_at_any_batch(load, expected, precision
     for count in (1, 2, 3, 5, 8, 1):
         pixels = images(count, seed=count)
         assert_close(network.run(pixels)['scores'], expected(pixels), TOLERANCES[precision])
+
+
+@pytest.mark.parametrize('graphs', [False, True])
+def test_on_a_part_of_the_gpu_results_are_the_same(load, expected, graphs):
+    try:
+        part = load('fp16', graphs=graphs, sms=8, max_batch=8)
+    except EngineError as error:
+        if 'SMs for itself' not in str(error):
+            raise
+        pytest.skip(str(error))
+    assert part.engine.sms == 8 and part.engine.device.endswith('fp16, 8 SMs')
+    pixels = images(8)
+    assert_close(part.run(pixels)['scores'], expected(pixels), TOLERANCES['fp16'])
+    assert not part.note
+
+
+def test_with_the_least_optimization_results_are_the_same(load, expected):
+    engine = load().engine
+    if not engine.api.has_levels:
+        pytest.skip('this TensorRT has no levels')
+    pixels = images(3)
+    assert_close(load('fp16', level=0, max_batch=4).run(pixels)['scores'], expected(pixels),
+                 TOLERANCES['fp16'])
 
 
 def test_variants_compute_what_they_are(make, in_variants):
