@@ -219,7 +219,7 @@ class ExecutorSettings:
                                'once, as CUDA does by itself.', choices=tuple(POLICIES))
     capacity: float = parameter(1.0, 'supervised: how much of the device may be taken at once. 1 '
                                 'suits embedded GPUs; large ones, which a network alone leaves '
-                                'idle between its kernels, carry more: 3 on an H200.',
+                                'idle between its kernels, carry more by tb_ratio: 3 on an H200.',
                                 low=0.1, high=16.0)
     share: str = parameter('tb_ratio', 'supervised: what a run takes of it, by its profile. '
                            'tb_ratio: its thread blocks over those the device holds (S3DNN), '
