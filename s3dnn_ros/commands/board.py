@@ -40,7 +40,7 @@ def partitions(arguments) -> Union[int, Sequence[int]]:
     return arguments.partitions
 
 
-def board_of(arguments, engine):
+def platform_of(arguments, engine):
     """Return a context that gives the platform that was asked for, or None, and restores it."""
     if not arguments.platform:
         return contextlib.nullcontext()

@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 from typing import Tuple
 
-from s3dnn_ros.commands.board import add_board, board_of, partitions
+from s3dnn_ros.commands.board import add_board, partitions, platform_of
 from s3dnn_ros.commands.building import add_building, chosen_engine
 from s3dnn_ros.commands.numbers import above_zero
 from s3dnn_ros.commands.pictures import add_pictures, pictures_for
@@ -84,7 +84,7 @@ def _lowrank(arguments) -> None:
         print(f'calibration: {calibration.source}; fidelity: {pictures.source}', flush=True)
         variants = make_variants(variants_dir(spec.name, engine.name), segments, ratios,
                                  calibration)
-        with board_of(arguments, engine) as platform:
+        with platform_of(arguments, engine) as platform:
             table = measure_variants(
                 engine, spec, variants, model_sha256=sha256_of(spec.onnx), cuts=cuts,
                 images=pictures.held_out, source=pictures.source, calibration=calibration,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from s3dnn_ros.commands.board import add_board, board_of, partitions
+from s3dnn_ros.commands.board import add_board, partitions, platform_of
 from s3dnn_ros.commands.building import add_building, chosen_engine
 from s3dnn_ros.commands.numbers import above_zero, from_zero
 from s3dnn_ros.commands.pictures import INT8_PICTURES, add_pictures
@@ -57,7 +57,7 @@ def _profile(arguments):
     engine, reason = chosen_engine(arguments, clock, partitions(arguments) or arguments.sms, print)
     print(f'engine {engine.name} on {engine.device} ({reason})')
     try:
-        with board_of(arguments, engine) as platform:
+        with platform_of(arguments, engine) as platform:
             for name in arguments.names:
                 spec = load_spec(name)
                 plan = make_plan(engine, spec, target_ms=arguments.target_ms,
