@@ -11,7 +11,18 @@ from __future__ import annotations
 import dataclasses
 import math
 import operator
-from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Set
+from typing import (
+    Callable,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Set,
+)
 
 from s3dnn_ros.cohort.lag import needed_speedup
 from s3dnn_ros.cohort.tables import SpeedupAccuracyTable, SpeedupPowerTable
@@ -140,23 +151,19 @@ class Coordinator:
         if name not in MODES:
             raise ValueError(f'mode is {name!r}; expected one of ' + ', '.join(MODES))
         self._mode = name
-        self._choose = MODES[name]
+        self._rank = MODES[name]
 
     def decide(self, members: Sequence[Member]) -> Decision:
         """Return the decision; raises ValueError if there are no members."""
         if not members:
             raise ValueError('there are no members; expected one at least')
         proposals = propose(members)
-        proposed = _configurations(proposals)
-        if len(proposed) == 1:
+        if len(_configurations(proposals)) == 1:
             return approximate(proposals[0].configuration, proposals)
-        configuration = self._choose(proposals, proposals, self.threshold)
-        if not suffices(configuration, proposals):
-            sufficient = {row for row in proposed if suffices(row, proposals)}
-            enough = [proposal for proposal in proposals
-                      if proposal.configuration in sufficient]
-            choose = self._choose if enough else _least_approximation
-            configuration = choose(enough or proposals, proposals, self.threshold)
+        ranked = dict.fromkeys(self._rank(proposals, self.threshold))
+        configuration = next((row for row in ranked if suffices(row, proposals)), None)
+        if configuration is None:
+            configuration = _least_approximation(proposals, None)[0]
         return approximate(configuration, proposals)
 
 
@@ -190,24 +197,26 @@ def approximate(configuration: int, proposals: Sequence[Proposal]) -> Decision:
     return Decision(configuration, variants, speedups)
 
 
-def _least_power(candidates, proposals, threshold) -> int:
-    """Equation 5 (DERIVED): the candidate that draws least."""
-    return min((proposal.power, proposal.configuration) for proposal in candidates)[1]
+def _least_power(proposals, threshold) -> List[int]:
+    """Equation 5 (DERIVED): what draws least first."""
+    return [row for _, row in sorted((proposal.power, proposal.configuration)
+                                     for proposal in proposals)]
 
 
-def _least_approximation(candidates, proposals, threshold) -> int:
-    """Equation 6 (DERIVED): the candidate that leaves least to the variants of all.
+def _least_approximation(proposals, threshold) -> List[int]:
+    """Equation 6 (DERIVED): what leaves least to the variants of all first.
 
     Who is ahead makes up for nobody: only what is above 1 counts.
     """
-    left = dict.fromkeys(_configurations(candidates), 0.0)
+    left = dict.fromkeys(_configurations(proposals), 0.0)
     for configuration in left:
         for proposal in proposals:
             needed = proposal.approximation(configuration)
             if needed > 1.0:
                 left[configuration] += needed - 1.0
-    return min((left[proposal.configuration], proposal.power, proposal.configuration)
-               for proposal in candidates)[2]
+    return [row for *_, row in sorted(
+        (left[proposal.configuration], proposal.power, proposal.configuration)
+        for proposal in proposals)]
 
 
 def _configurations(proposals) -> Set[int]:
@@ -215,23 +224,26 @@ def _configurations(proposals) -> Set[int]:
     return {proposal.configuration for proposal in proposals}
 
 
-def _balanced(candidates, proposals, threshold) -> int:
-    """Equations 7 to 9 (DERIVED): whoever is typical of those that should be listened to."""
-    imbalances = [proposal.needed for proposal in candidates]
+def _balanced(proposals, threshold) -> Iterator[int]:
+    """Equations 7 to 9 (DERIVED): first whoever is typical of those that should be listened to.
+
+    Then the others of that group, and the next group that is further behind.
+    """
+    imbalances = [proposal.needed for proposal in proposals]
     mean = sum(imbalances) / len(imbalances)
     behind = mean - 1.0
     if threshold is None:
         threshold = math.sqrt(sum((imbalance - mean)**2 for imbalance in imbalances)
                               / len(imbalances))
     wanted = 2 if behind > threshold else 1 if behind > 0.0 else 0
-    groups = _groups(candidates)
-    # an empty group's place takes the next that is further behind, or else the next ahead
-    order = [*range(wanted, GROUPS), *range(wanted - 1, -1, -1)]
-    group = next(groups[number] for number in order if groups[number])
-    middle_s = sum(distance_s for distance_s, _ in group) / len(group)
-    # to the nanosecond: two are as far from their middle as each other
-    return min((round(abs(distance_s - middle_s), 9), proposal.power, proposal.configuration)
-               for distance_s, proposal in group)[2]
+    groups = _groups(proposals)
+    for number in (*range(wanted, GROUPS), *range(wanted - 1, -1, -1)):
+        group = groups[number]
+        middle_s = sum(distance_s for distance_s, _ in group) / max(1, len(group))
+        # to the nanosecond: two are as far from their middle as each other
+        for *_, row in sorted((round(abs(distance_s - middle_s), 9), proposal.power,
+                               proposal.configuration) for distance_s, proposal in group):
+            yield row
 
 
 def _groups(proposals):
@@ -246,7 +258,7 @@ def _groups(proposals):
     return groups
 
 
-# Which configuration, of those that candidates propose for all.
-_Mode = Callable[[Sequence[Proposal], Sequence[Proposal], Optional[float]], int]
+# The proposed configurations, the one that a mode likes best first.
+_Mode = Callable[[Sequence[Proposal], Optional[float]], Iterable[int]]
 MODES: Mapping[str, _Mode] = {
     'min_energy': _least_power, 'max_accuracy': _least_approximation, 'balanced': _balanced}

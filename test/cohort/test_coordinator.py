@@ -51,20 +51,31 @@ def brute_force(members, mode, threshold):
         return all(approximation(member, row) <= max(member.speedup_accuracy.speedup)
                    for member in members)
 
-    def choose(wishes, speakers, mode):
-        keys = [(power_of(member, row), row) for member, row in zip(speakers, wishes)]
+    keys = [(power_of(member, row), row) for member, row in zip(members, wishes)]
+
+    def in_order(indices, value):
+        """Sort by a value, and by power where values are as good as alike."""
+        left, ordered = list(indices), []
+        while left:
+            least = min(value(index) for index in left)
+            close = [index for index in left if value(index) <= least + CLOSE]
+            ordered.append(min(close, key=lambda index: keys[index]))
+            left.remove(ordered[-1])
+        return ordered
+
+    def ranking(mode):
+        everyone = range(len(members))
         if mode == 'min_energy':
-            return min(keys)[1]
+            return in_order(everyone, lambda index: 0.0)
         if mode == 'max_accuracy':
             sums = [sum(max(0.0, approximation(other, row) - 1.0) for other in members)
                     for row in wishes]
-            close = [key for key, total in zip(keys, sums) if total <= min(sums) + CLOSE]
-            return min(close)[1]
-        imbalances = [needed(member) for member in speakers]
+            return in_order(everyone, sums.__getitem__)
+        imbalances = [needed(member) for member in members]
         behind = statistics.fmean(imbalances) - 1.0
         limit = statistics.pstdev(imbalances) if threshold is None else threshold
-        first_s = max(member.lag_s for member in speakers)
-        distances_s = [first_s - member.lag_s for member in speakers]
+        first_s = max(member.lag_s for member in members)
+        distances_s = [first_s - member.lag_s for member in members]
         width_s = max(distances_s) / 3
         groups = {0: [], 1: [], 2: []}
         for index, distance_s in enumerate(distances_s):
@@ -73,23 +84,15 @@ def brute_force(members, mode, threshold):
                 number += 1
             groups[number].append(index)
         wanted = 2 if behind > limit else 1 if behind > 0.0 else 0
-        while wanted < 2 and not groups[wanted]:
-            wanted += 1
-        while not groups[wanted]:
-            wanted -= 1
-        group = groups[wanted]
-        mean_s = statistics.fmean(distances_s[index] for index in group)
-        off_s = [abs(distances_s[index] - mean_s) for index in group]
-        return min(keys[index] for index, distance_s in zip(group, off_s)
-                   if distance_s <= min(off_s) + CLOSE)[1]
+        ordered = []
+        for number in {0: (0, 1, 2), 1: (1, 2, 0), 2: (2, 1, 0)}[wanted]:
+            mean_s = statistics.fmean([distances_s[index] for index in groups[number]] or [0.0])
+            ordered += in_order(groups[number], [abs(distance_s - mean_s)
+                                                 for distance_s in distances_s].__getitem__)
+        return ordered
 
-    configuration = choose(wishes, members, mode)
-    enough = [index for index, row in enumerate(wishes) if suffices(row)]
-    if enough and not suffices(configuration):
-        configuration = choose([wishes[index] for index in enough],
-                               [members[index] for index in enough], mode)
-    if not enough:
-        configuration = choose(wishes, members, 'max_accuracy')
+    enough = [index for index in ranking(mode) if suffices(wishes[index])]
+    configuration = wishes[(enough or ranking('max_accuracy'))[0]]
     variants = {}
     for member in members:
         table, wish = member.speedup_accuracy, approximation(member, configuration)
