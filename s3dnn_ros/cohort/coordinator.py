@@ -160,11 +160,15 @@ class Coordinator:
         proposals = propose(members)
         if len(_configurations(proposals)) == 1:
             return approximate(proposals[0].configuration, proposals)
-        ranked = dict.fromkeys(self._rank(proposals, self.threshold))
-        configuration = next((row for row in ranked if suffices(row, proposals)), None)
-        if configuration is None:
-            configuration = _least_approximation(proposals, None)[0]
-        return approximate(configuration, proposals)
+        return approximate(self._configuration(proposals), proposals)
+
+    def _configuration(self, proposals) -> int:
+        refused: Set[int] = set()
+        for row in self._rank(proposals, self.threshold):
+            if row not in refused and suffices(row, proposals):
+                return row
+            refused.add(row)
+        return _least_approximation(proposals, None)[0]
 
 
 def propose(members: Sequence[Member]) -> List[Proposal]:
@@ -208,12 +212,14 @@ def _least_approximation(proposals, threshold) -> List[int]:
 
     Who is ahead makes up for nobody: only what is above 1 counts.
     """
-    left = dict.fromkeys(_configurations(proposals), 0.0)
-    for configuration in left:
+    left = {}
+    for row in _configurations(proposals):
+        total = 0.0
         for proposal in proposals:
-            needed = proposal.approximation(configuration)
+            needed = proposal.approximation(row)
             if needed > 1.0:
-                left[configuration] += needed - 1.0
+                total += needed - 1.0
+        left[row] = total
     return [row for *_, row in sorted(
         (left[proposal.configuration], proposal.power, proposal.configuration)
         for proposal in proposals)]
