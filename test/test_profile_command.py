@@ -64,8 +64,8 @@ def test_several_networks_are_profiled_and_none_beyond_its_largest_batch(tiny):
     (['tiny', '--target-ms', 'nan'], 'above 0'),
     (['tiny', '--alive', '0'], 'above 0'),
     (['tiny', '--engine', 'abacus'], 'abacus'),
-    (['tiny', '--sms', '-1'], '--sms'),
-    (['tiny', '--sms', 'x'], '--sms'),
+    (['tiny', '--sms', '-1'], "'-1' is no whole number from 0 on"),
+    (['tiny', '--sms', 'x'], "'x' is no whole number from 0 on"),
 ])
 def test_bad_arguments_are_refused_with_the_usage(arguments, said, capsys):
     with pytest.raises(SystemExit) as caught:

@@ -20,7 +20,6 @@ def above_zero(kind):
 
 def from_zero(text: str) -> int:
     """Read a whole number from 0 on; an argparse type."""
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f'{text} is below 0')
-    return value
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"'{text}' is no whole number from 0 on")
+    return int(text)
