@@ -158,11 +158,11 @@ class Coordinator:
         if not members:
             raise ValueError('there are no members; expected one at least')
         proposals = propose(members)
-        if len(_configurations(proposals)) == 1:
-            return approximate(proposals[0].configuration, proposals)
-        return approximate(self._configuration(proposals), proposals)
+        agreed = len(_configurations(proposals)) == 1
+        return approximate(proposals[0].configuration if agreed
+                           else self._first_that_suffices(proposals), proposals)
 
-    def _configuration(self, proposals) -> int:
+    def _first_that_suffices(self, proposals) -> int:
         refused: Set[int] = set()
         for row in self._rank(proposals, self.threshold):
             if row not in refused and suffices(row, proposals):

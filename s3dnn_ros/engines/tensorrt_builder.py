@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 from pathlib import Path
 from typing import List, Optional, Sequence, Tuple
 
@@ -93,15 +94,14 @@ def _build(api: TensorRt, order: Order) -> Built:
         config.int8_calibrator = calibrating
         config.set_calibration_profile(_profile(builder, inputs, 1, 1, 1))
     on_gpu = _use_dla(module, builder, network, config, key.dla) if key.dla >= 0 else ()
-    partition = find_cuda().partition(key.sms) if key.sms else None
-    stream = partition and _confine(config, partition)
+    if key.sms:
+        _confine(config, key.sms)
     only = f'_{key.sms}_sms' if key.sms else ''
     times = (cache_dir() / 'tensorrt_times'
              / f'{key.tensorrt}_{key.compute_capability}{only}.cache')
     known = _times(config, times)
     config.set_timing_cache(known, False)
     content = api.build(builder, network, config)
-    del stream      # not before: kernels were timed on it
     _keep_times(times, config, known)
     tensors = api.load(content, key.dla).tensors
     return Built(Plan(key, content, tensors, network.num_layers, on_gpu),
@@ -155,14 +155,18 @@ def _use_dla(module, builder, network, config, core: int) -> Tuple[str, ...]:
     return tuple(layer.name for layer in layers if not config.can_run_on_DLA(layer))
 
 
-def _confine(config, partition):
-    """Let kernels be timed where they will run, and start none elsewhere; returns the stream."""
-    stream = partition.stream(0)
-    config.profile_stream = stream.number
+def _confine(config, sms: int) -> None:
+    """Let kernels be timed where they will run, and start none elsewhere."""
+    config.profile_stream = _stream_on(sms).number
     # from 8.6 on branches of a network may get streams of TensorRT's own, on the whole device
     if hasattr(config, 'max_aux_streams'):
         config.max_aux_streams = 0
-    return stream
+
+
+# once in a process, which may build dozens of segments: a part of the device is never given back
+@functools.lru_cache(maxsize=None)
+def _stream_on(sms: int):
+    return find_cuda().partition(sms).stream(0)
 
 
 def _keep_times(path: Path, config, known) -> None:

@@ -204,8 +204,7 @@ class Bench:
         for answer in record.answers:
             if record.begin_s <= answer.ended_s < record.end_s:
                 answers[record.models[answer.client]].append(answer.variants)
-        exact = {model: sum(not any(variants) for variants in given)
-                 for model, given in answers.items()}
+        exact = sum(not any(variants) for given in answers.values() for variants in given)
         kept = fidelity_by_model(self._judges, answers)
         count = sum(map(len, answers.values()))
         return {
@@ -215,7 +214,7 @@ class Bench:
             'above_idle_j': (power_w - idle_w) * seconds if known else None,
             'fidelity': sum(kept[model] * len(given) for model, given in answers.items()) / count
             if count else None,
-            'fidelity_by_model': kept, 'exact_share': sum(exact.values()) / max(1, count),
+            'fidelity_by_model': kept, 'exact_share': exact / max(1, count),
             'configurations': {self._names[index]: share for index, share in
                                closed.shares(record.begin_s, record.end_s).items()}}
 
