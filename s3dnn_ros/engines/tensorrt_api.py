@@ -101,10 +101,11 @@ class TensorRt:
 
     def configuration(self, builder, workspace_mb: int, tactics: Sequence[str],
                       optimization_level: int):
-        """Return a builder's configuration; raises BuildError for tactics that there are not.
+        """Return a builder's configuration.
 
         A workspace of 0 MB leaves it to TensorRT, where that takes any, and so do no tactics and
-        a level of -1; no other must be asked for without `has_levels`.
+        a level of -1; no other must be asked for without `has_levels`, and no tactics but those
+        of `tactics`.
         """
         config = builder.create_builder_config()
         if not hasattr(config, 'set_memory_pool_limit'):
@@ -113,7 +114,8 @@ class TensorRt:
             config.set_memory_pool_limit(self.module.MemoryPoolType.WORKSPACE,
                                          workspace_mb * _MIB)
         if tactics:
-            config.set_tactic_sources(sum(1 << int(self._tactic(name)) for name in set(tactics)))
+            known = self.module.TacticSource.__members__
+            config.set_tactic_sources(sum(1 << int(known[name.upper()]) for name in set(tactics)))
         if optimization_level >= 0:
             config.builder_optimization_level = optimization_level
         if self._sharing is not None:
@@ -159,12 +161,10 @@ class TensorRt:
         """Return what reads plans."""
         return self.module.Runtime(self.logger)
 
-    def _tactic(self, name: str):
-        known = self.module.TacticSource.__members__
-        if name.upper() not in known:
-            raise BuildError('TensorRT', f"version {self.version} has no tactics '{name}'; "
-                             f'choose among {", ".join(known).lower()}')
-        return known[name.upper()]
+    @property
+    def tactics(self) -> Tuple[str, ...]:
+        """Return the names of the sources from which this version may take kernels."""
+        return tuple(name.lower() for name in self.module.TacticSource.__members__)
 
 
 class LoadedEngine:

@@ -21,6 +21,10 @@ from s3dnn_ros.errors import BuildError, EngineError, ModelError, ParameterError
 from s3dnn_ros.models.graph import batch_of
 from s3dnn_ros.models.spec import ModelSpec
 
+# From where TensorRT may take kernels is a matter of the machine: where cuBLAS or cuDNN are
+# missing, say `edge_mask_convolutions,jit_convolutions`.
+TACTICS = 'S3DNN_TENSORRT_TACTICS'
+
 
 class TensorRtEngine(LaneEngine):
     """Runs segments side by side: each lane has a stream for every priority.
@@ -52,7 +56,7 @@ class TensorRtEngine(LaneEngine):
     EngineError
         The device cannot be divided.
     ParameterError
-        This TensorRT has no optimization levels, and one is asked for.
+        This TensorRT has no optimization levels, or not the tactics, that are asked for.
 
     """
 
@@ -64,7 +68,6 @@ class TensorRtEngine(LaneEngine):
                  report: Callable[[str], None] = silent, sms: int = 0):
         super().__init__(clock)
         self._report = report
-        self.options = options
         self.precision = options.precision
         # its builder brings a gigabyte of kernels, and before 12.2 CUDA loads all at once; this
         # is read when CUDA begins, here and in the processes that build
@@ -76,6 +79,7 @@ class TensorRtEngine(LaneEngine):
             raise ParameterError('engine_optimization_level', options.optimization_level,
                                  f'TensorRT {self.api.version} knows no levels, 8.6 and later do; '
                                  'leave it at -1')
+        self.options = dataclasses.replace(options, tactics=self._tactics(options))
         found = self.cuda.device()
         self._partition = self.cuda.partition(sms) if sms else None
         self.sms = self._partition.sms if self._partition else 0
@@ -90,6 +94,14 @@ class TensorRtEngine(LaneEngine):
         self.levels = len(self.cuda.priorities)
         self.floats = self.cuda.floats()
         self._probe = self.cuda.event()
+
+    def _tactics(self, options):
+        wanted = options.tactics or tuple(filter(None, os.environ.get(TACTICS, '').split(',')))
+        for name in wanted:
+            if name not in self.api.tactics:
+                raise ParameterError(TACTICS, name, f'TensorRT {self.api.version} has no such '
+                                     f'tactics; choose among {", ".join(self.api.tactics)}')
+        return wanted
 
     def wanted(self, model: str, segments, outputs, *, coarser=(), lanes=1, max_batch=1
                ) -> List[Wanted]:

@@ -7,7 +7,6 @@ import dataclasses
 import functools
 import hashlib
 import operator
-import os
 import queue
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
@@ -24,9 +23,6 @@ from s3dnn_ros.errors import BuildError
 from s3dnn_ros.models.cache import locked
 from s3dnn_ros.models.graph import IMAGE_INPUT
 
-# What TensorRT may use is a matter of the machine: where cuBLAS or cuDNN are missing, say
-# `edge_mask_convolutions,jit_convolutions`.
-TACTICS = 'S3DNN_TENSORRT_TACTICS'
 # Where contexts cannot share a profile: for so many lanes at least, so that profiling, building
 # and running a network take the same plan.
 LANES_AT_LEAST = 4
@@ -115,7 +111,6 @@ def wanted_plans(model: str, models: Sequence[Sequence[onnx.ModelProto]], output
     """
     fewest, most = batches[0], batches[-1]
     copies = 1 if machine.shares_profiles else len(batches) * max(LANES_AT_LEAST, lanes)
-    tactics = options.tactics or tuple(filter(None, os.environ.get(TACTICS, '').split(',')))
     result = []
     for segment, variants in enumerate(models):
         for variant, one in enumerate(variants):
@@ -129,7 +124,7 @@ def wanted_plans(model: str, models: Sequence[Sequence[onnx.ModelProto]], output
                 segment_sha256=hashlib.sha256(content).hexdigest(), precision=options.precision,
                 fewest=fewest, optimum=min(max(fewest, options.optimum or most), most), most=most,
                 profiles=copies, half=tuple(half), channels_last=tuple(channels_last),
-                dla=options.dla, workspace_mb=options.workspace_mb, tactics=tactics,
+                dla=options.dla, workspace_mb=options.workspace_mb, tactics=options.tactics,
                 optimization_level=options.optimization_level, calibration_sha256='',
                 tensorrt=machine.tensorrt,
                 compute_capability=machine.compute_capability, sms=machine.sms), content))

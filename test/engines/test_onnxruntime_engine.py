@@ -244,10 +244,11 @@ def test_an_unknown_engine_is_answered_with_the_known_ones():
 
 @pytest.mark.parametrize('name', ['auto', 'onnxruntime'])
 def test_an_engine_that_is_not_installed_is_answered_with_what_to_do(name, monkeypatch):
-    for module in ('onnxruntime', 'torch'):
+    for module in ('onnxruntime', 'tensorrt', 'torch'):
         monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ParameterError, match='pip install onnxruntime'):
         make_engine(name, SystemClock())
+
 
 @pytest.mark.parametrize('variants', list(itertools.product(range(3), range(2))))
 def test_every_segment_runs_in_the_variant_that_it_is_told(engine, in_variants, variants):

@@ -38,6 +38,7 @@ TOLERANCE = 2e-3        # of float16 between segments
 @pytest.fixture(autouse=True)
 def fakes(tmp_path, monkeypatch):
     monkeypatch.setenv('S3DNN_CACHE', str(tmp_path))
+    monkeypatch.delenv(tensorrt_engine.TACTICS, raising=False)
     monkeypatch.setattr(tensorrt_engine, 'find_cuda', FakeCuda)
     monkeypatch.setattr(tensorrt_plans, 'ChildProcess', InProcess)
 
@@ -68,6 +69,19 @@ def refuse(monkeypatch):
 
 def images(count, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (count, 4, 4, 3), np.uint8)
+
+
+def test_the_machine_says_which_tactics_there_are(make, monkeypatch):
+    monkeypatch.setenv(tensorrt_engine.TACTICS, 'edge_mask_convolutions,jit_convolutions')
+    assert make().options.tactics == ('edge_mask_convolutions', 'jit_convolutions')
+    assert make(tactics=('cudnn',)).options.tactics == ('cudnn',)
+
+
+def test_tactics_that_there_are_not_are_refused_at_once(make, monkeypatch):
+    monkeypatch.setenv(tensorrt_engine.TACTICS, 'cudnn,jit_convolutions')
+    with pytest.raises(ParameterError, match=r"S3DNN_TENSORRT_TACTICS' is 'jit_convolutions'; "
+                       r'TensorRT 8.2.5 has no such tactics; choose among cublas, cublas_lt, '):
+        make('8.2.5')
 
 
 @pytest.mark.parametrize('wanted, found', [(None, 'LAZY'), ('EAGER', 'EAGER')])

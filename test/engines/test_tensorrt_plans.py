@@ -27,7 +27,6 @@ SECONDS = 3.0       # that a build takes
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv('S3DNN_CACHE', str(tmp_path))
-    monkeypatch.delenv(tensorrt_plans.TACTICS, raising=False)
     return tmp_path
 
 
@@ -136,13 +135,6 @@ def test_tensors_at_cuts_lie_as_tensor_cores_take_them(fake_tensorrt, clock, siz
         'net', [[first], [second]], ['score'], [1], 1, BuildOptions(**options),
         Machine(api.version, api.shares_profiles, capability))]
     assert [key.channels_last for key in keys] == [found, found]
-
-
-def test_the_machine_says_which_tactics_there_are(fake_tensorrt, clock, monkeypatch):
-    api = fake_tensorrt('8.6.0')
-    monkeypatch.setenv(tensorrt_plans.TACTICS, 'edge_mask_convolutions,jit_convolutions')
-    assert asked(provide(wanted(api), clock).plans[0, 0])['tactics'] == 0b11000
-    assert asked(provide(wanted(api, tactics=('cudnn',)), clock).plans[0, 0])['tactics'] == 4
 
 
 def test_the_image_is_float_and_the_network_is_not_changed():
