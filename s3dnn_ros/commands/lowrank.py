@@ -141,7 +141,9 @@ def _print(table: VariantTable, score: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    shown = Table(title=f'{table.model} on {table.device}', caption='no gain: not '
+    timed = f', the lesser gain of {" and ".join(table.configurations)}' \
+        if table.configurations else ''
+    shown = Table(title=f'{table.model} on {table.device}{timed}', caption='no gain: not '
                   f'offered at run time. Score: {score}, of the whole network')
     for label in _HEADINGS:
         shown.add_column(label, justify='right')

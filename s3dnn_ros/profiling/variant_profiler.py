@@ -58,7 +58,8 @@ def measure_variants(engine, spec, variants: Sequence[Variants], *, model_sha256
                           coarser=[[variant.model for variant in each.variants[1:]]
                                    for each in variants], max_batch=batch)
     tell(f'times of {len(ratios)} ratios …')
-    timed_ms = _timed_ms(network, batch, repeats, platform)
+    timed_in = _slowest_and_fastest(platform)
+    timed_ms = _timed_ms(network, batch, repeats, platform, timed_in)
     exact = [0] * len(variants)
     expected = _run(network, images, exact)
 
@@ -91,17 +92,25 @@ def measure_variants(engine, spec, variants: Sequence[Variants], *, model_sha256
     return VariantTable(
         model=spec.name, model_sha256=model_sha256, engine=engine.name, device=engine.device,
         images=source, calibration=calibration.source, calibration_sha256=calibration.sha256,
-        batch=batch, versions=engine.versions, cuts=cuts, rows=tuple(rows))
+        batch=batch, versions=engine.versions, cuts=cuts, rows=tuple(rows),
+        configurations=tuple(configuration.name for configuration in timed_in))
 
 
-def _timed_ms(network, batch: int, repeats: int, platform) -> List[List[Sequence[float]]]:
-    """Return the times in the slowest configuration and in the fastest, or as the device is."""
+def _slowest_and_fastest(platform) -> Sequence:
+    """Return these configurations, one where there is one, none without a platform."""
+    found = platform.configurations if platform else ()
+    return found if len(found) < 2 else (found[0], found[-1])
+
+
+def _timed_ms(network, batch: int, repeats: int, platform, configurations
+              ) -> List[List[Sequence[float]]]:
+    """Return the times in each of the configurations, or as the device is."""
     if platform is None:
         return [_times_ms(network, batch, repeats)]
     timed_ms = []
     try:
-        for index in (0, len(platform.configurations) - 1):
-            platform.apply(index)
+        for configuration in configurations:
+            platform.apply(configuration.index)
             timed_ms.append(_times_ms(network, batch, repeats))
     finally:
         platform.restore()

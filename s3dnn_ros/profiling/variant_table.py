@@ -16,7 +16,7 @@ from s3dnn_ros.models.variants import EXACT, variants_dir
 from s3dnn_ros.profiling.document import read_document, read_head, refuse_others
 from s3dnn_ros.settings import SCORES
 
-FORMAT = 2
+FORMAT = 3
 # What gains less than this is not worth any fidelity, and may not gain at all.
 WORTH_SPEEDUP = 1.02
 _TEXTS = ('model', 'model_sha256', 'engine', 'device', 'images', 'calibration',
@@ -60,7 +60,8 @@ class VariantTable:
     """What was measured of one model in these cuts, on one engine and device.
 
     `batch` is the number of images at once for the times; `images` says on what fidelity was
-    measured, `calibration` on what the variants were fitted (see `models.calibration`).
+    measured, `calibration` on what the variants were fitted (see `models.calibration`), and
+    `configurations` in which of the board's the times were taken: in none, as the board was.
 
     Raises
     ------
@@ -81,6 +82,7 @@ class VariantTable:
     versions: Mapping[str, str] = dataclasses.field(hash=False)
     cuts: Tuple[Tuple[str, ...], ...]
     rows: Tuple[VariantRow, ...]
+    configurations: Tuple[str, ...] = ()
 
     def __post_init__(self):
         for row in self.rows:
@@ -128,6 +130,7 @@ class VariantTable:
         """Write the table as JSON, whole or not at all; raises ProfileError."""
         content = {'format': FORMAT, **{name: getattr(self, name) for name in _TEXTS},
                    'batch': self.batch, 'versions': dict(self.versions), 'cuts': self.cuts,
+                   'configurations': self.configurations,
                    'rows': [dataclasses.asdict(row) for row in self.rows]}
         try:
             write_whole(Path(path), (json.dumps(content, indent=1) + '\n').encode())
@@ -161,7 +164,8 @@ def _table(content: Any) -> VariantTable:
     head = read_head(content, FORMAT, _TEXTS)
     rows = tuple(VariantRow(**{name: row[name] for name in ('segment', *_NUMBERS)})
                  for row in content['rows'])
-    return VariantTable(**head, batch=content['batch'], rows=rows)
+    return VariantTable(**head, batch=content['batch'], rows=rows,
+                        configurations=tuple(map(str, content['configurations'])))
 
 
 def _check_row(row: VariantRow) -> None:

@@ -261,7 +261,8 @@ class Executor:
         variants = []
         if settings.cohort and table is not None:
             variants, self._accuracy[spec.name], note = coarser(
-                spec, self.engine, cuts, segments, settings.cohort_score)
+                spec, self.engine, cuts, segments, settings.cohort_score,
+                [row.name for row in table.configurations if settings.platform != 'none'])
             self.notes.append(note)
             if len(segments) == 1:
                 self.notes.append(f'{spec.name}: one segment, so that the cohort hears nothing of '

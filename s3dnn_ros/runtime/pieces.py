@@ -40,12 +40,13 @@ def cut(spec, model, table, reason: str) -> Tuple[Tuple, Sequence[Any], str]:
     return (), split(model, ()), f'{spec.name}: one segment, without times ({reason})'
 
 
-def coarser(spec, engine, cuts, segments, score: str
+def coarser(spec, engine, cuts, segments, score: str, configurations: Sequence[str] = ()
             ) -> Tuple[List[List[Any]], List[SpeedupAccuracyTable], str]:
     """Return the variants of every segment beside the exact one, their tables, and a note.
 
     They are the very files that were measured on this engine in these cuts, and found faster;
-    none at all, if nothing was, or if they are not there any more.
+    none at all, if nothing was, or if they are not there any more. The note tells if they were
+    not timed in the first and the last of the configurations that the board will be set to.
     """
     path = variant_table_path(spec.name, engine.name)
     try:
@@ -58,5 +59,10 @@ def coarser(spec, engine, cuts, segments, score: str
     models = [[each.at(row.ratio).model for row in table.offered(segment)[1:]]
               for segment, each in enumerate(stored)]
     tables = [table.accuracy_table(segment, score) for segment in range(len(segments))]
-    return models, tables, (f'{spec.name}: {sum(map(len, models))} coarser variants of '
-                            f'{len(segments)} segments')
+    note = f'{spec.name}: {sum(map(len, models))} coarser variants of {len(segments)} segments'
+    slowest_and_fastest = dict.fromkeys((*configurations[:1], *configurations[-1:]))
+    untimed = [name for name in slowest_and_fastest if name not in table.configurations]
+    if untimed:
+        note += (f', not timed in {" and ".join(untimed)}, where they may gain less: run '
+                 f'`s3dnn models lowrank {spec.name} --platform …`')
+    return models, tables, note

@@ -17,6 +17,7 @@ from s3dnn_ros.models.fidelity import random_images
 from s3dnn_ros.models.graph import with_image_input
 from s3dnn_ros.models.segment_plan import cut_at
 from s3dnn_ros.models.variants import make_variants, variants_dir
+from s3dnn_ros.platforms.base import Configuration
 from s3dnn_ros.profiling.variant_profiler import measure_variants
 from s3dnn_ros.profiling.variant_table import (
     VariantRow,
@@ -37,7 +38,7 @@ def table(*rows, **changes):
     values = {
         'model': 'net', 'model_sha256': 'ab12', 'engine': 'onnxruntime', 'device': 'CPU',
         'images': '8 images of noise', 'calibration': '3 images', 'calibration_sha256': 'cd',
-        'batch': 1, 'versions': {'onnxruntime': '1'},
+        'batch': 1, 'versions': {'onnxruntime': '1'}, 'configurations': ('slow', 'fast'),
         'cuts': CUTS, 'rows': rows or (
             row(0, 1.0), row(0, 0.7, 0.9, 0.8, 1), row(0, 0.5, 1.5, 0.6, 2), row(1, 1.0),
             row(None, 1.0), row(None, 0.7, 0.9, 0.8, 1), row(None, 0.5, 1.2, 0.6, 2))}
@@ -83,10 +84,11 @@ def test_a_table_is_read_as_it_was_written(tmp_path):
 
 
 @pytest.mark.parametrize('change, words', [
-    ({'format': 1}, 'format 1, this version reads 2'), ({'rows': 5}, 'is not a table of variants'),
+    ({'format': 2}, 'format 2, this version reads 3'), ({'rows': 5}, 'is not a table of variants'),
     ({'rows': [{}]}, "lacks the key 'segment'"), ({'versions': []}, "'versions'"),
     ({'cuts': ['a']}, "'cuts'"), ({'engine': 7}, '7 stands where a text should'),
-    ({'images': None}, 'None stands'), ({'calibration': None}, 'None stands')])
+    ({'configurations': 5}, 'is not a table of variants'), ({'images': None}, 'None stands'),
+    ({'calibration': None}, 'None stands')])
 def test_a_damaged_file_is_refused_with_the_way_out(tmp_path, change, words):
     path = tmp_path / 'net.onnxruntime.json'
     table().save(path)
@@ -225,7 +227,7 @@ def test_variants_take_turns_and_slower_ones_are_marked(network):
 class FakePlatform:
     """Three configurations; `current` is None where it was not set, or restored."""
 
-    configurations = ('slow', 'medium', 'fast')
+    configurations = tuple(map(Configuration, range(3), ('slow', 'medium', 'fast')))
     current = None
 
     def __init__(self):
@@ -259,13 +261,23 @@ def test_what_gains_in_one_configuration_alone_gains_nothing(network):
     platform = FakePlatform()
     engine = ConfiguredEngine(platform)
     platform.current = 0
-    assert len(measure(engine, network).offered(0)) == len(network[2][0].variants)
+    as_it_was = measure(engine, network)
+    assert len(as_it_was.offered(0)) == len(network[2][0].variants)
+    assert as_it_was.configurations == ()
     measured = measure(engine, network, platform=platform)
+    assert measured.configurations == ('slow', 'fast')
     assert platform.applied == [0, 2] and platform.current is None
     for segment in (None, 0, 1):
         assert {item.speedup for item in measured.of(segment)} == {1.0}
         assert len(measured.offered(segment)) == 1
     assert measured.of(0)[0].time_ms == 1.0
+
+
+def test_a_board_that_has_one_configuration_is_timed_once(network):
+    platform = FakePlatform()
+    platform.configurations = platform.configurations[:1]
+    measured = measure(ConfiguredEngine(platform), network, platform=platform)
+    assert platform.applied == [0] and measured.configurations == ('slow',)
 
 
 def test_a_board_is_restored_if_measuring_fails(network, monkeypatch):

@@ -18,7 +18,7 @@ from s3dnn_ros.models.cache import sha256_of
 from s3dnn_ros.models.graph import load_graph, with_image_input
 from s3dnn_ros.models.segment_plan import SegmentPlan, cut_at, plan_path
 from s3dnn_ros.models.variants import make_variants, variants_dir
-from s3dnn_ros.profiling.table import ProfileRow, ProfileTable, profile_path
+from s3dnn_ros.profiling.table import ConfigurationRow, ProfileRow, ProfileTable, profile_path
 from s3dnn_ros.profiling.variant_table import VariantRow, VariantTable, variant_table_path
 from s3dnn_ros.runtime import executor as executor_module
 from s3dnn_ros.runtime.clock import SystemClock, VirtualClock
@@ -936,6 +936,22 @@ def test_a_network_of_one_segment_is_told_of_in_a_cohort(bench, cuttable):
     for settings, told in ((COHORT, 1), ({}, 0)):
         notes = bench(spec=cuttable.spec, **settings).executor.notes
         assert sum('`s3dnn profile chain --target-ms' in note for note in notes) == told
+
+
+@pytest.mark.parametrize('platform, timed_in, told', [
+    ('follow', ('low', 'high'), ''), ('none', (), ''),
+    ('follow', ('low',), ', not timed in high, where they may gain less: run '
+                         '`s3dnn models lowrank chain --platform …`'),
+    ('follow', (), ', not timed in low and high, where')])
+def test_variants_that_were_not_timed_where_they_may_run_are_told(
+        bench, cuttable, in_variants, platform, timed_in, told):
+    cuttable.profile(('a',), configurations=tuple(
+        ConfigurationRow(name, 1e3, (100.0, 100.0)) for name in ('low', 'middle', 'high')))
+    in_variants.save(configurations=timed_in)
+    settings = {**COHORT, 'cohort_horizon': 'deadline', 'platform': platform}
+    note = bench(spec=in_variants.spec, **settings).executor.notes[-1]
+    assert note.startswith(f'chain: 1 coarser variants of 2 segments{told}')
+    assert ('timed' in note) == bool(told)
 
 
 @pytest.mark.parametrize('changes', [
