@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import threading
-from typing import Callable, Dict, Mapping, Optional, Sequence, Tuple
+from typing import Callable, Dict, Mapping, Optional, Sequence, Set, Tuple
 
 from s3dnn_ros.cohort.caution import Caution
 from s3dnn_ros.cohort.coordinator import ROUNDING, Coordinator, Decision, Member
@@ -13,6 +13,9 @@ from s3dnn_ros.cohort.demand import Demand
 from s3dnn_ros.cohort.lag import HORIZONS, needed_speedup
 from s3dnn_ros.cohort.membership import Membership, MemberState
 from s3dnn_ros.cohort.tables import SpeedupAccuracyTable, SpeedupPowerTable
+
+# Of so many models tables are looked for: whoever forges names does not keep us busy.
+MOST_UNKNOWN_MODELS = 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,7 +115,8 @@ class Cohort:
     coordinator : Coordinator
         Or a rival; with `decide`.
     tables : mapping of model name to ModelTables
-        Of the models on this board; members with another model are left out of decisions.
+        Of our own models. Members with another one are left out of decisions, and what they say
+        counts as ignored ('tables'), until `know` is called for it.
     process : str
         This one, under a name that no other has, nor the same after a restart.
     configuration : int
@@ -130,6 +134,9 @@ class Cohort:
         without, the LAG alone counts, as in the paper.
     changed : callable, optional
         Called when the device has another configuration.
+    unknown : callable, optional
+        Called with the name of a model that another process runs and of which there are no
+        tables; once for each, and it must not take long.
 
     """
 
@@ -137,25 +144,26 @@ class Cohort:
                  tables: Mapping[str, ModelTables], process: str, configuration: int, *,
                  apply: Optional[Callable[[int], None]] = None,
                  say: Callable[[MemberState], None] = lambda state: None, horizon='deadline',
-                 margin: Optional[float] = None, changed: Callable[[], None] = lambda: None):
+                 margin: Optional[float] = None, changed: Callable[[], None] = lambda: None,
+                 unknown: Callable[[str], None] = lambda model: None):
         if horizon not in HORIZONS:
             raise ValueError(f'horizon is {horizon!r}; expected one of ' + ', '.join(HORIZONS))
-        sizes = {len(column) for model in tables.values()
-                 for column in (model.network_s, *(table.speedup for table in model.power))}
-        if len(sizes) > 1:
-            raise ValueError(f'tables have {sorted(sizes)} configurations; expected those of one '
-                             'board')
-        self._size = max(sizes, default=0)
+        self._tables: Dict[str, ModelTables] = {}
+        self._size = 0
+        for model, known in tables.items():
+            self._add(model, known)
         self.coordinator = coordinator
         self.horizon = horizon
         self.margin = margin
         self.configuration = configuration
         self.membership = membership
-        self._tables = tables
         self._process = process
         self._apply = apply
         self._say = say
         self._changed = changed
+        self._unknown = unknown
+        self._asked: Set[str] = set()
+        self._wanted = configuration        # the last that was asked for
         self._sequence = 0
         self._known: Dict[str, Tuple[MemberState, Optional[Member]]] = {}
         self._demand = Demand()
@@ -210,11 +218,21 @@ class Cohort:
         with self._lock:
             if not self.membership.hear(state, now_s):
                 return
+            is_news = self._is_news(state)
             if state.segment == 0 and not state.leaves and state.model in self._tables:
                 self._demand.started(state.instance, self._tables[state.model].least_s,
                                      state.deadline_s, now_s)
             if self._apply:
                 self._decide(now_s)
+        if is_news:
+            self._unknown(state.model)
+
+    def know(self, model: str, tables: ModelTables):
+        """Take a model's tables; from now on its members count. Raises ValueError as at first."""
+        with self._lock:
+            self._add(model, tables)
+            # what was left out is looked at again
+            self._known = {}
 
     def told(self, board: str, configuration: int):
         """Take note of the configuration that the board's owner has set."""
@@ -240,7 +258,9 @@ class Cohort:
         if not members:
             return None
         decision = self.coordinator.decide(members)
-        if self._apply and decision.configuration != self.configuration:
+        # also if it is set: a wish of before may be on its way
+        if self._apply and not decision.configuration == self.configuration == self._wanted:
+            self._wanted = decision.configuration
             self._apply(decision.configuration)
         return decision
 
@@ -256,15 +276,40 @@ class Cohort:
 
     def _member(self, state) -> Optional[Member]:
         """Return what a state makes of an instance; None if it is of other tables than ours."""
-        tables = self._tables.get(state.model)
-        # another version of the model may have other segments
-        if (tables is None or not tables.fits(state.segment, state.variant)
-                or not 0 <= state.configuration < self._size):
+        if not self._fits(state):
             return None
+        tables = self._tables[state.model]
         # of the configuration in which it told: since then others may have changed it
         return Member(state.instance, state.lag_s, state.deadline_s, tables.power[state.segment],
                       tables.accuracy[state.segment], state.configuration, state.horizon_s,
                       state.variant)
+
+    def _is_news(self, state) -> bool:
+        """Count what fits no table; tell whether its model is heard of for the first time."""
+        if state.leaves or self._fits(state):
+            return False
+        self.membership.ignored['tables'] += 1
+        if (state.model in self._tables or state.model in self._asked
+                or len(self._asked) >= MOST_UNKNOWN_MODELS):
+            return False
+        self._asked.add(state.model)
+        return True
+
+    def _fits(self, state) -> bool:
+        """Tell whether we have tables of what an instance runs."""
+        tables = self._tables.get(state.model)
+        # another version of the model may have other segments
+        return (tables is not None and tables.fits(state.segment, state.variant)
+                and 0 <= state.configuration < self._size)
+
+    def _add(self, model, tables):
+        sizes = {self._size, len(tables.network_s),
+                 *(len(table.speedup) for table in tables.power)} - {0}
+        if len(sizes) > 1:
+            raise ValueError(f"tables of '{model}' and others have {sorted(sizes)} "
+                             'configurations; expected those of one board')
+        self._size, = sizes
+        self._tables[model] = tables
 
     def _next(self):
         self._sequence += 1

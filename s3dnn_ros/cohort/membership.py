@@ -72,7 +72,8 @@ class Membership:
     ----------
     ignored : Counter
         How many states were ignored, by reason: 'board', 'number' (NaN, infinite, an impossible
-        deadline), 'lag' (absurd), 'old' (overtaken by a newer one).
+        deadline), 'lag' (absurd), 'old' (overtaken by a newer one); a cohort counts 'tables' (of
+        a model, segment or configuration that it has no tables of) as well.
 
     """
 

@@ -180,8 +180,10 @@ class ExecutorNode(S3dnnNode):
         if platform:
             self.get_logger().info(f'platform {platform.name}: {len(platform.configurations)} '
                                    'configurations, which this node sets')
-        return Surroundings(board_here(), self._process, platform, self._state_publisher.say,
-                            self._applied, self._meter(settings, engine))
+        board = board_here(engine.gpu)
+        return Surroundings(board, self._process, platform, self._state_publisher.say,
+                            functools.partial(self._applied, board),
+                            self._meter(settings, engine))
 
     def _meter(self, settings, engine):
         return find_meter(engine.gpu, self.complain) if settings.power == 'auto' else None
@@ -205,22 +207,23 @@ class ExecutorNode(S3dnnNode):
     def _say(self, state):
         self._states.publish(instance_state(state, self.clock_s.now_s()))
 
-    def _applied(self, configuration):
+    def _applied(self, board, configuration):
         self._decisions.publish(CohortDecision(
-            stamp=time_msg(self.clock_s.now_s()), board=board_here(), process=self._process,
+            stamp=time_msg(self.clock_s.now_s()), board=board, process=self._process,
             configuration=configuration.index, name=configuration.name))
 
     def _join(self, settings):
         """Listen to the other processes on the board."""
-        cohort = self._runtime.coordination.cohort
+        coordination = self._runtime.coordination
         self._heard.append(self.create_subscription(
             InstanceState, 'cohort/states',
-            lambda msg: cohort.hear(member_state(msg), self.clock_s.now_s()),
+            lambda msg: coordination.cohort.hear(member_state(msg), self.clock_s.now_s()),
             qos('reliable', 100)))
         if settings.platform == 'follow':
             self._heard.append(self.create_subscription(
                 CohortDecision, 'cohort/decision',
-                lambda msg: cohort.told(msg.board, msg.configuration), qos('latched', 1)))
+                lambda msg: coordination.told(msg.board, msg.configuration, msg.name),
+                qos('latched', 1)))
 
     def _give_up(self, sentence):
         """End the process: only a new one can use the device again."""

@@ -30,9 +30,13 @@ PLATFORMS = {'jetson': JetsonPlatform, 'null': NullPlatform,
              'sm_partition': SmPartitionPlatform}
 
 
-def board_here() -> str:
-    """Return a name for this board that all processes on it share."""
-    return board_of(Sysfs())
+def board_here(gpu: Union[int, str, None] = None, root='/') -> str:
+    """Return a name for this board that all processes on it share.
+
+    Processes with a discrete GPU, `gpu` as NvmlMeter takes it, share that and no other.
+    """
+    board = board_of(Sysfs(root))
+    return board if gpu is None or is_jetson(root) else f'{board}/{gpu}'
 
 
 def find_meter(gpu: Union[int, str, None], report: Report, root='/') -> Optional[EnergyMeter]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import glob
 from pathlib import Path
-from typing import Optional, Tuple
+from typing import List, Optional, Tuple
 
+from s3dnn_ros.cohort import SpeedupAccuracyTable
 from s3dnn_ros.errors import ProfileError
 from s3dnn_ros.models.cache import sha256_of
 from s3dnn_ros.profiling.table import ProfileTable, load_table, profile_path
+from s3dnn_ros.profiling.variant_table import load_variant_table, variant_table_path
 
 
 def find_table(profile, spec, engine='auto', device=None) -> Tuple[Optional[ProfileTable], str]:
@@ -57,6 +59,26 @@ def find_table(profile, spec, engine='auto', device=None) -> Tuple[Optional[Prof
         else:
             return table, str(path)
     return None, '; '.join(reasons) if sha256 else f'{spec.onnx} is not here to compare with'
+
+
+def cached_tables(model: str, engine: str, device: str, score: str
+                  ) -> Tuple[ProfileTable, List[SpeedupAccuracyTable]]:
+    """Return profile and accuracy by segment of a model that another process runs here.
+
+    It compares them with the model's file, which need not be here. Without measured variants
+    there is no accuracy. Raises ProfileError if there is no profile for this engine and device.
+    """
+    if Path(model).name != model:
+        raise ProfileError(f'model {model!r}', 'is no name; a model is told by that of its YAML '
+                                               'file')
+    table = load_table(profile_path(model, engine))
+    table.check(None, engine, device)
+    try:
+        variants = load_variant_table(variant_table_path(model, engine))
+        variants.check(table.model_sha256, table.cuts, engine, device)
+    except ProfileError:
+        return table, []
+    return table, [variants.accuracy_table(segment, score) for segment in range(table.segments)]
 
 
 def _sha256(spec):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Callable, Mapping, Optional, Sequence
+from typing import Callable, Collection, List, Mapping, Optional, Sequence, Tuple
 
 from s3dnn_ros.cohort import (
     Cohort,
@@ -16,12 +16,15 @@ from s3dnn_ros.cohort import (
 )
 from s3dnn_ros.errors import ProfileError
 from s3dnn_ros.platforms import Configuration, EnergyMeter, Platform
+from s3dnn_ros.platforms.base import Once
 from s3dnn_ros.profiling.table import ProfileTable
 from s3dnn_ros.runtime.actuator import Actuator
 from s3dnn_ros.runtime.steering import CohortSteering
 
+Find = Callable[[str], Tuple[ProfileTable, List[SpeedupAccuracyTable]]]
 
-def _nothing():
+
+def _nothing(*_):
     """Do nothing."""
 
 
@@ -72,23 +75,33 @@ class Coordination:
         Of each segment, for models that have variants.
     surroundings : Surroundings
     report : callable
-        Called with a sentence when the board cannot be set.
+        Called with a sentence when the board cannot be set, or differs from what was profiled.
     changed : callable
         Called when it is set, by whomever, and what runs takes another time for that.
+    models : collection of str
+        All that run here; those that have no profile take no part.
+    find : callable
+        Returns profile and accuracy of a model that another process runs; raises ProfileError.
+    submit : callable
+        Runs a function with arguments later, in another thread.
 
     Raises
     ------
     ProfileError
-        A profile lacks the board's configurations, or has others.
+        The board is set, and a model has no profile, or one of other configurations.
 
     """
 
     def __init__(self, settings, profiles: Mapping[str, ProfileTable],
                  accuracy: Mapping[str, Sequence[SpeedupAccuracyTable]],
                  surroundings: Surroundings, report: Callable[[str], None],
-                 changed: Callable[[], None] = _nothing):
+                 changed: Callable[[], None] = _nothing, models: Collection[str] = (),
+                 find: Optional[Find] = None, submit: Callable = _nothing):
         self._surroundings = surroundings
-        self._names = self._names_of(settings, profiles, surroundings.platform)
+        self._report = Once(report)
+        self._find = find
+        self._submit = submit
+        self._names = self._names_of(settings, profiles, surroundings.platform, models)
         self._tables = {model: model_tables(table, bool(self._names), accuracy.get(model, ()))
                         for model, table in profiles.items()}
         first = self._fastest()
@@ -101,7 +114,7 @@ class Coordination:
             Membership(surroundings.board, settings.cohort_lease_ms / 1e3), Coordinator(),
             self._tables, surroundings.process, first, say=surroundings.say,
             apply=self._actuator.apply if self._actuator else None,
-            changed=_nothing if stays else changed)
+            changed=_nothing if stays else changed, unknown=self._look_for)
         self.configure(settings)
         self.steering = CohortSteering(self.cohort, self._tables)
         if self._actuator:
@@ -129,6 +142,32 @@ class Coordination:
         if self._actuator:
             self._actuator.close()
 
+    def told(self, board: str, configuration: int, name: str):
+        """Take note of what the board's owner has set; it must be what we call so, too."""
+        if board != self._surroundings.board:
+            return
+        if not 0 <= configuration < len(self._names) or self._names[configuration] != name:
+            self._report.say('configuration', (
+                f"the board's owner has set configuration {configuration}, '{name}', which the "
+                'profiles here do not have there; profile all models with the same '
+                'configurations'))
+            return
+        self.cohort.told(board, configuration)
+
+    def _look_for(self, model):
+        if self._find:
+            self._submit(self._learn, model)
+
+    def _learn(self, model):
+        """Find what is known of a model that another process on the board runs."""
+        try:
+            table, accuracy = self._find(model)
+            _check_configurations(model, table, self._names)
+            self.cohort.know(model, model_tables(table, bool(self._names), accuracy))
+        except (ProfileError, ValueError) as error:
+            self._report.say(model, f"the cohort has members with the model '{model}', which are "
+                                    f'left out of decisions here: {error}')
+
     def _applied(self, configuration):
         self.cohort.told(self._surroundings.board, configuration)
 
@@ -142,24 +181,38 @@ class Coordination:
         return min(range(len(totals_s)), key=totals_s.__getitem__, default=0)
 
     @staticmethod
-    def _names_of(settings, profiles, platform):
+    def _names_of(settings, profiles, platform, models):
         """Return the names of the board's configurations, none if nobody sets them."""
         if settings.platform == 'none' or (platform is None and settings.platform != 'follow'):
             return []
-        names = platform and [one.name for one in platform.configurations]
+        for model in models:
+            if model not in profiles:
+                # it would be slowed for the others, and could say nothing
+                raise ProfileError(f"profile of '{model}'", 'is not here, and the board is not '
+                                   f'set without one; {_advice(model)}')
+        names = [one.name for one in platform.configurations] if platform else []
         for model, table in profiles.items():
-            profiled = [row.name for row in table.configurations]
-            if not profiled:
-                raise ProfileError(f"profile of '{model}'", 'has no configurations of the board; '
-                                   f'run `s3dnn profile {model} --platform …`, or set platform '
-                                   'to none')
-            if names and profiled != names:
-                raise ProfileError(
-                    f"profile of '{model}'", f"has {len(profiled)} configurations, the first "
-                    f"'{profiled[0]}'; the board has {len(names)}, the first '{names[0]}': set "
-                    'platform_knobs and platform_steps as they were profiled, or profile again')
-            names = profiled
-        return names or []
+            if not table.configurations:
+                raise ProfileError(f"profile of '{model}'",
+                                   f'has no configurations of the board; {_advice(model)}')
+            names = names or [row.name for row in table.configurations]
+            _check_configurations(model, table, names)
+        return names
+
+
+def _check_configurations(model, table, names):
+    """Refuse a profile of other configurations than the board's; of none, all are as well."""
+    profiled = [row.name for row in table.configurations]
+    if names and profiled != names:
+        first = f", the first '{profiled[0]}'" if profiled else ''
+        raise ProfileError(
+            f"profile of '{model}'", f"has {len(profiled)} configurations{first}; the board has "
+            f"{len(names)}, the first '{names[0]}': set platform_knobs and platform_steps as they "
+            'were profiled, or profile again')
+
+
+def _advice(model):
+    return f'run `s3dnn profile {model} --platform …`, or set platform to none'
 
 
 def _or_none(number):

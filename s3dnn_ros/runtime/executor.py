@@ -23,7 +23,7 @@ from s3dnn_ros.frames import FrameBatch, FrameInfo
 from s3dnn_ros.models.decoders import make_decoder
 from s3dnn_ros.models.graph import load_graph, with_image_input
 from s3dnn_ros.models.segment_plan import cut_at
-from s3dnn_ros.profiling.find import find_table
+from s3dnn_ros.profiling.find import cached_tables, find_table
 from s3dnn_ros.profiling.table import ProfileTable
 from s3dnn_ros.runtime.coordination import Coordination, Surroundings
 from s3dnn_ros.runtime.energy import EnergyAccount, EnergyUse
@@ -153,8 +153,11 @@ class Executor:
         self._loop = Loop(_scheduler(settings, engine), engine, clock, self._finished,
                           self._dropped, report, max_batch=settings.max_batch)
         if settings.cohort:
-            self.coordination = Coordination(settings, self._profiles, self._accuracy,
-                                             surroundings, report, self._loop.look_again)
+            self.coordination = Coordination(
+                settings, self._profiles, self._accuracy, surroundings, report,
+                self._loop.look_again, sorted({spec.name for spec in specs.values()}),
+                functools.partial(cached_tables, engine=engine.name, device=engine.device,
+                                  score=settings.cohort_score), self._restarts.submit)
             self._loop.steering = self.coordination.steering
         self._energy = surroundings.meter and EnergyAccount(
             surroundings.meter, specs, self._loop.busy_s_of_instances, report)
@@ -362,6 +365,8 @@ class Executor:
                                   sentence=sentence and f"instance '{name}': {sentence}")
 
     def _finished(self, job):
+        # by the time that it is decoded, the board may be set otherwise
+        configuration = self.coordination.configuration if self.coordination else ''
         if job.error:
             self._is_lost()
         with self._lock:
@@ -374,7 +379,7 @@ class Executor:
         first = 0
         for request in job.requests:
             try:
-                self._answer(request, job, first)
+                self._answer(request, job, first, configuration)
             except Exception as error:
                 # a slot that cannot be given back must not cost the other requests theirs
                 name = request.instance.name
@@ -383,7 +388,7 @@ class Executor:
             first += request.frames
         self._recoveries[job.line].ended(job)
 
-    def _answer(self, request, job, first):
+    def _answer(self, request, job, first, configuration):
         """Send a request on to decoding; its images are in the outputs from `first` on."""
         intact = request.batch.release()
         name = request.instance.name
@@ -395,7 +400,7 @@ class Executor:
                          f"instance '{name}': the batch was taken back while it ran; "
                          'slot_lease_ms is shorter than the engine needs')
         else:
-            self._workers.submit(self._decode, request, job, first)
+            self._workers.submit(self._decode, request, job, first, configuration)
 
     def _without(self, bad, frames, outputs, instance):
         """Refuse the frames whose outputs are no numbers; return the others and their outputs."""
@@ -407,11 +412,10 @@ class Executor:
         return ([frames[index] for index in good],
                 {name: array[good] for name, array in outputs.items()})
 
-    def _decode(self, request, job, first):
+    def _decode(self, request, job, first, configuration):
         instance, frames = request.instance, request.batch.frames
         settings, spec = instance.settings, instance.spec
         done = 0
-        configuration = self.coordination.configuration if self.coordination else ''
         try:
             outputs = {name: array[first:first + request.frames]
                        for name, array in job.outputs.items()}

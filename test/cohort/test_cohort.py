@@ -11,18 +11,22 @@ from s3dnn_ros.cohort import (
     Coordinator,
     Member,
     Membership,
+    MemberState,
     ModelTables,
     SpeedupAccuracyTable,
     SpeedupPowerTable,
     needed_speedup,
 )
 from s3dnn_ros.cohort.caution import RISE
+from s3dnn_ros.cohort.cohort import MOST_UNKNOWN_MODELS
 
 LEASE_S, DEADLINE_S = 1.0, 0.04
 POWER = SpeedupPowerTable([1.0, 2.0, 4.0], [1.0, 3.0, 9.0])
 ACCURACY = SpeedupAccuracyTable([1.0, 1.5, 3.0], [1.0, 0.9, 0.5])
 TABLES = {'model': ModelTables((0.01, 0.03), (POWER, POWER), (ACCURACY, ACCURACY),
                                (0.08, 0.04, 0.02))}
+# of a board with one configuration
+SMALL = ModelTables((0.01,), (SpeedupPowerTable([1.0], [1.0]),), (ACCURACY,), (0.01,))
 
 
 class Board:
@@ -142,6 +146,44 @@ def test_words_that_fit_no_table_are_left_out():
         board.set.clear()
         owner.hear(dataclasses.replace(said, sequence=sequence, lag_s=-0.03, **changes), 0.0)
         assert board.set == []
+        assert owner.membership.ignored == {'tables': sequence - 99}
+
+
+def test_another_model_is_asked_for_once_and_counts_as_soon_as_it_is_known():
+    asked, wanted = [], []
+    owner = Cohort(Membership('board', LEASE_S), Coordinator('max_accuracy'), TABLES, 'owner', 0,
+                   apply=wanted.append, unknown=asked.append)
+    late = MemberState('board', 'other', 'far', 'another', 1, 1, -0.03, DEADLINE_S, DEADLINE_S,
+                       0, 0)
+    for sequence in (1, 2):
+        owner.hear(dataclasses.replace(late, sequence=sequence), 0.0)
+    assert asked == ['another'] and wanted == [] and owner.membership.ignored == {'tables': 2}
+    owner.know('another', TABLES['model'])
+    # its last word counts, too
+    owner.boundary('near', 'model', 1, 0.0, DEADLINE_S, 0, 0.0)
+    assert wanted == [2]
+    with pytest.raises(ValueError, match=r"'small' and others have \[1, 3\] configurations"):
+        owner.know('small', SMALL)
+
+
+def test_who_forges_models_does_not_keep_us_looking():
+    asked = []
+    cohort = Cohort(Membership('board', LEASE_S), Coordinator(), TABLES, 'one', 0,
+                    unknown=asked.append)
+    for number in range(1000):
+        cohort.hear(MemberState('board', 'forger', 'far', f'model {number}', number + 1, 0, 0.0,
+                                DEADLINE_S, DEADLINE_S, 0, 0), 0.0)
+    assert len(asked) == MOST_UNKNOWN_MODELS
+
+
+def test_a_wish_that_is_under_way_does_not_outlive_a_newer_one():
+    wanted = []
+    owner = Cohort(Membership('board', LEASE_S), Coordinator('max_accuracy'), TABLES, 'owner', 2,
+                   apply=wanted.append)
+    for elapsed_s in (-0.03, 0.03, 0.03):
+        # nothing is set yet: the board takes its time
+        owner.boundary('net', 'model', 1, elapsed_s, DEADLINE_S, 0, 0.0)
+    assert wanted[0] < 2 and wanted[1:] == [2]
 
 
 def test_a_forged_word_of_another_board_changes_nothing():
@@ -243,8 +285,7 @@ def test_what_a_network_takes_at_least_is_known():
 def test_tables_that_do_not_belong_together_are_refused():
     with pytest.raises(ValueError, match='times of 2 segments, power of 1'):
         ModelTables((0.01, 0.02), (POWER,), (ACCURACY, ACCURACY), (0.03,) * 3)
-    small = SpeedupPowerTable([1.0], [1.0])
-    tables = {**TABLES, 'small': ModelTables((0.01,), (small,), (ACCURACY,), (0.01,))}
+    tables = {**TABLES, 'small': SMALL}
     with pytest.raises(ValueError, match=r'\[1, 3\] configurations'):
         Cohort(Membership('board', LEASE_S), Coordinator(), tables, 'x', 0)
 

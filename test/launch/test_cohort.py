@@ -1,4 +1,4 @@
-"""cohort.launch.py: two executors share their cameras' frames, and their LAG."""
+"""cohort.launch.py: two executors with a model each share their cameras' frames, and their LAG."""
 
 import os
 import unittest
@@ -18,6 +18,7 @@ from launch_testing.asserts import assertExitCodes
 
 NAMESPACE = f'cohort_{os.getpid()}'
 INSTANCES = [f'first_{os.getpid()}', f'second_{os.getpid()}']
+MODELS = ['cells', 'mean']
 
 
 @pytest.mark.launch_test
@@ -31,14 +32,17 @@ def generate_test_description():
     from s3dnn_ros.runtime.clock import SystemClock
 
     path = make_parameters(INSTANCES[0], engine='onnxruntime', instance_names=INSTANCES,
-                           instances={name: {'model': 'cells'} for name in INSTANCES})
+                           instances={name: {'model': model}
+                                      for name, model in zip(INSTANCES, MODELS)})
     engine, _ = make_engine('onnxruntime', SystemClock(), 1)
     engine.close()
     cache = path.parent / 'cache' / 'profiles'
     cache.mkdir(parents=True)
     rows = (ProfileRow(0, 1, 1.0, 1.0, 1.0, 1.0),)
-    ProfileTable('cells', sha256_of(path.parent / 'cells.onnx'), 'onnxruntime', engine.device,
-                 'default', {}, rows).save(cache / 'cells.onnxruntime.json')
+    for model in MODELS:
+        ProfileTable(model, sha256_of(path.parent / f'{model}.onnx'), 'onnxruntime',
+                     engine.device, 'default', {}, rows).save(
+                         cache / f'{model}.onnxruntime.json')
     values = yaml.safe_load(path.read_text())
     for number, name in enumerate(INSTANCES, 1):
         values[f'/**/executor_{number}'] = {'ros__parameters': {'instance_names': [name]}}
@@ -70,6 +74,18 @@ class Cohort(unittest.TestCase):
             stats = hear(ExecutorStats, ['executor_1/stats', 'executor_2/stats'], 20)
         assert [list(msg.instances) for msg in stats] == [[name] for name in INSTANCES]
         assert {msg.cohort_mode for msg in stats} == {'max_accuracy'}
+
+    def test_each_executor_soon_knows_the_others_model(self):
+        from launched import listener
+        from s3dnn_ros.msg import ExecutorStats
+
+        ignored = []
+        with listener(NAMESPACE) as hear:
+            # of a state that comes while the model is looked up, nothing can be made
+            for _ in range(6):
+                stats = hear(ExecutorStats, ['executor_1/stats', 'executor_2/stats'], 20)
+                ignored.append([msg.states_ignored for msg in stats])
+        assert ignored[-1] == ignored[-3] and max(ignored[-1]) < 20
 
 
 @launch_testing.post_shutdown_test()

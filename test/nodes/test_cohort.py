@@ -120,7 +120,8 @@ def test_the_owner_sets_the_board_tells_it_and_restores_it(world, cohort, monkey
 def test_a_follower_hears_what_the_owner_set(world, cohort):
     publisher = world.observer.create_publisher(CohortDecision, 'cohort/decision',
                                                 qos('latched', 1))
-    publisher.publish(CohortDecision(board=board_here(), process='owner', configuration=0))
+    publisher.publish(CohortDecision(board=board_here(), process='owner', configuration=0,
+                                     name='slow'))
     executor = world.executor(platform='follow', **cohort.values)
     world.wait_for(lambda: executor._runtime.coordination.configuration == 'slow')
 

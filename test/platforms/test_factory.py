@@ -59,6 +59,14 @@ def test_a_board_with_sensors_tells_its_energy_by_them(make_board):
     assert not said
 
 
+def test_who_shares_a_discrete_gpu_shares_a_board(make_board, tmp_path):
+    here = platforms.board_here(root=tmp_path)
+    assert platforms.board_here('GPU-1', tmp_path) == f'{here}/GPU-1'
+    # a Jetson's clocks are those of all that it runs
+    root = make_board('agx')
+    assert platforms.board_here('GPU-1', root) == platforms.board_here(root=root)
+
+
 def test_where_nothing_tells_the_energy_nothing_is_said(tmp_path):
     said = []
     assert platforms.find_meter(None, said.append, tmp_path) is None

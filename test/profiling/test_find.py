@@ -6,8 +6,9 @@ import pytest
 
 from s3dnn_ros.errors import ProfileError
 from s3dnn_ros.models.cache import sha256_of
-from s3dnn_ros.profiling.find import find_table
+from s3dnn_ros.profiling.find import cached_tables, find_table
 from s3dnn_ros.profiling.table import ProfileRow, ProfileTable, profile_path
+from s3dnn_ros.profiling.variant_table import VariantRow, VariantTable, variant_table_path
 
 
 @pytest.fixture(autouse=True)
@@ -109,3 +110,40 @@ def test_a_named_profile_must_be_there_and_fit(spec, make_spec, tmp_path):
         with pytest.raises(ProfileError) as caught:
             find_table(profile, model, engine)
         assert words in str(caught.value)
+
+
+def save_variants(spec, **changes):
+    """Write a table of two variants of the model's one segment."""
+    rows = tuple(VariantRow(segment, ratio, 0, 1, 1.0, 1.0, 1.0 / ratio, ratio, 1.0)
+                 for segment in (0, None) for ratio in (1.0, 0.5))
+    values = {'model': spec.name, 'model_sha256': sha256_of(spec.onnx), 'engine': 'torch',
+              'device': 'NVIDIA H200', 'images': '', 'calibration': '', 'calibration_sha256': '',
+              'batch': 1, 'versions': {}, 'cuts': (), 'rows': rows, **changes}
+    VariantTable(**values).save(variant_table_path(spec.name, 'torch'))
+
+
+def test_what_another_process_runs_is_told_by_its_name(spec):
+    save(spec)
+    table, accuracy = cached_tables('tiny', 'torch', 'NVIDIA H200', 'fidelity')
+    assert (table.model, accuracy) == ('tiny', [])
+    save_variants(spec)
+    accuracy, = cached_tables('tiny', 'torch', 'NVIDIA H200', 'fidelity')[1]
+    assert list(accuracy.speedup) == [1.0, 2.0] and list(accuracy.score) == [1.0, 0.5]
+
+
+@pytest.mark.parametrize('changes', [{'model_sha256': 'ff'}, {'device': 'another'}])
+def test_variants_of_another_network_or_device_are_left_out(spec, changes):
+    save(spec)
+    save_variants(spec, **changes)
+    assert cached_tables('tiny', 'torch', 'NVIDIA H200', 'fidelity')[1] == []
+
+
+@pytest.mark.parametrize('model, engine, device, words', [
+    ('other', 'torch', 'NVIDIA H200', 'run `s3dnn profile other`'),
+    ('tiny', 'tensorrt', 'NVIDIA H200', 'run `s3dnn profile tiny`'),
+    ('tiny', 'torch', 'Orin', 'this is Orin'), ('../tiny', 'torch', 'NVIDIA H200', 'is no name'),
+    ('', 'torch', 'NVIDIA H200', 'run `s3dnn profile')])
+def test_what_is_not_known_here_is_refused(spec, model, engine, device, words):
+    save(spec)
+    with pytest.raises(ProfileError, match=words):
+        cached_tables(model, engine, device, 'fidelity')

@@ -6,6 +6,7 @@ import types
 
 import pytest
 
+from s3dnn_ros.cohort import MemberState
 from s3dnn_ros.errors import ProfileError
 from s3dnn_ros.profiling.table import ConfigurationRow, ProfileRow, ProfileTable
 from s3dnn_ros.runtime.coordination import Coordination, Surroundings
@@ -56,11 +57,13 @@ def join(heard):
     """Return a builder of coordinations; they are closed at the end."""
     made = []
 
-    def build(board=None, profiles=None, around=(), **changes):
+    def build(board=None, profiles=None, around=(), report=print, models=(), find=None,
+              **changes):
         made.append(Coordination(
             settings(**changes), {'model': profile()} if profiles is None else profiles,
-            {}, Surroundings('board', 'process', board, **dict(around)), print,
-            lambda: heard.append(made and made[-1].configuration)))
+            {}, Surroundings('board', 'process', board, **dict(around)), report,
+            lambda: heard.append(made and made[-1].configuration), models, find,
+            lambda function, *arguments: function(*arguments)))
         return made[-1]
 
     yield build
@@ -112,10 +115,61 @@ def test_it_is_said_that_what_runs_takes_another_time(join, heard, immediate):
 def test_a_follower_goes_by_what_it_is_told(join):
     coordination = join(platform='follow')
     assert coordination.configuration == 'fast'
-    coordination.cohort.told('board', 0)
+    coordination.told('board', 0, 'slow')
     assert coordination.configuration == 'slow' and coordination.steering.scale('model') == 2.0
-    coordination.cohort.told('board', 7)
-    assert coordination.configuration == 'slow'
+
+
+@pytest.mark.parametrize('configuration, name', [(7, 'fast'), (0, 'medium'), (1, '')])
+def test_a_follower_does_not_go_by_what_it_calls_otherwise(join, configuration, name):
+    said = []
+    coordination = join(platform='follow', report=said.append)
+    for _ in range(2):
+        coordination.told('board', configuration, name)
+    coordination.told('another board', configuration, name)
+    assert coordination.configuration == 'fast'
+    assert len(said) == 1 and f"configuration {configuration}, '{name}'" in said[0]
+
+
+def hear(coordination, model, sequence=1, segment=1, configuration=1):
+    coordination.cohort.hear(MemberState('board', 'another', 'far', model, sequence, segment,
+                                         -0.03, 0.04, 0.04, configuration, 0), 0.0)
+
+
+def test_a_model_of_another_process_is_looked_up_and_heeded(join):
+    platform = FakePlatform()
+    coordination = join(platform, platform='jetson', find=lambda model: (profile(), []))
+    coordination.cohort.boundary('net', 'model', 1, -0.03, 0.04, 0, 0.0)
+    wait_for(lambda: coordination.configuration == 'slow')
+    for sequence in (1, 2):
+        hear(coordination, 'theirs', sequence, configuration=0)
+    wait_for(lambda: coordination.configuration == 'fast')
+    assert coordination.cohort.membership.ignored == {'tables': 1}
+
+
+def nothing(model):
+    raise ProfileError(f'profile of {model}', 'is not here')
+
+
+@pytest.mark.parametrize('find, words', [
+    (nothing, 'is not here'), (lambda model: (profile(ROWS[:1]), []), 'has 1 configurations'),
+    (lambda model: (profile(()), []), 'has 0 configurations;'),
+    (lambda model: (profile(), [None]), 'accuracy of 1')])
+def test_a_model_that_cannot_be_looked_up_is_told_once_and_left_out(join, find, words):
+    said = []
+    coordination = join(platform='follow', report=said.append, find=find)
+    for sequence in (1, 2, 3):
+        hear(coordination, 'theirs', sequence)
+    assert len(said) == 1 and "'theirs', which are left out" in said[0] and words in said[0]
+    assert coordination.cohort.membership.ignored == {'tables': 3}
+
+
+@pytest.mark.parametrize('platform', ['jetson', 'follow'])
+def test_a_board_is_not_set_over_the_head_of_a_model_without_profile(join, platform):
+    board = FakePlatform() if platform == 'jetson' else None
+    with pytest.raises(ProfileError, match=r"'other': is not here.*s3dnn profile other"):
+        join(board, platform=platform, models=['model', 'other'])
+    assert board is None or not board.set
+    assert join(models=['model', 'other']).configuration == ''
 
 
 @pytest.mark.parametrize('configurations, names, said', [

@@ -3,6 +3,7 @@
 import dataclasses
 import queue
 import threading
+import time
 import types
 
 import numpy as np
@@ -926,6 +927,31 @@ def test_who_falls_behind_goes_on_in_a_faster_variant(
     assert result.variants == (0, variant) and result.configuration == ''
 
 
+CONFIGURATIONS = tuple(ConfigurationRow(name, 1e3 + power_mw, (100.0, 100.0))
+                       for power_mw, name in enumerate(('low', 'middle', 'high')))
+FOLLOWER = {**COHORT, 'cohort_horizon': 'deadline', 'platform': 'follow'}
+
+
+def test_results_tell_the_configuration_at_the_end_of_their_run(
+        bench, make_batch, make_frame, cuttable):
+    cuttable.profile(('a',), configurations=CONFIGURATIONS)
+    run = bench(spec=cuttable.spec, cpu_workers=1, **FOLLOWER)
+    busy = threading.Event()
+    run.executor._workers.submit(busy.wait, 30.0)       # with another image
+    run.executor.coordination.told('', 1, 'middle')
+    run.executor.accept(make_batch(make_frame(), model='chain'))
+    run.engine.finish()
+    run.engine.finish()
+    end_s = time.monotonic() + 30.0
+    while not run.executor.snapshot()[0][0].batches:
+        assert time.monotonic() < end_s
+        time.sleep(0.001)
+    run.executor.coordination.told('', 0, 'low')
+    busy.set()
+    result, = run.published()
+    assert result.configuration == 'middle'
+
+
 def test_without_a_cohort_nothing_but_the_exact_network_is_loaded(bench, in_variants):
     run = bench(spec=in_variants.spec)
     assert run.engine.networks['net'].variants == [1, 1]
@@ -945,11 +971,9 @@ def test_a_network_of_one_segment_is_told_of_in_a_cohort(bench, cuttable):
     ('follow', (), ', not timed in low and high, where')])
 def test_variants_that_were_not_timed_where_they_may_run_are_told(
         bench, cuttable, in_variants, platform, timed_in, told):
-    cuttable.profile(('a',), configurations=tuple(
-        ConfigurationRow(name, 1e3, (100.0, 100.0)) for name in ('low', 'middle', 'high')))
+    cuttable.profile(('a',), configurations=CONFIGURATIONS)
     in_variants.save(configurations=timed_in)
-    settings = {**COHORT, 'cohort_horizon': 'deadline', 'platform': platform}
-    note = bench(spec=in_variants.spec, **settings).executor.notes[-1]
+    note = bench(spec=in_variants.spec, **{**FOLLOWER, 'platform': platform}).executor.notes[-1]
     assert note.startswith(f'chain: 1 coarser variants of 2 segments{told}')
     assert ('timed' in note) == bool(told)
 
