@@ -21,6 +21,8 @@ from s3dnn_ros.profiling.table import ProfileTable
 from s3dnn_ros.runtime.actuator import Actuator
 from s3dnn_ros.runtime.steering import CohortSteering
 
+# What is told when the owner has given the board back: nobody sets it.
+NOBODYS = Configuration(0, '')
 Find = Callable[[str], Tuple[ProfileTable, List[SpeedupAccuracyTable]]]
 
 
@@ -43,7 +45,8 @@ class Surroundings:
     say : callable
         Called with a MemberState for the other processes.
     applied : callable
-        Called with the board's Configuration when this process has set it.
+        Called with the board's Configuration when this process has set it, and with NOBODYS at
+        the end.
     meter : EnergyMeter or None
         Tells what the board uses, if anything does; it is closed at the end.
 
@@ -140,19 +143,24 @@ class Coordination:
     def close(self):
         """Restore the board; raises PlatformError if that fails."""
         if self._actuator:
-            self._actuator.close()
+            try:
+                self._actuator.close()
+            finally:
+                self._surroundings.applied(NOBODYS)
 
     def told(self, board: str, configuration: int, name: str):
         """Take note of what the board's owner has set; it must be what we call so, too."""
         if board != self._surroundings.board:
             return
-        if not 0 <= configuration < len(self._names) or self._names[configuration] != name:
+        if not name:
+            self.cohort.told(board, self._fastest())
+        elif not 0 <= configuration < len(self._names) or self._names[configuration] != name:
             self._report.say('configuration', (
                 f"the board's owner has set configuration {configuration}, '{name}', which the "
                 'profiles here do not have there; profile all models with the same '
                 'configurations'))
-            return
-        self.cohort.told(board, configuration)
+        else:
+            self.cohort.told(board, configuration)
 
     def _look_for(self, model):
         if self._find:

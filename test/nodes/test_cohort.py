@@ -115,6 +115,7 @@ def test_the_owner_sets_the_board_tells_it_and_restores_it(world, cohort, monkey
     assert counted(world, 'configuration') in ('slow', 'fast')
     world.remove(executor)
     assert platform.closed
+    world.wait_for(lambda: cohort.decisions[-1].name == '')
 
 
 def test_a_follower_hears_what_the_owner_set(world, cohort):

@@ -9,7 +9,7 @@ import pytest
 from s3dnn_ros.cohort import MemberState
 from s3dnn_ros.errors import ProfileError
 from s3dnn_ros.profiling.table import ConfigurationRow, ProfileRow, ProfileTable
-from s3dnn_ros.runtime.coordination import Coordination, Surroundings
+from s3dnn_ros.runtime.coordination import NOBODYS, Coordination, Surroundings
 
 WAIT_S = 30.0
 # half and full speed, at one and four watts
@@ -98,7 +98,7 @@ def test_the_owner_begins_with_the_fastest_and_sets_what_is_decided(join):
     assert platform.set == [1, 0] and coordination.steering.scale('model') == 2.0
     wait_for(lambda: [one.name for one in applied] == ['fast', 'slow'])
     coordination.close()
-    assert platform.closed
+    assert platform.closed and applied[-1] is NOBODYS
 
 
 @pytest.mark.parametrize('immediate', [False, True])
@@ -117,9 +117,11 @@ def test_a_follower_goes_by_what_it_is_told(join):
     assert coordination.configuration == 'fast'
     coordination.told('board', 0, 'slow')
     assert coordination.configuration == 'slow' and coordination.steering.scale('model') == 2.0
+    coordination.told('board', 0, '')       # the owner has given it back
+    assert coordination.configuration == 'fast'
 
 
-@pytest.mark.parametrize('configuration, name', [(7, 'fast'), (0, 'medium'), (1, '')])
+@pytest.mark.parametrize('configuration, name', [(7, 'fast'), (0, 'medium'), (1, 'slow')])
 def test_a_follower_does_not_go_by_what_it_calls_otherwise(join, configuration, name):
     said = []
     coordination = join(platform='follow', report=said.append)
