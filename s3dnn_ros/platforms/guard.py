@@ -52,15 +52,18 @@ class Guard:
             report(sentence)
 
     def remember(self, knob: Knob):
-        """Save a knob's state before it is turned for the first time."""
+        """Save a knob's state before it is turned for the first time.
+
+        Raises PlatformError if it cannot be saved, or nobody could restore it after a crash.
+        """
         place = (knob.kind, knob.folder)
         if place in self._entries:
             return
         entries = {**self._entries, place: knob.save()}
-        write_state(self._path, self._files, _listed(entries))
-        self._entries = entries
         if self._watchdog is None:
             self._start_watchdog()
+        write_state(self._path, self._files, _listed(entries))
+        self._entries = entries
 
     def restore(self):
         """Turn back what was turned; in a forked child nothing happens.
@@ -71,8 +74,13 @@ class Guard:
             Some of it cannot be written; all else is restored, and the next call tries again.
 
         """
-        if os.getpid() != self._pid or not self._entries:
+        if os.getpid() != self._pid:
             return
+        if self._entries:
+            self._restore_entries()
+        self._dismiss_watchdog()
+
+    def _restore_entries(self):
         with restoring(self._path.parent):
             failed = restore_entries(self._files, _listed(self._entries))
             self._entries = {(kind, folder): saved for (kind, folder, saved), _ in failed}
@@ -82,15 +90,19 @@ class Guard:
                                     + '; '.join(str(error) for _, error in failed))
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._path)
-        self._dismiss_watchdog()
 
     def _start_watchdog(self):
         path = [str(_PACKAGES), *filter(None, [os.environ.get('PYTHONPATH')])]
-        self._watchdog = subprocess.Popen(
-            [sys.executable, '-S', '-m', 's3dnn_ros.platforms.watchdog', str(self._files.root),
-             str(self._path), str(self._pid)],
-            bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, cwd='/',
-            env={**os.environ, 'PYTHONPATH': os.pathsep.join(path)}, start_new_session=True)
+        try:
+            self._watchdog = subprocess.Popen(
+                [sys.executable, '-S', '-m', 's3dnn_ros.platforms.watchdog', str(self._files.root),
+                 str(self._path), str(self._pid)],
+                bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, cwd='/',
+                env={**os.environ, 'PYTHONPATH': os.pathsep.join(path)}, start_new_session=True)
+        except OSError as error:
+            raise PlatformError(sys.executable, 'the process that restores the board after a '
+                                f'crash cannot be started ({error.strerror}), so nothing was '
+                                'changed; see the limits on processes and memory') from error
         close_in_children(self._watchdog.stdin)
 
     def _dismiss_watchdog(self):

@@ -26,13 +26,13 @@ class Knob(Protocol):
     folder: str
 
     def values(self) -> Tuple[int, ...]:
-        """Return what it can be set to, ascending."""
+        """Return what it can be set to, ascending; PlatformError if that is nothing."""
 
     def set(self, value: int) -> None:
         """Set it; only files that hold something else are written."""
 
     def save(self) -> Saved:
-        """Return the state that `restore` wants."""
+        """Return the state that `restore` wants; PlatformError if it could not be restored."""
 
     def restore(self, saved: Saved) -> None:
         """Write back what is not as it was saved."""
@@ -59,7 +59,8 @@ class _FrequencyKnob:
 
     def values(self):
         """Return the frequencies that the kernel offers now, ascending."""
-        return tuple(sorted(self._files.integers(self._name(self._offered))))
+        name = self._name(self._offered)
+        return _usable(self._files, name, self._files.integers(name))
 
     def set(self, value):
         """Pin this frequency, or the nearest above it if it is not offered any more."""
@@ -76,6 +77,9 @@ class _FrequencyKnob:
         """Return governor and bounds, and the frequency if it was chosen by hand."""
         saved = {file: self._files.read(self._name(file))
                  for file in (self._governor, self._low, self._high)}
+        for file in (self._low, self._high):
+            # a bound that is no number could not be written back in a legal order
+            self._files.whole_number(self._name(file), saved[file].strip())
         if saved[self._governor].strip() == 'userspace':
             saved[self._chosen] = self._files.read(self._name(self._chosen))
         return saved
@@ -98,7 +102,7 @@ class _FrequencyKnob:
 
     def _still_offered(self, value):
         values = self.values()
-        if not values or value in values:
+        if value in values:
             return value
         chosen = nearest(values, value)
         self._once.say(value, f'{self._files.path(self.folder)}: {value} is not offered any '
@@ -180,10 +184,10 @@ class EmcKnob:
         low = self._files.integer(f'{self.folder}/min_rate')
         high = self._files.integer(f'{self.folder}/max_rate')
         cap = self._files.integer(EMC_CAP) if self._files.exists(EMC_CAP) else 0
-        if cap:
+        if cap > 0:
             high = min(high, cap)
         within = {value for value in self._known if low <= value <= high}
-        return tuple(sorted(within or {min(low, high), high}))
+        return _usable(self._files, f'{self.folder}/max_rate', within or {min(low, high), high})
 
     def set(self, value):
         """Set the frequency, the cap at most, and lock it."""
@@ -200,8 +204,8 @@ class EmcKnob:
 
     def restore(self, saved):
         """Write back the frequency, and then the lock."""
-        for name, text in saved.items():
-            self._files.write_back(f'{self.folder}/{name}', text)
+        for name in ('rate', self._lock):
+            self._files.write_back(f'{self.folder}/{name}', saved[name])
 
 
 class CoreKnob:
@@ -243,6 +247,15 @@ def find_knob(files: Sysfs, kind: str, folder: str) -> Knob:
     if kind not in _KINDS or not _KINDS[kind]._place.match(folder):
         raise PlatformError(files.path(folder), f"this is not where a knob of kind '{kind}' is")
     return _KINDS[kind](files, folder)
+
+
+def _usable(files, name, values) -> Tuple[int, ...]:
+    """Return the frequencies above 0, ascending; PlatformError names the file if none is."""
+    usable = tuple(sorted({value for value in values if value > 0}))
+    if not usable:
+        raise PlatformError(files.path(name), 'offers no frequency above 0; leave its knob out, '
+                            'or load the driver that it belongs to')
+    return usable
 
 
 def _is_online(files, cpu):

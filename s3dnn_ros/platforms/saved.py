@@ -28,7 +28,8 @@ def write_state(path, files: Sysfs, entries: List[Entry]):
     text = json.dumps({'root': str(files.root), 'boot': _boot(files), 'knobs': entries})
     draft = Path(f'{path}.new')
     try:
-        with open(draft, 'w') as file:
+        # others may share the folder, and must not choose by a link what is overwritten
+        with open(draft, 'w', opener=_open_no_link) as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
@@ -42,15 +43,21 @@ def write_state(path, files: Sysfs, entries: List[Entry]):
 def restore_entries(files: Sysfs, entries: List[Entry]) -> List[Tuple[Entry, PlatformError]]:
     """Write back what was saved; return what could not be, with the errors.
 
-    Cores come last: a cluster that is off would have to be woken for its frequency.
+    Each is tried, whatever becomes of the others. Cores come last: a cluster that is off would
+    have to be woken for its frequency.
     """
     failed = []
-    for entry in sorted(entries, key=lambda entry: entry[0] == 'core'):
-        kind, folder, saved = entry
+    for entry in sorted(entries, key=_is_core):
         try:
+            kind, folder, saved = entry
             find_knob(files, kind, folder).restore(saved)
         except PlatformError as error:
             failed.append((entry, error))
+        except Exception as error:
+            # no damage to one entry may keep the board from what the others hold
+            failed.append((entry, PlatformError(
+                files.root, f'{entry} cannot be restored ({type(error).__name__}: {error}); check '
+                            "the board's clocks, or start it anew")))
     return failed
 
 
@@ -62,18 +69,17 @@ def restore_file(path, files: Sysfs) -> List[str]:
     with restoring(Path(path).parent):
         try:
             state = json.loads(Path(path).read_text())
-            entries, boot, root = state['knobs'], state['boot'], state['root']
+            entries, boot, root = _entries(state), state['boot'], state['root']
         except FileNotFoundError:
             return []
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            with contextlib.suppress(OSError):
-                os.unlink(path)
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            _remove(path)
             return [f'{path}: cannot be read ({error}); the board stays as it is: check its '
                     'clocks, or start it anew']
         if root != str(files.root):
             return []
         failed = restore_entries(files, entries) if boot == _boot(files) else []
-        os.unlink(path)
+        _remove(path)
         return [str(error) for _, error in failed]
 
 
@@ -84,6 +90,25 @@ def restore_leftovers(directory, files: Sysfs) -> List[str]:
     """
     return [sentence for path in sorted(Path(directory).glob(_PATTERN))
             for sentence in restore_file(path, files)]
+
+
+def _entries(state):
+    if not isinstance(state['knobs'], list):
+        raise TypeError("'knobs' must be a list")
+    return state['knobs']
+
+
+def _is_core(entry):
+    return isinstance(entry, (list, tuple)) and tuple(entry[:1]) == ('core',)
+
+
+def _open_no_link(path, flags):
+    return os.open(path, flags | os.O_NOFOLLOW, 0o644)
+
+
+def _remove(path):
+    with contextlib.suppress(OSError):
+        os.unlink(path)
 
 
 def _boot(files):

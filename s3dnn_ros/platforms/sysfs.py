@@ -71,11 +71,19 @@ class Sysfs:
 
     def integer(self, name) -> int:
         """Return the number that a file holds."""
-        return self._integer(name, self.text(name))
+        return self.whole_number(name, self.text(name))
 
     def integers(self, name) -> Tuple[int, ...]:
         """Return the numbers that a file holds, blanks between them."""
-        return tuple(self._integer(name, word) for word in self.text(name).split())
+        return tuple(self.whole_number(name, word) for word in self.text(name).split())
+
+    def whole_number(self, name, text) -> int:
+        """Return the number that a text of this file is."""
+        try:
+            return int(text)
+        except ValueError:
+            raise PlatformError(self.path(name), f"'{text}' is no whole number; this kernel's "
+                                'file has another form, leave its knob out') from None
 
     def write(self, name, value):
         """Write a value, unless the file holds it already."""
@@ -105,13 +113,6 @@ class Sysfs:
                 self.path(name), f"the kernel refused '{text.strip()}' ({error.strerror}); it is "
                 'beyond what the board allows now: see its nvpmodel mode and its temperature'
             ) from error
-
-    def _integer(self, name, text):
-        try:
-            return int(text)
-        except ValueError:
-            raise PlatformError(self.path(name), f"'{text}' is no whole number; this kernel's "
-                                'file has another form, leave its knob out') from None
 
     def _missing(self, name):
         return PlatformError(self.path(name), 'there is no such file; leave its knob out, or '

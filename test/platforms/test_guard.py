@@ -222,14 +222,73 @@ def test_a_state_of_an_earlier_boot_is_forgotten(tx2, kit, tmp_path):
     assert not state_file(tmp_path, 1).exists()
 
 
-@pytest.mark.parametrize('text', ['', '{', '[]', '{"knobs": 3}'])
+def test_what_goes_wrong_with_one_knob_does_not_keep_the_rest(make_board, kit):
+    class Wild(kit.FakeKernel):
+        wild = False
+
+        def put(self, name, text):
+            if self.wild and name.endswith('/max_freq'):
+                raise RuntimeError('nobody has thought of this')
+            super().put(name, text)
+
+    files = Wild(make_board('tx2'))
+    before = kit.seen(files.root)
+    platform = JetsonPlatform(files=files, knobs=('gpu', 'emc'))
+    platform.apply(0)
+    files.wild = True
+    with pytest.raises(PlatformError, match='RuntimeError: nobody has thought of this'):
+        platform.restore()
+    assert files.text(f'{kit.EMC}/rate') == before[f'{kit.EMC}/rate'].strip()
+    files.wild = False
+    platform.close()
+    assert kit.seen(files.root) == before
+
+
+@pytest.mark.parametrize('text', [
+    '', '{', '[]', '{"knobs": 3}', '[' * 100_000,
+    '{"root": "ROOT", "boot": "", "knobs": 3}'])
 def test_a_broken_state_is_said_and_removed(tx2, kit, tmp_path, text):
     root, before = tx2
-    state_file(tmp_path, 1).write_text(text)
+    state_file(tmp_path, 1).write_text(text.replace('ROOT', str(root)))
     (sentence,) = restore_leftovers(tmp_path, Sysfs(root))
     assert 'cannot be read' in sentence
     assert kit.seen(root) == before
     assert restore_leftovers(tmp_path, Sysfs(root)) == []
+
+
+@pytest.mark.parametrize('broken', [
+    1, [], ['core'], [[], {}, 7], ['devfreq', GPU, {}], ['devfreq', GPU, None],
+    ['devfreq', GPU, {'governor': 'x', 'min_freq': 'y', 'max_freq': 'N/A'}]])
+def test_a_broken_entry_is_said_and_the_others_are_restored(tx2, kit, tmp_path, broken):
+    root, before = tx2
+    files, core = Sysfs(root), f'{kit.CPU}/cpu3'
+    good = ['core', core, {'online': before[f'{core}/online']}]
+    kit.write(root, f'{core}/online', '0\n')
+    write_state(state_file(tmp_path, 1), files, [broken, good])
+    (sentence,) = restore_leftovers(tmp_path, files)
+    assert 'cannot be restored' in sentence and 'check' in sentence
+    assert kit.seen(root) == before
+    assert restore_leftovers(tmp_path, files) == []
+
+
+def test_the_state_is_not_written_through_a_link(tx2, tmp_path):
+    root, _ = tx2
+    (tmp_path / 'mine').write_text('mine')
+    (tmp_path / 'state-1.json.new').symlink_to(tmp_path / 'mine')
+    with pytest.raises(PlatformError, match='cannot be saved'):
+        write_state(state_file(tmp_path, 1), Sysfs(root), [])
+    assert (tmp_path / 'mine').read_text() == 'mine'
+
+
+def test_nothing_is_changed_where_nobody_can_watch(make_platform, kit, monkeypatch):
+    platform = make_platform('tx2')
+    before = kit.seen(platform.files.root)
+    monkeypatch.setattr(sys, 'executable', '/nowhere/python')
+    for _ in range(2):
+        with pytest.raises(PlatformError, match=r'/nowhere/python.*nothing was changed; see'):
+            platform.apply(0)
+    assert kit.seen(platform.files.root) == before
+    assert states(platform.files.root) == []
 
 
 def test_a_forged_state_writes_no_other_files(tx2, kit, tmp_path):
@@ -237,7 +296,10 @@ def test_a_forged_state_writes_no_other_files(tx2, kit, tmp_path):
     kit.write(root, 'etc/governor', 'root\n')
     forged = ('devfreq', 'sys/class/devfreq/../../../etc', {'governor': 'me\n', 'min_freq': '1\n',
                                                             'max_freq': '2\n'})
-    write_state(state_file(tmp_path, 1), Sysfs(root), [forged])
+    rate, lock = (before[f'{kit.EMC}/{file}'] for file in ('rate', 'mrq_rate_locked'))
+    more = ('emc', kit.EMC, {'rate': rate, 'mrq_rate_locked': lock,
+                             '../' * 7 + 'etc/governor': 'me\n'})
+    write_state(state_file(tmp_path, 1), Sysfs(root), [forged, more])
     (sentence,) = restore_leftovers(tmp_path, Sysfs(root))
     assert 'this is not where a knob' in sentence
     assert (root / 'etc/governor').read_text() == 'root\n'

@@ -81,6 +81,29 @@ def test_a_frequency_that_was_chosen_by_hand_comes_back(tx2, kit):
     assert kit.seen(tx2.root) == before
 
 
+@pytest.mark.parametrize('file', ['min_freq', 'max_freq'])
+def test_a_bound_that_is_no_number_is_refused_before_it_is_needed(tx2, kit, file):
+    kit.write(tx2.root, f'{GPU}/{file}', 'N/A\n')
+    with pytest.raises(PlatformError, match=f"{file}: 'N/A' is no whole number"):
+        DevfreqKnob(tx2, GPU).save()
+
+
+def test_what_is_not_above_0_is_no_frequency_and_what_is_there_twice_is_one(tx2, kit):
+    kit.write(tx2.root, f'{GPU}/available_frequencies', '-5 0 497250000 140250000 497250000\n')
+    assert DevfreqKnob(tx2, GPU).values() == (140250000, 497250000)
+
+
+@pytest.mark.parametrize('text', ['\n', '0\n'])
+def test_a_knob_without_frequencies_names_its_file(tx2, kit, text):
+    kit.write(tx2.root, f'{GPU}/available_frequencies', text)
+    with pytest.raises(PlatformError, match='available_frequencies: offers no frequency'):
+        DevfreqKnob(tx2, GPU).values()
+    for name in ('min_rate', 'max_rate'):
+        kit.write(tx2.root, f'{kit.EMC}/{name}', '0\n')
+    with pytest.raises(PlatformError, match='max_rate: offers no frequency'):
+        EmcKnob(tx2).values()
+
+
 def test_a_cluster_that_is_off_is_woken_to_be_restored(tx2, kit):
     knob = CpufreqKnob(tx2, f'{kit.CPU}/cpufreq/policy1')
     before, saved = kit.seen(tx2.root), knob.save()
