@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Callable, Optional
 
-from s3dnn_ros.errors import PlatformError
+from s3dnn_ros.errors import S3dnnError
 from s3dnn_ros.platforms import Platform
 
 
@@ -22,7 +22,8 @@ class Actuator:
     applied : callable
         Called with the configuration that is set, as soon as it is; it must not take long.
     report : callable
-        Called with a sentence when a configuration cannot be set; the same sentence once only.
+        Called with a sentence when a configuration cannot be set or announced; with the same
+        sentence once only.
     announce : callable
         Called in the thread with the configuration that is set; of several in a row, with the
         newest.
@@ -67,17 +68,28 @@ class Actuator:
                     return
                 wanted, self._wanted = self._wanted, None
             if self.platform.immediate or self._set(wanted):
-                self._announce(wanted)
+                self._works(self._announce, wanted)
 
     def _set(self, configuration) -> bool:
         """Set a configuration; tell whether that worked."""
+        works = self._works(self.platform.apply, configuration)
+        if works:
+            self._applied(configuration)
+        return works
+
+    def _works(self, call, configuration) -> bool:
+        """Call this with a configuration; report what it raises, and tell whether that was none.
+
+        Whatever a board or the middleware refuses, the cohort goes on with what is set, and asks
+        again at the next boundary.
+        """
         try:
-            self.platform.apply(configuration)
-        except PlatformError as error:
-            # the cohort goes on with what is set, and asks again at the next boundary
-            if str(error) != self._said:
-                self._said = str(error)
-                self._report(self._said)
+            call(configuration)
+        except Exception as error:
+            said = (str(error) if isinstance(error, S3dnnError)
+                    else f'configuration {configuration}: {type(error).__name__}: {error}')
+            if said != self._said:
+                self._said = said
+                self._report(said)
             return False
-        self._applied(configuration)
         return True

@@ -12,9 +12,12 @@ WAIT_S = 30.0
 
 
 class FakePlatform:
-    """A board that takes as long as the test wants; `broken` configurations cannot be set."""
+    """A board that takes as long as the test wants; `broken` configurations cannot be set.
 
-    def __init__(self, broken=(), immediate=False):
+    Those that are `odd` fail in a way that nobody has thought of.
+    """
+
+    def __init__(self, broken=(), odd=(), immediate=False):
         self.immediate = immediate
         self.set = []
         self.closed = False
@@ -22,12 +25,15 @@ class FakePlatform:
         self.may_go_on.set()
         self.asked = threading.Semaphore(0)
         self._broken = broken
+        self._odd = odd
 
     def apply(self, index):
         self.asked.release()
         assert self.may_go_on.wait(WAIT_S)
         if index in self._broken:
             raise PlatformError('max_freq', f'{index} was refused')
+        if index in self._odd:
+            raise BlockingIOError(11, 'no process to be had')
         self.set.append(index)
 
     def close(self):
@@ -74,6 +80,33 @@ def test_what_cannot_be_set_is_said_once_and_the_next_is_set(start):
         assert platform.asked.acquire(timeout=WAIT_S)
     actuator.close()
     assert applied == [2] and reported == ['max_freq: 7 was refused']
+
+
+@pytest.mark.parametrize('immediate', [True, False])
+def test_whatever_goes_wrong_the_next_is_set(start, announced, immediate):
+    actuator, platform, applied, reported = start(odd=(7,), immediate=immediate)
+    for configuration in (7, 7, 2):
+        actuator.apply(configuration)
+        assert platform.asked.acquire(timeout=WAIT_S)
+    assert announced.get(timeout=WAIT_S) == 2
+    assert applied == [2]
+    assert reported == ['configuration 7: BlockingIOError: [Errno 11] no process to be had']
+
+
+def test_what_cannot_be_announced_is_said_and_the_next_is():
+    told, announced = queue.Queue(), queue.Queue()
+
+    def announce(configuration):
+        if configuration == 1:
+            raise RuntimeError('the context is invalid')
+        announced.put(configuration)
+
+    actuator = Actuator(FakePlatform(), lambda configuration: None, told.put, announce)
+    actuator.apply(1)
+    assert told.get(timeout=WAIT_S) == 'configuration 1: RuntimeError: the context is invalid'
+    actuator.apply(2)
+    assert announced.get(timeout=WAIT_S) == 2
+    actuator.close()
 
 
 def test_what_is_immediate_is_set_before_anyone_goes_on(start, announced):
