@@ -12,7 +12,7 @@ from s3dnn_ros.platforms import clusters
 from s3dnn_ros.platforms.base import MonotonicClock, Report, board_of, log, model_of
 from s3dnn_ros.platforms.guard import Guard
 from s3dnn_ros.platforms.knobs import EMC, DevfreqKnob, EmcKnob
-from s3dnn_ros.platforms.owner import Owner, state_directory
+from s3dnn_ros.platforms.owner import Owner, locks_of_all, make_directory, state_directory
 from s3dnn_ros.platforms.power import PowerMeter
 from s3dnn_ros.platforms.space import Axis, Choice, ConfigurationSpace, Steps, thin
 from s3dnn_ros.platforms.sysfs import Sysfs, mend
@@ -94,9 +94,9 @@ class JetsonPlatform:
         self.board = board_of(self._files)
         self.meter = PowerMeter(self._files, report)
         self._owner = self._guard = None
-        if own:
-            self._take(state_dir)
         try:
+            if own:
+                self._take(state_dir)
             self.configurations = ConfigurationSpace([
                 *self._gpu_axes(knobs, gpu_steps), *self._emc_axes(knobs, emc_steps),
                 *self._cpu_axes(knobs, cpu_steps, core_steps)])
@@ -181,9 +181,10 @@ class JetsonPlatform:
 
     def _take(self, state_dir):
         directory = state_directory(self._files.root) if state_dir is None else state_dir
-        os.makedirs(directory, exist_ok=True)
+        make_directory(directory)
         self._pid = os.getpid()
-        self._owner = Owner(directory, f's3dnn on {model_of(self._files)}', self._clock.now_s())
+        self._owner = Owner(directory, f's3dnn on {model_of(self._files)}', self._clock.now_s(),
+                            locks_of_all(self._files.root))
         self._guard = Guard(self._files, directory, self._report)
         atexit.register(self.close)
 

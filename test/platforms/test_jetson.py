@@ -217,6 +217,21 @@ def test_an_unknown_kind_of_knob(make_board):
         JetsonPlatform(make_board('tx2'), knobs=('fan',))
 
 
+@pytest.mark.parametrize('options', [{}, {'gpu_steps': [5]}])
+def test_a_gpu_without_frequencies_is_no_board_of_none(make_board, kit, options):
+    root = make_board('tx2')
+    kit.write(root, f"{GPU['tx2']}/available_frequencies", '\n')
+    with pytest.raises(PlatformError, match='available_frequencies: offers no frequency'):
+        JetsonPlatform(root, **options)
+    JetsonPlatform(root, knobs=('emc',)).close()     # and the board was given back
+
+
+def test_a_state_folder_that_cannot_be_made_is_named(make_board, tmp_path):
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(PlatformError, match=r'file: the folder cannot be made .*state_dir'):
+        JetsonPlatform(make_board('tx2'), state_dir=tmp_path / 'file')
+
+
 def test_a_cluster_that_is_off_and_silent_is_left_out(make_platform, make_board, kit):
     root = make_board('tx2')
     (root / kit.CPU / 'cpufreq/policy1/scaling_available_frequencies').unlink()
