@@ -14,6 +14,8 @@ from s3dnn_ros.platforms.sysfs import Sysfs
 TOTAL = 'total'
 _IIO = 'sys/bus/i2c/drivers/ina3221x/*/iio:device*'
 _HWMON = 'sys/class/hwmon/hwmon*'
+# No module draws as much: whatever tells more is garbage.
+_MOST_MW = 1e6
 # Rails whose sum is all that the module draws; the first set that the board has counts.
 _TOTALS = (
     ('VDD_IN',),
@@ -30,14 +32,17 @@ class Rail:
     files: Tuple[str, ...]
 
 
-def find_rails(files: Sysfs) -> List[Rail]:
-    """Return the rails by name: of JetPack 4 (iio) or JetPack 5 and later (hwmon)."""
+def find_rails(files: Sysfs, report: Report) -> List[Rail]:
+    """Return the rails by name: of JetPack 4 (iio) or JetPack 5 and later (hwmon).
+
+    A device that does not tell whether it is their sensor is reported and left out.
+    """
     rails = []
     for label in files.find(f'{_IIO}/rail_name_*'):
         folder, _, channel = label.rpartition('/rail_name_')
         rails += _rail(files, label, f'{folder}/in_power{channel}_input')
     for folder in files.find(_HWMON):
-        if not files.exists(f'{folder}/name') or files.text(f'{folder}/name') != 'ina3221':
+        if not _is_ina3221(files, folder, report):
             continue
         for label in files.find(f'{folder}/in*_label'):
             channel = label[len(f'{folder}/in'):-len('_label')]
@@ -53,14 +58,15 @@ class PowerMeter:
     ----------
     files : Sysfs
     report : callable
-        Called with a sentence for each rail, the first time that it cannot be read.
+        Called with a sentence for each rail, the first time that it cannot be read, and for
+        each device of which nobody knows whether it has rails.
 
     """
 
     def __init__(self, files: Sysfs, report: Report = log):
         self._files = files
         self._once = Once(report)
-        self._rails = find_rails(files)
+        self._rails = find_rails(files, report)
         names = {rail.name for rail in self._rails}
         self._parts = next((parts for parts in _TOTALS if names.issuperset(parts)), ())
         self.failures = collections.Counter()   # by rail
@@ -90,7 +96,11 @@ class PowerMeter:
     def _read_mw(self, rail):
         values = [self._number(name) for name in rail.files]
         # mV times mA is µW
-        return values[0] if len(values) == 1 else values[0] * values[1] / 1e3
+        power_mw = values[0] if len(values) == 1 else values[0] * values[1] / 1e3
+        if power_mw > _MOST_MW:
+            raise PlatformError(self._files.path(rail.files[0]), f'tells of {power_mw / 1e3:.3g} '
+                                "W, which no board draws; see the sensor's driver")
+        return power_mw
 
     def _number(self, name):
         text = self._files.text(name)
@@ -167,6 +177,15 @@ class PowerSampler:
         if self._total_mw is not None:
             powers_mw = {**powers_mw, TOTAL: self._total_mw}
         self._counter.add(self._clock.now_s(), powers_mw)
+
+
+def _is_ina3221(files, folder, report):
+    name = f'{folder}/name'
+    try:
+        return files.exists(name) and files.text(name) == 'ina3221'
+    except PlatformError as error:
+        report(f'if this is a sensor of power, its rails are left out: {error}')
+        return False
 
 
 def _rail(files, label, *sources):

@@ -32,7 +32,7 @@ def test_no_rails(tmp_path):
     assert meter.total_mw({}) is None
 
 
-@pytest.mark.parametrize('text', ['', 'nan', 'abc', '-5', 'inf', '1 2'])
+@pytest.mark.parametrize('text', ['', 'nan', 'abc', '-5', 'inf', '1 2', '9' * 20])
 @pytest.mark.parametrize('board, rail, name', [
     ('tx2', 'VDD_SYS_GPU', TX2_GPU), ('agx', 'CPU', AGX_CPU)])
 def test_a_rail_that_reads_garbage(make_board, kit, text, board, rail, name):
@@ -49,6 +49,15 @@ def test_a_rail_that_reads_garbage(make_board, kit, text, board, rail, name):
     assert rail in said[0]
     kit.write(root, name, good)
     assert meter.rails_mw() == before_mw
+
+
+def test_another_device_that_cannot_be_read_does_not_hide_the_rails(make_board):
+    root, said = make_board('agx'), []
+    other = root / 'sys/class/hwmon/hwmon0/name'
+    other.unlink()
+    other.mkdir()
+    assert len(PowerMeter(Sysfs(root), said.append).rails_mw()) == 6
+    assert len(said) == 1 and str(other) in said[0]
 
 
 def test_a_total_is_never_a_part(make_board):
