@@ -9,19 +9,22 @@ from typing import Any, Callable, Dict, Iterable, Sequence, Tuple, TypeVar
 from s3dnn_ros.errors import ProfileError
 
 Table = TypeVar('Table')
+# What is measured lies between these in its unit, be it ms, mW, MB or multiply-adds, unless it is
+# 0; quotients and sums of such numbers are numbers as well.
+LEAST, LARGEST = 1e-6, 1e18
 
 
 def read_document(path: Path, what: str, advice: str, build: Callable[[Any], Table]) -> Table:
     """Return what `build` makes of a JSON file's content.
 
     `build` may raise KeyError, TypeError and ValueError. Raises ProfileError, which ends with
-    the advice, if the file is missing, cut short, or is not `what`.
+    the advice, if the file is missing, cut short, nested too deep, or is not `what`.
     """
     try:
         content = json.loads(path.read_text(encoding='utf-8'))
     except OSError as error:
         raise ProfileError(path, f'cannot be read ({error.strerror}): {advice}') from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ProfileError(path, f'is not a whole JSON file ({error}): {advice}') from error
     try:
         return build(content)
@@ -29,6 +32,12 @@ def read_document(path: Path, what: str, advice: str, build: Callable[[Any], Tab
         raise ProfileError(path, f'lacks the key {error}: {advice}') from error
     except (TypeError, ValueError) as error:
         raise ProfileError(path, f'is not {what} ({error}): {advice}') from error
+
+
+def is_number(value: Any, least: float = 0.0, largest: float = LARGEST) -> bool:
+    """Tell whether a value is a number within these bounds; True, NaN and infinity are none."""
+    return (isinstance(value, (int, float)) and not isinstance(value, bool)
+            and least <= value <= largest)
 
 
 def refuse_others(source: str, advice: str, compared: Iterable[Tuple[str, Any, Any]]) -> None:

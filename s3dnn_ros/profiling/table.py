@@ -9,14 +9,20 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from pathlib import Path
-from typing import Any, Dict, Mapping, Tuple
+from typing import Any, Dict, Iterable, Mapping, Tuple
 
 from s3dnn_ros.cohort import SpeedupPowerTable
 from s3dnn_ros.errors import ProfileError
 from s3dnn_ros.models.cache import cache_dir, write_whole
-from s3dnn_ros.profiling.document import read_document, read_head, refuse_others
+from s3dnn_ros.profiling.document import (
+    LARGEST,
+    LEAST,
+    is_number,
+    read_document,
+    read_head,
+    refuse_others,
+)
 
 FORMAT = 1
 STATISTICS = ('median', 'p99', 'worst')
@@ -65,8 +71,18 @@ class ConfigurationRow:
         if not isinstance(self.name, str):
             raise ValueError(f'{self.name!r} stands where the name of a configuration should')
         for value in (self.power_mw, *self.times_ms):
-            if not _is_number(value) or value <= 0:
-                raise ValueError(f"configuration '{self.name}': {value!r} is not a number above 0")
+            if not is_number(value, LEAST):
+                raise ValueError(f"configuration '{self.name}': {value!r} is not a number above "
+                                 f'0, from {LEAST:g} to {LARGEST:g}')
+
+
+def check_names(rows: Iterable[ConfigurationRow]) -> None:
+    """Refuse two configurations of one name; raises ValueError."""
+    names = set()
+    for row in rows:
+        if row.name in names:
+            raise ValueError(f"configuration '{row.name}' is there twice")
+        names.add(row.name)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +97,7 @@ class ProfileTable:
     ------
     ValueError
         The rows are no whole grid of segments and batches, or hold numbers that
-        no measurement gives.
+        no measurement gives; or two configurations have one name.
 
     """
 
@@ -111,6 +127,11 @@ class ProfileTable:
             for batch in {batch for _, batch in self._grid}:
                 if (segment, batch) not in self._grid:
                     raise ValueError(f'segment {segment} was not measured at batch {batch}')
+        for batch in self.batches:
+            # a clock may see nothing of a segment that only renames, but of a network it does
+            if 1e3 * sum(self.segment_times_s(batch)) < LEAST:
+                raise ValueError(f'the network takes no time at batch {batch}')
+        check_names(self.configurations)
         for row in self.configurations:
             if len(row.times_ms) != self.segments:
                 raise ValueError(f"configuration '{row.name}' has times of {len(row.times_ms)} "
@@ -267,13 +288,8 @@ def _check_row(row):
             raise ValueError(f'{where}: {name} must be a whole number from {low} on')
     for name in _NUMBERS:
         value = getattr(row, name)
-        if not _is_number(value) or value < 0:
-            raise ValueError(f'{where}: {name} is {value!r}, not a number from 0 on')
-
-
-def _is_number(value):
-    return (isinstance(value, (int, float)) and not isinstance(value, bool)
-            and math.isfinite(value))
+        if not is_number(value):
+            raise ValueError(f'{where}: {name} is {value!r}, not a number from 0 to {LARGEST:g}')
 
 
 def _mix(batch, first, second, weight, other):

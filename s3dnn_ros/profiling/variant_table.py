@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from pathlib import Path
 from typing import Any, Mapping, Optional, Tuple
 
@@ -13,7 +12,14 @@ from s3dnn_ros.errors import ProfileError
 from s3dnn_ros.models.cache import write_whole
 from s3dnn_ros.models.fidelity import points
 from s3dnn_ros.models.variants import EXACT, variants_dir
-from s3dnn_ros.profiling.document import read_document, read_head, refuse_others
+from s3dnn_ros.profiling.document import (
+    LARGEST,
+    LEAST,
+    is_number,
+    read_document,
+    read_head,
+    refuse_others,
+)
 from s3dnn_ros.settings import SCORES
 
 FORMAT = 3
@@ -53,6 +59,9 @@ class VariantRow:
 
 
 _NUMBERS = tuple(field.name for field in dataclasses.fields(VariantRow)[1:])
+# What one divides by is never 0, and a share of 1 is not more.
+_BOUNDS = {'ratio': (LEAST, 1.0), 'speedup': (LEAST, LARGEST), 'fidelity': (0.0, 1.0),
+           'answers': (0.0, 1.0)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,12 +180,10 @@ def _table(content: Any) -> VariantTable:
 def _check_row(row: VariantRow) -> None:
     where = f'segment {row.segment!r} at {row.ratio!r}'
     for name in _NUMBERS:
-        value = getattr(row, name)
-        if isinstance(value, bool) or not isinstance(value, (int, float)) \
-                or not math.isfinite(value) or value < 0:
-            raise ValueError(f'{where}: {name} is {value!r}, not a number from 0 on')
-    if not row.speedup or not row.ratio:
-        raise ValueError(f'{where}: speedup and ratio must be above 0')
+        value, (least, largest) = getattr(row, name), _BOUNDS.get(name, (0.0, LARGEST))
+        if not is_number(value, least, largest):
+            raise ValueError(f'{where}: {name} is {value!r}, not a number from {least:g} to '
+                             f'{largest:g}')
 
 
 def _advice(model: str) -> str:

@@ -134,10 +134,17 @@ def test_repeated_look_ups_are_quick(measured, look_up):
     ([row(0, 1, -1.0)], 'median_ms is -1.0'),
     ([row(0, 1, p99_ms=math.nan)], 'p99_ms is nan'),
     ([row(0, 1, memory_mb='much')], "memory_mb is 'much'"),
+    ([row(0, 1, worst_ms=10**400)], 'worst_ms is 1000'),
+    ([row(0, 1, 1.0), row(0, 2, 0.0)], 'takes no time at batch 2'),
+    ([row(0, 1, 5e-324), row(1, 1, 0.0)], 'takes no time at batch 1'),
 ])
 def test_impossible_rows_are_refused(rows, words):
     with pytest.raises(ValueError, match=words):
         table(rows)
+
+
+def test_a_segment_of_which_a_clock_sees_nothing_is_possible():
+    assert table([row(0, 1, 0.0), row(1, 1, 2.0)]).remaining_s(0, 1) == pytest.approx(2e-3)
 
 
 # on disk
@@ -184,6 +191,10 @@ def edit(content, place, value):
     (['rows', 3, 'median_ms'], -0.5, 'median_ms is -0.5'),
     (['rows', 3, 'median_ms'], math.inf, 'median_ms is inf'),
     (['rows', 3, 'median_ms'], True, 'median_ms is True'),
+    (['rows', 3, 'median_ms'], 10**400, 'median_ms is 1000'),
+    (['configurations'], [['slow', 10**400, 1.0, 1.0]], "'slow': 1000"),
+    (['configurations'], [['slow', 5e-324, 1.0, 1.0]], "'slow': 5e-324"),
+    (['configurations'], [['slow', 1.0, 1.0, 1.0]] * 2, "'slow' is there twice"),
     (['rows', 3, 'batch'], 1.5, 'must be a whole number'),
     (['rows'], 5, 'is not a profile'),
     (['rows'], [5], 'is not a profile'),
@@ -203,7 +214,8 @@ def test_a_damaged_file_is_refused_by_name(measured, tmp_path, place, value, wor
         assert word in str(caught.value)
 
 
-@pytest.mark.parametrize('content', [b'[]', b'7', b'null', b'\xff\xfe', b'{}'])
+@pytest.mark.parametrize('content', [
+    b'[]', b'7', b'null', b'\xff\xfe', b'{}', pytest.param(b'[' * 200_000, id='deep')])
 def test_a_file_of_another_kind_is_refused(tmp_path, content):
     path = tmp_path / 'resnet50.torch.json'
     path.write_bytes(content)
@@ -283,6 +295,18 @@ def test_configurations_come_back_from_the_file(measured, tmp_path):
 def test_what_no_board_does_is_no_configuration(values, said):
     with pytest.raises(ValueError, match=said):
         ConfigurationRow(*values)
+
+
+def test_the_widest_bounds_are_numbers_for_the_cohort(measured):
+    rows = (ConfigurationRow('slow', 1e-6, (1e18, 1e-6)), ConfigurationRow('fast', 1e18,
+                                                                           (1e-6, 1e18)))
+    for found in dataclasses.replace(measured, configurations=rows).power_tables():
+        assert [found.lookup(speedup) for speedup in (0.0, 1e12, math.inf)]
+
+
+def test_configurations_of_one_name_are_refused(measured):
+    with pytest.raises(ValueError, match="'slow' is there twice"):
+        dataclasses.replace(measured, configurations=(SLOW, FAST, SLOW))
 
 
 def test_configurations_of_other_segments_are_refused(measured):

@@ -70,7 +70,10 @@ def test_the_cohorts_table_has_the_rows_that_are_offered():
     ((row(0, 1.0), row(0, 1.0), row(1, 1.0), row(None, 1.0)), 'segment 0'),
     ((row(0, 1.0), row(None, 1.0)), 'segment 1 has the ratios'),
     ((row(0, 1.0), row(1, 1.0), row(None, 1.0, -1.0)), 'speedup is -1.0'),
-    ((row(0, 1.0), row(1, 1.0), row(None, 1.0, 0.0)), 'above 0'),
+    ((row(0, 1.0), row(1, 1.0), row(None, 1.0, 0.0)), 'speedup is 0.0'),
+    ((row(0, 1.0), row(1, 1.0), row(None, 1.0, 1e-320)), 'speedup is 1e-320'),
+    ((row(0, 1.0), row(1, 1.0), row(None, 1.0, 10**400)), 'speedup is 1000'),
+    ((row(0, 1.0), row(1, 1.0), row(None, 1.0, fidelity=5.0)), 'fidelity is 5.0'),
     ((row(0, 1.0), row(1, 1.0), row(None, 1.0, fidelity=float('nan'))), 'fidelity is nan')])
 def test_impossible_rows_are_refused(rows, words):
     with pytest.raises(ValueError, match=words):
