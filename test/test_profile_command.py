@@ -92,6 +92,28 @@ def test_a_profile_that_cannot_be_written_is_told_in_a_sentence(tiny, own_cache,
     assert 'cannot be written' in capsys.readouterr().err
 
 
+def test_configurations_are_taken_from_a_file(tiny, tmp_path):
+    path = tmp_path / 'board.csv'
+    path.write_text('configuration,power_mw,time_ms_0\nslow,900,8\nfast,3600,4\n')
+    assert main(['profile', tiny(), '--max-batch', '1', *QUICK, '--configurations',
+                 str(path)]) == 0
+    table = load_table(profile_path('tiny', 'onnxruntime'))
+    assert [row.name for row in table.configurations] == ['slow', 'fast']
+
+
+@pytest.mark.parametrize('header, values, words', [
+    ('configuration,power_mw,time_ms_0', 'slow,much,8', 'much'),
+    ('configuration,power_mw,time_ms_0,time_ms_1', 'slow,900,8,9', 'cut into 1 here')])
+def test_a_file_of_configurations_is_refused_before_anything_is_measured(
+        tiny, tmp_path, capsys, header, values, words):
+    path = tmp_path / 'board.csv'
+    path.write_text(f'{header}\n{values}\n')
+    assert main(['profile', tiny(), *QUICK, '--configurations', str(path)]) == 1
+    told = capsys.readouterr()
+    assert words in told.err and told.err.count('\n') == 1
+    assert 'batch' not in told.out
+
+
 @pytest.mark.parametrize('command', ['profile', 'models lowrank'])
 @pytest.mark.parametrize('options, words', [
     ('sm_partition', 'name some, for example 8 16 32 64 0'),

@@ -49,10 +49,19 @@ def register(subparsers):
 
 
 def _profile(arguments):
-    from s3dnn_ros.profiling.profiler import SHARED_LANES, load_planned, make_plan, profile
+    from s3dnn_ros.profiling.profiler import (
+        SHARED_LANES,
+        check_segments,
+        load_planned,
+        make_plan,
+        profile,
+        read_configurations,
+    )
     from s3dnn_ros.profiling.table import profile_path
     from s3dnn_ros.runtime.clock import SystemClock
 
+    # whatever is wrong with the file is told before anything is measured
+    imported = arguments.configurations and read_configurations(arguments.configurations)
     clock = SystemClock()
     engine, reason = chosen_engine(arguments, clock, partitions(arguments) or arguments.sms, print)
     print(f'engine {engine.name} on {engine.device} ({reason})')
@@ -62,13 +71,16 @@ def _profile(arguments):
                 spec = load_spec(name)
                 plan = make_plan(engine, spec, target_ms=arguments.target_ms,
                                  max_alive=arguments.alive)
+                if imported:
+                    check_segments(arguments.configurations, imported, len(plan.cuts) + 1)
                 most = min(arguments.max_batch, spec.max_batch or arguments.max_batch)
                 network = load_planned(engine, spec, plan, lanes=SHARED_LANES, max_batch=most)
                 table = profile(engine, spec, plan, network, batches=range(1, most + 1),
                                 repeats=arguments.repeats,
                                 progress=lambda batch: print(f'batch {batch} …', flush=True))
                 table = dataclasses.replace(
-                    table, configurations=_configurations(arguments, platform, clock, network))
+                    table, configurations=imported or _measured(arguments, platform, clock,
+                                                                network))
                 path = profile_path(spec.name, engine.name)
                 table.save(path)
                 _print(table)
@@ -79,12 +91,10 @@ def _profile(arguments):
         engine.close()
 
 
-def _configurations(arguments, platform, clock, network):
-    """Return the configurations that were asked for."""
-    from s3dnn_ros.profiling.profiler import measure_configurations, read_configurations
+def _measured(arguments, platform, clock, network):
+    """Return the configurations of the platform that was asked for, none without."""
+    from s3dnn_ros.profiling.profiler import measure_configurations
 
-    if arguments.configurations:
-        return read_configurations(arguments.configurations, network.segments)
     if platform is None:
         return ()
     count = len(platform.configurations)

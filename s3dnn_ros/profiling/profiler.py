@@ -12,7 +12,12 @@ from s3dnn_ros.errors import PlatformError, ProfileError
 from s3dnn_ros.models.cache import sha256_of
 from s3dnn_ros.models.graph import load_graph, with_image_input
 from s3dnn_ros.models.segment_plan import SegmentPlan, apply, plan_segments
-from s3dnn_ros.profiling.table import ConfigurationRow, ProfileRow, ProfileTable
+from s3dnn_ros.profiling.table import (
+    ConfigurationRow,
+    ProfileRow,
+    ProfileTable,
+    check_names,
+)
 
 WARM_UP_RUNS = 3
 # So many runs side by side show what one takes from the others.
@@ -118,28 +123,50 @@ def measure_configurations(network, platform, clock, *, seconds: float,
     return tuple(rows)
 
 
-def read_configurations(path, segments: int) -> Tuple[ConfigurationRow, ...]:
+def read_configurations(path) -> Tuple[ConfigurationRow, ...]:
     """Return configurations that were measured elsewhere, from a CSV file.
 
     Its columns are `configuration` (a name), `power_mw`, and `time_ms_0` … for each segment; a
     row for each configuration, in the platform's order. Raises ProfileError.
     """
-    times = [f'time_ms_{segment}' for segment in range(segments)]
     try:
-        with open(path, newline='', encoding='utf-8') as file:
-            reader = csv.DictReader(file)
-            missing = {'configuration', 'power_mw', *times} - set(reader.fieldnames or ())
-            if missing:
-                raise ProfileError(path, f'lacks the columns {", ".join(sorted(missing))}; a '
-                                         'network is cut as its profile says')
-            return tuple(ConfigurationRow(row['configuration'], float(row['power_mw']),
-                                          tuple(float(row[name]) for name in times))
-                         for row in reader)
+        # spreadsheets put a mark of the encoding in front
+        with open(path, newline='', encoding='utf-8-sig') as file:
+            rows = _configuration_rows(path, csv.DictReader(file, strict=True))
+        check_names(rows)
     except OSError as error:
         raise ProfileError(path, f'cannot be read ({error.strerror}); name a CSV file') from error
-    except (TypeError, ValueError) as error:
-        raise ProfileError(path, f'holds no numbers where times and power should be ({error}); '
-                                 'export it again') from error
+    except (TypeError, ValueError, csv.Error) as error:
+        raise ProfileError(path, f'is no table of configurations ({error}); export it '
+                                 'again') from error
+    if not rows:
+        raise ProfileError(path, 'holds no configuration; export it again')
+    return rows
+
+
+def check_segments(path, rows: Sequence[ConfigurationRow], segments: int) -> None:
+    """Refuse what `read_configurations` found of other cuts; raises ProfileError."""
+    found = len(rows[0].times_ms)
+    if found != segments:
+        raise ProfileError(path, f'has times of {found} segments, and the network is cut into '
+                                 f'{segments} here; measure it in the same cuts')
+
+
+def _configuration_rows(path, reader):
+    columns = reader.fieldnames or ()
+    count = sum(name.startswith('time_ms_') for name in columns)
+    times = [f'time_ms_{segment}' for segment in range(max(count, 1))]
+    missing = {'configuration', 'power_mw', *times} - set(columns)
+    if missing:
+        raise ProfileError(path, f'lacks the columns {", ".join(sorted(missing))}; a network is '
+                                 'cut as its profile says')
+    rows = []
+    for row in reader:
+        if reader.restkey in row:
+            raise ValueError(f'line {reader.line_num} has more values than there are columns')
+        rows.append(ConfigurationRow(row['configuration'], float(row['power_mw']),
+                                     tuple(float(row[name]) for name in times)))
+    return tuple(rows)
 
 
 def _rows(network, batch, repeats):

@@ -245,7 +245,7 @@ def test_what_goes_wrong_with_one_knob_does_not_keep_the_rest(make_board, kit):
 
 
 @pytest.mark.parametrize('text', [
-    '', '{', '[]', '{"knobs": 3}', '[' * 100_000,
+    '', '{', '[]', '{"knobs": 3}', pytest.param('[' * 100_000, id='deep'),
     '{"root": "ROOT", "boot": "", "knobs": 3}'])
 def test_a_broken_state_is_said_and_removed(tx2, kit, tmp_path, text):
     root, before = tx2

@@ -16,6 +16,7 @@ from s3dnn_ros.profiling.find import find_table
 from s3dnn_ros.profiling.profiler import (
     PLAN_RUNS,
     WARM_UP_RUNS,
+    check_segments,
     load_planned,
     make_plan,
     measure_configurations,
@@ -279,23 +280,36 @@ def test_a_board_whose_power_nobody_knows_is_no_table_and_is_restored():
     assert platform.restored == 1
 
 
-def test_configurations_come_from_a_csv_file_as_well(tmp_path):
+@pytest.mark.parametrize('encoding', ['utf-8', 'utf-8-sig'])
+def test_configurations_come_from_a_csv_file_as_well(tmp_path, encoding):
     path = tmp_path / 'board.csv'
-    path.write_text('power_mw,configuration,time_ms_1,time_ms_0\n'
-                    '900,slow,16,8\n3600.5,fast,8,4\n')
-    assert read_configurations(path, 2) == (
+    path.write_text('configuration,power_mw,note,time_ms_1,time_ms_0\n'
+                    'slow,900,,16,8\nfast,3600.5,hot,8,4\n', encoding)
+    rows = read_configurations(path)
+    assert rows == (
         ConfigurationRow('slow', 900.0, (8.0, 16.0)), ConfigurationRow('fast', 3600.5, (4.0, 8.0)))
+    check_segments(path, rows, 2)
+    for segments in (1, 3):
+        with pytest.raises(ProfileError, match=f'of 2 segments, .* cut into {segments} here'):
+            check_segments(path, rows, segments)
 
 
 @pytest.mark.parametrize('content, said', [
     (None, 'cannot be read'), ('', 'lacks the columns configuration, power_mw, time_ms_0'),
     ('configuration,power_mw\n', 'lacks the columns time_ms_0'),
-    ('configuration,power_mw,time_ms_0\nslow,much,8\n', 'no numbers'),
-    ('configuration,power_mw,time_ms_0\nslow,1\n', 'no numbers'),
+    ('configuration,power_mw,time_ms_0,time_ms_2\n', 'lacks the columns time_ms_1'),
+    ('configuration,power_mw,time_ms_0\n', 'holds no configuration'),
+    ('configuration,power_mw,time_ms_0\nslow,much,8\n', 'no table .*much'),
+    ('configuration,power_mw,time_ms_0\nslow,1\n', 'no table of configurations'),
+    ('configuration,power_mw,time_ms_0\nslow,1,2,3\n', 'line 2 has more values'),
+    ('configuration,power_mw,time_ms_0\nslow,1,2\nslow,1,2\n', "'slow' is there twice"),
+    ('configuration,power_mw,time_ms_0\n"slow,1,2\n', 'no table .*end of data'),
+    pytest.param(f'configuration,power_mw,time_ms_0\n{"a" * 200_000},1,2\n', 'no table .*limit',
+                 id='long'),
     ('configuration,power_mw,time_ms_0\nslow,1,-8\n', 'above 0')])
 def test_a_csv_file_that_is_none_is_refused(tmp_path, content, said):
     path = tmp_path / 'board.csv'
     if content is not None:
         path.write_text(content)
     with pytest.raises(ProfileError, match=said):
-        read_configurations(path, 1)
+        read_configurations(path)
