@@ -102,7 +102,8 @@ class Guard:
         except OSError as error:
             raise PlatformError(sys.executable, 'the process that restores the board after a '
                                 f'crash cannot be started ({error.strerror}), so nothing was '
-                                'changed; see the limits on processes and memory') from error
+                                'changed; see whether this user may run it, and the limits on '
+                                'processes and memory') from error
         close_in_children(self._watchdog.stdin)
 
     def _dismiss_watchdog(self):
