@@ -11,8 +11,9 @@ from s3dnn_ros.errors import ModelError
 
 # By ONNX Runtime's names.
 _DTYPES = {'tensor(float)': np.float32, 'tensor(float16)': np.float16,
-           'tensor(double)': np.float64, 'tensor(uint8)': np.uint8, 'tensor(int8)': np.int8,
-           'tensor(int32)': np.int32, 'tensor(int64)': np.int64, 'tensor(bool)': np.bool_}
+           'tensor(double)': np.float64, 'tensor(bool)': np.bool_,
+           **{f'tensor({name})': np.dtype(name).type for name in (
+               'int8', 'int16', 'int32', 'int64', 'uint8', 'uint16', 'uint32', 'uint64')}}
 
 
 class Buffer(NamedTuple):
@@ -26,7 +27,7 @@ class Buffer(NamedTuple):
 class HostSegment:
     """A segment that ONNX Runtime runs; raises ImportError where that is not.
 
-    Raises ModelError if ONNX Runtime refuses it, or nobody knows the sizes of its tensors.
+    Raises ModelError if ONNX Runtime refuses it, or NumPy has no such tensors.
     """
 
     scratch_bytes = 0
@@ -48,6 +49,10 @@ class HostSegment:
         values = [*self.session.get_inputs(), *self.session.get_outputs()]
         self.inputs = [value.name for value in self.session.get_inputs()]
         self.outputs = [value.name for value in self.session.get_outputs()]
+        for value in values:
+            if value.type not in _DTYPES:
+                raise ModelError(name, f"would run on the CPU, and '{value.name}' is a "
+                                       f'{value.type}, which NumPy has not; cut it elsewhere')
         self.dtypes = {value.name: _DTYPES[value.type] for value in values}
         self._shapes = {value.name: value.shape for value in values}
 
@@ -58,13 +63,12 @@ class HostSegment:
 
     def shapes(self, batch: int) -> Dict[str, Tuple[int, ...]]:
         """Return the shapes of its tensors; raises ModelError if one is not known."""
-        found = {}
-        for name, (first, *others) in self._shapes.items():
-            if not all(isinstance(size, int) for size in others):
+        for name, shape in self._shapes.items():
+            if not all(isinstance(size, int) for size in shape[1:]):
                 raise ModelError(self._name, 'runs on the CPU, and nobody knows how large '
                                              f"'{name}' is; export it with fixed sizes")
-            found[name] = (first if isinstance(first, int) else batch, *others)
-        return found
+        return {name: tuple(size if isinstance(size, int) else batch for size in shape)
+                for name, shape in self._shapes.items()}
 
 
 class HostStep:

@@ -162,6 +162,11 @@ class TensorRt:
         return self.module.Runtime(self.logger)
 
     @property
+    def dla_cores(self) -> int:
+        """Return how many deep learning accelerators there are."""
+        return self.runtime.num_DLA_cores
+
+    @property
     def tactics(self) -> Tuple[str, ...]:
         """Return the names of the sources from which this version may take kernels."""
         return tuple(name.lower() for name in self.module.TacticSource.__members__)
@@ -225,9 +230,13 @@ class LoadedEngine:
         else:
             context.device_memory = scratch
         # the first context of an engine has the first profile already
-        if context.active_optimization_profile != profile and \
-                not context.set_optimization_profile_async(profile, stream):
-            raise BuildError('TensorRT', f'has no profile {profile} to give; build it again')
+        if context.active_optimization_profile != profile:
+            try:
+                context.set_optimization_profile_async(profile, stream)
+            except RuntimeError as error:
+                self.api.check_memory()
+                raise BuildError('TensorRT', f'does not give profile {profile} '
+                                             f'({self.api.told()}); build it again') from error
         return context
 
 
@@ -343,6 +352,10 @@ def _module():
     except Exception as error:
         # an installation that lacks a part of itself raises whatever it stumbles over
         raise ImportError(f'TensorRT does not load: {type(error).__name__}: {error}') from error
+    if not hasattr(tensorrt, '__version__'):
+        # Python imports any folder of this name
+        raise ImportError('there is no TensorRT, only something of its name at '
+                          f'{list(getattr(tensorrt, "__path__", ()))}')
     return tensorrt
 
 

@@ -93,7 +93,7 @@ def _build(api: TensorRt, order: Order) -> Built:
         calibrating = _calibrator(api, order)
         config.int8_calibrator = calibrating
         config.set_calibration_profile(_profile(builder, inputs, 1, 1, 1))
-    on_gpu = _use_dla(module, builder, network, config, key.dla) if key.dla >= 0 else ()
+    on_gpu = _use_dla(module, network, config, key.dla) if key.dla >= 0 else ()
     if key.sms:
         _confine(config, key.sms)
     only = f'_{key.sms}_sms' if key.sms else ''
@@ -143,11 +143,8 @@ def _calibrator(api: TensorRt, order: Order):
     return calibrator(api.module, find_cuda(), order.read, None)
 
 
-def _use_dla(module, builder, network, config, core: int) -> Tuple[str, ...]:
+def _use_dla(module, network, config, core: int) -> Tuple[str, ...]:
     """Run on a DLA what it can; returns the layers that it leaves to the GPU."""
-    if core >= builder.num_DLA_cores:
-        raise BuildError('TensorRT', f'has no DLA {core} here; there are '
-                         f'{builder.num_DLA_cores}')
     config.default_device_type = module.DeviceType.DLA
     config.DLA_core = core
     config.set_flag(module.BuilderFlag.GPU_FALLBACK)

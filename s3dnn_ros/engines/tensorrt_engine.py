@@ -56,7 +56,8 @@ class TensorRtEngine(LaneEngine):
     EngineError
         The device cannot be divided.
     ParameterError
-        This TensorRT has no optimization levels, or not the tactics, that are asked for.
+        This TensorRT has no optimization levels, or not the tactics, that are asked for, or this
+        machine no such DLA.
 
     """
 
@@ -79,6 +80,9 @@ class TensorRtEngine(LaneEngine):
             raise ParameterError('engine_optimization_level', options.optimization_level,
                                  f'TensorRT {self.api.version} knows no levels, 8.6 and later do; '
                                  'leave it at -1')
+        if options.dla >= 0 and options.dla >= self.api.dla_cores:
+            raise ParameterError('engine_dla', options.dla, f'there are {self.api.dla_cores} DLAs '
+                                 'here, counted from 0; -1 runs all on the GPU')
         self.options = dataclasses.replace(options, tactics=self._tactics(options))
         found = self.cuda.device()
         self._partition = self.cuda.partition(sms) if sms else None

@@ -15,6 +15,8 @@ from s3dnn_ros.models.graph import IMAGE_INPUT
 
 Runner = Union[LoadedEngine, HostSegment]
 
+ELSEWHERE = 'cut it elsewhere: `s3dnn profile` again, with a larger --target-ms'
+
 
 class EngineStep:
     """A segment of TensorRT at one batch on one lane.
@@ -197,14 +199,25 @@ class Lane:
 
 
 def _shapes(runners, contexts, batch) -> Dict[str, Tuple[int, ...]]:
-    """Return the shape of every tensor at a batch; raises ModelError if one is not known."""
+    """Return the shape of every tensor at a batch.
+
+    Raises ModelError if one is not known, or is no number for every image. A free first size is
+    taken for the batch where a segment reads; TensorRT tells what a segment writes. Where these
+    differ, a buffer would be too small for one of them.
+    """
     found: Dict[str, Tuple[int, ...]] = {}
     for runner, context in zip(itertools.chain(*runners), itertools.chain(*contexts)):
-        found.update(runner.shapes(batch) if context is None else context.shapes)
-    for name, shape in found.items():
-        if any(size < 0 for size in shape):
-            raise ModelError(f"tensor '{name}'", 'has a size that only a run tells; cut off what '
-                             'selects boxes in the network, since its decoder does that')
+        for name, shape in (runner.shapes(batch) if context is None else context.shapes).items():
+            if any(size < 0 for size in shape):
+                raise ModelError(f"tensor '{name}'", 'has a size that only a run tells; cut off '
+                                 'what selects boxes in the network, since its decoder does that')
+            if not shape:
+                raise ModelError(f"tensor '{name}'", 'is one number for the whole batch; export '
+                                 f'the network with one for each image, or {ELSEWHERE}')
+            if found.setdefault(name, shape) != shape:
+                raise ModelError(f"tensor '{name}'", f'is {list(found[name])} to one segment and '
+                                 f'{list(shape)} to another at a batch of {batch}: its first size '
+                                 f'is not the batch; {ELSEWHERE}')
     return found
 
 

@@ -221,10 +221,9 @@ class FakeConfig86(FakeConfig10):
 
 
 class FakeBuilder:
-    """Builds what has been parsed; `num_DLA_cores` is 2."""
+    """Builds what has been parsed."""
 
     config = FakeConfig82
-    num_DLA_cores = 2
 
     def __init__(self, logger):
         self._logger = logger
@@ -276,6 +275,7 @@ def _calibrate(calibrator, network):
 
 
 _NUMPY = {'FLOAT': np.float32, 'HALF': np.float16, 'INT32': np.int32}
+_OF_SESSION = {'tensor(float)': np.float32, 'tensor(int32)': np.int32, 'tensor(int64)': np.int64}
 
 
 def _at(address, shape, dtype, layout):
@@ -286,6 +286,21 @@ def _at(address, shape, dtype, layout):
         return numbers.reshape(shape)
     batch, channels, rows, columns = shape
     return numbers.reshape(batch, rows, columns, channels).transpose(0, 3, 1, 2)
+
+
+@functools.lru_cache(maxsize=None)
+def _inferred(content, given):
+    """Return the shapes of a network's outputs, where ONNX knows them, for those of its inputs."""
+    model = onnx.load_from_string(content)
+    values = {value.name: value for value in model.graph.input}
+    for name, shape in given:
+        for dim, size in zip(values[name].type.tensor_type.shape.dim, shape):
+            dim.dim_value = size
+    for value in model.graph.output:
+        value.type.tensor_type.ClearField('shape')
+    found = {value.name: tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)
+             for value in onnx.shape_inference.infer_shapes(model, data_prop=True).graph.output}
+    return {**{name: shape for name, shape in found.items() if all(shape)}, **dict(given)}
 
 
 @functools.lru_cache(maxsize=None)
@@ -312,15 +327,21 @@ class _Engine:
         self._contexts = 0
         self._onnx = base64.b64decode(values.get('onnx', ''))
 
-    def compute(self, batch, addresses):
+    def shapes(self, given):
+        """Return the shapes of all tensors for those of the inputs: (name, shape) pairs."""
+        batch = given[0][1][0]
+        inferred = _inferred(self._onnx, given) if self._onnx else {}
+        return {name: inferred.get(name) or tuple(batch if size < 0 else size for size in shape)
+                for name, _, _, shape, _ in self._tensors}
+
+    def compute(self, shapes, addresses):
         """Do what a context is to do, if the plan is of a network; addresses in order."""
         if not self._onnx:
             return
         session = _session(self._onnx)
-        arrays = {name: _at(address, [batch if size < 0 else size for size in shape],
-                            _NUMPY[kind.name], layout)
-                  for (name, _, kind, shape, layout), address in zip(self._tensors, addresses)}
-        feed = {value.name: arrays[value.name].astype(np.float32)
+        arrays = {name: _at(address, shapes[name], _NUMPY[kind.name], layout)
+                  for (name, _, kind, _, layout), address in zip(self._tensors, addresses)}
+        feed = {value.name: arrays[value.name].astype(_OF_SESSION[value.type])
                 for value in session.get_inputs()}
         names = [value.name for value in session.get_outputs()]
         for name, result in zip(names, session.run(names, feed)):
@@ -401,39 +422,41 @@ class AllocationStrategy(enum.Enum):
 
 
 class _Context:
-    __slots__ = ('_addresses', '_batch', '_engine', 'active_optimization_profile')
+    __slots__ = ('_addresses', '_engine', '_inputs', 'active_optimization_profile')
 
     def __init__(self, engine):
         self._engine = engine
-        self._batch = 0
+        self._inputs = {}
         self._addresses = {}
         self.active_optimization_profile = engine._next_profile()
 
     def set_optimization_profile_async(self, profile, stream):
+        if profile >= self._engine.num_optimization_profiles:
+            raise RuntimeError('Error in set optimization profile async.')
         self.active_optimization_profile = profile
-        return profile < self._engine.num_optimization_profiles
+        return True
 
-    def _shape(self, shape):
-        return tuple(self._batch if size < 0 else size for size in shape)
+    def _shapes(self):
+        return self._engine.shapes(tuple(sorted(self._inputs.items())))
 
 
 class FakeContext82(_Context):
     __slots__ = ('device_memory',)
 
     def set_binding_shape(self, binding, shape):
-        self._batch = shape[0]
+        self._inputs[self._engine._at(binding)[0]] = tuple(shape)
         profile = binding // len(self._engine._tensors)
         return profile == self.active_optimization_profile
 
     def get_binding_shape(self, binding):
-        return self._shape(self._engine.get_binding_shape(binding))
+        return self._shapes()[self._engine._at(binding)[0]]
 
     def execute_async_v2(self, bindings, stream_handle):
         self._engine.calls.append((self.device_memory, list(bindings), stream_handle))
         count = len(self._engine._tensors)
         mine = bindings[self.active_optimization_profile * count:][:count]
         if all(mine):
-            self._engine.compute(self._batch, mine)
+            self._engine.compute(self._shapes(), mine)
         return all(mine)
 
 
@@ -441,11 +464,11 @@ class FakeContext85(_Context):
     __slots__ = ('device_memory',)
 
     def set_input_shape(self, name, shape):
-        self._batch = shape[0]
+        self._inputs[name] = tuple(shape)
         return True
 
     def get_tensor_shape(self, name):
-        return self._shape(self._engine.get_tensor_shape(name))
+        return self._shapes()[name]
 
     def set_tensor_address(self, name, memory):
         self._addresses[name] = memory
@@ -453,7 +476,7 @@ class FakeContext85(_Context):
 
     def execute_async_v3(self, stream_handle):
         self._engine.calls.append((self._memory(), dict(self._addresses), stream_handle))
-        self._engine.compute(self._batch,
+        self._engine.compute(self._shapes(),
                              [self._addresses[name] for name, *_ in self._engine._tensors])
         return True
 
@@ -484,6 +507,7 @@ def fake_tensorrt(version):
 
     class FakeRuntime:
         __slots__ = ('DLA_core', '_logger')
+        num_DLA_cores = 2
 
         def __init__(self, logger):
             self._logger = logger

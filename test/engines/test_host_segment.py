@@ -52,6 +52,24 @@ def test_whole_numbers_are_32_bits_there(cuda):
     np.testing.assert_array_equal(found, [[1, 2, 3]])
 
 
+@pytest.mark.parametrize('kind', [TensorProto.INT16, TensorProto.UINT16, TensorProto.UINT32])
+def test_whole_numbers_that_tensorrt_has_not_are_themselves(cuda, kind):
+    host = segment('Cast', kind, TensorProto.FLOAT)
+    _, found = run(cuda, host, [[1, 2, 3]], (host.dtypes['a'], np.float32))
+    np.testing.assert_array_equal(found, [[1, 2, 3]])
+
+
+def test_what_is_no_number_of_numpys_is_told():
+    with pytest.raises(ModelError, match=r"^net: would run on the CPU.* 'a' is a "
+                                         r'tensor\(bfloat16\).*cut it elsewhere'):
+        segment('Cast', TensorProto.BFLOAT16, TensorProto.FLOAT)
+
+
+def test_one_number_has_no_size():
+    assert segment('Relu', TensorProto.FLOAT, TensorProto.FLOAT, ()).shapes(8) == {
+        'a': (), 'b': ()}
+
+
 def test_a_batch_may_be_fixed():
     assert segment('Relu', TensorProto.FLOAT, TensorProto.FLOAT, (4, 3)).shapes(8)['b'] == (4, 3)
     assert segment('Relu', TensorProto.FLOAT, TensorProto.FLOAT).shapes(8)['b'] == (8, 3)

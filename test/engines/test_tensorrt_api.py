@@ -40,6 +40,16 @@ def test_a_broken_installation_is_an_import_that_fails(monkeypatch, tmp_path):
         TensorRt()
 
 
+def test_a_folder_of_its_name_is_no_tensorrt(monkeypatch, tmp_path):
+    from s3dnn_ros.engines.tensorrt_api import TensorRt
+
+    (tmp_path / 'tensorrt').mkdir()
+    monkeypatch.delitem(__import__('sys').modules, 'tensorrt', raising=False)
+    monkeypatch.setattr('sys.path', [str(tmp_path)])
+    with pytest.raises(ImportError, match=f'no TensorRT, only .*{tmp_path}/tensorrt'):
+        TensorRt()
+
+
 @pytest.mark.parametrize('version', ['7.1.3', '8.0.1', '11.0.0'])
 def test_a_version_that_is_not_known_is_refused(fake_tensorrt, version):
     with pytest.raises(ImportError, match=f'TensorRT {version} is here, and 8.2 to 10'):
@@ -90,7 +100,7 @@ def test_contexts_have_profiles_of_their_own_where_they_cannot_share(fake_tensor
     contexts[2].enqueue(STREAM)
     if version == '8.2.5':
         assert engine.engine.calls[0][1] == [0, 0, 0, 0, 100, 200]
-    with pytest.raises(BuildError, match='no profile 3'):
+    with pytest.raises(BuildError, match='does not give profile 3'):
         engine.context(1, 3, SCRATCH, STREAM)
 
 

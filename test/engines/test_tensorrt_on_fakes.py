@@ -223,9 +223,9 @@ def test_what_the_first_runs_read_is_zero(make, in_variants, monkeypatch):
     read = []
     compute = FakeEngine85.compute
 
-    def look(self, batch, addresses):
+    def look(self, shapes, addresses):
         read.append(ctypes.c_float.from_address(addresses[0]).value)
-        compute(self, batch, addresses)
+        compute(self, shapes, addresses)
     monkeypatch.setattr(FakeEngine85, 'compute', look)
     in_variants.load(make(precision='fp32'))
     assert read and set(read) == {0.0}
@@ -373,6 +373,57 @@ def test_a_size_that_only_a_run_tells_is_told(make, in_variants, monkeypatch):
         in_variants.load(make())
 
 
+def reshaped(source, kind, nodes, target, shape, **constants):
+    """Return a segment of nodes whose first sizes are free."""
+    return helper.make_model(helper.make_graph(
+        nodes, 'segment',
+        [helper.make_tensor_value_info(source, kind, ['M', *(
+            (3,) if source == 'pixels' else (4, 4, 3))])],
+        [helper.make_tensor_value_info(target, TensorProto.FLOAT, shape)],
+        [onnx.numpy_helper.from_array(np.array(value, np.int64), name)
+         for name, value in constants.items()]),
+        opset_imports=[helper.make_opsetid('', 13)], ir_version=8)
+
+
+def pixel_by_pixel():
+    """Return a network with a cut at which each image has 16 rows."""
+    return [
+        reshaped('image', TensorProto.UINT8,
+                 [helper.make_node('Cast', ['image'], ['float'], to=TensorProto.FLOAT),
+                  helper.make_node('Reshape', ['float', 'rows'], ['pixels'])],
+                 'pixels', ['M', 3], rows=[-1, 3]),
+        reshaped('pixels', TensorProto.FLOAT,
+                 [helper.make_node('Relu', ['pixels'], ['positive']),
+                  helper.make_node('Reshape', ['positive', 'images'], ['whole']),
+                  helper.make_node('ReduceMean', ['whole'], ['score'], axes=[1], keepdims=0)],
+                 'score', ['N'], images=[-1, 48])]
+
+
+@pytest.mark.parametrize('version', VERSIONS)
+@pytest.mark.parametrize('refused', ['', 'Relu'])
+def test_a_cut_whose_first_size_is_not_the_batch_is_refused_before_anything_runs(
+        make, make_spec, refuse, monkeypatch, version, refused):
+    def none(*_):
+        raise AssertionError('it ran')
+    for kind in (FakeEngine82, FakeEngine85):
+        monkeypatch.setattr(kind, 'compute', none)
+    refuse(refused)
+    with pytest.raises(EngineError, match=r"tensor 'pixels': is \[16, 3\] to one segment and "
+                       r'\[1, 3\] to another at a batch of 1.*`s3dnn profile` again'):
+        make(version).load('net', pixel_by_pixel(), ['score'], make_spec(width=4, height=4))
+
+
+@pytest.mark.parametrize('refused', ['', 'ReduceMean'])
+def test_one_number_for_a_whole_batch_is_told(make, make_spec, refuse, refused):
+    refuse(refused)
+    model = reshaped('image', TensorProto.UINT8,
+                     [helper.make_node('Cast', ['image'], ['float'], to=TensorProto.FLOAT),
+                      helper.make_node('ReduceMean', ['float'], ['score'], keepdims=0)],
+                     'score', [])
+    with pytest.raises(EngineError, match="tensor 'score': is one number for the whole batch"):
+        make().load('net', [model], ['score'], make_spec(width=4, height=4))
+
+
 def batches_with(make, in_variants, monkeypatch, free, **options):
     """Return the engine and the network that it makes in so many bytes of the device."""
     engine = make(**options)
@@ -413,17 +464,19 @@ def test_a_network_that_does_not_even_fit_for_one_image_is_refused(
 
 
 @pytest.mark.parametrize('version', VERSIONS)
-@pytest.mark.parametrize('what', ['deserialize', 'context', 'run'])
+@pytest.mark.parametrize('what', ['deserialize', 'context', 'profile', 'run'])
 def test_tensorrts_own_complaints_of_memory_count_as_well(
         make, in_variants, monkeypatch, version, what):
     engine = make(version)
 
     def refuse_the_large(function):
         def refuse(self, *arguments):
-            fake = self if what == 'context' else self._engine if what == 'run' else None
+            fake = {'deserialize': None, 'context': self}.get(what, getattr(self, '_engine', None))
             size = fake.device_memory_size if fake else largest_in(arguments[0])
             if size > 4 * 4096:
                 engine.api.logger.log(Severity.ERROR, 'Error Code 2: OutOfMemory (Requested …)')
+                if what == 'profile':
+                    raise RuntimeError('Error in set optimization profile async.')
                 return False if what == 'run' else None
             return function(self, *arguments)
         return refuse
@@ -437,6 +490,8 @@ def test_tensorrts_own_complaints_of_memory_count_as_well(
         'context': ((FakeEngine10, 'create_execution_context') if version == '10.3.0' else
                     (FakeEngine82 if version == '8.2.5' else FakeEngine85,
                      'create_execution_context_without_device_memory')),
+        'profile': (FakeContext82 if version == '8.2.5' else FakeContext85,
+                    'set_optimization_profile_async'),
         'run': ((FakeContext82, 'execute_async_v2') if version == '8.2.5' else
                 (FakeContext85, 'execute_async_v3'))}[what]
     # the plan of 8 is read by its builder, too, and is not to fail there
@@ -459,6 +514,16 @@ def test_a_dla_runs_one_batch_alone(make, in_variants):
     assert network.batches == (4,) and network.padded(1) == 4 and network.batch == 0
     pixels = images(3)
     np.testing.assert_allclose(network.run(pixels)['score'], means(pixels), rtol=TOLERANCE)
+
+
+@pytest.mark.parametrize('version', VERSIONS)
+@pytest.mark.parametrize('cores, dla', [(2, 2), (0, 0)])
+def test_a_dla_that_there_is_not_is_refused_at_once(make, monkeypatch, version, cores, dla):
+    api = make(version).api
+    monkeypatch.setattr(type(api.runtime), 'num_DLA_cores', cores)
+    monkeypatch.setattr(tensorrt_engine, 'TensorRt', lambda: api)
+    with pytest.raises(ParameterError, match=f"'engine_dla' is {dla}; there are {cores} DLAs"):
+        TensorRtEngine(VirtualClock(), BuildOptions(dla=dla))
 
 
 def test_without_a_device_tensorrt_is_not_even_imported(monkeypatch):
