@@ -67,7 +67,15 @@ class BuildError(S3dnnError):
 
     def __reduce__(self):
         """Let it come from another process."""
-        return BuildError, (self.source, self.sentence)
+        return type(self), (self.source, self.sentence)
+
+
+class PassingBuildError(BuildError):
+    """A build that failed of what the next one need not meet: full memory, a killed process."""
+
+
+class SlowBuildError(BuildError):
+    """A build that was given up because of its time."""
 
 
 class RestartError(S3dnnError):

@@ -104,6 +104,16 @@ def test_a_segment_that_is_refused_is_told(device, capsys, monkeypatch):
     assert 'runs on the CPU instead: net, segment 1' in out.err and '1 built' in out.out
 
 
+def test_what_was_refused_is_tried_again(device, capsys, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(FakeParser, 'parse', lambda *_: False)
+        assert main(['build', 'net']) == 1
+        assert 'runs on the CPU instead: net, segment 1' in capsys.readouterr().err
+    assert main(['build', 'net']) == 0
+    out = capsys.readouterr()
+    assert '2 built, 0 were there' in out.out and not out.err
+
+
 def photos(tmp_path):
     folder = tmp_path / 'images'
     folder.mkdir()

@@ -16,7 +16,8 @@ def register(subparsers):
         'build', help='build the TensorRT engines of a model beforehand',
         description='Builds every segment of a model, and its coarser variants if they were '
                     'measured, as the executor would run them with the engine tensorrt, and keeps '
-                    'them in the cache. What is there already is not built again.')
+                    'them in the cache. What is there already is not built again, and what '
+                    'TensorRT refused before is tried again.')
     parser.add_argument('model', metavar='NAME_OR_YAML')
     parser.add_argument('--max-batch', type=above_zero(int), default=8, metavar='N',
                         help="the executor's max_batch (default %(default)s)")
@@ -62,7 +63,7 @@ def _build(arguments):
             lanes=arguments.lanes, max_batch=min(arguments.max_batch, spec.max_batch or 64))
         calibration = _calibration(spec, model, wanted, arguments)
         provided = provide(wanted, clock, limit_s=engine.options.limit_s,
-                           calibration=calibration, jobs=arguments.jobs,
+                           calibration=calibration, jobs=arguments.jobs, again=True,
                            report=lambda line: print(line, flush=True))
     finally:
         engine.close()

@@ -8,7 +8,10 @@ import signal
 import threading
 from typing import Any, Callable
 
-from s3dnn_ros.errors import BuildError, S3dnnError
+from s3dnn_ros.errors import BuildError, PassingBuildError, S3dnnError, SlowBuildError
+
+# What ends a process that has done nothing wrong, as where memory is short.
+_KILLED = (-signal.SIGKILL, -signal.SIGTERM)
 
 
 class ChildProcess:
@@ -41,7 +44,11 @@ class ChildProcess:
         self.close()
 
     def call(self, name: str, argument: Any) -> Any:
-        """Return what the function returns; raises BuildError, naming `name`, if it does not."""
+        """Return what the function returns; raises BuildError, naming `name`, if it does not.
+
+        That is a SlowBuildError if it took too long, and a PassingBuildError if it was killed, or
+        stumbled over what is no error of its own.
+        """
         if self._process is None:
             self._start()
         process = self._process     # another thread may close it
@@ -49,14 +56,17 @@ class ChildProcess:
             self._connection.send(argument)
             if not self._connection.poll(self._limit_s):
                 self.close()
-                raise BuildError(name, f'took more than {self._limit_s:g} s and was given up; '
-                                 'allow more with --limit, or engine_build_limit_s')
+                raise SlowBuildError(name, f'took more than {self._limit_s:g} s and was given up; '
+                                     'allow more with --limit, or engine_build_limit_s')
             result = self._connection.recv()
         except (EOFError, OSError) as error:
             self._process = None
-            raise BuildError(name, f'its process ended ({_end(process)})') from error
+            end = _end(process)
+            kind = PassingBuildError if process.exitcode in _KILLED else BuildError
+            raise kind(name, f'its process ended ({end})') from error
         if isinstance(result, Exception):
-            raise result if isinstance(result, BuildError) else BuildError(name, str(result))
+            raise result if isinstance(result, BuildError) else PassingBuildError(
+                name, str(result))
         return result
 
     def close(self) -> None:

@@ -8,9 +8,8 @@ from typing import Dict, List, Optional, Sequence
 
 import numpy as np
 
-from s3dnn_ros.engines.plan_cache import plans_dir
+from s3dnn_ros.engines.plan_cache import plans_dir, read_sealed, write_sealed
 from s3dnn_ros.errors import ParameterError
-from s3dnn_ros.models.cache import write_whole
 from s3dnn_ros.models.graph import IMAGE_INPUT
 
 # What every tensor that enters a segment is, for one batch.
@@ -24,19 +23,20 @@ def scales_path(model: str, segment_sha256: str, tensorrt: str) -> Path:
 
 def write_scales(path: Path, images_sha256: str, scales: bytes) -> None:
     """Keep ranges, and what they were found on. Raises OSError."""
-    write_whole(path, images_sha256.encode() + b'\n' + scales)
+    write_sealed(path, {'images_sha256': images_sha256}, scales)
 
 
 def read_scales(path: Path, images_sha256: str = '') -> Optional[bytes]:
     """Return ranges, None if there are none or they were found on other images.
 
-    Without images, any are good.
+    Without images, any are good. Raises BuildError naming the file if it is not whole.
     """
     try:
-        found, _, scales = path.read_bytes().partition(b'\n')
-    except OSError:
+        found, scales = read_sealed(
+            path, lambda header, content: (header['images_sha256'], content))
+    except FileNotFoundError:
         return None
-    return scales if not images_sha256 or found.decode() == images_sha256 else None
+    return scales if images_sha256 in ('', found) else None
 
 
 def digest(scales: bytes) -> str:

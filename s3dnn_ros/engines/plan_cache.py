@@ -1,7 +1,8 @@
 """TensorRT's plans on disk, each with a header that says what it is of and whether it is whole.
 
 A plan fits one network, one version of TensorRT and one kind of GPU. What was asked for makes
-its file's name, so that what a newer TensorRT builds replaces what an older one built.
+its file's name, so that what a newer TensorRT builds replaces what an older one built. What
+TensorRT refuses to build is kept in the same way, so that it is not tried at every start.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import hashlib
 import json
 import struct
 from pathlib import Path
-from typing import Any, Dict, Tuple
+from typing import Any, Callable, Dict, Mapping, Tuple
 
 from s3dnn_ros.engines.tensorrt_api import Tensor
 from s3dnn_ros.errors import BuildError
@@ -72,6 +73,15 @@ class Plan:
     on_gpu: Tuple[str, ...] = ()
 
 
+@dataclasses.dataclass(frozen=True)
+class Refusal:
+    """Why there can be no plan; `limit_s` is what its build took more than, 0 if not for that."""
+
+    key: PlanKey
+    sentence: str
+    limit_s: float = 0.0
+
+
 def plans_dir(model: str) -> Path:
     """Return where the plans of a model are kept."""
     return cache_dir() / 'tensorrt' / model
@@ -88,12 +98,10 @@ def plan_path(key: PlanKey) -> Path:
 
 def write_plan(plan: Plan) -> None:
     """Keep a plan; readers see the old one or all of the new. Raises OSError."""
-    header = json.dumps({
-        'format': FORMAT, 'key': _values(plan.key),
+    write_sealed(plan_path(plan.key), {
+        'key': _values(plan.key),
         'tensors': [dataclasses.asdict(tensor) for tensor in plan.tensors],
-        'layers': plan.layers, 'on_gpu': plan.on_gpu}).encode()
-    body = b''.join((_LENGTH.pack(len(header)), header, plan.content))
-    write_whole(plan_path(plan.key), MAGIC + hashlib.sha256(body).digest() + body)
+        'layers': plan.layers, 'on_gpu': plan.on_gpu}, plan.content)
 
 
 def read_plan(key: PlanKey) -> Plan:
@@ -103,24 +111,68 @@ def read_plan(key: PlanKey) -> Plan:
     was built for something else.
     """
     path = plan_path(key)
-    try:
-        header, content = _parts(path.read_bytes())
-        if header['format'] != FORMAT:
-            raise BuildError(path, f'has the format {header["format"]}, this is {FORMAT}')
+
+    def plan(header, content):
         _compare(path, header['key'], _values(key))
         tensors = tuple(Tensor(**{**values, 'shape': tuple(values['shape'])})
                         for values in header['tensors'])
         return Plan(key, content, tensors, header['layers'], tuple(header['on_gpu']))
+    return read_sealed(path, plan)
+
+
+def refusal_path(key: PlanKey) -> Path:
+    """Return where it is kept that there can be no plan: beside the place of that."""
+    return plan_path(key).with_suffix('.refused')
+
+
+def write_refusal(refusal: Refusal) -> None:
+    """Keep why there can be no plan. Raises OSError."""
+    write_sealed(refusal_path(refusal.key), {
+        'key': _values(refusal.key), 'sentence': refusal.sentence, 'limit_s': refusal.limit_s})
+
+
+def forget_refusal(key: PlanKey) -> None:
+    """Let there be a plan after all. Raises OSError."""
+    refusal_path(key).unlink(missing_ok=True)
+
+
+def read_refusal(key: PlanKey) -> Refusal:
+    """Return why there can be no plan for a key; raises what `read_plan` does."""
+    path = refusal_path(key)
+
+    def refusal(header, _):
+        _compare(path, header['key'], _values(key))
+        return Refusal(key, header['sentence'], header['limit_s'])
+    return read_sealed(path, refusal)
+
+
+def write_sealed(path: Path, header: Mapping[str, Any], content: bytes = b'') -> None:
+    """Write a file, whole, with a hash by which `read_sealed` knows it. Raises OSError."""
+    head = json.dumps({'format': FORMAT, **header}).encode()
+    body = b''.join((_LENGTH.pack(len(head)), head, content))
+    write_whole(path, MAGIC + hashlib.sha256(body).digest() + body)
+
+
+def read_sealed(path: Path, made_of: Callable[[Dict[str, Any], bytes], Any]) -> Any:
+    """Return what is made of a file's header and content.
+
+    Raises FileNotFoundError if there is none, BuildError naming the file if it is not whole.
+    """
+    try:
+        header, content = _parts(path.read_bytes())
+        if header['format'] != FORMAT:
+            raise BuildError(path, f'has the format {header["format"]}, this is {FORMAT}')
+        return made_of(header, content)
     except FileNotFoundError:
         raise
     except OSError as error:
         raise BuildError(path, f'cannot be read ({error.strerror})') from error
     except (KeyError, TypeError, ValueError, struct.error) as error:
-        raise BuildError(path, f'is not a whole plan ({error})') from error
+        raise BuildError(path, f'is not whole ({error})') from error
 
 
 def _parts(content: bytes) -> Tuple[Dict[str, Any], bytes]:
-    """Return a file's header and plan; raises ValueError or struct.error."""
+    """Return a file's header and content; raises ValueError or struct.error."""
     if not content.startswith(MAGIC):
         raise ValueError('it does not begin like one')
     begin = len(MAGIC) + hashlib.sha256().digest_size

@@ -13,7 +13,7 @@ from typing import Any, Dict, List, Mapping, Sequence, Tuple
 import numpy as np
 
 from s3dnn_ros.engines.cuda import OutOfMemory
-from s3dnn_ros.errors import BuildError
+from s3dnn_ros.errors import BuildError, PassingBuildError
 
 # From 11 on a network itself says what each layer computes in, and no builder is told.
 OLDEST, TOO_NEW = (8, 2), (11, 0)
@@ -84,13 +84,14 @@ class TensorRt:
         tensorrt.init_libnvinfer_plugins(self.logger, '')
 
     def builder(self):
-        """Return a new builder; raises BuildError with TensorRT's own words."""
+        """Return a new builder; raises PassingBuildError with TensorRT's own words."""
         self.complaints.clear()
         try:
             return self.module.Builder(self.logger)
         except TypeError as error:
             # what pybind11 makes of a constructor that gave nothing
-            raise BuildError('TensorRT', f'cannot begin to build: {self.told()}') from error
+            raise PassingBuildError(
+                'TensorRT', f'cannot begin to build: {self.told()}') from error
 
     def network(self, builder):
         """Return an empty network whose batch is a size like any other."""
@@ -123,11 +124,17 @@ class TensorRt:
         return config
 
     def build(self, builder, network, config) -> bytes:
-        """Return the plan of a network; raises BuildError with TensorRT's own words."""
+        """Return the plan of a network; raises BuildError with TensorRT's own words.
+
+        That is a PassingBuildError if memory was missing.
+        """
         self.complaints.clear()
         plan = builder.build_serialized_network(network, config)
         if plan is None:
-            raise BuildError('TensorRT', self.told())
+            # kernels that find no room are passed over, and only then is none left
+            full = any(words in told.lower() for told in self.complaints
+                       for words in (*_FULL, 'insufficient'))
+            raise (PassingBuildError if full else BuildError)('TensorRT', self.told())
         return bytes(plan)
 
     def load(self, plan: bytes, dla: int = -1) -> LoadedEngine:
@@ -354,8 +361,8 @@ def _module():
         raise ImportError(f'TensorRT does not load: {type(error).__name__}: {error}') from error
     if not hasattr(tensorrt, '__version__'):
         # Python imports any folder of this name
-        raise ImportError('there is no TensorRT, only something of its name at '
-                          f'{list(getattr(tensorrt, "__path__", ()))}')
+        raise ImportError('there is no TensorRT, only a folder of its name '
+                          f'({", ".join(getattr(tensorrt, "__path__", ()))}); rename that')
     return tensorrt
 
 

@@ -35,7 +35,11 @@ class Order:
 
 @dataclasses.dataclass(frozen=True)
 class Built:
-    """A plan, and the ranges of int8 that it was built with."""
+    """A plan, and the ranges of int8 that it was built with.
+
+    They are empty where the network brings its own, in nodes that quantise: then TensorRT asks
+    for none.
+    """
 
     plan: Plan
     scales: Optional[bytes]
@@ -64,7 +68,7 @@ def build(order: Order) -> Built:
     try:
         return _build(TensorRt(), order)
     except BuildError as error:
-        raise BuildError(order.key.name, error.sentence) from error
+        raise type(error)(order.key.name, error.sentence) from error
 
 
 def _build(api: TensorRt, order: Order) -> Built:
@@ -105,7 +109,7 @@ def _build(api: TensorRt, order: Order) -> Built:
     _keep_times(times, config, known)
     tensors = api.load(content, key.dla).tensors
     return Built(Plan(key, content, tensors, network.num_layers, on_gpu),
-                 calibrating and calibrating.scales)
+                 calibrating and (calibrating.scales or b''))
 
 
 def _lay_out(module, network, key: PlanKey) -> None:

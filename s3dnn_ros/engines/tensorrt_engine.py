@@ -237,5 +237,6 @@ def _note(name, provided) -> str:
     if refused:
         parts.append(f'{name}: runs {len(refused)} of {len(refused) + len(provided.plans)} '
                      'segments on the CPU in ONNX Runtime, as TensorRT does not take them ('
-                     + '; '.join(map(str, refused.values())) + ')')
+                     + '; '.join(map(str, refused.values())) + f'); `s3dnn build {name}` tries '
+                     'again')
     return '. '.join(parts)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import functools
 import hashlib
 import operator
 import queue
+from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
@@ -17,9 +19,19 @@ from onnx import TensorProto
 from s3dnn_ros.engines import int8
 from s3dnn_ros.engines.base import DEFAULTS, BuildOptions, silent
 from s3dnn_ros.engines.child_process import ChildProcess
-from s3dnn_ros.engines.plan_cache import Plan, PlanKey, plans_dir, read_plan, write_plan
-from s3dnn_ros.engines.tensorrt_builder import Order, build, with_float_image
-from s3dnn_ros.errors import BuildError
+from s3dnn_ros.engines.plan_cache import (
+    Plan,
+    PlanKey,
+    Refusal,
+    forget_refusal,
+    plans_dir,
+    read_plan,
+    read_refusal,
+    write_plan,
+    write_refusal,
+)
+from s3dnn_ros.engines.tensorrt_builder import Built, Order, build, with_float_image
+from s3dnn_ros.errors import BuildError, PassingBuildError, SlowBuildError
 from s3dnn_ros.models.cache import locked
 from s3dnn_ros.models.graph import IMAGE_INPUT
 
@@ -133,54 +145,83 @@ def wanted_plans(model: str, models: Sequence[Sequence[onnx.ModelProto]], output
 
 def provide(wanted: Sequence[Wanted], clock, *, limit_s: float = DEFAULTS.limit_s,
             calibration: Optional[Calibration] = None, jobs: int = 1, keep: bool = True,
-            report: Callable[[str], None] = silent) -> Provided:
+            again: bool = False, report: Callable[[str], None] = silent) -> Provided:
     """Return the plans of a network, and build those that are not there.
 
     Two processes that want the same do not build it twice: the second waits. A build that takes
-    longer than `limit_s` counts as refused. Without `keep`, the cache stays as it is. `report` is
-    called with a sentence after every build. Raises BuildError for int8 that was not calibrated,
-    or if the cache cannot be written.
+    longer than `limit_s` counts as refused. What was refused before is not built but told, unless
+    it is to be tried `again`, or took longer than a limit that was less. Without `keep`, the cache
+    stays as it is. `report` is called with a sentence after every build. Raises BuildError for
+    int8 that was not calibrated, or if the cache cannot be written.
     """
-    plans, missing, faults = _look(wanted, calibration)
-    refused: Dict[Place, BuildError] = {}
+    plans, refused, missing, faults = _look(wanted, calibration, limit_s, again)
     built = 0
     if missing:
         folder = plans_dir(missing[0].key.model)
-        try:
-            with locked(folder):
-                theirs, missing, faults = _look(missing, calibration)
-                plans.update(theirs)
-                for place, result in _build(missing, calibration, jobs, limit_s, keep, clock,
-                                            report):
-                    if isinstance(result, BuildError):
-                        refused[place] = result
-                    else:
-                        plans[place] = result
-                        built += 1
-        except OSError as error:
-            raise BuildError(folder, f'cannot be written ({error.strerror}); free space there '
-                             'or set $S3DNN_CACHE') from error
-    return Provided(plans, refused, built, faults)
+        with contextlib.ExitStack() as held:
+            with _writing(folder):
+                held.enter_context(locked(folder))
+            theirs = _look(missing, calibration, limit_s, again)
+            plans.update(theirs.plans)
+            refused.update(theirs.refused)
+            faults = theirs.faults
+            for place, result in _build(theirs.missing, calibration, jobs, limit_s, keep, clock,
+                                        report):
+                if isinstance(result, BuildError):
+                    refused[place] = result
+                else:
+                    plans[place] = result
+                    built += 1
+    return Provided(plans, refused, built, tuple(faults))
 
 
-def _look(wanted: Sequence[Wanted], calibration: Optional[Calibration]
-          ) -> Tuple[Dict[Place, Plan], List[Wanted], Tuple[str, ...]]:
-    """Return the plans that are there, what is missing, and what is wrong with what is there."""
-    plans: Dict[Place, Plan] = {}
-    missing: List[Wanted] = []
-    faults: List[str] = []
+class _Found(NamedTuple):
+    """What is there, what was refused, what is missing, and what is wrong with what is there."""
+
+    plans: Dict[Place, Plan]
+    refused: Dict[Place, BuildError]
+    missing: List[Wanted]
+    faults: List[str]
+
+
+def _look(wanted: Sequence[Wanted], calibration: Optional[Calibration], limit_s: float,
+          again: bool) -> _Found:
+    """Return what the cache knows of what is wanted; what was refused is missing for `again`."""
+    found = _Found({}, {}, [], [])
     for each in wanted:
-        scales = _scales(each, calibration)
-        try:
-            if each.key.precision == 'int8' and scales is None:
-                raise FileNotFoundError
-            plans[each.place] = read_plan(_with(each.key, scales))
-        except FileNotFoundError:
-            missing.append(each)
-        except BuildError as error:
-            missing.append(each)
-            faults.append(f'{error}; it is built again')
-    return plans, missing, tuple(faults)
+        faults: List[str] = []
+        key = _with(each.key, _there(faults, _scales, each, calibration))
+        plan = _there(faults, read_plan, key)
+        refusal = None if plan or again else _there(faults, read_refusal, key)
+        if plan:
+            found.plans[each.place] = plan
+        elif refusal and not 0 < refusal.limit_s < limit_s:
+            found.refused[each.place] = BuildError(key.name, refusal.sentence)
+        else:
+            found.missing.append(each)
+            found.faults.extend(f'{fault}; it is made again' for fault in faults)
+    return found
+
+
+def _there(faults: List[str], read, *arguments):
+    """Return what is read of the cache, None if it is not there; adds what is wrong with it."""
+    try:
+        return read(*arguments)
+    except FileNotFoundError:
+        return None
+    except BuildError as error:
+        faults.append(str(error))
+        return None
+
+
+@contextlib.contextmanager
+def _writing(folder: Path):
+    """Raise BuildError where the cache cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise BuildError(folder, f'cannot be written ({error.strerror}); free space there or set '
+                                 '$S3DNN_CACHE') from error
 
 
 def _build(missing: Sequence[Wanted], calibration: Optional[Calibration], jobs: int,
@@ -214,6 +255,8 @@ def _build(missing: Sequence[Wanted], calibration: Optional[Calibration], jobs: 
                 result = future.result()
                 if not isinstance(result, BuildError):
                     result = _finished(each, order, result, calibration, keep)
+                elif keep:
+                    _remember(order.key, result, limit_s)
                 left_s = (clock.now_s() - started_s) / done * (len(orders) - done)
                 report(_sentence(order.key, result, done, len(orders), left_s))
                 yield each.place, result
@@ -228,27 +271,39 @@ def _build(missing: Sequence[Wanted], calibration: Optional[Calibration], jobs: 
 def _order(each: Wanted, calibration: Optional[Calibration]) -> Order:
     if each.key.precision != 'int8':
         return Order(each.key, each.onnx)
-    scales = _scales(each, calibration)
+    faults: List[str] = []
+    scales = _there(faults, _scales, each, calibration)
     if scales is not None:
         return Order(_with(each.key, scales), each.onnx, (), scales)
     if calibration is None:
         raise BuildError(each.key.name, 'is to be int8 and was not calibrated for TensorRT '
                          f'{each.key.tensorrt}; run `s3dnn build {each.key.model} --precision '
-                         'int8`')
+                         f'int8`{"".join(f" ({fault})" for fault in faults)}')
     return Order(each.key, each.onnx, calibration.read[each.place])
 
 
-def _finished(each: Wanted, order: Order, built, calibration: Optional[Calibration],
+def _finished(each: Wanted, order: Order, built: Built, calibration: Optional[Calibration],
               keep: bool) -> Plan:
     """Return the plan that was built, written if it is to be kept."""
-    plan = built.plan
+    plan, calibrated = built.plan, None
     if order.key.precision == 'int8' and order.scales is None:
-        plan = dataclasses.replace(plan, key=_with(plan.key, built.scales))
-        if keep:
-            int8.write_scales(_scales_path(each), calibration.images_sha256, built.scales)
+        calibrated = built.scales
+        plan = dataclasses.replace(plan, key=_with(plan.key, calibrated))
     if keep:
-        write_plan(plan)
+        with _writing(plans_dir(plan.key.model)):
+            if calibrated is not None:
+                int8.write_scales(_scales_path(each), calibration.images_sha256, calibrated)
+            write_plan(plan)
+            forget_refusal(order.key)
     return plan
+
+
+def _remember(key: PlanKey, error: BuildError, limit_s: float) -> None:
+    """Keep why a segment was refused, if it would be refused again."""
+    if not isinstance(error, PassingBuildError):
+        limit_s = limit_s if isinstance(error, SlowBuildError) else 0.0
+        with _writing(plans_dir(key.model)):
+            write_refusal(Refusal(key, error.sentence, limit_s))
 
 
 def _sentence(key: PlanKey, result, done: int, count: int, left_s: float) -> str:

@@ -4,17 +4,21 @@ import os
 import signal
 import time
 
-from s3dnn_ros.errors import BuildError
+from s3dnn_ros.errors import BuildError, PassingBuildError
 
 
 def behave(how):
     """Do one of several things."""
     if how == 'crash':
         os.kill(os.getpid(), signal.SIGSEGV)
+    if how == 'killed':
+        os.kill(os.getpid(), signal.SIGKILL)
     if how == 'exit':
         os._exit(3)
     if how == 'refuse':
         raise BuildError('elsewhere', 'no such layer')
+    if how == 'pass':
+        raise PassingBuildError('elsewhere', 'memory is full')
     if how == 'fail':
         return 1 / 0
     if how == 'hang':

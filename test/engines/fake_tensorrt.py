@@ -15,6 +15,8 @@ import types
 import numpy as np
 import onnx
 
+from s3dnn_ros.errors import BuildError, PassingBuildError
+
 VERSIONS = ('8.2.5', '8.5.2', '8.6.0', '10.3.0')
 _KINDS = {onnx.TensorProto.FLOAT: 'FLOAT', onnx.TensorProto.UINT8: 'UINT8',
           onnx.TensorProto.INT64: 'INT32', onnx.TensorProto.INT32: 'INT32'}
@@ -241,9 +243,18 @@ class FakeBuilder:
         if any(layer.kind == 'Unbuildable' for layer in network.layers):
             self._logger.log(Severity.ERROR, 'could not find any implementation')
             return None
+        if any(layer.kind == 'Large' for layer in network.layers):
+            for severity, words in (
+                    (Severity.WARNING, 'Skipping tactic 0 due to insufficient memory'),
+                    *[(Severity.WARNING, 'about weights')] * 3,
+                    (Severity.ERROR, 'could not find any implementation')):
+                self._logger.log(severity, words)
+            return None
         if config.timing_cache is not None:
             config.timing_cache.content += b'timed '
-        if config.int8_calibrator is not None:
+        # a network that brings its own ranges asks for no others
+        if config.int8_calibrator is not None and not any(
+                layer.kind == 'QuantizeLinear' for layer in network.layers):
             _calibrate(config.int8_calibrator, network)
         return json.dumps({
             'tensors': [[tensor.name, is_input, tensor.dtype.name, tensor.shape,
@@ -554,7 +565,15 @@ class InProcess:
     """Stands for ChildProcess: calls at once, where it is."""
 
     def __init__(self, function, limit_s):
-        self.call = lambda name, order: function(order)
+        self._function = function
+
+    def call(self, name, order):
+        try:
+            return self._function(order)
+        except BuildError:
+            raise
+        except Exception as error:
+            raise PassingBuildError(name, f'{type(error).__name__}: {error}') from error
 
     def close(self):
         pass

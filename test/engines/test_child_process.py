@@ -10,7 +10,7 @@ import pytest
 from children import behave
 
 from s3dnn_ros.engines.child_process import ChildProcess
-from s3dnn_ros.errors import BuildError
+from s3dnn_ros.errors import BuildError, PassingBuildError, SlowBuildError
 
 # A machine may be slow, and one test waits for its end.
 LIMIT_S = 3.0
@@ -28,17 +28,20 @@ def test_it_returns_what_the_function_returns_from_one_process_that_is_not_ours(
     assert first == second != os.getpid()
 
 
-@pytest.mark.parametrize('how, end', [('crash', signal.SIGSEGV.name), ('exit', 'status 3')])
-def test_its_end_is_an_error_with_a_name_and_the_next_call_starts_another(child, how, end):
+@pytest.mark.parametrize('how, end, kind', [
+    ('crash', signal.SIGSEGV.name, BuildError), ('exit', 'status 3', BuildError),
+    ('killed', signal.SIGKILL.name, PassingBuildError)])
+def test_its_end_is_an_error_with_a_name_and_the_next_call_starts_another(child, how, end, kind):
     before = child.call('one', 'who')
-    with pytest.raises(BuildError, match=rf'^net, segment 4: its process ended .{end}.'):
+    with pytest.raises(BuildError, match=rf'^net, segment 4: its process ended .{end}.') as raised:
         child.call('net, segment 4', how)
+    assert raised.type is kind
     assert child.call('one', 'who') != before
 
 
 def test_what_takes_too_long_is_killed_and_the_next_call_starts_another(child):
     before = child.call('one', 'who')
-    with pytest.raises(BuildError, match=r'^net, segment 4: took more than 3 s .*--limit'):
+    with pytest.raises(SlowBuildError, match=r'^net, segment 4: took more than 3 s .*--limit'):
         child.call('net, segment 4', 'hang')
     with pytest.raises(ProcessLookupError):
         os.kill(before, 0)
@@ -46,9 +49,12 @@ def test_what_takes_too_long_is_killed_and_the_next_call_starts_another(child):
 
 
 def test_errors_come_back(child):
-    with pytest.raises(BuildError, match=r'^elsewhere: no such layer$'):
+    with pytest.raises(BuildError, match=r'^elsewhere: no such layer$') as raised:
         child.call('one', 'refuse')
-    with pytest.raises(BuildError, match=r'^one: ZeroDivisionError: division by zero$'):
+    assert raised.type is BuildError
+    with pytest.raises(PassingBuildError, match=r'^elsewhere: memory is full$'):
+        child.call('one', 'pass')
+    with pytest.raises(PassingBuildError, match=r'^one: ZeroDivisionError: division by zero$'):
         child.call('one', 'fail')
 
 

@@ -7,7 +7,18 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from s3dnn_ros.engines.plan_cache import Plan, PlanKey, plan_path, read_plan, write_plan
+from s3dnn_ros.engines.plan_cache import (
+    Plan,
+    PlanKey,
+    Refusal,
+    forget_refusal,
+    plan_path,
+    read_plan,
+    read_refusal,
+    refusal_path,
+    write_plan,
+    write_refusal,
+)
 from s3dnn_ros.engines.tensorrt_api import Tensor
 from s3dnn_ros.errors import BuildError
 
@@ -82,6 +93,43 @@ def test_a_plan_under_another_name_is_told():
         read_plan(other)
 
 
+def test_a_refusal_comes_back_until_it_is_forgotten():
+    with pytest.raises(FileNotFoundError):
+        read_refusal(key())
+    refusal = Refusal(key(), 'took more than 2 s', 2.0)
+    write_refusal(refusal)
+    assert read_refusal(key()) == refusal
+    with pytest.raises(FileNotFoundError):
+        read_plan(key())
+    for _ in range(2):
+        forget_refusal(key())
+        with pytest.raises(FileNotFoundError):
+            read_refusal(key())
+
+
+@pytest.mark.parametrize('name, value', [('tensorrt', '10.3.0'), ('compute_capability', '8.7')])
+def test_a_refusal_is_of_one_machine(name, value):
+    write_refusal(Refusal(key(), 'no such layer'))
+    with pytest.raises(BuildError, match=f'built for {name} .*, this is {value}'):
+        read_refusal(key(**{name: value}))
+
+
+def test_a_refusal_that_is_not_whole_is_told():
+    write_refusal(Refusal(key(), 'no such layer'))
+    path = refusal_path(key())
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(BuildError, match='is not whole') as raised:
+        read_refusal(key())
+    assert str(path) in str(raised.value)
+
+
+def test_a_file_of_another_kind_is_not_whole():
+    write_refusal(Refusal(key(), 'no such layer'))
+    os.rename(refusal_path(key()), plan_path(key()))
+    with pytest.raises(BuildError, match='is not whole'):
+        read_plan(key())
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_a_plan_that_is_not_whole_is_told(data):
@@ -95,7 +143,7 @@ def test_a_plan_that_is_not_whole_is_told(data):
         broken = content[:at] + bytes([content[at] ^ 1 << data.draw(st.integers(0, 7))]) \
             + content[at + 1:]
     path.write_bytes(broken)
-    with pytest.raises(BuildError, match='is not a whole plan') as raised:
+    with pytest.raises(BuildError, match='is not whole') as raised:
         read_plan(key())
     assert str(path) in str(raised.value)
 

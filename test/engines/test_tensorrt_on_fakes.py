@@ -163,10 +163,16 @@ def test_every_variant_computes_what_it_is(make, in_variants, version):
 def test_a_second_start_builds_nothing(make, in_variants, monkeypatch):
     in_variants.load(make())
 
-    def none(order):
-        raise AssertionError(f'{order.key.name} is built again')
-    monkeypatch.setattr(tensorrt_plans, 'build', none)
-    in_variants.load(make())
+    monkeypatch.setattr(tensorrt_plans, 'build', None)
+    assert not in_variants.load(make()).note
+
+
+def test_nor_does_it_build_what_was_refused(make, in_variants, refuse, monkeypatch):
+    refuse('ReduceMean')
+    first = in_variants.load(make())
+    calls = []
+    monkeypatch.setattr(tensorrt_plans, 'build', calls.append)
+    assert in_variants.load(make()).note == first.note != '' and not calls
 
 
 def test_a_plan_that_is_whole_and_not_usable_is_told_by_name(make, in_variants, monkeypatch):

@@ -6,6 +6,7 @@ import pickle
 import re
 import threading
 
+import fake_tensorrt as fakes
 import numpy as np
 import onnx
 import pytest
@@ -14,9 +15,9 @@ from fake_cuda import FakeCuda
 from fake_tensorrt import VERSIONS
 from onnx import TensorProto, helper
 
-from s3dnn_ros.engines import int8, tensorrt_builder, tensorrt_plans
+from s3dnn_ros.engines import int8, plan_cache, tensorrt_builder, tensorrt_plans
 from s3dnn_ros.engines.base import BuildOptions
-from s3dnn_ros.engines.plan_cache import plan_path, plans_dir
+from s3dnn_ros.engines.plan_cache import plan_path, plans_dir, refusal_path
 from s3dnn_ros.engines.tensorrt_plans import Calibration, Machine, provide, wanted_plans
 from s3dnn_ros.errors import BuildError
 from s3dnn_ros.runtime.clock import VirtualClock
@@ -30,21 +31,23 @@ def own_cache(tmp_path, monkeypatch):
     return tmp_path
 
 
-class InProcess:
+class InProcess(fakes.InProcess):
     """Stands for ChildProcess: what goes in and out is pickled, and time passes."""
 
     builds = 0
 
     def __init__(self, clock, function, limit_s):
-        self._clock, self._function = clock, function
+        super().__init__(function, limit_s)
+        self._clock = clock
 
     def call(self, name, argument):
         InProcess.builds += 1
         self._clock.advance(SECONDS)
-        return pickle.loads(pickle.dumps(self._function(pickle.loads(pickle.dumps(argument)))))
-
-    def close(self):
-        pass
+        try:
+            found = super().call(name, pickle.loads(pickle.dumps(argument)))
+        except BuildError as error:
+            raise pickle.loads(pickle.dumps(error)) from None
+        return pickle.loads(pickle.dumps(found))
 
 
 @pytest.fixture
@@ -164,6 +167,55 @@ def test_a_segment_that_cannot_be_built_is_told_and_the_others_are_there(
     assert reason in str(found.refused[1, 0]) and 'not built' in lines[2]
 
 
+def test_what_was_refused_is_told_again_and_not_built(fake_tensorrt, clock):
+    api = fake_tensorrt('8.6.0')
+    first = provide(wanted(api, network('Unsupported')), clock)
+    assert InProcess.builds == 2
+    for keep in (True, False):
+        second = provide(wanted(api, network('Unsupported')), clock, keep=keep)
+        assert second.plans == first.plans and not second.built
+        assert str(second.refused[1, 0]) == str(first.refused[1, 0]) and not second.faults
+    assert InProcess.builds == 2
+
+
+@pytest.mark.parametrize('version, options', [
+    ('8.5.2', {}), ('8.5.3', {}), ('8.5.2', {'workspace_mb': 32})])
+def test_what_was_refused_is_tried_again_where_that_makes_a_difference(
+        fake_tensorrt, clock, monkeypatch, version, options):
+    with monkeypatch.context() as patch:
+        patch.setattr(tensorrt_plans, 'build', crash_in_process)
+        ordered = wanted(fake_tensorrt('8.5.2'), network()[:1])
+        assert provide(ordered, clock).refused and provide(ordered, clock).refused
+        assert InProcess.builds == 1
+    path = refusal_path(ordered[0].key)
+    others = wanted(fake_tensorrt(version), network()[:1], **options)
+    found = provide(others, clock, again=others == ordered)
+    assert found.built == 1 and InProcess.builds == 2
+    assert bool(found.faults) is (version == '8.5.3')
+    assert path.exists() is bool(options)       # it is of what was asked for before
+
+
+def test_a_damaged_refusal_is_told_by_name_and_tried_again(fake_tensorrt, clock):
+    ordered = wanted(fake_tensorrt('8.6.0'), network('Unsupported'))
+    provide(ordered, clock)
+    path = refusal_path(ordered[1].key)
+    path.write_bytes(path.read_bytes()[:-1])
+    again = provide(ordered, clock)
+    assert again.refused and InProcess.builds == 3
+    assert len(again.faults) == 1 and str(path) in again.faults[0]
+
+
+@pytest.mark.parametrize('kind', ['Large', 'Crash'])
+def test_what_may_have_passed_the_next_time_is_not_remembered(
+        fake_tensorrt, clock, monkeypatch, kind):
+    ordered = wanted(fake_tensorrt('8.6.0'), network(kind))
+    if kind == 'Crash':
+        monkeypatch.setattr(tensorrt_plans, 'build', lambda order: 1 / 0)
+    assert provide(ordered, clock).refused
+    before = InProcess.builds
+    assert provide(ordered, clock).refused and InProcess.builds > before
+
+
 def test_sizes_that_are_free_are_told(fake_tensorrt, clock):
     models = network()
     models[1][0].graph.input[0].type.tensor_type.shape.dim[1].dim_param = 'H'
@@ -200,15 +252,18 @@ def crash_in_process(order):
 def test_a_crash_of_tensorrt_is_an_error_of_its_segment_and_the_rest_is_built(
         fake_tensorrt, monkeypatch):
     monkeypatch.setattr(tensorrt_plans, 'build', crash_on_the_second)
-    found = provide(wanted(fake_tensorrt('8.6.0'), [*network(), *network()[1:]]), VirtualClock())
+    ordered = wanted(fake_tensorrt('8.6.0'), [*network(), *network()[1:]])
+    found = provide(ordered, VirtualClock())
     assert str(found.refused[1, 0]) == 'net, segment 1: its process ended (SIGSEGV)'
     assert sorted(found.plans) == [(0, 0), (2, 0)]
+    assert refusal_path(ordered[1].key).exists()
 
 
 def test_what_is_only_measured_is_not_kept_and_what_is_there_is_taken(
         fake_tensorrt, clock, own_cache):
     api = fake_tensorrt('8.6.0')
     models = network()
+    assert provide(wanted(api, network('Unsupported')), clock, keep=False).refused
     provide(wanted(api, models[:1]), clock)
     before = sorted(path for path in plans_dir('net').iterdir() if path.name != '.lock')
     found = provide(wanted(api, models), clock, keep=False)
@@ -220,9 +275,16 @@ def test_what_is_only_measured_is_not_kept_and_what_is_there_is_taken(
 
 def test_a_build_that_hangs_is_given_up(fake_tensorrt, monkeypatch):
     monkeypatch.setattr(tensorrt_plans, 'build', sleep)
-    found = provide(wanted(fake_tensorrt('8.6.0'), network()[:1]), VirtualClock(), limit_s=0.5)
+    ordered = wanted(fake_tensorrt('8.6.0'), network()[:1])
+    found = provide(ordered, VirtualClock(), limit_s=0.5)
     assert not found.plans
     assert str(found.refused[0, 0]).startswith('net, segment 0: took more than 0.5 s')
+    monkeypatch.setattr(tensorrt_plans, 'ChildProcess', fakes.InProcess)
+    monkeypatch.setattr(tensorrt_plans, 'build', tensorrt_builder.build)
+    for limit_s in (0.25, 0.5):
+        again = provide(ordered, VirtualClock(), limit_s=limit_s).refused
+        assert str(again[0, 0]) == str(found.refused[0, 0])
+    assert provide(ordered, VirtualClock(), limit_s=0.75).built == 1
 
 
 def test_who_comes_second_waits_and_builds_nothing(fake_tensorrt, clock):
@@ -301,6 +363,57 @@ def test_ranges_of_what_is_only_measured_are_not_kept(fake_tensorrt, clock, own_
     assert [path.name for path in plans_dir('net').iterdir()] == ['.lock']
 
 
+def test_a_network_that_quantises_by_itself_needs_no_ranges(fake_tensorrt, clock):
+    pytest.importorskip('onnxruntime')
+    model = segment(['Cast', 'Relu'], 'image', 'score', TensorProto.UINT8)
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.float32(0.5), 'step'))
+    model.graph.node[1].input[0] = 'coarse'
+    for kind, source, target in (('QuantizeLinear', 'score_0', 'small'),
+                                 ('DequantizeLinear', 'small', 'coarse')):
+        model.graph.node.insert(len(model.graph.node) - 1, helper.make_node(
+            kind, [source, 'step'], [target]))
+    ordered = wanted(fake_tensorrt('8.6.0'), [[model]], precision='int8')
+    calibration = Calibration(ordered, np.zeros((2, 4, 4, 3), np.uint8), 1)
+    found = provide(ordered, clock, calibration=calibration)
+    assert found.built == 1 and not found.refused
+    assert provide(ordered, clock).plans == found.plans
+
+
+def calibrated(fake_tensorrt, clock):
+    """Return what is wanted in int8, what calibrates it, and where its ranges are."""
+    ordered = wanted(fake_tensorrt('8.6.0'), precision='int8')
+    calibration = Calibration(ordered, np.zeros((2, 4, 4, 3), np.uint8), 1)
+    first = provide(ordered, clock, calibration=calibration)
+    assert first.built == 2
+    return ordered, calibration, [
+        int8.scales_path('net', each.key.segment_sha256, '8.6.0') for each in ordered], first
+
+
+@pytest.mark.parametrize('damage', [
+    lambda content: b'', lambda content: content[:-5], lambda content: b'\xff' + content[1:]])
+def test_damaged_ranges_are_told_by_name_and_found_again(fake_tensorrt, clock, damage):
+    pytest.importorskip('onnxruntime')
+    ordered, calibration, (_, path), first = calibrated(fake_tensorrt, clock)
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(BuildError, match=rf'--precision int8` \({path}: is not whole'):
+        provide(ordered, clock)
+    again = provide(ordered, clock, calibration=calibration)
+    assert again.plans == first.plans and again.built == 1
+    assert len(again.faults) == 1 and f'{path}: is not whole' in again.faults[0]
+
+
+def test_what_is_refused_in_int8_needs_no_ranges(fake_tensorrt, clock, monkeypatch):
+    pytest.importorskip('onnxruntime')
+    ordered = wanted(fake_tensorrt('8.6.0'), precision='int8')
+    calibration = Calibration(ordered, np.zeros((2, 4, 4, 3), np.uint8), 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(tensorrt_plans, 'build', crash_in_process)
+        assert len(provide(ordered, clock, calibration=calibration).refused) == 2
+    assert len(provide(ordered, clock).refused) == 2            # the executor has no images
+    assert provide(ordered, clock, calibration=calibration, again=True).built == 2
+    assert not list(plans_dir('net').glob('*.refused'))
+
+
 def test_what_segments_read_is_what_the_network_computes():
     pytest.importorskip('onnxruntime')
     images = np.arange(3 * 48, dtype=np.uint8).reshape(3, 4, 4, 3)
@@ -317,3 +430,19 @@ def test_a_cache_that_cannot_be_written_is_told(fake_tensorrt, clock):
     plans_dir('net').write_text('')
     with pytest.raises(BuildError, match=r'cannot be written .*\$S3DNN_CACHE'):
         provide(wanted(fake_tensorrt('8.6.0')), clock)
+
+
+@pytest.mark.parametrize('second', ['Relu', 'Unsupported'])
+def test_a_cache_that_is_full_is_told(fake_tensorrt, clock, monkeypatch, second):
+    def full(*_):
+        raise OSError(28, 'No space left on device')
+    monkeypatch.setattr(plan_cache, 'write_whole', full)
+    with pytest.raises(BuildError, match=r'cannot be written .No space .*\$S3DNN_CACHE'):
+        provide(wanted(fake_tensorrt('8.6.0'), network(second)[1:]), clock)
+
+
+def test_what_fails_beside_the_cache_is_no_fault_of_it(fake_tensorrt, clock):
+    def gone(line):
+        raise BrokenPipeError(32, 'Broken pipe')
+    with pytest.raises(BrokenPipeError):
+        provide(wanted(fake_tensorrt('8.6.0')), clock, report=gone)
