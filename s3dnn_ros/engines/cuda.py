@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import dataclasses
+import re
 import uuid
 from typing import Callable, Sequence
 
@@ -21,6 +22,8 @@ _NO_MEMORY = 2          # cudaErrorMemoryAllocation
 _NOT_READY = 600        # cudaErrorNotReady
 _NAME_LENGTH = 256
 THREADS_PER_BLOCK = 256
+# The first cuda-bindings that let go of Python's lock while they call CUDA.
+UNLOCKED = (12, 9, 1)
 # From pixels to what networks read. In PTX, which every driver translates for its GPU: a Jetson
 # need not have a compiler.
 FLOATS = b"""
@@ -99,7 +102,8 @@ class Cuda:
             return Partition(self._driver, self._runtime, self._device, sms)
         except (AttributeError, IndexError, RuntimeError) as error:
             raise EngineError('cuda', f'cannot take {sms} SMs for itself: {error}; CUDA 12.4 can '
-                                      'on discrete GPUs, elsewhere set engine_sms to 0') from error
+                                      'on discrete GPUs, by cuda-bindings (12.9.1 or later for '
+                                      'TensorRT); elsewhere set engine_sms to 0') from error
 
     def graph(self, captured: int) -> Graph:
         """Return a captured graph, given as a number, ready to be launched."""
@@ -294,8 +298,11 @@ class Floats:
 class HostFunction:
     """A function that streams call.
 
-    It waits for the interpreter's lock: whoever holds that in a call of CUDA would wait for ever.
-    cuda-bindings let go of it since 12.9.1, and so do ctypes and TensorRT.
+    It waits for the interpreter's lock: whoever holds that in a call that waits for the device
+    would wait for ever. ctypes lets go of it, and so do cuda-bindings since 12.9.1. TensorRT does
+    while it builds, reads a plan and runs; it does not while it frees an engine or a context, nor,
+    before 10, while it makes a context. So whoever loads or drops a network while a function is
+    under way takes the risk that both wait for ever.
     """
 
     def __init__(self, runtime, function):
@@ -348,12 +355,24 @@ def _value(returned):
 def find_cuda():
     """Return CUDA on the first device; raises ImportError that says why there is none.
 
-    Without cuda-bindings, it goes by CUDA's own libraries.
+    Where cuda-bindings cannot be used, it goes by CUDA's own libraries: those may fit the driver
+    though cuda-bindings are too new for it.
     """
-    try:
+    reasons = []
+    for name, libraries in (('cuda-bindings', _bindings), ("CUDA's own libraries", load)):
         try:
-            return Cuda()
-        except ImportError:
-            return Cuda(libraries=load())
-    except (RuntimeError, OSError) as error:
-        raise ImportError(f'CUDA finds no device: {error}') from error
+            return Cuda(libraries=libraries())
+        except (AttributeError, ImportError, OSError, RuntimeError) as error:
+            reasons.append(f'{name}: {error}')
+    raise ImportError('CUDA finds no device: ' + '; '.join(reasons))
+
+
+def _bindings():
+    """Return (driver, runtime) of cuda-bindings; raises ImportError if a host function hangs."""
+    from cuda.bindings import __version__, driver, runtime
+
+    if tuple(map(int, re.findall(r'\d+', __version__)[:3])) < UNLOCKED:
+        raise ImportError(f"{__version__} keep Python's lock while they call CUDA, and a segment "
+                          'on the CPU would wait for it for ever; `pip install -U cuda-bindings`: '
+                          f'{".".join(map(str, UNLOCKED))} or later')
+    return driver, runtime

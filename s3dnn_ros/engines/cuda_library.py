@@ -1,7 +1,8 @@
-"""CUDA's own libraries, called as cuda-bindings would be, where those are not to be had.
+"""CUDA's own libraries, called as cuda-bindings would be, where those cannot be used.
 
-That is before Python 3.9, as on JetPack 5. PyCUDA would do less: it knows neither priorities nor
-graphs, and ties a context to a thread. What there is here is what `cuda.py` uses for TensorRT.
+There are none before Python 3.9, as on JetPack 5, and some do not fit the driver. PyCUDA would
+do less: it knows neither priorities nor graphs, and ties a context to a thread. What there is
+here is what `cuda.py` uses for TensorRT.
 """
 
 from __future__ import annotations
@@ -101,8 +102,8 @@ def _open(names):
             return ctypes.CDLL(name)
         except OSError:
             continue
-    raise ImportError(f'there are neither cuda-bindings nor {names[0]}; `pip install '
-                      'cuda-bindings`, or let the loader find CUDA (LD_LIBRARY_PATH)')
+    raise ImportError(f'there is no {names[0]}; let the loader find CUDA (LD_LIBRARY_PATH), or '
+                      '`pip install cuda-bindings`')
 
 
 def _function(library, name, gives, takes):

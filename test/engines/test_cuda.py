@@ -111,6 +111,7 @@ def bindings(monkeypatch):
     fake = FakeBindings()
     package = types.ModuleType('cuda')
     package.bindings = types.ModuleType('cuda.bindings')
+    package.bindings.__version__ = '12.9.1'
     package.bindings.driver, package.bindings.runtime = fake.driver, fake.runtime
     monkeypatch.setitem(sys.modules, 'cuda', package)
     monkeypatch.setitem(sys.modules, 'cuda.bindings', package.bindings)
@@ -220,19 +221,46 @@ def test_a_device_is_described(bindings):
     assert found.gpu == 'GPU-00000000-0000-0000-0000-000000000000'
 
 
-def test_where_there_is_no_device_or_no_bindings_it_is_an_import_that_fails(
-        bindings, monkeypatch):
-    bindings.broken.add('cudaDeviceGetStreamPriorityRange')
-    with pytest.raises(ImportError, match=r'finds no device: CUDA_ERROR_NOT_SUPPORTED'):
-        find_cuda()
-    monkeypatch.setitem(sys.modules, 'cuda.bindings', None)
-
+@pytest.fixture
+def no_libraries(monkeypatch):
+    """Let CUDA's own libraries be missing; this machine may have them."""
     def missing():
         raise ImportError('there is no libcudart')
-    # this machine may have it
     monkeypatch.setattr('s3dnn_ros.engines.cuda.load', missing)
-    with pytest.raises(ImportError):
+
+
+def test_where_there_is_no_device_or_no_bindings_it_is_an_import_that_fails(
+        bindings, no_libraries, monkeypatch):
+    bindings.broken.add('cudaDeviceGetStreamPriorityRange')
+    with pytest.raises(ImportError, match=r'finds no device: cuda-bindings: CUDA_ERROR_NOT_SUPP'
+                       r"ORTED \(801\); CUDA's own libraries: there is no libcudart"):
         find_cuda()
+    monkeypatch.setitem(sys.modules, 'cuda.bindings', None)
+    with pytest.raises(ImportError, match=r'cuda-bindings: .*; .*there is no libcudart'):
+        find_cuda()
+
+
+def test_bindings_that_are_too_new_for_the_driver_give_way_to_its_own_libraries(
+        bindings, monkeypatch):
+    bindings.broken.add('cudaDeviceGetStreamPriorityRange')
+    own = FakeBindings()
+    own.gives['cudaDeviceGetStreamPriorityRange'] = (0, -2)
+    monkeypatch.setattr('s3dnn_ros.engines.cuda.load', lambda: (own.driver, own.runtime))
+    assert list(find_cuda().priorities) == [-2, -1, 0]
+
+
+@pytest.mark.parametrize('version, usable', [
+    ('12.6.0', False), ('12.9.0', False), ('12.9.0.post1', False), ('12.9.1', True),
+    ('12.10.0rc1', True), ('13.0.3', True)])
+def test_bindings_that_keep_the_lock_are_not_for_host_functions(
+        bindings, no_libraries, version, usable):
+    sys.modules['cuda.bindings'].__version__ = version
+    if usable:
+        find_cuda()
+    else:
+        with pytest.raises(ImportError, match=rf"{version} keep Python's lock .*12\.9\.1 or"):
+            find_cuda()
+    assert Cuda().partition(8).sms == 16        # PyTorch's engine has none
 
 
 def test_events_are_recorded_looked_at_and_waited_for(bindings, monkeypatch):
