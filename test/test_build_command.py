@@ -160,6 +160,11 @@ def test_int8_is_calibrated_on_a_bag(device, capsys, tmp_path, write_bag):
     assert f'calibration: 2 other images of {bag}' in capsys.readouterr().out
 
 
+def test_no_build_is_waited_for_longer_than_a_day(device, capsys):
+    assert main(['build', 'net', '--limit', '3000000']) == 1
+    assert "'engine_build_limit_s' is 3000000.0; expected 86400 at most" in capsys.readouterr().err
+
+
 def test_a_dla_does_not_compute_in_fp32(device, capsys):
     assert main(['build', 'net', '--dla', '0', '--precision', 'fp32']) == 1
     assert 'fp16 or int8' in capsys.readouterr().err

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from s3dnn_ros.commands.numbers import above_zero, from_zero
 from s3dnn_ros.commands.pictures import real_pictures_for
-from s3dnn_ros.engines.base import DEFAULTS, BuildOptions, silent
+from s3dnn_ros.engines.base import DEFAULTS, LONGEST_S, BuildOptions, silent
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.settings import PRECISIONS
 
@@ -31,7 +31,7 @@ def add_building(parser) -> None:
     add_level(parser)
     parser.add_argument('--limit', type=above_zero(float), dest='limit_s', metavar='S',
                         help='give a segment up, for the CPU to run it, that takes more seconds '
-                             f'to build (default {DEFAULTS.limit_s:g})')
+                             f'to build, {LONGEST_S:g} at most (default {DEFAULTS.limit_s:g})')
 
 
 def add_level(parser) -> None:

@@ -9,6 +9,9 @@ import numpy as np
 
 from s3dnn_ros.errors import ParameterError
 
+# That the build of a segment may be given.
+LONGEST_S = 86400.0
+
 
 @dataclasses.dataclass(frozen=True)
 class Run:
@@ -39,10 +42,13 @@ class BuildOptions:
     optimization_level: int = -1
 
     def __post_init__(self):
-        """Refuse what no accelerator does; raises ParameterError."""
+        """Refuse what no accelerator does, and no clock waits for; raises ParameterError."""
         if self.dla >= 0 and self.precision == 'fp32':
             raise ParameterError('engine_dla', self.dla, 'a DLA computes in fp16 or int8: set '
                                  'engine_precision to one of them, or engine_dla to -1')
+        if self.limit_s > LONGEST_S:
+            raise ParameterError('engine_build_limit_s', self.limit_s,
+                                 f'expected {LONGEST_S:g} at most')
 
 
 DEFAULTS = BuildOptions()

@@ -9,7 +9,7 @@ from typing import Dict, List, Optional, Sequence
 import numpy as np
 
 from s3dnn_ros.engines.plan_cache import plans_dir, read_sealed, write_sealed
-from s3dnn_ros.errors import ParameterError
+from s3dnn_ros.errors import ModelError, ParameterError
 from s3dnn_ros.models.graph import IMAGE_INPUT
 
 # What every tensor that enters a segment is, for one batch.
@@ -44,11 +44,14 @@ def digest(scales: bytes) -> str:
     return hashlib.sha256(scales).hexdigest()
 
 
-def feeds(segments: Sequence[bytes], images: np.ndarray, batch: int) -> List[List[Feed]]:
+def feeds(model: str, segments: Sequence[bytes], images: np.ndarray, batch: int
+          ) -> List[List[Feed]]:
     """Return what every segment reads, for each batch of images, by ONNX Runtime on the CPU.
 
     Parameters
     ----------
+    model : str
+        Its name, for errors.
     segments : sequence of bytes
         ONNX models whose image input is float32.
     images : ndarray
@@ -60,6 +63,8 @@ def feeds(segments: Sequence[bytes], images: np.ndarray, batch: int) -> List[Lis
     ------
     ParameterError
         ONNX Runtime is not here.
+    ModelError
+        It cannot run a segment.
 
     """
     try:
@@ -71,13 +76,19 @@ def feeds(segments: Sequence[bytes], images: np.ndarray, batch: int) -> List[Lis
     batches = filled.reshape(-1, batch, *images.shape[1:])
     tensors: List[Feed] = [{IMAGE_INPUT: pixels.astype(np.float32)} for pixels in batches]
     result = []
-    for segment in segments:
-        session = onnxruntime.InferenceSession(segment, providers=['CPUExecutionProvider'])
-        inputs = [value.name for value in session.get_inputs()]
-        outputs = [value.name for value in session.get_outputs()]
-        read = [{name: known[name] for name in inputs} for known in tensors]
-        for known, feed in zip(tensors, read):
-            known.update(zip(outputs, session.run(outputs, feed)))
+    for number, segment in enumerate(segments):
+        try:
+            session = onnxruntime.InferenceSession(segment, providers=['CPUExecutionProvider'])
+            inputs = [value.name for value in session.get_inputs()]
+            outputs = [value.name for value in session.get_outputs()]
+            read = [{name: known[name] for name in inputs} for known in tensors]
+            for known, feed in zip(tensors, read):
+                known.update(zip(outputs, session.run(outputs, feed)))
+        except Exception as error:
+            # ONNX Runtime raises a dozen types of its own
+            raise ModelError(
+                f'{model}, segment {number}', 'calibration for int8 runs it in ONNX Runtime, and '
+                f'that cannot: {error}; choose another precision') from error
         result.append(read)
     return result
 

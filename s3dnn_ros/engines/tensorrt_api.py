@@ -286,7 +286,7 @@ class _NamedEngine(LoadedEngine):
         names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
         self.tensors = tuple(
             Tensor(name, engine.get_tensor_mode(name) == api.module.TensorIOMode.INPUT,
-                   _dtype(engine.get_tensor_dtype(name)), tuple(engine.get_tensor_shape(name)),
+                   dtype_of(engine.get_tensor_dtype(name)), tuple(engine.get_tensor_shape(name)),
                    _channels_last(engine.get_tensor_format(name)))
             for name in names)
 
@@ -319,7 +319,7 @@ class _IndexedEngine(LoadedEngine):
         self.stride = engine.num_bindings // self.profiles
         self.tensors = tuple(
             Tensor(engine.get_binding_name(index), engine.binding_is_input(index),
-                   _dtype(engine.get_binding_dtype(index)),
+                   dtype_of(engine.get_binding_dtype(index)),
                    tuple(engine.get_binding_shape(index)),
                    _channels_last(engine.get_binding_format(index)))
             for index in range(self.stride))
@@ -375,7 +375,8 @@ def _expect(taken: bool, batch: int):
         raise BuildError('TensorRT', f'the engine takes no batch of {batch}; build it again')
 
 
-def _dtype(kind: Any) -> str:
+def dtype_of(kind: Any) -> str:
+    """Return NumPy's name of one of TensorRT's kinds of numbers."""
     return np.dtype(_DTYPES[kind.name]).name
 
 

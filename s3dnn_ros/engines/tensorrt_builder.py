@@ -14,7 +14,7 @@ from onnx import TensorProto
 from s3dnn_ros.engines.cuda import find_cuda
 from s3dnn_ros.engines.int8 import Feed, calibrator
 from s3dnn_ros.engines.plan_cache import Plan, PlanKey
-from s3dnn_ros.engines.tensorrt_api import CHANNELS_LAST, TensorRt
+from s3dnn_ros.engines.tensorrt_api import CHANNELS_LAST, TensorRt, dtype_of
 from s3dnn_ros.errors import BuildError
 from s3dnn_ros.models.cache import cache_dir, locked, write_whole
 from s3dnn_ros.models.graph import IMAGE_INPUT
@@ -94,7 +94,7 @@ def _build(api: TensorRt, order: Order) -> Built:
     calibrating = None
     if key.precision == 'int8':
         config.set_flag(module.BuilderFlag.INT8)
-        calibrating = _calibrator(api, order)
+        calibrating = _calibrator(api, order, inputs)
         config.int8_calibrator = calibrating
         config.set_calibration_profile(_profile(builder, inputs, 1, 1, 1))
     on_gpu = _use_dla(module, network, config, key.dla) if key.dla >= 0 else ()
@@ -140,11 +140,15 @@ def _profile(builder, inputs, fewest: int, optimum: int, most: int):
     return profile
 
 
-def _calibrator(api: TensorRt, order: Order):
+def _calibrator(api: TensorRt, order: Order, inputs):
     # only what calibrates needs memory of the device
     if order.scales is not None:
         return calibrator(api.module, None, (), order.scales)
-    return calibrator(api.module, find_cuda(), order.read, None)
+    # ONNX Runtime gives whole numbers of 64 bits, where TensorRT may have 32
+    kinds = {tensor.name: dtype_of(tensor.dtype) for tensor in inputs}
+    read = [{name: array.astype(kinds[name], copy=False) for name, array in feed.items()}
+            for feed in order.read]
+    return calibrator(api.module, find_cuda(), read, None)
 
 
 def _use_dla(module, network, config, core: int) -> Tuple[str, ...]:

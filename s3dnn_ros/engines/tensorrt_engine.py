@@ -140,7 +140,7 @@ class TensorRtEngine(LaneEngine):
                     if not batches:
                         raise
                     note = too_large(spec.name, self.device, largest, batches[-1])
-        except (BuildError, ModelError, ImportError) as error:
+        except (BuildError, ModelError) as error:
             raise EngineError(instance, f'TensorRT cannot run {spec.onnx}: {error}') from error
         except OutOfMemory as error:
             raise EngineError(instance, f'{spec.onnx} does not fit into the memory of '
@@ -179,17 +179,17 @@ class TensorRtEngine(LaneEngine):
                                       batch_of(models[0][0]) or 1, replaces=False)
         provided = provide(wanted, self.clock, limit_s=self.options.limit_s,
                            calibration=calibration, keep=keep, report=self._report)
-        runners = [[self._runner(provided, segment, variant, model, spec.name)
+        runners = [[self._runner(provided, segment, variant, model)
                     for variant, model in enumerate(variants)]
                    for segment, variants in enumerate(models)]
         return TensorRtNetwork(self, runners, outputs, spec, lanes, batches,
                                bool(batch_of(models[0][0])), _note(spec.name, provided))
 
-    def _runner(self, provided, segment, variant, model, name):
+    def _runner(self, provided, segment, variant, model):
         """Return what runs a segment."""
         plan = provided.plans.get((segment, variant))
         if plan is None:
-            return HostSegment(with_float_image(model), f'{name}, segment {segment}')
+            return _on_cpu(model, provided.refused[segment, variant])
         try:
             engine = self.api.load(plan.content, plan.key.dla)
             if engine.tensors != plan.tensors:
@@ -229,6 +229,18 @@ class TensorRtNetwork(LaneNetwork):
     def tb_ratios(self, batch):
         """Return None: TensorRT does not tell its kernels' thread blocks."""
         return None
+
+
+def _on_cpu(model, refusal: BuildError) -> HostSegment:
+    """Return what runs a segment in TensorRT's place; raises BuildError with both reasons."""
+    try:
+        return HostSegment(with_float_image(model), refusal.source)
+    except ImportError as error:
+        raise BuildError(
+            refusal.source, f'{refusal.sentence}; ONNX Runtime would run it on the CPU and is not '
+            f'here ({error}): `pip install onnxruntime`') from error
+    except ModelError as error:
+        raise BuildError(refusal.source, f'{refusal.sentence}; {error}') from error
 
 
 def _note(name, provided) -> str:

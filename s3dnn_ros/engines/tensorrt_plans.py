@@ -97,10 +97,10 @@ class Calibration:
     def read(self) -> Mapping[Place, Sequence[int8.Feed]]:
         """Return what every segment and variant reads, batch by batch.
 
-        Raises ParameterError if ONNX Runtime is not here.
+        Raises ParameterError if ONNX Runtime is not here, ModelError if it cannot run a segment.
         """
         exact = [each.onnx for each in self.wanted if each.key.variant == 0]
-        read = int8.feeds(exact, self.images, self.batch)
+        read = int8.feeds(self.wanted[0].key.model, exact, self.images, self.batch)
         return {each.place: read[each.key.segment] for each in self.wanted}
 
 
@@ -152,7 +152,8 @@ def provide(wanted: Sequence[Wanted], clock, *, limit_s: float = DEFAULTS.limit_
     longer than `limit_s` counts as refused. What was refused before is not built but told, unless
     it is to be tried `again`, or took longer than a limit that was less. Without `keep`, the cache
     stays as it is. `report` is called with a sentence after every build. Raises BuildError for
-    int8 that was not calibrated, or if the cache cannot be written.
+    int8 that was not calibrated, or if the cache cannot be written, and what `Calibration.read`
+    does.
     """
     plans, refused, missing, faults = _look(wanted, calibration, limit_s, again)
     built = 0

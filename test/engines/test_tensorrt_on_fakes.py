@@ -4,6 +4,7 @@ import ctypes
 import itertools
 import json
 import os
+import sys
 
 import numpy as np
 import onnx
@@ -47,7 +48,7 @@ def fakes(tmp_path, monkeypatch):
 def make(monkeypatch):
     """Return a builder of engines."""
     def build(version='8.6.0', sms=0, **options):
-        monkeypatch.setitem(__import__('sys').modules, 'tensorrt', fake_tensorrt(version))
+        monkeypatch.setitem(sys.modules, 'tensorrt', fake_tensorrt(version))
         return TensorRtEngine(VirtualClock(), BuildOptions(**options), sms=sms)
     return build
 
@@ -369,8 +370,18 @@ def test_a_network_that_nobody_can_run_is_an_error_of_its_instance(make, make_sp
         [helper.make_tensor_value_info('score', TensorProto.FLOAT, ['N', 1])])
     model = helper.make_model(graph, ir_version=8,
                               opset_imports=[helper.make_opsetid('', 13)])
-    with pytest.raises(EngineError, match=r"instance 'net': TensorRT cannot run .*either"):
+    with pytest.raises(EngineError, match=r"instance 'net': TensorRT cannot run .*segment 0: "
+                       r'cannot read its ONNX: no importer for Unsupported; .*either'):
         make().load('net', [model], ['score'], make_spec())
+
+
+def test_without_onnxruntime_it_is_told_what_tensorrt_refuses(make, in_variants, refuse,
+                                                              monkeypatch):
+    refuse('ReduceMean')
+    monkeypatch.setitem(sys.modules, 'onnxruntime', None)
+    with pytest.raises(EngineError, match=r'segment 1: cannot read its ONNX: no importer for '
+                       r'ReduceMean; ONNX Runtime would .*`pip install onnxruntime`'):
+        in_variants.load(make())
 
 
 def test_a_size_that_only_a_run_tells_is_told(make, in_variants, monkeypatch):

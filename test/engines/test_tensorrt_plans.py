@@ -19,7 +19,7 @@ from s3dnn_ros.engines import int8, plan_cache, tensorrt_builder, tensorrt_plans
 from s3dnn_ros.engines.base import BuildOptions
 from s3dnn_ros.engines.plan_cache import plan_path, plans_dir, refusal_path
 from s3dnn_ros.engines.tensorrt_plans import Calibration, Machine, provide, wanted_plans
-from s3dnn_ros.errors import BuildError
+from s3dnn_ros.errors import BuildError, ModelError
 from s3dnn_ros.runtime.clock import VirtualClock
 
 SECONDS = 3.0       # that a build takes
@@ -419,10 +419,33 @@ def test_what_segments_read_is_what_the_network_computes():
     images = np.arange(3 * 48, dtype=np.uint8).reshape(3, 4, 4, 3)
     contents = [tensorrt_builder.with_float_image(exact).SerializeToString()
                 for exact, *_ in network()]
-    first, second = int8.feeds(contents, images, batch=2)
+    first, second = int8.feeds('net', contents, images, batch=2)
     assert [feed['image'].shape for feed in first] == [(2, 4, 4, 3)] * 2
     np.testing.assert_array_equal(second[0]['cut'], images[:2])
     np.testing.assert_array_equal(second[1]['cut'], images[[2, 0]])
+
+
+def test_what_onnxruntime_cannot_calibrate_is_told(fake_tensorrt, clock):
+    pytest.importorskip('onnxruntime')
+    ordered = wanted(fake_tensorrt('8.6.0'), network('APlugin'), precision='int8')
+    calibration = Calibration(ordered, np.zeros((2, 4, 4, 3), np.uint8), 1)
+    with pytest.raises(ModelError, match=r'^net, segment 1: calibration .*APlugin'):
+        provide(ordered, clock, calibration=calibration)
+
+
+def test_what_calibrates_is_of_the_networks_kind(fake_tensorrt, clock, monkeypatch):
+    pytest.importorskip('onnxruntime')
+    first, second = segment(['Cast'], 'image', 'cut', TensorProto.UINT8), segment(
+        ['Cast'], 'cut', 'score', TensorProto.INT64)
+    first.graph.output[0].type.tensor_type.elem_type = TensorProto.INT64
+    first.graph.node[0].attribute[0].i = TensorProto.INT64
+    uploaded = set()
+    monkeypatch.setattr(FakeCuda, 'upload', lambda self, memory, array: uploaded.add(
+        (memory.size, array.dtype.name)))
+    ordered = wanted(fake_tensorrt('8.6.0'), [[first], [second]], precision='int8')
+    calibration = Calibration(ordered, np.zeros((2, 4, 4, 3), np.uint8), 1)
+    assert not provide(ordered, clock, calibration=calibration).refused
+    assert uploaded == {(4 * 48, 'float32'), (4 * 48, 'int32')}
 
 
 def test_a_cache_that_cannot_be_written_is_told(fake_tensorrt, clock):
