@@ -414,18 +414,33 @@ NODES = {
 def unknown_names(values: Mapping[str, Any]) -> Dict[str, str]:
     """Return the given names that no node of this package knows, each with the nearest one."""
     known = set(_FOREIGN)
+    others = instances_of_others(values)
     for kind in NODES.values():
         lists = list(name_lists(kind))
         known.update(item.name for item in lists)
         # a list of another type is for read() to refuse
         given = {item.name: values[item.name] for item in lists
                  if isinstance(values.get(item.name), (list, tuple))}
+        if 'instance_names' in given:
+            given['instance_names'] = [*given['instance_names'], *others]
         known.update(item.name for item in declarations(kind, given))
     return {
         name: next(iter(difflib.get_close_matches(name, sorted(known), 1, 0.0)), '')
         for name in values
         if name not in known and not name.startswith('qos_overrides.')
     }
+
+
+def instances_of_others(values: Mapping[str, Any]) -> Tuple[str, ...]:
+    """Return instances that have parameters and are not in `instance_names`, where that is given.
+
+    In a file for several executors they are those of the others; else somebody misspelt one.
+    """
+    own = values.get('instance_names')
+    if not isinstance(own, (list, tuple)):
+        return ()
+    found = {name.split('.')[1] for name in values if name.startswith('instances.')}
+    return tuple(sorted(found - set(own)))
 
 
 def _require_known(parameter_name, used, known, known_name):

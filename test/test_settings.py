@@ -12,6 +12,7 @@ from s3dnn_ros.settings import (
     ExecutorSettings,
     GovernorSettings,
     ReplaySettings,
+    instances_of_others,
     unknown_names,
 )
 
@@ -163,6 +164,17 @@ def test_live_parameters_are_told_from_the_others():
 def test_an_unknown_name_is_answered_with_the_nearest(given, meant):
     values = dict(CAMERAS, **{'instance_names': ['net'], given: 1})
     assert unknown_names(values) == {given: meant}
+
+
+def test_instances_of_other_nodes_are_told_and_not_unknown():
+    values = {'instance_names': ['net'], 'instances.net.model': 'tiny',
+              'instances.far.model': 'tiny', 'instances.far.deadline': 3}
+    assert instances_of_others(values) == ('far',)
+    assert unknown_names(values) == {'instances.far.deadline': 'instances.far.deadline_ms'}
+    # without a list, nobody knows whose they are
+    del values['instance_names']
+    assert instances_of_others(values) == ()
+    assert set(unknown_names(values)) == set(values)
 
 
 def test_names_of_every_node_and_of_ros_itself_are_known():

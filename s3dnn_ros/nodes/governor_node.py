@@ -71,7 +71,7 @@ class GovernorNode(S3dnnNode):
                                             qos('reliable', settings.ring_slots))
                 for name in settings.instances}
         self._stats = self.create_publisher(StageStats, '~/stats', 10)
-        self._wake = self.create_timer(1.0, self._pump)
+        self._wake = self.every(1.0, self._pump)
         self._wake.cancel()
 
     def apply(self, settings):

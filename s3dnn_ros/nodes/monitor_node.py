@@ -81,7 +81,7 @@ class MonitorNode(S3dnnNode):
             self._live = Live(table(self._summary, final=False), refresh_per_second=4,
                               transient=True)
             self._live.start()
-        self._timers_of.append(self.create_timer(REFRESH_S, self._refresh))
+        self._timers_of.append(self.every(REFRESH_S, self._refresh))
 
     def deactivate(self):
         """Hear nothing more."""

@@ -24,7 +24,7 @@ from s3dnn_ros.errors import S3dnnError
 from s3dnn_ros.nodes.messages import diagnostic, s_of
 from s3dnn_ros.parameters import declarations, differences, name_lists, read
 from s3dnn_ros.runtime.clock import SWITCH_INTERVAL_S
-from s3dnn_ros.settings import NODES, unknown_names
+from s3dnn_ros.settings import NODES, instances_of_others, unknown_names
 
 _TYPES = {bool: ParameterType.PARAMETER_BOOL, int: ParameterType.PARAMETER_INTEGER,
           float: ParameterType.PARAMETER_DOUBLE, str: ParameterType.PARAMETER_STRING,
@@ -117,7 +117,7 @@ class S3dnnNode(LifecycleNode):
         self._last_counts, self._last_change_s = {}, {}
         period_s = getattr(self.settings, 'stats_period_s', None)
         if period_s:
-            self._timer = self.create_timer(period_s, self._report)
+            self._timer = self.every(period_s, self._report)
         return TransitionCallbackReturn.SUCCESS
 
     def on_activate(self, state):
@@ -203,10 +203,14 @@ class S3dnnNode(LifecycleNode):
         return {name: self._value(name) for name in self._parameters}
 
     def _refuse_unknown(self):
-        for name, nearest in unknown_names(
-                {name: item.value for name, item in self._parameter_overrides.items()}).items():
+        given = {name: item.value for name, item in self._parameter_overrides.items()}
+        for name, nearest in unknown_names(given).items():
             self.get_logger().warning(
                 f"parameter '{name}' is unknown and has no effect; did you mean '{nearest}'?")
+        others = instances_of_others(given)
+        if others:
+            self.get_logger().info(f'instances that have parameters and are not in instance_names '
+                                   f'are left to other nodes: {", ".join(others)}')
 
     def _on_set(self, parameters):
         merged = dict(self._values(), **{item.name: item.value for item in parameters})
@@ -225,6 +229,17 @@ class S3dnnNode(LifecycleNode):
         except S3dnnError as error:
             return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)
+
+    def every(self, period_s, callback):
+        """Return a timer; what its callback stumbles over while ROS shuts down is no error."""
+        def call():
+            try:
+                callback()
+            except Exception:
+                # Ctrl-C takes the context from under whatever runs
+                if self.context.ok():
+                    raise
+        return self.create_timer(period_s, call)
 
     def complain(self, sentence, subject=None):
         """Log a warning, every few seconds at most about one subject (or with one text)."""

@@ -49,7 +49,7 @@ class Overlay:
         for camera in settings.cameras:
             self._views[camera] = _View(node.create_publisher(
                 ImageMsg, f'overlay/{camera}', qos('reliable', 2)))
-        self._timer = node.create_timer(LOOK_S, self._look)
+        self._timer = node.every(LOOK_S, self._look)
 
     def configure(self, settings):
         """Take over live parameters."""

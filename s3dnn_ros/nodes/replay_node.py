@@ -50,7 +50,7 @@ class ReplayNode(S3dnnNode):
     def activate(self):
         """Wait for subscribers, then start the cameras."""
         self._waiting_since_s = self.clock_s.now_s()
-        self._timer_of_all = self.create_timer(LOOK_S, self._tick)
+        self._timer_of_all = self.every(LOOK_S, self._tick)
 
     def deactivate(self):
         """Stop the cameras."""

@@ -205,3 +205,9 @@ def test_an_unknown_parameter_warns_with_the_nearest_name(world):
     assert not world.said("'stats_period_s' is unknown")
     # those of the other nodes are known: all may read one file
     assert not world.said("'engine_threads'")
+
+
+def test_instances_of_other_executors_are_told_once(world):
+    world.governor(instances={world.instance: {}, 'far': {'model': 'cells', 'deadline_ms': 9.0}})
+    world.wait_for(lambda: world.said('not in instance_names', 'other nodes: far'))
+    assert not world.said("'instances.far.")
