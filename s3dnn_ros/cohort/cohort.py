@@ -45,9 +45,9 @@ class ModelTables:
                              f'accuracy of {len(self.accuracy)}; expected as many of each')
 
     def fits(self, segment: int, variant: int) -> bool:
-        """Tell whether there is such a segment with such a variant."""
+        """Tell whether there is such a segment, and such a variant of the one before it."""
         return (0 <= segment < len(self.times_s)
-                and 0 <= variant < len(self.accuracy[segment].speedup))
+                and 0 <= variant < len(self.accuracy[max(segment - 1, 0)].speedup))
 
     def standing_s(self, segment: int, deadline_s: float, elapsed_s: float, horizon: str,
                    configuration: int) -> Tuple[float, float]:
@@ -279,10 +279,11 @@ class Cohort:
         if not self._fits(state):
             return None
         tables = self._tables[state.model]
+        accuracy = tables.accuracy[state.segment]
         # of the configuration in which it told: since then others may have changed it
         return Member(state.instance, state.lag_s, state.deadline_s, tables.power[state.segment],
-                      tables.accuracy[state.segment], state.configuration, state.horizon_s,
-                      state.variant)
+                      accuracy, state.configuration, state.horizon_s,
+                      min(state.variant, len(accuracy.speedup) - 1))
 
     def _is_news(self, state) -> bool:
         """Count what fits no table; tell whether its model is heard of for the first time."""

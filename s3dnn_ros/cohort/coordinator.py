@@ -37,7 +37,8 @@ class Member:
 
     `speedup_power` and `speedup_accuracy` are those of its next segment, `configuration` is
     the device's, `horizon_s` the time in which the LAG is to be made up for: by default the
-    deadline, as in the paper. `variant` is the one that it runs now; None for the exact one.
+    deadline, as in the paper. `variant` is that of the segment that has ended, or the last one
+    where the next segment has fewer; None for the exact one.
     """
 
     instance: str

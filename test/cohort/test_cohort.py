@@ -19,6 +19,7 @@ from s3dnn_ros.cohort import (
 )
 from s3dnn_ros.cohort.caution import RISE
 from s3dnn_ros.cohort.cohort import MOST_UNKNOWN_MODELS
+from s3dnn_ros.cohort.rivals import Uncoordinated
 
 LEASE_S, DEADLINE_S = 1.0, 0.04
 POWER = SpeedupPowerTable([1.0, 2.0, 4.0], [1.0, 3.0, 9.0])
@@ -147,6 +148,18 @@ def test_words_that_fit_no_table_are_left_out():
         owner.hear(dataclasses.replace(said, sequence=sequence, lag_s=-0.03, **changes), 0.0)
         assert board.set == []
         assert owner.membership.ignored == {'tables': sequence - 99}
+
+
+@pytest.mark.parametrize('make', [Coordinator, Uncoordinated])
+def test_a_segment_with_fewer_variants_than_the_one_before_takes_part(make):
+    fewer = SpeedupAccuracyTable([1.0, 1.5], [1.0, 0.9])
+    tables = {'model': dataclasses.replace(TABLES['model'], accuracy=(ACCURACY, fewer))}
+    wanted = []
+    cohort = Cohort(Membership('board', LEASE_S), make(), tables, 'one', 1, apply=wanted.append)
+    # far behind, though the segment that has ended ran in its fastest variant
+    variant = cohort.boundary('net', 'model', 1, 0.06, DEADLINE_S, 2, 0.0)
+    assert wanted == [2] and variant == 1
+    assert cohort.membership.ignored == {}
 
 
 def test_another_model_is_asked_for_once_and_counts_as_soon_as_it_is_known():
