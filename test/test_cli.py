@@ -9,6 +9,7 @@ import yaml
 from onnx import TensorProto, helper, numpy_helper
 
 from s3dnn_ros.cli import main
+from s3dnn_ros.commands.argument_types import new_file
 from s3dnn_ros.models import assets
 from s3dnn_ros.models.segment_plan import load_plan, plan_path
 from s3dnn_ros.models.spec import load_spec
@@ -226,3 +227,28 @@ def test_the_bench_of_cohorts_takes_images(toy, tmp_path, monkeypatch):
     assert main(['bench', 'neuos', '--engine', 'onnxruntime', '--models', 'toy',
                  '--images', str(tmp_path)]) == 0
     assert taken[0].calibration == f'1 other image of {tmp_path}'
+
+
+@pytest.mark.parametrize('where', ['/dev/null/x.json', '.'])
+@pytest.mark.parametrize('command', [
+    ['bench', 'cohort'], ['bench', 'neuos'], ['bench', 'pipeline'], ['bench', 'engines'],
+    ['bench', 's3dnn'], ['models', 'lowrank', 'toy']])
+def test_what_cannot_be_written_is_told_before_anything_is_measured(command, where, capsys):
+    with pytest.raises(SystemExit):
+        main([*command, '--out', where])
+    assert f"argument --out: '{where}' cannot be written; name a file" in capsys.readouterr().err
+
+
+def test_a_file_in_folders_that_are_not_there_yet_can_be_written(tmp_path):
+    path = tmp_path / 'a' / 'b' / 'results.json'
+    assert new_file(str(path)) == path
+    path.parent.mkdir(parents=True)
+    path.touch()
+    assert new_file(str(path)) == path
+
+
+def test_damaged_results_are_refused(tmp_path, capsys):
+    path = tmp_path / 'results.json'
+    path.write_text('{"format": 1, "cohorts": [], "models": {}}')
+    assert main(['bench', 'table', str(path)]) == 1
+    assert 'something in it is missing' in capsys.readouterr().err

@@ -6,6 +6,7 @@ import functools
 import json
 from pathlib import Path
 
+from s3dnn_ros.commands.argument_types import new_file
 from s3dnn_ros.commands.building import add_building, add_level, building, chosen_engine
 from s3dnn_ros.commands.pictures import INT8_PICTURES, add_pictures, pictures_for
 from s3dnn_ros.models.cache import write_whole
@@ -24,7 +25,7 @@ def register(subparsers):
                         help='length of the memory run, 0 for none (default 600)')
     parser.add_argument('--model', default='squeezenet_1_1',
                         help='network of the latency part (default squeezenet_1_1)')
-    parser.add_argument('--out', type=Path, help='JSON file for the results')
+    parser.add_argument('--out', type=new_file, help='JSON file for the results')
     parser.set_defaults(run=_pipeline)
 
     parser = commands.add_parser(
@@ -49,7 +50,7 @@ def register(subparsers):
     parser.add_argument('--runs', type=int, default=3, help='of each part (default 3)')
     parser.add_argument('--target-ms', type=float, default=0.5,
                         help='time of a segment (default 0.5)')
-    parser.add_argument('--out', type=Path,
+    parser.add_argument('--out', type=new_file,
                         help='JSON file for the results, written anew after every row')
     add_building(parser)
     add_pictures(parser, INT8_PICTURES)
@@ -60,7 +61,7 @@ def register(subparsers):
                        'configurations, its tables and power samples')
     parser.add_argument('--runs', type=int, default=3, help='of each (default 3)')
     parser.add_argument('--decisions', type=int, default=5000, help='per run (default 5000)')
-    parser.add_argument('--out', type=Path, help='JSON file for the results')
+    parser.add_argument('--out', type=new_file, help='JSON file for the results')
     parser.set_defaults(run=_cohort)
 
     parser = commands.add_parser(
@@ -82,7 +83,7 @@ def register(subparsers):
     parser.add_argument('--runs', type=int, default=3, help='of each (default 3)')
     parser.add_argument('--target-ms', type=float, default=0.5,
                         help='time of a segment (default 0.5)')
-    parser.add_argument('--out', type=Path,
+    parser.add_argument('--out', type=new_file,
                         help='JSON file for the results, written anew after every row')
     add_building(parser)
     add_pictures(parser, 'real images: the first half of them, by name or time, calibrates '
@@ -102,7 +103,7 @@ def register(subparsers):
     parser.add_argument('--repeats', type=int, default=100, help='in a run (default 100)')
     parser.add_argument('--target-ms', type=float, default=0.3,
                         help='time of a segment (default 0.3)')
-    parser.add_argument('--out', type=Path,
+    parser.add_argument('--out', type=new_file,
                         help='JSON file for the results, written anew after every row')
     add_level(parser)
     add_pictures(parser, "real images to compare outputs on (default: the demo's, if fetched; "
@@ -205,17 +206,20 @@ def _device(platform, engine, clock):
 
 
 def _table(arguments):
-    from s3dnn_ros.lab.results import read_results, tables
+    from s3dnn_ros.lab.results import expect_whole, read_results, tables
 
-    print('\n'.join(tables(read_results(arguments.results))))
+    results = read_results(arguments.results)
+    with expect_whole(arguments.results):
+        print('\n'.join(tables(results)))
 
 
 def _plot(arguments):
-    from s3dnn_ros.lab.results import read_results
+    from s3dnn_ros.lab.results import expect_whole, read_results
     from s3dnn_ros.lab.s3dnn_plots import plot
 
-    for path in plot(read_results(arguments.results, ['s3dnn']), arguments.out):
-        print(path)
+    results = read_results(arguments.results, ['s3dnn'])
+    with expect_whole(arguments.results):
+        print('\n'.join(map(str, plot(results, arguments.out))))
 
 
 def _write(path, results):

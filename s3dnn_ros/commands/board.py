@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import Sequence, Union
 
-from s3dnn_ros.commands.numbers import above_zero, from_zero
+from s3dnn_ros.commands.argument_types import above_zero, from_zero
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.platforms import JetsonPlatform, SmPartitionPlatform, restored_at_end
 from s3dnn_ros.platforms.jetson import KNOBS

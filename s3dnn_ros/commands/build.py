@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from s3dnn_ros.commands.argument_types import above_zero, from_zero
 from s3dnn_ros.commands.building import add_building, building
-from s3dnn_ros.commands.numbers import above_zero, from_zero
 from s3dnn_ros.commands.pictures import INT8_PICTURES, add_pictures, real_pictures_for
 from s3dnn_ros.models.spec import load_spec
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from s3dnn_ros.commands.numbers import above_zero, from_zero
+from s3dnn_ros.commands.argument_types import above_zero, from_zero
 from s3dnn_ros.commands.pictures import real_pictures_for
 from s3dnn_ros.engines.base import DEFAULTS, LONGEST_S, BuildOptions, silent
 from s3dnn_ros.errors import ParameterError

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from pathlib import Path
 from typing import Tuple
 
+from s3dnn_ros.commands.argument_types import above_zero, new_file
 from s3dnn_ros.commands.board import add_board, partitions, platform_of
 from s3dnn_ros.commands.building import add_building, chosen_engine
-from s3dnn_ros.commands.numbers import above_zero
 from s3dnn_ros.commands.pictures import add_pictures, pictures_for
 from s3dnn_ros.errors import ModelError
 from s3dnn_ros.models.factors import READING
@@ -54,9 +53,9 @@ def register(subparsers) -> None:
     parser.add_argument('--target-ms', type=above_zero(float), default=5.0, metavar='T',
                         help='how long a segment should take where the model has neither a '
                              'profile here nor a plan (default %(default)s)')
-    parser.add_argument('--out', type=Path, metavar='JSON',
+    parser.add_argument('--out', type=new_file, metavar='JSON',
                         help='write the table there as well as into the cache')
-    parser.add_argument('--plot', type=Path, metavar='PNG', help='draw the trade-off')
+    parser.add_argument('--plot', type=new_file, metavar='PNG', help='draw the trade-off')
     add_board(parser, "the board's configurations", 'With --platform, a variant gains what it '
               'gains in the slowest and in the fastest, whichever is less; without, what it gains '
               'as the board is set now.')

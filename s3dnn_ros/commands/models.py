@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import List, Sequence
 
 from s3dnn_ros.commands import lowrank
+from s3dnn_ros.commands.argument_types import above_zero
 from s3dnn_ros.commands.check import check_model
-from s3dnn_ros.commands.numbers import above_zero
 from s3dnn_ros.engines import make_engine
 from s3dnn_ros.errors import ModelError
 from s3dnn_ros.models.assets import ASSETS, DEMO, fetch

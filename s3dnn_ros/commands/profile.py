@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
+from s3dnn_ros.commands.argument_types import above_zero, from_zero
 from s3dnn_ros.commands.board import add_board, partitions, platform_of
 from s3dnn_ros.commands.building import add_building, chosen_engine
-from s3dnn_ros.commands.numbers import above_zero, from_zero
 from s3dnn_ros.commands.pictures import INT8_PICTURES, add_pictures
 from s3dnn_ros.models.spec import load_spec
 from s3dnn_ros.settings import ENGINES

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
-from typing import Collection, Dict, List
+from typing import Collection, Dict, Iterator, List
 
-from s3dnn_ros.errors import ParameterError
+from s3dnn_ros.errors import ParameterError, S3dnnError
 from s3dnn_ros.lab import engines_results, neuos_results, s3dnn_results
 
 BENCHES = {'s3dnn': s3dnn_results, 'neuos': neuos_results, 'engines': engines_results}
@@ -32,6 +33,18 @@ def read_results(path, benches: Collection[str] = tuple(BENCHES)) -> Dict:
         raise ParameterError('RESULTS', str(path), f'{expected}, of the format that is written '
                              'now; measure again')
     return results
+
+
+@contextlib.contextmanager
+def expect_whole(path) -> Iterator[None]:
+    """Raise ParameterError where results of a file turn out to lack something."""
+    try:
+        yield
+    except S3dnnError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise ParameterError('RESULTS', str(path), 'something in it is missing or of another '
+                             f'kind than the bench writes ({error!r}); measure again') from error
 
 
 def tables(results) -> List[str]:

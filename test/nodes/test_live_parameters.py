@@ -180,7 +180,7 @@ def test_max_batch_may_grow_beyond_the_number_of_cameras(world):
 
 
 def test_late_policy(world, gate):
-    world.system(instances={world.instance: {'deadline_ms': 1.0}})
+    world.system(instances={world.instance: {'deadline_ms': 0.01}})
     world.accept('executor', 'late_policy', 'drop')
     world.send('front')
     world.wait_for(lambda: world.dropped('executor', 'front', 'late') == 1)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+from pathlib import Path
 
 
 def above_zero(kind):
@@ -23,3 +25,16 @@ def from_zero(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"'{text}' is no whole number from 0 on")
     return int(text)
+
+
+def new_file(text: str) -> Path:
+    """Read the path of a file to write; an argparse type.
+
+    That it cannot be written is told before what it is to hold is measured.
+    """
+    path = Path(text)
+    folder = next(parent for parent in path.absolute().parents if os.path.exists(parent))
+    if os.path.isdir(path) or not (os.path.isdir(folder) and os.access(folder, os.W_OK)):
+        raise argparse.ArgumentTypeError(f"'{text}' cannot be written; name a file, in a folder "
+                                         'that you may write to')
+    return path
