@@ -216,6 +216,13 @@ def test_how_to_build_is_refused_where_the_engine_leaves_no_choice(toy, command,
     assert f"'{option[0]}'" in told and 'onnxruntime leaves no choice' in told
 
 
+@pytest.mark.parametrize('command', [['bench', 's3dnn'], ['profile', 'toy']])
+def test_a_part_of_a_device_is_refused_where_the_engine_has_none(toy, command, capsys):
+    pytest.importorskip('onnxruntime')
+    assert main([*command, '--engine', 'onnxruntime', '--sms', '8']) == 1
+    assert "parameter '--sms' is 8; the engine onnxruntime leaves no choice" in one_error(capsys)
+
+
 def test_the_bench_of_cohorts_takes_images(toy, tmp_path, monkeypatch):
     pytest.importorskip('onnxruntime')
     cv2 = pytest.importorskip('cv2')

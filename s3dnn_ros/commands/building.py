@@ -51,7 +51,7 @@ def chosen_engine(arguments, clock, sms=0, report=silent):
     """Return (engine, reason) for `--engine`, as `make_engine` does.
 
     What it loads in int8 is calibrated on `--images`. Raises ParameterError for options of
-    building that it has no use for.
+    building that it has no use for, and for a part of a device that it cannot have.
     """
     from s3dnn_ros.engines import make_engine
 
@@ -59,13 +59,19 @@ def chosen_engine(arguments, clock, sms=0, report=silent):
                                  report=report)
     for name, value in _given(arguments).items():
         if name not in engine.heeds or getattr(engine, name, value) != value:
-            engine.close()
-            raise ParameterError(_OPTIONS[name], value, f'the engine {engine.name} leaves no '
-                                 'choice; leave it out, or say --engine tensorrt')
+            _refuse(engine, _OPTIONS[name], value)
+    if sms and isinstance(sms, int) and not engine.sms:
+        _refuse(engine, '--sms', sms)
     if hasattr(engine, 'pictures'):
         engine.pictures = lambda spec: real_pictures_for(
             spec, arguments.images, arguments.topic).calibrating
     return engine, reason
+
+
+def _refuse(engine, option, value):
+    engine.close()
+    raise ParameterError(option, value, f'the engine {engine.name} leaves no choice; leave it '
+                         'out, or say --engine tensorrt')
 
 
 def _given(arguments):
