@@ -246,6 +246,15 @@ def test_what_cannot_be_written_is_told_before_anything_is_measured(command, whe
     assert f"argument --out: '{where}' cannot be written; name a file" in capsys.readouterr().err
 
 
+def test_results_that_cannot_be_written_after_all_are_told(toy, tmp_path, capsys):
+    pytest.importorskip('onnxruntime')
+    name = 'a' * 300 + '.json'      # longer than any file system takes
+    assert main(['bench', 's3dnn', '--engine', 'onnxruntime', '--models', 'toy', '--instances',
+                 '1', '--runs', '1', '--seconds', '0.1', '--target-ms', '1000', '--parts',
+                 'throughput', '--policies', 'edf', '--out', str(tmp_path / name)]) == 1
+    assert 'free space there, or name another' in capsys.readouterr().err
+
+
 def test_a_file_in_folders_that_are_not_there_yet_can_be_written(tmp_path):
     path = tmp_path / 'a' / 'b' / 'results.json'
     assert new_file(str(path)) == path

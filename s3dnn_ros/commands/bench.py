@@ -9,6 +9,7 @@ from pathlib import Path
 from s3dnn_ros.commands.argument_types import new_file
 from s3dnn_ros.commands.building import add_building, add_level, building, chosen_engine
 from s3dnn_ros.commands.pictures import INT8_PICTURES, add_pictures, pictures_for
+from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.models.cache import write_whole
 
 
@@ -224,7 +225,11 @@ def _plot(arguments):
 
 def _write(path, results):
     if path:
-        write_whole(path, (json.dumps(results, indent=1) + '\n').encode())
+        try:
+            write_whole(path, (json.dumps(results, indent=1) + '\n').encode())
+        except OSError as error:
+            raise ParameterError('--out', str(path), f'it cannot be written ({error.strerror}); '
+                                 'free space there, or name another') from error
 
 
 def _pipeline(arguments):
