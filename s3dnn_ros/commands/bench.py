@@ -6,7 +6,7 @@ import functools
 import json
 from pathlib import Path
 
-from s3dnn_ros.commands.argument_types import new_file
+from s3dnn_ros.commands.argument_types import from_zero, new_file
 from s3dnn_ros.commands.building import add_building, add_level, building, chosen_engine
 from s3dnn_ros.commands.pictures import INT8_PICTURES, add_pictures, pictures_for
 from s3dnn_ros.errors import ParameterError
@@ -34,7 +34,7 @@ def register(subparsers):
     parser.add_argument('--models', nargs='+', default=None, metavar='MODEL',
                         help='networks, in turn (default: five of the zoo)')
     parser.add_argument('--engine', default='auto', help='inference engine (default auto)')
-    parser.add_argument('--sms', type=int, default=0,
+    parser.add_argument('--sms', type=from_zero, default=0,
                         help='multiprocessors of the GPU to use (default 0: all)')
     parser.add_argument('--instances', type=int, nargs='+', default=None, metavar='N',
                         help='how many at once')
