@@ -53,7 +53,10 @@ class FrameBatch:
 
     `pixels` is uint8 (N, H, W, 3) in the model's colour order. Whoever has read
     them calls `release()` once; it returns False when they were overwritten
-    meanwhile, and what was made of them is worth nothing.
+    meanwhile, and what was made of them is worth nothing. `epoch` tells front ends
+    apart, also from one of the same name before a restart. At most `max_batch` frames
+    may share a run with these (0: any number), and with `run_late` they run even if
+    they will be late.
     """
 
     front_end: str
@@ -64,6 +67,9 @@ class FrameBatch:
     sent_s: float
     pixels: np.ndarray
     release: Callable[[], bool]
+    epoch: int = 0
+    max_batch: int = 0
+    run_late: bool = False
 
     @property
     def deadline_s(self):

@@ -47,6 +47,9 @@ class CameraSettings:
     depth: int = parameter(5, 'Messages the middleware keeps for this camera.', low=1, high=1000)
     max_rate_hz: float = parameter(0.0, 'Take at most this many frames per second, drop the '
                                    'others as "rate". 0: all.', low=0.0, high=1000.0, live=True)
+    weight: float = parameter(1.0, 'Where not every frame can be run, cameras get shares in '
+                              'proportion to their weights. 0: only what the others leave.',
+                              low=0.0, high=100.0, live=True)
 
     def topic_of(self, camera):
         """Return the topic to subscribe to for the camera of this name."""
@@ -239,9 +242,11 @@ class ExecutorSettings:
                                low=1, high=64)
     max_queue: int = parameter(32, 'Batches that may wait in the executor; the oldest one beyond '
                                'that is dropped.', low=1, high=1000, live=True)
-    late_policy: str = parameter('run', 'What happens to a batch that can no longer meet its '
-                                 'deadline when it is to start: run it late, or drop it.',
-                                 choices=('run', 'drop'), live=True)
+    late_policy: str = parameter('drop', 'What happens to a batch that can no longer meet its '
+                                 'deadline because it waited: drop it for a newer one, or run '
+                                 'it late, after those that can be in time. Governors follow it, '
+                                 'too. Frames that were too late when they came are run.',
+                                 choices=('drop', 'run'), live=True)
     cpu_workers: int = parameter(1, 'Threads for the work before and behind the network: copies '
                                  'to the device, decoding and publication.', low=1, high=64)
     cohort: bool = parameter(False, 'Coordinate with all instances on this board at every segment '

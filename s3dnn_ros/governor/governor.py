@@ -7,21 +7,27 @@ that `poll()` returns. Not thread-safe; one thread owns it.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
+from s3dnn_ros.capacity import Capacity
 from s3dnn_ros.counters import Counters
 from s3dnn_ros.errors import ImageError, ParameterError, RingError
 from s3dnn_ros.frames import FrameInfo
 from s3dnn_ros.governor.images import fit
+from s3dnn_ros.governor.outlook import Outlook
 from s3dnn_ros.governor.slots import Slot, SlotPool
 from s3dnn_ros.governor.synchroniser import Stamped, Synchroniser
-from s3dnn_ros.scheduling.fusion import FusionQueue, Request
+from s3dnn_ros.scheduling.fusion import NEVER, FusionQueue, Request
+from s3dnn_ros.scheduling.turns import Turns, all_in_time
 
 # A stamp further back than this is a restart (a bag played again, a clock that
 # was set); a smaller step back is a frame that comes too late.
 RESTART_S = 1.0
 # While every slot is under way, releases are looked for at this period.
-STARVED_POLL_S = 0.002
+STARVED_POLL_S = 0.005
+# A slot is not taken back before so many times the time in which its results should be there.
+LEAST_LEASE = 4.0
 NS_PER_S = 1_000_000_000
 
 
@@ -38,7 +44,11 @@ class Image:
 
 @dataclasses.dataclass(frozen=True)
 class Batch:
-    """A batch that is ready to be sent; its pixels are in `slot.pixels`."""
+    """A batch that is ready to be sent; its pixels are in `slot.pixels`.
+
+    `max_batch` is how many frames its instance allows in one run, `run_late` whether it is to run
+    even if it will be late, `chosen_s` when its frames were chosen.
+    """
 
     sequence: int
     instance: str
@@ -46,6 +56,9 @@ class Batch:
     frames: tuple
     slot: Slot
     shape: tuple
+    max_batch: int
+    run_late: bool
+    chosen_s: float
 
 
 @dataclasses.dataclass
@@ -53,6 +66,11 @@ class _Camera:
     last_stamp_ns: int = 0
     last_taken_s: float = float('-inf')
     sequence: int = 0
+
+
+def frame_bytes(spec) -> int:
+    """Return how much memory a frame takes as the network's input."""
+    return spec.height * spec.width * 3
 
 
 class Governor:
@@ -65,7 +83,10 @@ class Governor:
     pools : mapping of instance name to SlotPool
     counters : Counters
     times_s : mapping of instance name to callable
-        The time of one run by its number of frames, for instances with a profile.
+        The time of one run by its number of frames, for instances with a profile; as long as no
+        executor has told another one.
+    outlook : Outlook
+        What executors can take; without any word of theirs nothing is sent.
 
     Raises
     ------
@@ -75,7 +96,8 @@ class Governor:
     """
 
     def __init__(self, settings, specs, pools: Mapping[str, SlotPool], counters: Counters,
-                 times_s: Optional[Mapping[str, Callable[[int], float]]] = None):
+                 times_s: Optional[Mapping[str, Callable[[int], float]]] = None,
+                 outlook: Optional[Outlook] = None):
         self.notes: List[str] = []      # what the user may want to know
         self._specs = dict(specs)
         self._pools = dict(pools)
@@ -85,8 +107,11 @@ class Governor:
         self._groups = {name: Synchroniser(group.cameras, 0.0, 0.0)
                         for name, group in settings.groups.items()}
         self._queues: Dict[str, FusionQueue] = {
-            name: FusionQueue(settings.cameras_of(name), 1, 0.0, self._times_s.get(name))
+            name: FusionQueue(settings.cameras_of(name), 1, 0.0, self._times_s.get(name),
+                              name=name)
             for name in settings.instances}
+        self._outlook = outlook or Outlook()
+        self._turns: Dict[str, Turns] = {}      # by device
         self._watchers = {
             camera: [name for name in settings.instances if camera in settings.cameras_of(name)]
             for camera in settings.cameras}
@@ -114,11 +139,16 @@ class Governor:
             synchroniser.max_skew_s = group.max_skew_ms / 1e3
             synchroniser.max_wait_s = group.max_wait_ms / 1e3
             self._group_of.update(dict.fromkeys(group.cameras, synchroniser))
+        weights = {name: camera.weight for name, camera in settings.cameras.items()}
         for name, instance in settings.instances.items():
+            self._queues[name].weights = weights
             limit = self._specs[name].max_batch
             self._queues[name].max_batch = (min(instance.max_batch, limit) if limit
                                             else instance.max_batch)
             self._queues[name].max_delay_s = instance.max_fusion_delay_ms / 1e3
+            self._pools[name].grow(frame_bytes(self._specs[name])
+                                   * min(self._queues[name].max_batch,
+                                         len(settings.cameras_of(name))))
 
     def offer(self, image: Image, now_s):
         """Take an image in, or drop it and count why."""
@@ -139,36 +169,44 @@ class Governor:
         self._arrive(camera)
         self._drop(camera, error.reason, str(error))
 
+    def tell(self, capacity: Capacity, now_s):
+        """Take over what an executor tells of itself."""
+        for name in self._outlook.tell(capacity, now_s):
+            if name in self._queues:
+                self._count_lost(name, self._pools[name].revoke_all(), 'executor',
+                                 f"the executor that had it ended, and another one runs "
+                                 f"instance '{name}'")
+        for name, queue in self._queues.items():
+            if self._outlook.takes(name):
+                self._meet(name, queue)
+
     def poll(self, now_s, listening: Callable[[str], bool] = lambda instance: True
              ) -> List[Batch]:
         """Return the batches to send now.
 
-        While nobody is `listening` for an instance, only the newest frame of
-        each of its cameras waits.
+        While nobody is `listening` for an instance, or no executor can take it,
+        only the newest frame of each of its cameras waits.
         """
         for synchroniser in self._groups.values():
             self._enqueue(synchroniser.poll(now_s), now_s)
-        batches = []
-        for name, queue in self._queues.items():
+        for name in self._queues:
             self._withdraw_overdue(name, now_s)
-            while queue and queue.due_s() <= now_s and listening(name):
-                try:
-                    slot = self._pools[name].acquire(now_s)
-                except RingError as error:
-                    for request in queue.discard():
-                        self._counters.dropped(request.camera, name, reason='memory',
-                                               sentence=str(error))
-                    break
-                if slot is None:
-                    break
-                batches += self._fill(name, queue.take(now_s), slot)
-        return batches
+        batches, full = [], set()
+        while True:
+            name = self._next_instance(now_s, lambda name: name not in full and listening(name))
+            if name is None:
+                return batches
+            slot = self._acquire(name, now_s)
+            if slot is None:
+                full.add(name)
+            else:
+                batches += self._fill(name, slot, now_s)
 
     def next_wake_s(self, now_s, listening: Callable[[str], bool] = lambda instance: True
                     ) -> Optional[float]:
-        """Return when `poll` should be called next if no image comes before."""
+        """Return when `poll` should be called next if nothing comes before."""
         due = [synchroniser.next_due_s() for synchroniser in self._groups.values()]
-        due += [queue.due_s() for name, queue in self._queues.items() if listening(name)]
+        due += [self._open_s(name, now_s) for name in self._queues if listening(name)]
         due = [time_s for time_s in due if time_s is not None]
         # what is due and still here waits for a slot
         return max(min(due), now_s + STARVED_POLL_S) if due else None
@@ -225,9 +263,76 @@ class Governor:
                     if self._queues[name].put(request):
                         self._counters.dropped(stamped.camera, name, reason='replaced')
 
-    def _fill(self, name, requests, slot) -> List[Batch]:
+    def _meet(self, name, queue):
+        """Have an instance take turns with those on the same device, in the times known now."""
+        device = self._outlook.device(name) or f'{name} alone'
+        queue.share(self._turns.setdefault(device, Turns()))
+        if self._outlook.time_s(name, 1):
+            queue.time_s = functools.partial(self._outlook.time_s, name)
+            queue.apart_s = functools.partial(self._apart_s, name)
+
+    def _apart_s(self, name, frames):
+        """Return what frames take one after another; without measurements, fusing pays."""
+        if not self._outlook.is_measured(name, frames):
+            return NEVER
+        alone_s = self._outlook.run_s(name, 1)
+        return self._outlook.time_s(name, 1) + (frames - 1) * alone_s
+
+    def _open_s(self, name, now_s) -> Optional[float]:
+        """Return from when on a batch of this instance should be chosen; None: not yet known."""
+        queue = self._queues[name]
+        due_s, opens_s = queue.due_s(), self._outlook.opens_s(name, now_s)
+        if due_s is None or opens_s is None:
+            return None
+        return max(due_s, opens_s, queue.held_until_s(max(now_s, opens_s)))
+
+    def _next_instance(self, now_s, listening) -> Optional[str]:
+        """Return the instance whose batch is to be chosen now."""
+        ready = []
+        for name in filter(listening, self._queues):
+            open_s = self._open_s(name, now_s)
+            if open_s is not None and open_s <= now_s:
+                self._drop_lost(name, now_s)
+                if self._queues[name]:
+                    ready.append(name)
+        if len(ready) < 2:
+            return next(iter(ready), None)
+        leader = max(ready, key=self._outlook.priority)
+        turns = self._queues[leader].turns
+        ready = [name for name in ready if self._queues[name].turns is turns
+                 and self._outlook.priority(name) == self._outlook.priority(leader)]
+        queues = [self._queues[name] for name in ready]
+        firsts = {queue.name: queue.first(now_s) for queue in queues}
+        if all(queue.time_s for queue in queues) and all_in_time(
+                [need for queue in queues for need in queue.needs()], now_s):
+            return min(ready, key=lambda name: firsts[name].deadline_s)
+        return min(ready, key=lambda name: self._queues[name].rank(firsts[name]))
+
+    def _drop_lost(self, name, now_s):
+        """Drop the frames that cannot be in time any more, if that is the executor's policy."""
+        if not self._outlook.drops_late(name):
+            return
+        for request in self._queues[name].remove_lost(now_s):
+            self._counters.dropped(
+                request.camera, name, reason='late',
+                sentence=f"instance '{name}': the deadline could not be met any more when its "
+                         'turn came')
+
+    def _acquire(self, name, now_s):
+        try:
+            return self._pools[name].acquire(now_s)
+        except RingError as error:
+            for request in self._queues[name].discard():
+                self._counters.dropped(request.camera, name, reason='memory',
+                                       sentence=str(error))
+            return None
+
+    def _fill(self, name, slot, now_s) -> List[Batch]:
+        queue = self._queues[name]
+        hopeless = queue.is_hopeless(queue.first(now_s))
+        requests = queue.take(now_s)
         spec = self._specs[name]
-        size = spec.height * spec.width * 3
+        size = frame_bytes(spec)
         frames = []
         for request in requests:
             image, sequence = request.item
@@ -248,27 +353,33 @@ class Governor:
             self._pools[name].abandon(slot)
             return []
         self._sequence += 1
-        batch = Batch(self._sequence, name, spec.name, tuple(frames), slot,
-                      (len(frames), spec.height, spec.width, 3))
-        return [batch]
+        self._outlook.sent(name, self._sequence, len(frames), now_s)
+        return [Batch(self._sequence, name, spec.name, tuple(frames), slot,
+                      (len(frames), spec.height, spec.width, 3), queue.max_batch,
+                      hopeless or not self._outlook.drops_late(name), now_s)]
 
     def sent(self, batch: Batch, now_s):
         """Count the frames of a batch as handed on."""
         self._sent[batch.instance][batch.slot.index] = batch, now_s
+        self._outlook.prepared(batch.instance, now_s - batch.chosen_s)
         for frame in batch.frames:
             self._counters.published(frame.camera, batch.instance,
                                      latency_s=now_s - frame.stamp_ns / NS_PER_S,
                                      missed=now_s > frame.deadline_s)
 
     def _withdraw_overdue(self, name, now_s):
-        lease_s = self._settings.slot_lease_ms / 1e3
-        for slot in self._pools[name].overdue(now_s, lease_s):
+        lease_s = max(self._settings.slot_lease_ms / 1e3, self._deadline_s[name],
+                      LEAST_LEASE * (self._outlook.time_s(name, 1) or 0.0))
+        self._count_lost(name, self._pools[name].overdue(now_s, lease_s), 'lease',
+                         f"instance '{name}': no executor gave a batch back within "
+                         f'{1e3 * lease_s:g} ms (slot_lease_ms or more); is it still running?')
+
+    def _count_lost(self, name, slots, reason, sentence):
+        for slot in slots:
             batch, sent_s = self._sent[name][slot.index]
             for frame in batch.frames:
-                self._counters.withdrawn(
-                    frame.camera, name, missed=sent_s > frame.deadline_s, reason='lease',
-                    sentence=f"no executor finished a batch of instance '{name}' within "
-                             f'slot_lease_ms ({self._settings.slot_lease_ms:g})')
+                self._counters.withdrawn(frame.camera, name, missed=sent_s > frame.deadline_s,
+                                         reason=reason, sentence=sentence)
 
     def _drop(self, camera, reason, sentence):
         for instance in self._watchers[camera]:

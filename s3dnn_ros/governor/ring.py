@@ -43,7 +43,8 @@ class SharedSlots(SlotPool):
         self._directory = Path(directory)
         self._label = re.sub(r'[^A-Za-z0-9_]', '_', label)[:100]
         self._count = count
-        self._slot_bytes = -(-slot_bytes // _LINE) * _LINE
+        self._slot_bytes = _lines(slot_bytes)
+        self._grown = False
         self._file = None
         self.replaced = 0        # segments that had to be made again
         remove_orphans(self._directory)
@@ -55,17 +56,24 @@ class SharedSlots(SlotPool):
         return self._name
 
     def acquire(self, now_s):
-        """Return an unused slot; makes a new segment first if somebody removed this one.
+        """Return an unused slot; makes a new segment first if this one is too small, or removed.
 
         What was under way in the removed segment stays readable for executors
         that have it mapped. Raises RingError if there is no memory for a new one.
         """
-        if self._file is None or not os.fstat(self._file).st_nlink:
+        if self._file is None or self._grown or not os.fstat(self._file).st_nlink:
             self.close()
             self._free, self._out, self._since_s = list(range(self._count)), {}, {}
             self._create()
+            self._grown = False
             self.replaced += 1
         return super().acquire(now_s)
+
+    def grow(self, slot_bytes):
+        """Have slots of so many bytes from now on, if they are smaller."""
+        if _lines(slot_bytes) > self._slot_bytes:
+            self._slot_bytes = _lines(slot_bytes)
+            self._grown = True
 
     def close(self):
         """Remove the segment; it is unmapped when the last view of it goes."""
@@ -183,6 +191,10 @@ def remove_orphans(directory=DIRECTORY):
             finally:
                 os.close(file)
     return removed
+
+
+def _lines(size):
+    return -(-size // _LINE) * _LINE
 
 
 def _page(size):

@@ -47,20 +47,30 @@ class SlotPool:
     def overdue(self, now_s, lease_s) -> List[Slot]:
         """Take back and return the slots that have been out for longer than the lease."""
         self._collect()
-        late = [slot for index, slot in self._out.items()
-                if now_s - self._since_s[index] > lease_s]
-        for slot in late:
-            self._revoke(slot.index)
-            self._give_back(slot.index)
-        return late
+        return self._take_back([slot for index, slot in self._out.items()
+                                if now_s - self._since_s[index] > lease_s])
+
+    def revoke_all(self) -> List[Slot]:
+        """Take back and return the slots that are out: whoever had them is gone."""
+        self._collect()
+        return self._take_back(list(self._out.values()))
 
     def abandon(self, slot):
         """Give back a slot that was acquired but not sent."""
-        self._revoke(slot.index)
-        self._give_back(slot.index)
+        self._take_back([slot])
+
+    def grow(self, slot_bytes):
+        """Have slots of so many bytes from now on, if they are smaller."""
+        raise NotImplementedError
 
     def close(self):
         """Free the memory."""
+
+    def _take_back(self, slots):
+        for slot in slots:
+            self._revoke(slot.index)
+            self._give_back(slot.index)
+        return slots
 
     def _collect(self):
         for index in [index for index, slot in self._out.items()
@@ -86,8 +96,13 @@ class HeapSlots(SlotPool):
 
     def __init__(self, count, slot_bytes):
         super().__init__(count)
-        self._memory = np.zeros((count, slot_bytes), np.uint8)
+        self._slot_bytes = slot_bytes
+        self._memory = [np.zeros(slot_bytes, np.uint8) for _ in range(count)]
         self._holds = [0] * count
+
+    def grow(self, slot_bytes):
+        """Have slots of so many bytes from now on, if they are smaller."""
+        self._slot_bytes = max(slot_bytes, self._slot_bytes)
 
     def release(self, slot) -> bool:
         """Give a slot back; False if it had been taken back already."""
@@ -98,6 +113,8 @@ class HeapSlots(SlotPool):
 
     def _open(self, index, ticket):
         self._holds[index] = ticket
+        if self._memory[index].size < self._slot_bytes:
+            self._memory[index] = np.zeros(self._slot_bytes, np.uint8)
         return self._memory[index]
 
     def _released(self, index, ticket):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import gc
 import math
@@ -18,8 +19,16 @@ from s3dnn_ros.errors import ParameterError, RingError, StaleSlotError
 from s3dnn_ros.frames import FrameBatch as Frames
 from s3dnn_ros.governor.ring import SlotReader
 from s3dnn_ros.models.spec import load_spec
-from s3dnn_ros.msg import CohortDecision, Detections, ExecutorStats, FrameBatch, InstanceState
+from s3dnn_ros.msg import (
+    Capacity,
+    CohortDecision,
+    Detections,
+    ExecutorStats,
+    FrameBatch,
+    InstanceState,
+)
 from s3dnn_ros.nodes.messages import (
+    capacity_msg,
     detection_2d_array,
     detections_msg,
     diagnostic,
@@ -31,6 +40,7 @@ from s3dnn_ros.nodes.messages import (
     time_msg,
 )
 from s3dnn_ros.nodes.node import S3dnnNode, qos, run
+from s3dnn_ros.nodes.newest_publisher import NewestPublisher
 from s3dnn_ros.nodes.overlay import Overlay
 from s3dnn_ros.nodes.state_publisher import StatePublisher
 from s3dnn_ros.platforms import board_here, find_meter, make_platform
@@ -53,6 +63,8 @@ class ExecutorNode(S3dnnNode):
     def __init__(self, **options):
         super().__init__('executor', **options)
         self.listening = False      # for a governor in the same process
+        self._capacity = None       # its publisher, and the thread that publishes
+        self._capacity_publisher = None
         self._runtime = None
         self._overlay = None
         self._batches = []
@@ -79,9 +91,12 @@ class ExecutorNode(S3dnnNode):
         self.get_logger().info(f'engine {engine.name} on {engine.device} ({reason})')
         self._overlay = Overlay(self, settings)
         surroundings = self._surroundings(settings, engine)
+        self._capacity = self.create_publisher(Capacity, 'capacity', qos('latched', 1))
+        self._capacity_publisher = NewestPublisher(self._tell, self.complain)
         try:
             self._runtime = Executor(settings, specs, engine, self.clock_s, self._publish,
-                                     self.complain, self._give_up, surroundings)
+                                     self.complain, self._give_up, surroundings,
+                                     self._capacity_publisher.say, self._process)
         except BaseException:
             surroundings.close()
             raise
@@ -110,10 +125,13 @@ class ExecutorNode(S3dnnNode):
             self._batches.append(self.create_subscription(
                 FrameBatch, f'batches/{name}', self._on_batch, qos('reliable', 64)))
         self.listening = True
+        self._runtime.tell_capacity()
 
     def deactivate(self):
         """Take no more batches."""
-        self.listening = False
+        if self.listening:
+            self.listening = False
+            self._runtime.tell_capacity()
         while self._batches:
             self.destroy_subscription(self._batches.pop())
 
@@ -123,17 +141,18 @@ class ExecutorNode(S3dnnNode):
             self._runtime.close()
             self._runtime = None
             gc.unfreeze()
-        if self._state_publisher is not None:
-            self._state_publisher.close()
-            self._state_publisher = None
+        for thread in filter(None, (self._state_publisher, self._capacity_publisher)):
+            thread.close()
+        self._state_publisher = self._capacity_publisher = None
         if self._overlay is not None:
             self._overlay.close()
             self._overlay = None
         while self._heard:
             self.destroy_subscription(self._heard.pop())
-        for publisher in filter(None, (self._stats, self._states, self._decisions)):
+        for publisher in filter(None, (self._stats, self._states, self._decisions,
+                                       self._capacity)):
             self.destroy_publisher(publisher)
-        self._stats = self._states = self._decisions = None
+        self._stats = self._states = self._decisions = self._capacity = None
         for publishers in self._outputs.values():
             for publisher in publishers:
                 self.destroy_publisher(publisher)
@@ -202,7 +221,12 @@ class ExecutorNode(S3dnnNode):
 
     @property
     def _process(self):
-        return f'{self.get_fully_qualified_name()}/{os.getpid()}/{id(self._states)}'
+        return f'{self.get_fully_qualified_name()}/{os.getpid()}/{id(self._capacity)}'
+
+    def _tell(self, capacity):
+        if not self.listening:
+            capacity = dataclasses.replace(capacity, instances=())
+        self._capacity.publish(capacity_msg(capacity, self.clock_s.now_s()))
 
     def _say(self, state):
         self._states.publish(instance_state(state, self.clock_s.now_s()))
@@ -247,7 +271,7 @@ class ExecutorNode(S3dnnNode):
                 reason = 'request'
                 release()
         batch = Frames(msg.front_end, msg.sequence, msg.instance, msg.model, frames,
-                       s_of(msg.sent), pixels, release)
+                       s_of(msg.sent), pixels, release, msg.epoch, msg.max_batch, msg.run_late)
         if reason:
             self._runtime.accept_refused(batch, reason, sentence)
         else:

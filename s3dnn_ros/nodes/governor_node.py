@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import secrets
 import sys
 
 import numpy as np
@@ -12,13 +13,14 @@ from sensor_msgs.msg import Image as ImageMsg
 from s3dnn_ros.counters import Counters
 from s3dnn_ros.errors import ImageError
 from s3dnn_ros.frames import FrameBatch as Frames
-from s3dnn_ros.governor.governor import Governor, Image
+from s3dnn_ros.governor.governor import Governor, Image, frame_bytes
 from s3dnn_ros.governor.images import ENCODINGS, Pixels, check_size, decode_compressed, view_raw
+from s3dnn_ros.governor.outlook import Outlook
 from s3dnn_ros.governor.ring import SharedSlots
 from s3dnn_ros.governor.slots import HeapSlots
 from s3dnn_ros.models.spec import load_spec
-from s3dnn_ros.msg import FrameBatch, StageStats
-from s3dnn_ros.nodes.messages import batch_to_msg, ns_of, stage_stats
+from s3dnn_ros.msg import Capacity, FrameBatch, StageStats
+from s3dnn_ros.nodes.messages import batch_to_msg, capacity_of, ns_of, stage_stats
 from s3dnn_ros.nodes.node import S3dnnNode, qos, run
 from s3dnn_ros.profiling.find import find_table
 
@@ -54,15 +56,17 @@ class GovernorNode(S3dnnNode):
         self._pools = {}
         for name, spec in specs.items():
             # of each camera one frame at most is in a batch
-            frames = len(settings.cameras_of(name))
-            size = min(frames, spec.max_batch or frames) * spec.height * spec.width * 3
+            frames = min(len(settings.cameras_of(name)), settings.instances[name].max_batch)
+            size = min(frames, spec.max_batch or frames) * frame_bytes(spec)
             shared = self._executor is None and settings.transport == 'shared_memory'
             self._pools[name] = (
                 SharedSlots(f'{self.get_name()}_{name}', settings.ring_slots, size) if shared
                 else HeapSlots(settings.ring_slots, size))
         self._counters = Counters(
             (camera, name) for name in settings.instances for camera in settings.cameras_of(name))
-        self._governor = Governor(settings, specs, self._pools, self._counters, times_s)
+        self._epoch = secrets.randbits(63)
+        self._governor = Governor(settings, specs, self._pools, self._counters, times_s,
+                                  Outlook(self._epoch))
         for note in self._governor.notes:
             self.get_logger().warning(note)
         if self._executor is None:
@@ -73,6 +77,8 @@ class GovernorNode(S3dnnNode):
         self._stats = self.create_publisher(StageStats, '~/stats', 10)
         self._wake = self.every(1.0, self._pump)
         self._wake.cancel()
+        self._capacities = self.create_subscription(Capacity, 'capacity', self._on_capacity,
+                                                    qos('latched', 10))
 
     def apply(self, settings):
         """Take over live parameters."""
@@ -105,6 +111,7 @@ class GovernorNode(S3dnnNode):
         self._pools = {}
         if self._wake is not None:
             self.destroy_timer(self._wake)
+            self.destroy_subscription(self._capacities)
             self.destroy_publisher(self._stats)
             self._wake = self._stats = None
         for publisher in self._batches.values():
@@ -179,6 +186,11 @@ class GovernorNode(S3dnnNode):
         self._governor.offer(Image(camera, header.frame_id, stamp_ns, now_s, open_pixels), now_s)
         self._pump()
 
+    def _on_capacity(self, msg):
+        if self._governor is not None:
+            self._governor.tell(capacity_of(msg), self.clock_s.now_s())
+            self._pump()
+
     def _pump(self):
         if self._governor is None:
             return      # the events executor may still hold a shot of a destroyed timer
@@ -204,11 +216,12 @@ class GovernorNode(S3dnnNode):
         if self._executor is not None:
             self._executor.accept(Frames(
                 self.get_fully_qualified_name(), batch.sequence, batch.instance, batch.model,
-                batch.frames, sent_s, pixels, lambda: pool.release(batch.slot)))
+                batch.frames, sent_s, pixels, lambda: pool.release(batch.slot), self._epoch,
+                batch.max_batch, batch.run_late))
         else:
             shared = isinstance(pool, SharedSlots)
             self._batches[batch.instance].publish(batch_to_msg(
-                batch, self.get_fully_qualified_name(), sent_s,
+                batch, self.get_fully_qualified_name(), self._epoch, sent_s,
                 segment=pool.name if shared else '', data=b'' if shared else pixels.tobytes()))
             if not shared:
                 pool.release(batch.slot)

@@ -9,6 +9,7 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from std_msgs.msg import Header
 
+from s3dnn_ros.capacity import Capacity, InstanceCapacity
 from s3dnn_ros.cohort import MemberState
 from s3dnn_ros.counters import CameraCount, Percentiles
 from s3dnn_ros.frames import FrameInfo, Transform
@@ -20,8 +21,10 @@ from s3dnn_ros.msg import (
     InstanceState,
     StageStats,
 )
+from s3dnn_ros.msg import Capacity as CapacityMsg
 from s3dnn_ros.msg import FrameBatch as FrameBatchMsg
 from s3dnn_ros.msg import FrameInfo as FrameInfoMsg
+from s3dnn_ros.msg import InstanceCapacity as InstanceCapacityMsg
 
 NS_PER_S = 1_000_000_000
 
@@ -51,12 +54,13 @@ def header_of(frame: FrameInfo):
     return Header(stamp=time_msg_ns(frame.stamp_ns), frame_id=frame.frame_id)
 
 
-def batch_to_msg(batch, front_end, sent_s, *, segment='', data=b''):
+def batch_to_msg(batch, front_end, epoch, sent_s, *, segment='', data=b''):
     """Return the message for a governor's Batch, by reference or, with `data`, inline."""
     return FrameBatchMsg(
-        front_end=front_end, sequence=batch.sequence, instance=batch.instance, model=batch.model,
+        front_end=front_end, epoch=epoch, sequence=batch.sequence, instance=batch.instance, model=batch.model,
         frames=[_frame_to_msg(frame) for frame in batch.frames],
         deadline=time_msg(min(frame.deadline_s for frame in batch.frames)), sent=time_msg(sent_s),
+        max_batch=batch.max_batch, run_late=batch.run_late,
         shape=list(batch.shape), segment=segment, slot=batch.slot.index,
         ticket=batch.slot.ticket, data=data)
 
@@ -146,6 +150,29 @@ def counts_of(msg):
             tuple(zip(stats.dropped_reasons, stats.dropped_counts)), stats.last_error,
             Percentiles(stats.latency_p50_ms, stats.latency_p95_ms, stats.latency_p99_ms))
         for stats in msg.cameras)
+
+
+def capacity_msg(capacity, now_s):
+    """Return the message of a Capacity."""
+    return CapacityMsg(
+        stamp=time_msg(now_s), process=capacity.process, serial=capacity.serial,
+        drops_late=capacity.drops_late,
+        instances=[InstanceCapacityMsg(
+            instance=item.instance, priority=item.priority, wait_ms=1e3 * item.wait_s,
+            run_ms=[1e3 * run_s for run_s in item.run_s], measured=list(item.measured),
+            handover_ms=1e3 * item.handover_s, finish_ms=1e3 * item.finish_s,
+            epochs=list(item.taken), sequences=list(item.taken.values()))
+            for item in capacity.instances])
+
+
+def capacity_of(msg):
+    """Return a Capacity."""
+    return Capacity(msg.process, msg.serial, msg.drops_late, tuple(
+        InstanceCapacity(item.instance, item.priority, item.wait_ms / 1e3,
+                         tuple(run_ms / 1e3 for run_ms in item.run_ms), tuple(item.measured),
+                         item.handover_ms / 1e3, item.finish_ms / 1e3,
+                         dict(zip(item.epochs, item.sequences)))
+        for item in msg.instances))
 
 
 def executor_stats(node, stamp, executor, scheduler, instances, busy_share):

@@ -8,11 +8,18 @@ from __future__ import annotations
 import math
 import sys
 
+from s3dnn_ros.capacity import Capacity, InstanceCapacity
 from s3dnn_ros.counters import Counters
 from s3dnn_ros.governor.ring import SlotReader
+from s3dnn_ros.msg import Capacity as CapacityMsg
 from s3dnn_ros.msg import ExecutorStats, FrameBatch
-from s3dnn_ros.nodes.messages import camera_stats, frames_of
+from s3dnn_ros.nodes.messages import camera_stats, capacity_msg, frames_of
 from s3dnn_ros.nodes.node import S3dnnNode, qos, run
+
+
+# A run of nothing: so short that front ends never wait for word of it.
+NO_TIME_S = 1e-9
+TOLD_S = 0.1
 
 
 class SinkNode(S3dnnNode):
@@ -22,11 +29,13 @@ class SinkNode(S3dnnNode):
         super().__init__('executor', **options)
         self._readers = {}
         self._batches = []
+        self._taken = {}
 
     def start(self, settings):
         """Make the statistics topic."""
         self._counters = Counters()
         self._stats = self.create_publisher(ExecutorStats, '~/stats', 10)
+        self._capacity = self.create_publisher(CapacityMsg, 'capacity', qos('latched', 1))
 
     def activate(self):
         """Listen for batches."""
@@ -34,6 +43,7 @@ class SinkNode(S3dnnNode):
             self.create_subscription(FrameBatch, f'batches/{name}', self._on_batch,
                                      qos('reliable', 64))
             for name in self.settings.instances]
+        self.every(TOLD_S, self._tell)
 
     def counts(self):
         """Return the cameras' counters."""
@@ -46,7 +56,15 @@ class SinkNode(S3dnnNode):
             power_mw=math.nan, energy_j=math.nan,
             cameras=[camera_stats(count) for count in counts]))
 
+    def _tell(self):
+        """Tell that whatever comes is taken at once."""
+        self._capacity.publish(capacity_msg(
+            Capacity('sink', False, False, tuple(
+                InstanceCapacity(name, run_s=(NO_TIME_S,), taken=self._taken)
+                for name in self.settings.instances)), self.clock_s.now_s()))
+
     def _on_batch(self, msg):
+        self._taken[msg.epoch] = msg.sequence
         if msg.segment not in self._readers:
             self._readers[msg.segment] = SlotReader(msg.segment)
         reader = self._readers[msg.segment]

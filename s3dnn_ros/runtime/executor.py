@@ -11,6 +11,7 @@ from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
+from s3dnn_ros.capacity import Capacity
 from s3dnn_ros.cohort import SpeedupAccuracyTable
 from s3dnn_ros.counters import Counters, Percentiles
 from s3dnn_ros.errors import (
@@ -25,6 +26,7 @@ from s3dnn_ros.models.graph import load_graph, with_image_input
 from s3dnn_ros.models.segment_plan import cut_at
 from s3dnn_ros.profiling.find import cached_tables, find_table
 from s3dnn_ros.profiling.table import ProfileTable
+from s3dnn_ros.runtime.admission import Admission
 from s3dnn_ros.runtime.coordination import Coordination, Surroundings
 from s3dnn_ros.runtime.energy import EnergyAccount, EnergyUse
 from s3dnn_ros.runtime.expectation import Expectation
@@ -34,10 +36,15 @@ from s3dnn_ros.runtime.loop import Loop
 from s3dnn_ros.runtime.outputs import not_finite
 from s3dnn_ros.runtime.pieces import coarser, cut
 from s3dnn_ros.runtime.recovery import Recovery
+from s3dnn_ros.runtime.worker_pool import WorkerPool
 from s3dnn_ros.scheduling import make_scheduler
 
 NS_PER_S = 1_000_000_000
 ALONE = Surroundings()
+
+
+def _nobody(capacity):
+    """Tell no front end."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,6 +127,10 @@ class Executor:
         process.
     surroundings : Surroundings
         What it shares its board with, and what tells the board's energy.
+    tell : callable
+        Called in the loop's thread with a Capacity; returns at once.
+    process : str
+        Names this executor to its front ends, and another one after a restart.
 
     Attributes
     ----------
@@ -131,7 +142,8 @@ class Executor:
     def __init__(self, settings, specs: Mapping[str, object], engine, clock,
                  publish: Callable[[FrameResult], float], report: Callable[[str], None],
                  lost: Optional[Callable[[str], None]] = None,
-                 surroundings: Surroundings = ALONE):
+                 surroundings: Surroundings = ALONE,
+                 tell: Callable[[Capacity], None] = _nobody, process=''):
         self.engine = engine
         self.counters = Counters()
         self.notes: List[str] = []      # what the user may want to know, once loaded
@@ -149,9 +161,14 @@ class Executor:
         # one thread of their own: other networks go on, also with decoding
         self._restarts = concurrent.futures.ThreadPoolExecutor(1, 's3dnn-restart')
         self._instances = {name: self._load(name, specs, settings) for name in specs}
-        self._workers = concurrent.futures.ThreadPoolExecutor(settings.cpu_workers, 's3dnn-cpu')
-        self._loop = Loop(_scheduler(settings, engine), engine, clock, self._finished,
-                          self._dropped, report, max_batch=settings.max_batch)
+        # one pool for each: nothing urgent is staged behind the boxes of something else
+        self._stagers = WorkerPool(settings.cpu_workers, 's3dnn-stage')
+        self._workers = WorkerPool(settings.cpu_workers, 's3dnn-cpu')
+        scheduler = _scheduler(settings, engine)
+        self._admission = Admission(self._instances, not engine.parallel,
+                                    scheduler.whole_networks, process, tell)
+        self._loop = Loop(scheduler, engine, clock, self._finished, self._dropped, report,
+                          max_batch=settings.max_batch, tell=self._admission.tell)
         if settings.cohort:
             self.coordination = Coordination(
                 settings, self._profiles, self._accuracy, surroundings, report,
@@ -170,6 +187,7 @@ class Executor:
         """Take over changed settings; those that are not live must be the same."""
         self._loop.max_queue = settings.max_queue
         self._loop.late_policy = settings.late_policy
+        self._admission.drops_late = settings.late_policy == 'drop'
         self._loop.fuse = settings.fusion
         if self.coordination:
             self.coordination.configure(settings)
@@ -190,14 +208,19 @@ class Executor:
         for frame in batch.frames:
             self.counters.arrived(frame.camera, batch.instance)
         request = Request(instance, batch, now_s)
+        self._admission.arrived(request)
         if not instance.line.network.stages:
             self._stage(request)
             return
         try:
-            self._workers.submit(self._stage, request)
+            self._stagers.submit(request, self._stage, request)
         except RuntimeError:
             # the pool is closed, and the loop before it
             self._dropped(request, 'shutdown', '')
+
+    def tell_capacity(self):
+        """Tell what can be taken, soon; any thread."""
+        self._loop.tell_soon()
 
     def accept_refused(self, batch: FrameBatch, reason, sentence):
         """Count a batch whose pixels could not be read."""
@@ -233,7 +256,8 @@ class Executor:
             except PlatformError as error:
                 self._report(str(error))
         self._restarts.shutdown(wait=True)
-        self._workers.shutdown(wait=True)
+        self._stagers.shutdown()
+        self._workers.shutdown()
         self.engine.close()
 
     def _load(self, name, specs, settings):
@@ -247,7 +271,7 @@ class Executor:
         decoder = make_decoder(spec.decoder, spec.width, spec.height, **spec.decoder_options)
         try:
             decoder.check(line.network.output_shapes)
-            self._warm_up(line.network, decoder, spec, settings.warmup_runs)
+            self._warm_up(line, decoder, spec, settings.warmup_runs)
         except S3dnnError:
             raise
         except Exception as error:
@@ -308,10 +332,14 @@ class Executor:
             self._lost(f'engine {self.engine.name} on {self.engine.device} is lost: {reason}')
         return bool(reason)
 
-    @staticmethod
-    def _warm_up(network, decoder, spec, runs):
-        for _ in range(runs):
-            decoder.decode(network.run(_black_image(spec)), 0.5, 0.5, 1)
+    def _warm_up(self, line, decoder, spec, runs):
+        network = line.network
+        for run in range(runs):
+            started_s = self._clock.now_s()
+            outputs = network.run(_black_image(spec))
+            if run == runs - 1:
+                line.ran(network.padded(1), self._clock.now_s() - started_s)
+            decoder.decode(outputs, 0.5, 0.5, 1)
         # a variant that cannot run must not be found out on the road
         for variant in range(1, max(network.variants)):
             network.run(_black_image(spec), [min(variant, count - 1)
@@ -369,6 +397,8 @@ class Executor:
         configuration = self.coordination.configuration if self.coordination else ''
         if job.error:
             self._is_lost()
+        else:
+            job.line.ran(job.batch, job.ended_s - job.started_s)
         with self._lock:
             for name in job.instances:
                 record = self._records[name]
@@ -400,7 +430,7 @@ class Executor:
                          f"instance '{name}': the batch was taken back while it ran; "
                          'slot_lease_ms is shorter than the engine needs')
         else:
-            self._workers.submit(self._decode, request, job, first, configuration)
+            self._workers.submit(request, self._decode, request, job, first, configuration)
 
     def _without(self, bad, frames, outputs, instance):
         """Refuse the frames whose outputs are no numbers; return the others and their outputs."""
@@ -434,6 +464,7 @@ class Executor:
                     frame.transform.to_source(boxes.xyxy, frame.width, frame.height),
                     boxes.scores, boxes.class_ids, job.frames, request.batch.sent_s,
                     request.arrived_s, job.started_s, job.ended_s, job.ran_as(), configuration))
+                self._admission.published(instance.name, published_s - job.ended_s)
                 self.counters.published(frame.camera, instance.name,
                                         latency_s=published_s - frame.stamp_ns / NS_PER_S,
                                         missed=published_s > frame.deadline_s)

@@ -95,7 +95,9 @@ class Expectation:
         if self._profile is None:
             times_s = self._learned.setdefault(batch, [0.0] * self._segments)
             last_s = times_s[segment]
-            times_s[segment] = last_s + SMOOTHING * (took_s - last_s) if last_s else took_s
+            # a stalled run must not make everything look hopeless
+            times_s[segment] = (last_s + SMOOTHING * (min(took_s, 2.0 * last_s) - last_s)
+                                if last_s else took_s)
             return
         time_s = self._scale() * self._row(batch)[0][segment]
         more_s = max(0.0, took_s - time_s) - self._overheads_s[segment]

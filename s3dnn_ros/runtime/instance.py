@@ -36,7 +36,8 @@ class Instance:
 class Request:
     """One batch of one front end from its arrival on; `staged` is what the engine takes.
 
-    `deadline_s` is the earliest deadline among its frames, `frames` how many they are.
+    `deadline_s` is the earliest deadline among its frames, `frames` how many they are;
+    `max_batch` and `run_late` are the batch's.
     """
 
     instance: Instance
@@ -45,11 +46,15 @@ class Request:
     staged: Any = None
     deadline_s: float = dataclasses.field(init=False)
     frames: int = dataclasses.field(init=False)
+    max_batch: int = dataclasses.field(init=False)
+    run_late: bool = dataclasses.field(init=False)
 
     def __post_init__(self):
         """Look once at what the loop asks for often."""
         self.deadline_s = self.batch.deadline_s
         self.frames = len(self.batch.frames)
+        self.max_batch = self.batch.max_batch
+        self.run_late = self.batch.run_late
 
     @property
     def priority(self):
@@ -124,6 +129,19 @@ class Job:
         return {request.instance.name for request in self.requests}
 
     @property
+    def priority(self) -> int:
+        """Return the highest priority among its requests."""
+        return max(request.priority for request in self.requests)
+
+    def left_s(self, now_s) -> Tuple[float, float]:
+        """Return what it is expected to take yet, and how much of that is the segment that runs."""
+        if not self.under_way:
+            return (self.work.remaining_s if self.work else 0.0), 0.0
+        ran_s = now_s - self.expected_from_s
+        return (max(0.0, self.expected.remaining_s - ran_s),
+                max(0.0, self.expected.time_s - ran_s))
+
+    @property
     def urgent(self) -> Request:
         """Return the request with the earliest deadline."""
         return min(self.requests, key=lambda request: request.deadline_s)
@@ -140,7 +158,7 @@ class Job:
             self.scale = scale
             self.work = self.line.expect.work(
                 urgent.instance.name, self.batch, urgent.deadline_s,
-                max(request.priority for request in self.requests), segment)
+                self.priority, segment)
         else:
             self.work = None
         return self.work

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import collections
 import itertools
-from typing import List, Tuple
+from typing import Dict, List, Tuple
 
+from s3dnn_ros.recent import RecentTimes
 from s3dnn_ros.scheduling.fusion import best_batch
+
+# Runs of one batch after which its profile is trusted no more.
+FEWEST_RUNS = 3
 
 
 class Line:
@@ -28,6 +32,7 @@ class Line:
         self.lanes_taken = 0
         self.pending: List = []     # jobs that wait for their start
         self._waiting = collections.deque()
+        self._runs: Dict[int, RecentTimes] = collections.defaultdict(RecentTimes)   # by batch
 
     def put(self, request):
         """Add a request at the end."""
@@ -51,7 +56,12 @@ class Line:
         return bool(self._waiting) and free > 0 and not (fuse and self.pending)
 
     def is_late(self, request, now_s) -> bool:
-        """Tell whether a request would miss its deadline even if it ran now and alone."""
+        """Tell whether a request would miss its deadline even if it ran now and alone.
+
+        One that is to run late is not late.
+        """
+        if request.run_late:
+            return False
         least_s = self.expect.least_s(self.network.padded(request.frames))
         return now_s + least_s > request.deadline_s
 
@@ -63,6 +73,27 @@ class Line:
             took_s = run.ended_s - max(run.started_s, ended_s)
             self.expect.observe(index, batch, took_s / job.time_factor(index))
             ended_s = run.ended_s
+
+    def ran(self, batch, took_s):
+        """Learn from a run of the whole network, with all that came in between."""
+        self._runs[batch].add(took_s)
+
+    def told_run_s(self, frames) -> Tuple[float, bool]:
+        """Return what a run of so many frames takes as far as anybody knows, and if that is measured.
+
+        What few of the last runs exceeded; before there are some, the profile's time; without
+        one, that of the nearest batch, in proportion. 0 where nothing is known.
+        """
+        batch = self.network.padded(frames)
+        if len(self._runs[batch]) >= FEWEST_RUNS:
+            return self._runs[batch].high_s, True
+        if self.expect.profiled:
+            return self.expect.run_s(batch), True
+        known = [other for other, runs in list(self._runs.items()) if len(runs)]
+        if known:
+            nearest = min(known, key=lambda other: abs(other - batch))
+            return self._runs[nearest].high_s * batch / nearest, False
+        return self.expect.run_s(batch), False
 
     def take(self, now_s, fuse, max_batch) -> Tuple:
         """Remove and return the requests that run next."""
@@ -84,7 +115,9 @@ class Line:
         order = sorted(waiting, key=lambda request: (-request.priority, request.deadline_s))
         frames = list(itertools.accumulate(request.frames for request in order))
         limit = min(max_batch, self.network.largest)
-        fitting = max(1, sum(total <= limit for total in frames))
+        # every request says with how many others its front end allows it to run
+        limits = itertools.accumulate((request.max_batch or limit for request in order), min)
+        fitting = max(1, sum(total <= min(limit, own) for total, own in zip(frames, limits)))
         apart_s = list(itertools.accumulate(self._run_s(request.frames) for request in order))
         count = best_batch(
             [request.deadline_s for request in order[:fitting]], now_s,

@@ -14,9 +14,10 @@ import math
 import queue
 import threading
 import time
-from typing import Callable, Dict, List, NamedTuple, Sequence
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence
 
 from s3dnn_ros.engines.base import Engine, Run
+from s3dnn_ros.runtime.admission import Load
 from s3dnn_ros.runtime.busy import BusyTimes
 from s3dnn_ros.runtime.clock import sharpen_timers
 from s3dnn_ros.runtime.instance import Job, Request
@@ -27,6 +28,11 @@ from s3dnn_ros.scheduling import SegmentWork
 
 # Nothing is looked for before this part of its expected time has passed.
 EARLIEST_END = 0.9
+# The load is told no more often than this, and no less often than that.
+LEAST_SILENCE_S = 0.002
+MOST_SILENCE_S = 0.25
+# Something that only waits is told so much later: mostly there is something else to tell by then.
+ARRIVAL_TOLD_S = 0.01
 
 
 class _End(NamedTuple):
@@ -55,13 +61,17 @@ class Loop:
         Called with a sentence when something failed that nobody answers for.
     steering : Steering
         Chooses the variant of every segment.
+    tell : callable, optional
+        Called in the loop's thread with all that has started or waits, and the time, when that
+        has changed, and at least every `MOST_SILENCE_S`.
 
     """
 
     def __init__(self, scheduler, engine: Engine, clock, finished: Callable[[Job], None],
                  dropped: Callable[[Request, str, str], None], report: Callable[[str], None], *,
                  max_queue=32, late_policy='run', fuse=True, max_batch=8,
-                 steering: Steering = EXACT):
+                 steering: Steering = EXACT,
+                 tell: Optional[Callable[[List[Load], float], None]] = None):
         self.max_queue = max_queue
         self.late_policy = late_policy
         self.fuse = fuse
@@ -74,6 +84,7 @@ class Loop:
         self._dropped = dropped
         self._report = report
         self.steering = steering
+        self.tell = tell
         self._inbox: queue.SimpleQueue = queue.SimpleQueue()
         self._waiting: Dict[int, Request] = {}     # by id, oldest first: those not started
         self._queued: Dict[int, Job] = {}          # by id of their work in the scheduler
@@ -82,7 +93,9 @@ class Loop:
         self._lead = Lead(engine.lead_s)
         self._foretold: List[Job] = []             # what comes behind them is being chosen
         self._numbers = itertools.count()
-        self._started = 0                          # jobs with a lane
+        self._started: Dict[int, Job] = {}         # by id: jobs with a lane
+        self._news_s = math.inf                    # from when on to tell what has changed
+        self._told_s = -math.inf
         self._changed: Dict[Line, None] = {}       # lines with new requests or a free lane
         self._busy_since_s = 0.0
         self._busy = BusyTimes()
@@ -107,6 +120,10 @@ class Loop:
         """Take note that the device takes another time now for what it runs; any thread."""
         self._inbox.put(self._reckon_ends)
 
+    def tell_soon(self):
+        """Tell the load although nothing has changed; any thread."""
+        self._inbox.put(self._note_news)
+
     def stop(self):
         """Drop what waits, wait for what runs, and end the thread."""
         self._inbox.put(self._stop)
@@ -130,6 +147,7 @@ class Loop:
                 self._submit()
                 self._note_handed_over()
                 self._keep_bound()
+                self._tell_load()
                 if self._stopping:
                     self._drop_waiting()
             except Exception as error:
@@ -147,6 +165,8 @@ class Loop:
         wake_s = self._scheduler.next_wake_s(now_s)
         if self._ends and (wake_s is None or self._ends[0].near_s < wake_s):
             wake_s = self._ends[0].near_s
+        if self.tell is not None:
+            wake_s = min(self._tell_s(), math.inf if wake_s is None else wake_s)
         while True:
             wait_s = None if wake_s is None else max(0.0, wake_s - now_s)
             look_s = self._look_s(now_s)
@@ -202,6 +222,7 @@ class Loop:
         request.instance.line.put(request)
         self._changed[request.instance.line] = None
         self._waiting[id(request)] = request
+        self._news_s = min(self._news_s, self._clock.now_s() + ARRIVAL_TOLD_S)
 
     def _schedule(self):
         """Make jobs of what waits, and hand them to the scheduler."""
@@ -251,6 +272,34 @@ class Loop:
             now_s = self._clock.now_s()
             while self._foretold:
                 self._foretold.pop().handed_over_s = now_s
+
+    def _note_news(self):
+        self._news_s = self._clock.now_s()
+
+    def _tell_s(self):
+        """Return when the load is to be told next."""
+        return min(self._told_s + MOST_SILENCE_S, max(self._news_s, self._told_s + LEAST_SILENCE_S))
+
+    def _tell_load(self):
+        """Tell what the device has to do, if that has changed, or was told long ago."""
+        if self.tell is None:
+            return
+        now_s = self._clock.now_s()
+        if now_s >= self._tell_s():
+            self._told_s, self._news_s = now_s, math.inf
+            self.tell(self._loads(now_s), now_s)
+
+    def _loads(self, now_s) -> List[Load]:
+        loads = []
+        for job in self._started.values():
+            left_s, segment_s = job.left_s(now_s)
+            loads.append(Load(job.line, job.priority, job.urgent.deadline_s, left_s, segment_s,
+                              True))
+        for request in self._waiting.values():
+            line = request.instance.line
+            loads.append(Load(line, request.priority, request.deadline_s,
+                              line.told_run_s(request.frames)[0], 0.0, False))
+        return loads
 
     def _keep_bound(self):
         """Drop the oldest of too many that wait, now that all have started that could."""
@@ -312,7 +361,8 @@ class Loop:
 
     def _take_lane(self, job):
         """Take a lane; from here on no request of the job can be dropped."""
-        self._started += 1
+        self._started[id(job)] = job
+        self._note_news()
         job.line.pending.remove(job)
         job.line.lanes_taken += 1
         self._changed[job.line] = None
@@ -384,7 +434,8 @@ class Loop:
         if self.late_policy != 'drop':
             return False
         left_s = job.line.expect.least_left_s(work.segment + 1, job.batch)
-        return all(now_s + left_s > request.deadline_s for request in job.requests)
+        return all(now_s + left_s > request.deadline_s and not request.run_late
+                   for request in job.requests)
 
     def _finish(self, job):
         try:
@@ -396,7 +447,8 @@ class Loop:
             job.error = job.error or str(error) or repr(error)
         if job.choices:
             self._try(job, self.steering.ended, job, self._clock.now_s())
-        self._started -= 1
+        del self._started[id(job)]
+        self._note_news()
         job.line.lanes_taken -= 1
         self._changed[job.line] = None
         if not job.late:

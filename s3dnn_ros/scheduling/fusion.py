@@ -5,18 +5,26 @@ requests of one model and shape, as long as the most urgent of them still meets
 its deadline and one run costs less than several. Per camera only the newest
 frame waits, so that nothing queues without bound.
 
-W(k) is the time of one run with k frames, in seconds. A request is *lost* when
-even a run of its own would end after its deadline: now + W(1) > deadline.
+W(k) is the time from now to the results of one run with k frames, in seconds. A
+request is *lost* when even a run of its own would end after its deadline: now +
+W(1) > deadline. One that was lost when it came has a deadline that says nothing:
+the camera is far away or the network slow, and it counts as if it had none.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+
+from s3dnn_ros.scheduling.turns import Need, Turns, all_in_time
 
 # A camera that comes later than its period says is waited for by this part of
 # the period, so that jitter does not break its batches apart.
 JITTER = 0.1
+# A frame whose camera is ahead of its share by more than one waits for that of another
+# camera, if it is expected within this part of a run: the device stands still no longer.
+HOLD = 0.25
+NEVER = float('inf')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,20 +39,20 @@ class Request:
 
 def best_batch(deadlines_s: Sequence[float], now_s, time_s: Optional[Callable[[int], float]],
                max_batch, apart_s: Optional[Callable[[int], float]] = None) -> int:
-    """Return how many of these requests should run as one batch.
+    """Return how many of these requests, in this order, should run as one batch.
 
-    The largest k with now + W(k) ≤ the earliest deadline and W(k) < k·W(1), else
-    1 (Algorithm 1, DERIVED). Deadlines that are lost hold back nobody: the
-    earliest of the others counts. Where all are lost, the largest k that saves
-    time is best, as it frees the device soonest. 0 for no deadlines.
+    The largest k with now + W(k) ≤ the earliest deadline among the first k and
+    W(k) < k·W(1), else 1 (Algorithm 1, DERIVED). Deadlines that are lost hold back
+    nobody: the earliest of the others counts. Where all are lost, the largest k that
+    saves time is best, as it frees the device soonest. 0 for no deadlines.
 
     Parameters
     ----------
     deadlines_s : sequence of float
-        In any order.
+        The first ones are taken.
     now_s : float
     time_s : callable or None
-        W; where it is None (no profile), everything is fused.
+        W; where it is None (nothing is known), everything is fused.
     max_batch : int
     apart_s : callable or None
         What the first k take one after another; None: k·W(1).
@@ -54,10 +62,10 @@ def best_batch(deadlines_s: Sequence[float], now_s, time_s: Optional[Callable[[i
     if time_s is None:
         return limit
     alone_s = time_s(1)
-    earliest_s = min((deadline_s for deadline_s in deadlines_s
-                      if now_s + alone_s <= deadline_s), default=float('inf'))
     for size in range(limit, 1, -1):
         took_s = time_s(size)
+        earliest_s = min((deadline_s for deadline_s in deadlines_s[:size]
+                          if now_s + alone_s <= deadline_s), default=NEVER)
         saves = took_s < (apart_s(size) if apart_s else size * alone_s)
         if now_s + took_s <= earliest_s and saves:
             return size
@@ -67,16 +75,41 @@ def best_batch(deadlines_s: Sequence[float], now_s, time_s: Optional[Callable[[i
 class FusionQueue:
     """The waiting frames of one instance. Times are seconds, given by the caller.
 
-    `max_batch` and `max_delay_s` may change at any time; `time_s` is W, or None
-    where no profile is known.
+    While everything that waits can be in time, the earliest deadline goes first. Otherwise
+    cameras take turns, in proportion to their weights.
+
+    Attributes
+    ----------
+    max_batch, max_delay_s
+        May change at any time.
+    time_s : callable or None
+        W; None where nothing is known.
+    apart_s : callable or None
+        What k frames take one after another; None: k·W(1).
+    weights : mapping of camera to float
+        1 for those that are missing.
+
+    Parameters
+    ----------
+    turns : Turns, optional
+        Shared by the queues of instances that share a device.
+    name : str
+        Of the instance, among those.
+
     """
 
-    def __init__(self, cameras, max_batch, max_delay_s, time_s=None):
+    def __init__(self, cameras, max_batch, max_delay_s, time_s=None, *,
+                 turns: Optional[Turns] = None, name=''):
         self.cameras = frozenset(cameras)
         self.max_batch = max_batch
         self.max_delay_s = max_delay_s
         self.time_s = time_s
+        self.apart_s = None
+        self.weights: Mapping[str, float] = {}
+        self.turns = turns or Turns()
+        self.name = name
         self._waiting: Dict[str, Request] = {}
+        self._hopeless = set()      # cameras whose frame was lost when it came
         # by camera: when its last two frames were ready, the newer one last
         self._arrivals: Dict[str, Tuple[float, float]] = {}
 
@@ -84,11 +117,20 @@ class FusionQueue:
         return len(self._waiting)
 
     def put(self, request) -> Optional[Request]:
-        """Add a request; return the older one of the same camera that it replaces."""
-        _, last_s = self._arrivals.get(request.camera, (0.0, float('-inf')))
-        self._arrivals[request.camera] = last_s, request.ready_s
-        replaced = self._waiting.pop(request.camera, None)
-        self._waiting[request.camera] = request
+        """Add a request; return the older one of the same camera that it replaces.
+
+        It takes over the older one's place.
+        """
+        camera = request.camera
+        _, last_s = self._arrivals.get(camera, (0.0, float('-inf')))
+        self._arrivals[camera] = last_s, request.ready_s
+        replaced = self._waiting.get(camera)
+        if replaced is None:
+            self.turns.wait(self._stream(camera))
+        self._waiting[camera] = request
+        self._hopeless.discard(camera)
+        if self.time_s and request.ready_s + self.time_s(1) > request.deadline_s:
+            self._hopeless.add(camera)
         return replaced
 
     def due_s(self) -> Optional[float]:
@@ -110,37 +152,126 @@ class FusionQueue:
         if self.time_s is None or self.max_delay_s <= 0.0:
             return bound_s
         larger = len(self._waiting) + 1
-        if not any(self.time_s(size) < size * self.time_s(1) for size in range(larger, full + 1)):
+        if not any(self.time_s(size) < self._apart_s(size) for size in range(larger, full + 1)):
             return oldest_s
-        earliest_s = min(request.deadline_s for request in self._waiting.values())
+        earliest_s = min(map(self._deadline_s, self._waiting.values()))
         bound_s = min(bound_s, earliest_s - self.time_s(larger))
         return max(oldest_s, min(bound_s, self._last_expected_s(bound_s)))
 
+    def held_until_s(self, now_s) -> float:
+        """Return until when the frame that is next should wait for another camera's; 0: not.
+
+        Where frames of one instant arrive one after the other, the first of them would always
+        find the device free. DERIVED.
+        """
+        if self.time_s is None or not self._waiting:
+            return 0.0
+        first = self._ordered(now_s)[0].camera
+        latest_s = now_s + HOLD * self.time_s(1)
+        until_s = 0.0
+        for camera in self.cameras - set(self._waiting):
+            before_s, newest_s = self._arrivals.get(camera, (0.0, NEVER))
+            expected_s = newest_s + (newest_s - before_s)
+            late_s = expected_s + JITTER * (newest_s - before_s)
+            if (self._weight(camera) > 0.0 and now_s < late_s and expected_s <= latest_s
+                    and self.turns.lead(self._stream(first), self._stream(camera)) > 1.0):
+                until_s = max(until_s, min(late_s, latest_s))
+        return until_s
+
+    def needs(self) -> List[Need]:
+        """Return what waits, as `all_in_time` takes it; W must be known."""
+        alone_s = self.time_s(1)
+        return [Need(self._deadline_s(request), self._replaced_s(request.camera), alone_s)
+                for request in self._waiting.values()]
+
+    def first(self, now_s) -> Request:
+        """Return the request that is next; something must wait."""
+        return self._ordered(now_s)[0]
+
+    def rank(self, request):
+        """Return whose turn it is among requests of queues that share their `turns`."""
+        return self.turns.rank(self._stream(request.camera), self._weight(request.camera))
+
+    def share(self, turns: Turns):
+        """Take turns with other queues from now on."""
+        if turns is not self.turns:
+            for camera in self.cameras:
+                self.turns.leave(self._stream(camera))
+            self.turns = turns
+            for camera in self._waiting:
+                turns.wait(self._stream(camera))
+
     def take(self, now_s) -> Tuple[Request, ...]:
-        """Remove and return the next batch, earliest deadline first.
+        """Remove and return the next batch, the request that is next first.
 
         Requests that are lost come after all others: they ride along where the
         batch meets its deadlines in spite of them, else they wait for their turn.
         """
-        alone_s = None if self.time_s is None else self.time_s(1)
-
-        def urgency(request):
-            lost = alone_s is not None and now_s + alone_s > request.deadline_s
-            return lost, request.deadline_s, request.ready_s
-
-        order: List[Request] = sorted(self._waiting.values(), key=urgency)
-        size = best_batch([request.deadline_s for request in order], now_s, self.time_s,
-                          self.max_batch)
+        order = self._ordered(now_s)
+        size = best_batch(list(map(self._deadline_s, order)), now_s, self.time_s, self.max_batch,
+                          self.apart_s)
         batch = tuple(order[:size])
         for request in batch:
-            del self._waiting[request.camera]
+            self.turns.serve(self._stream(request.camera), self._weight(request.camera))
+            self._remove(request)
         return batch
+
+    def is_hopeless(self, request) -> bool:
+        """Tell whether a request that waits was lost when it came."""
+        return request.camera in self._hopeless
+
+    def remove_lost(self, now_s) -> Tuple[Request, ...]:
+        """Remove and return the requests that were not lost when they came, and are now."""
+        if self.time_s is None:
+            return ()
+        lost = tuple(request for request in self._waiting.values()
+                     if self._is_lost(request, now_s))
+        for request in lost:
+            self._remove(request)
+            self.turns.lose(self._stream(request.camera))
+        return lost
 
     def discard(self) -> Tuple[Request, ...]:
         """Remove and return everything."""
         waiting = tuple(self._waiting.values())
-        self._waiting.clear()
+        for request in waiting:
+            self._remove(request)
+            self.turns.leave(self._stream(request.camera))
         return waiting
+
+    def _ordered(self, now_s) -> List[Request]:
+        waiting = list(self._waiting.values())
+        if self.time_s is not None and all_in_time(self.needs(), now_s):
+            return sorted(waiting, key=lambda request: (self._deadline_s(request),
+                                                        request.ready_s))
+        return sorted(waiting, key=lambda request: (
+            self._is_lost(request, now_s), self.rank(request), self._deadline_s(request),
+            request.ready_s))
+
+    def _is_lost(self, request, now_s):
+        return (self.time_s is not None
+                and now_s + self.time_s(1) > self._deadline_s(request))
+
+    def _deadline_s(self, request):
+        return NEVER if request.camera in self._hopeless else request.deadline_s
+
+    def _replaced_s(self, camera):
+        """Return when a newer frame of the camera is expected."""
+        before_s, newest_s = self._arrivals[camera]
+        return newest_s + (newest_s - before_s)
+
+    def _apart_s(self, size):
+        return self.apart_s(size) if self.apart_s else size * self.time_s(1)
+
+    def _stream(self, camera):
+        return self.name, camera
+
+    def _weight(self, camera):
+        return self.weights.get(camera, 1.0)
+
+    def _remove(self, request):
+        del self._waiting[request.camera]
+        self._hopeless.discard(request.camera)
 
     def _last_expected_s(self, bound_s):
         """Return until when to wait for the cameras that should come by `bound_s`."""

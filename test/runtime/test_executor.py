@@ -75,6 +75,8 @@ class Bench:
         self.complaints = []
         self.losses = queue.Queue()
         self.broken_cameras = set()
+        self.may_publish = threading.Event()
+        self.may_publish.set()
         self._complained = threading.Condition()
         self.executor = Executor(settings, specs, engine, clock, self._publish, self._complain,
                                  self._lose, surroundings)
@@ -96,6 +98,7 @@ class Bench:
     def _publish(self, result):
         if result.frame.camera in self.broken_cameras:
             raise RuntimeError('the publisher is gone')
+        assert self.may_publish.wait(WAIT_S)
         self.results.put(result)
         return self.clock.now_s()
 
@@ -139,7 +142,7 @@ def bench(fake_engine, executor_settings, make_spec, tiny_onnx):
         clock = clock or VirtualClock(NOW_S)
         spec = spec or make_spec(onnx=tiny_onnx, decoder_options={'top_k': 3})
         built.append(Bench(engine or fake_engine(clock, **network or {}), clock,
-                           executor_settings(instances, **values),
+                           executor_settings(instances, **{'late_policy': 'run', **values}),
                            specs or dict.fromkeys(instances, spec), surroundings))
         return built[-1]
 
@@ -203,7 +206,8 @@ def test_the_threshold_can_be_changed_while_running(bench, make_batch, executor_
     run.engine.finish()
     assert len(run.results.get(timeout=WAIT_S).scores) == 0
     run.executor.configure(executor_settings(
-        instances__net__score_threshold=0.3, instances__net__max_detections=2))
+        late_policy='run', instances__net__score_threshold=0.3,
+        instances__net__max_detections=2))
     run.executor.accept(make_batch(pixels=grey))
     run.engine.finish()
     assert len(run.results.get(timeout=WAIT_S).scores) == 2
@@ -631,7 +635,7 @@ def test_pixels_are_staged_by_the_pool_where_that_is_a_copy(bench, make_batch):
     assert run.engine.finish().values == [255]
     (thread,) = run.engine.networks['net'].staging_threads
     assert thread is not threading.current_thread()
-    assert thread.name.startswith('s3dnn-cpu')
+    assert thread.name.startswith('s3dnn-stage')
     assert len(run.published()) == 1
 
 
@@ -936,20 +940,19 @@ def test_results_tell_the_configuration_at_the_end_of_their_run(
         bench, make_batch, make_frame, cuttable):
     cuttable.profile(('a',), configurations=CONFIGURATIONS)
     run = bench(spec=cuttable.spec, cpu_workers=1, **FOLLOWER)
-    busy = threading.Event()
-    run.executor._workers.submit(busy.wait, 30.0)       # with another image
-    run.executor.coordination.told('', 1, 'middle')
-    run.executor.accept(make_batch(make_frame(), model='chain'))
-    run.engine.finish()
-    run.engine.finish()
-    end_s = time.monotonic() + 30.0
-    while not run.executor.snapshot()[0][0].batches:
-        assert time.monotonic() < end_s
-        time.sleep(0.001)
+    run.may_publish.clear()         # the worker is busy with the first image
+    for image, configuration in enumerate(('low', 'middle')):
+        run.executor.coordination.told('', image, configuration)
+        run.executor.accept(make_batch(make_frame(), model='chain'))
+        run.engine.finish()
+        run.engine.finish()
+        end_s = time.monotonic() + 30.0
+        while run.executor.snapshot()[0][0].batches <= image:
+            assert time.monotonic() < end_s
+            time.sleep(0.001)
     run.executor.coordination.told('', 0, 'low')
-    busy.set()
-    result, = run.published()
-    assert result.configuration == 'middle'
+    run.may_publish.set()
+    assert [result.configuration for result in run.published()] == ['low', 'middle']
 
 
 def test_without_a_cohort_nothing_but_the_exact_network_is_loaded(bench, in_variants):

@@ -16,8 +16,9 @@ NOW_S = 100.0
 class Asked:
     """A request, as far as a line looks at it."""
 
-    def __init__(self, deadline_s=1e9, frames=1, priority=0):
+    def __init__(self, deadline_s=1e9, frames=1, priority=0, max_batch=0, run_late=False):
         self.deadline_s, self.frames, self.priority = deadline_s, frames, priority
+        self.max_batch, self.run_late = max_batch, run_late
 
 
 @pytest.fixture(scope='session')

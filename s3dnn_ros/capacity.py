@@ -1,0 +1,62 @@
+"""What an executor can take, and when: its half of the one decision from camera to result."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Mapping, Tuple
+
+
+@dataclasses.dataclass(frozen=True)
+class InstanceCapacity:
+    """What an executor tells of one instance; the fields of InstanceCapacity.msg.
+
+    Attributes
+    ----------
+    instance : str
+    priority : int
+    wait_s : float
+        Until a batch that is handed over now would start.
+    run_s : tuple of float
+        What a run with 1, 2, … images takes; empty: unknown yet.
+    measured : tuple of bool
+        Which of these were measured, and are no estimate from another size.
+    handover_s : float
+        From the front end to the executor.
+    finish_s : float
+        From the end of a run to the publication of its results.
+    taken : mapping of int to int
+        By the front end's `epoch`: the newest of its batches that is here.
+
+    """
+
+    instance: str
+    priority: int = 0
+    wait_s: float = 0.0
+    run_s: Tuple[float, ...] = ()
+    measured: Tuple[bool, ...] = ()
+    handover_s: float = 0.0
+    finish_s: float = 0.0
+    taken: Mapping[int, int] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Capacity:
+    """What an executor tells of itself; the fields of Capacity.msg.
+
+    Attributes
+    ----------
+    process : str
+        Another one after a restart.
+    serial : bool
+        Its device runs one batch after the other, of whatever instance.
+    drops_late : bool
+        Batches that cannot be in time are given up (`late_policy: drop`).
+    instances : tuple of InstanceCapacity
+        None for an executor that takes nothing any more.
+
+    """
+
+    process: str
+    serial: bool
+    drops_late: bool
+    instances: Tuple[InstanceCapacity, ...]

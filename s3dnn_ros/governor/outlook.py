@@ -1,0 +1,170 @@
+"""When executors can take the next batch, and when its results would be there.
+
+Executors tell their `Capacity` when it changes. What was sent since, and is not in what they
+told yet, is added here. Knows no ROS; one thread owns it. Times are seconds on one clock.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Dict, List, Optional, Tuple
+
+from s3dnn_ros.capacity import Capacity, InstanceCapacity
+from s3dnn_ros.recent import RecentTimes
+
+# A batch that an executor does not know of for so long, although it has told its capacity since,
+# was lost on the way. Executors tell it four times a second.
+LOST_S = 0.3
+# An executor that tells nothing for so long is reported.
+SILENT_S = 3.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Sent:
+    """A batch that its executor has not told of yet."""
+
+    instance: str
+    sequence: int
+    run_s: float
+    sent_s: float
+
+
+class _Executor:
+    """What one executor process told last, and what is on its way there."""
+
+    def __init__(self, process):
+        self.process = process
+        self.on_the_way: List[Sent] = []
+        self.told_s = 0.0
+
+    def tell(self, capacity: Capacity, epoch, now_s):
+        self.serial, self.drops_late = capacity.serial, capacity.drops_late
+        self.instances = {item.instance: item for item in capacity.instances}
+        self.told_s = now_s
+        self.on_the_way = [
+            sent for sent in self.on_the_way
+            if sent.instance in self.instances and now_s - sent.sent_s < LOST_S
+            and self.instances[sent.instance].taken.get(epoch, -1) < sent.sequence]
+
+    def ahead(self, instance) -> List[Sent]:
+        """Return what is on its way and would start before a batch that is sent now."""
+        return [sent for sent in self.on_the_way if self.serial or sent.instance == instance]
+
+
+class Outlook:
+    """What all executors can take, as far as one front end knows.
+
+    Parameters
+    ----------
+    epoch : int
+        Of this front end, as it stands in its batches.
+
+    """
+
+    def __init__(self, epoch=0):
+        self.epoch = epoch
+        self._executors: Dict[str, _Executor] = {}      # by process
+        self._process_of: Dict[str, str] = {}           # by instance
+        self._preparation: Dict[str, RecentTimes] = {}  # by instance
+
+    def tell(self, capacity: Capacity, now_s) -> Tuple[str, ...]:
+        """Take over what an executor tells; return instances that another process had before.
+
+        What was sent for these to the other process is lost.
+        """
+        moved = tuple(item.instance for item in capacity.instances
+                      if self._process_of.get(item.instance, capacity.process)
+                      != capacity.process)
+        executor = self._executors.setdefault(capacity.process, _Executor(capacity.process))
+        executor.tell(capacity, self.epoch, now_s)
+        for instance in [name for name, process in self._process_of.items()
+                         if process == capacity.process]:
+            del self._process_of[instance]
+        self._process_of.update({item.instance: capacity.process for item in capacity.instances})
+        for process in set(self._executors) - set(self._process_of.values()):
+            del self._executors[process]
+        return moved
+
+    def sent(self, instance, sequence, frames, now_s):
+        """Take note of a batch that was just sent."""
+        executor = self._executor_of(instance)
+        if executor is not None:
+            executor.on_the_way.append(
+                Sent(instance, sequence, self.run_s(instance, frames) or LOST_S, now_s))
+
+    def prepared(self, instance, took_s):
+        """Take note of how long it took to choose, open and fit the frames of a batch."""
+        self._preparation.setdefault(instance, RecentTimes()).add(took_s)
+
+    def takes(self, instance) -> bool:
+        """Tell whether any executor takes batches of this instance."""
+        return instance in self._process_of
+
+    def silent_s(self, instance, now_s) -> float:
+        """Return for how long its executor has told nothing."""
+        executor = self._executor_of(instance)
+        return now_s - executor.told_s if executor else 0.0
+
+    def device(self, instance) -> Optional[str]:
+        """Return what names the device that runs one batch after the other, if it is shared."""
+        executor = self._executor_of(instance)
+        return executor.process if executor and executor.serial else None
+
+    def drops_late(self, instance) -> bool:
+        """Tell whether frames that cannot be in time are to be given up."""
+        executor = self._executor_of(instance)
+        return bool(executor and executor.drops_late)
+
+    def priority(self, instance) -> int:
+        """Return the instance's priority."""
+        return self._told(instance).priority
+
+    def opens_s(self, instance, now_s) -> Optional[float]:
+        """Return from when on the next batch should be chosen; None: not before more is told.
+
+        It is chosen so early that it arrives when the device is about to be free. While an
+        executor has not told of what was sent last, nothing follows unless that is done before
+        the next can be there.
+        """
+        executor = self._executor_of(instance)
+        if executor is None:
+            return None
+        lead_s = self.lead_s(instance)
+        ahead = executor.ahead(instance)
+        if ahead:
+            taken_s = sum(sent.run_s for sent in ahead)
+            return now_s if taken_s < lead_s else None
+        return executor.told_s + executor.instances[instance].wait_s - lead_s
+
+    def lead_s(self, instance) -> float:
+        """Return how long a batch takes from its choice to the executor."""
+        times = self._preparation.get(instance)
+        return (times.typical_s if times else 0.0) + self._told(instance).handover_s
+
+    def time_s(self, instance, frames) -> Optional[float]:
+        """Return the time from the choice of a batch to its results on a free device.
+
+        None where it is not known yet.
+        """
+        run_s = self.run_s(instance, frames)
+        return run_s and self.lead_s(instance) + run_s + self._told(instance).finish_s
+
+    def run_s(self, instance, frames) -> Optional[float]:
+        """Return what a run of so many frames takes; None where it is not known yet."""
+        run_s = self._told(instance).run_s
+        if not run_s:
+            return None
+        most = len(run_s)
+        return run_s[frames - 1] if frames <= most else run_s[-1] * frames / most
+
+    def is_measured(self, instance, frames) -> bool:
+        """Tell whether a run of so many frames was measured."""
+        measured = self._told(instance).measured
+        return frames <= len(measured) and measured[frames - 1]
+
+    def _executor_of(self, instance) -> Optional[_Executor]:
+        return self._executors.get(self._process_of.get(instance, ''))
+
+    def _told(self, instance) -> InstanceCapacity:
+        executor = self._executor_of(instance)
+        return executor.instances[instance] if executor else InstanceCapacity(instance)
