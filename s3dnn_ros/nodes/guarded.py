@@ -26,6 +26,13 @@ class GuardedCallbacks:
     _dropped_calls_told = 0
     _last_dropped = ''
 
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        for service in self.services:
+            # rclpy makes it without create_service; Humble raises for an impossible transition
+            if service.srv_name.endswith('/change_state'):
+                service.callback = self._guarded_request(service.srv_name, service.callback)
+
     def create_subscription(self, msg_type, topic, callback, *args, **options):
         """Return a subscription; a message whose callback raises is dropped."""
         def call(msg):
@@ -35,11 +42,8 @@ class GuardedCallbacks:
 
     def create_service(self, srv_type, srv_name, callback, *args, **options):
         """Return a service; a request whose callback raises gets the response as it is by then."""
-        def call(request, response):
-            with self._guard(f'a request to {srv_name} is dropped'):
-                return callback(request, response)
-            return response
-        return super().create_service(srv_type, srv_name, call, *args, **options)
+        return super().create_service(srv_type, srv_name, self._guarded_request(
+            srv_name, callback), *args, **options)
 
     def every(self, period_s, callback):
         """Return a timer; a shot whose callback raises is dropped."""
@@ -57,6 +61,13 @@ class GuardedCallbacks:
             DiagnosticStatus.WARN if new else DiagnosticStatus.OK,
             self._last_dropped if new else 'all messages, requests and timers are handled',
             {'dropped': self._dropped_calls, 'last error': self._last_dropped})
+
+    def _guarded_request(self, srv_name, callback):
+        def call(request, response):
+            with self._guard(f'a request to {srv_name} is dropped'):
+                return callback(request, response)
+            return response
+        return call
 
     @contextlib.contextmanager
     def _guard(self, what):
