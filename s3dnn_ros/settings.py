@@ -436,6 +436,21 @@ def unknown_names(values: Mapping[str, Any]) -> Dict[str, str]:
     }
 
 
+def kinds_with(name: str) -> Tuple[str, ...]:
+    """Return the nodes that have such a parameter, whatever names their lists hold."""
+    used = name.split('.')[1:2]
+    return tuple(node for node, kind in NODES.items()
+                 if name in _names_of(kind, dict.fromkeys(_lists_of(kind), used)))
+
+
+def nearest_name(name: str, values: Mapping[str, Any]) -> str:
+    """Return the most similar name of a parameter; `values` hold the lists of names."""
+    known = {*_FOREIGN, *values}
+    for kind in NODES.values():
+        known |= _names_of(kind, {item: values.get(item, ()) for item in _lists_of(kind)})
+    return difflib.get_close_matches(name, sorted(known), 1, 0.0)[0]
+
+
 def instances_of_others(values: Mapping[str, Any]) -> Tuple[str, ...]:
     """Return instances that have parameters and are not in `instance_names`, where that is given.
 
@@ -446,6 +461,14 @@ def instances_of_others(values: Mapping[str, Any]) -> Tuple[str, ...]:
         return ()
     found = {name.split('.')[1] for name in values if name.startswith('instances.')}
     return tuple(sorted(found - set(own)))
+
+
+def _lists_of(kind):
+    return {item.name for item in name_lists(kind)}
+
+
+def _names_of(kind, lists):
+    return _lists_of(kind) | {item.name for item in declarations(kind, lists)}
 
 
 def _require_known(parameter_name, used, known, known_name):

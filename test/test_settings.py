@@ -13,6 +13,8 @@ from s3dnn_ros.settings import (
     GovernorSettings,
     ReplaySettings,
     instances_of_others,
+    kinds_with,
+    nearest_name,
     unknown_names,
 )
 
@@ -190,6 +192,31 @@ def test_names_of_every_node_and_of_ros_itself_are_known():
 @pytest.mark.parametrize('value', [3, None, True, 'front', 1.5, b''])
 def test_a_list_of_names_of_another_type_is_left_to_read(value):
     assert unknown_names({'camera_names': value}) == {}
+
+
+@pytest.mark.parametrize('node', NODES)
+def test_every_parameter_is_found_in_its_node(node):
+    lists = list(name_lists(NODES[node]))
+    for declaration in [*lists, *everything(NODES[node])]:
+        assert node in kinds_with(declaration.name)
+
+
+@pytest.mark.parametrize('name, nodes', [
+    ('instances.any.deadline_ms', ('governor',)), ('instances.any.priority', ('executor',)),
+    ('cameras.any.topic', ('governor', 'executor', 'replay')), ('late_policy', ('executor',)),
+    ('table', ('monitor',)), ('instances.deadline_ms', ()), ('instances.a.b.deadline_ms', ()),
+    ('tables', ()), ('', ()), ('.', ()), ('use_sim_time', ())])
+def test_the_nodes_that_have_a_parameter(name, nodes):
+    assert kinds_with(name) == nodes
+
+
+@pytest.mark.parametrize('name, nearest', [
+    ('instances.nett.priority', 'instances.net.priority'), ('use_sim_tim', 'use_sim_time'),
+    ('instances.net.deadline', 'instances.net.deadline_ms'), ('qos_overide', 'qos_override')])
+def test_the_nearest_name_may_be_of_any_node(name, nearest):
+    values = {'instance_names': ['net'], 'camera_names': [], 'qos_override': 1}
+    assert nearest_name(name, values) == nearest
+    assert nearest_name('', values)
 
 
 def _choices(kind, name):

@@ -161,7 +161,7 @@ class SlotReader:
 
         """
         size = math.prod(shape)
-        if slot >= len(self._memory) or size > self._memory.shape[1]:
+        if slot >= len(self._memory) or not 0 < size <= self._memory.shape[1]:
             raise RingError(f'slot {slot} with shape {tuple(shape)} is outside the segment')
         if self._words[slot, 0] != ticket:
             raise StaleSlotError('the batch waited longer than slot_lease_ms and its memory was '

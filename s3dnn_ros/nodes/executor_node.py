@@ -182,7 +182,7 @@ class ExecutorNode(S3dnnNode):
     def statuses(self):
         """Return for every instance whether its network takes requests."""
         return [
-            diagnostic(f'{self.get_name()}: {name}', self._runtime.engine.device,
+            diagnostic(f'{self.get_fully_qualified_name()}: {name}', self._runtime.engine.device,
                        DiagnosticStatus.ERROR if trouble else DiagnosticStatus.OK,
                        trouble or 'its network runs', {})
             for name, trouble in self._runtime.troubles().items()]
@@ -284,7 +284,7 @@ class ExecutorNode(S3dnnNode):
         for frame in frames:
             try:
                 self._outputs_of(frame.camera)
-            except InvalidTopicNameException:
+            except (InvalidTopicNameException, ValueError):
                 return (f"front end '{front_end}' sends frames of a camera named "
                         f'{frame.camera!r}, which cannot be part of a topic name')
         return ''
@@ -293,7 +293,7 @@ class ExecutorNode(S3dnnNode):
         shape = tuple(int(size) for size in msg.shape)
         if not msg.segment:
             pixels = np.frombuffer(msg.data, np.uint8)
-            if pixels.size != math.prod(shape):
+            if not pixels.size or pixels.size != math.prod(shape):
                 raise RingError(f'an inline batch of shape {shape} carries {pixels.size} bytes')
             return pixels.reshape(shape), _intact
         if msg.segment not in self._readers:

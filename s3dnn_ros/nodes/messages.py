@@ -27,6 +27,8 @@ from s3dnn_ros.msg import FrameInfo as FrameInfoMsg
 from s3dnn_ros.msg import InstanceCapacity as InstanceCapacityMsg
 
 NS_PER_S = 1_000_000_000
+# What a Time message can hold.
+FIRST_NS, LAST_NS = -2 ** 31 * NS_PER_S, 2 ** 31 * NS_PER_S - 1
 
 
 def time_msg(seconds):
@@ -35,7 +37,8 @@ def time_msg(seconds):
 
 
 def time_msg_ns(nanoseconds):
-    """Return a Time message; exact."""
+    """Return a Time message; exact, or the nearest that a message can hold."""
+    nanoseconds = min(max(nanoseconds, FIRST_NS), LAST_NS)
     return Time(sec=nanoseconds // NS_PER_S, nanosec=nanoseconds % NS_PER_S)
 
 

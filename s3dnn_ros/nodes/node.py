@@ -8,7 +8,7 @@ import time
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from rcl_interfaces.msg import ParameterDescriptor, ParameterType, SetParametersResult
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.qos import (
@@ -21,14 +21,13 @@ from rclpy.qos import (
 )
 
 from s3dnn_ros.errors import S3dnnError
+from s3dnn_ros.nodes.guarded import GuardedCallbacks, sentence_of
 from s3dnn_ros.nodes.messages import diagnostic, s_of
+from s3dnn_ros.nodes.ros_parameters import descriptor, given, refusal_of_unknown, typed
 from s3dnn_ros.parameters import declarations, differences, name_lists, read
 from s3dnn_ros.runtime.clock import SWITCH_INTERVAL_S
 from s3dnn_ros.settings import NODES, instances_of_others, unknown_names
 
-_TYPES = {bool: ParameterType.PARAMETER_BOOL, int: ParameterType.PARAMETER_INTEGER,
-          float: ParameterType.PARAMETER_DOUBLE, str: ParameterType.PARAMETER_STRING,
-          tuple: ParameterType.PARAMETER_STRING_ARRAY}
 # A camera that has sent before and now is silent for so long is reported.
 SILENCE_S = 3.0
 COMPLAINT_S = 5.0
@@ -48,7 +47,7 @@ class RosClock:
         return self._clock.now().nanoseconds * 1e-9
 
 
-class S3dnnNode(LifecycleNode):
+class S3dnnNode(GuardedCallbacks, LifecycleNode):
     """A lifecycle node whose parameters are one settings object.
 
     Subclasses implement `start(settings)` (configure: load, create),
@@ -60,7 +59,8 @@ class S3dnnNode(LifecycleNode):
 
     def __init__(self, kind, **options):
         super().__init__(kind, **options)
-        self._kind = NODES[kind]
+        self._kind_name, self._kind = kind, NODES[kind]
+        self._declarations = {}
         self._configured = False
         self._timer = None
         self._last_counts = {}
@@ -109,7 +109,7 @@ class S3dnnNode(LifecycleNode):
             self.start(self.settings)
         except Exception as error:
             # rclpy swallows what a transition raises without a word
-            self.get_logger().error(_sentence(error))
+            self.get_logger().error(sentence_of(error))
             self.stop()
             return TransitionCallbackReturn.FAILURE
         self._configured = True
@@ -125,7 +125,7 @@ class S3dnnNode(LifecycleNode):
         try:
             self.activate()
         except Exception as error:
-            self.get_logger().error(_sentence(error))
+            self.get_logger().error(sentence_of(error))
             self.deactivate()
             return TransitionCallbackReturn.FAILURE
         return super().on_activate(state)
@@ -172,18 +172,52 @@ class S3dnnNode(LifecycleNode):
 
     # parameters
 
+    def set_parameters(self, parameter_list):
+        """Set parameters one by one; returns a SetParametersResult for each."""
+        return [self.set_parameters_atomically([item]) for item in parameter_list]
+
+    def set_parameters_atomically(self, parameter_list):
+        """Set parameters as a set; a refusal is our sentence instead of rclpy's.
+
+        rclpy's service calls this. rclpy looks for unknown names and at ranges before it asks
+        callbacks, and its answer tells neither the parameter's node nor always its range.
+        """
+        for item in parameter_list:
+            if not self.has_parameter(item.name):
+                return SetParametersResult(successful=False, reason=refusal_of_unknown(
+                    item.name, self._kind_name, self._values(), self._nodes_of))
+        try:
+            parameters = [self._checked(item) for item in parameter_list]
+        except S3dnnError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        return super().set_parameters_atomically(parameters)
+
+    def _checked(self, item):
+        """Return a parameter in its declared type; raises ParameterError."""
+        declaration = self._declarations.get(item.name)
+        if declaration is None:
+            return item     # one of rclpy's own
+        # an empty list arrives in whatever type its sender guesses
+        return typed(declaration, list(item.value) if _is_list(item.value) else item.value)
+
+    def _nodes_of(self, kind):
+        """Return the full names of the nodes of a kind in our namespace; as usual if none."""
+        own = self.get_namespace()
+        found = sorted(name for name, namespace in self.get_node_names_and_namespaces()
+                       if namespace == own and name.startswith(kind))
+        return [f'{own.rstrip("/")}/{name}' for name in found or [kind]]
+
     def _declare(self, declaration):
         if self.has_parameter(declaration.name):
             return
-        default = declaration.default
-        self.declare_parameter(
-            declaration.name, list(default) if declaration.type is tuple else default,
-            ParameterDescriptor(
-                type=_TYPES[declaration.type], description=declaration.description,
-                additional_constraints=f'Expects {declaration.expected}.'
-                + ('' if declaration.live else ' Takes effect at the next configure.'),
-                # our own check names parameter, value and range; rclpy's does not
-                dynamic_typing=True))
+        parameter = typed(declaration, given(
+            declaration, self._parameter_overrides.get(declaration.name)))
+        self.declare_parameter(parameter.name, parameter.value, descriptor(declaration),
+                               ignore_override=True)
+        self._declarations[declaration.name] = declaration
+        if parameter.value == []:
+            # rclpy took it for a list of bytes
+            super().set_parameters_atomically([parameter])
 
     def _read(self):
         for declaration in name_lists(self._kind):
@@ -195,19 +229,17 @@ class S3dnnNode(LifecycleNode):
 
     def _value(self, name):
         value = self.get_parameter(name).value
-        # an empty list has no type in ROS and comes back as bytes
-        return list(value) if value is not None and not isinstance(
-            value, (str, bool, int, float)) else value
+        return list(value) if _is_list(value) else value
 
     def _values(self):
         return {name: self._value(name) for name in self._parameters}
 
     def _refuse_unknown(self):
-        given = {name: item.value for name, item in self._parameter_overrides.items()}
-        for name, nearest in unknown_names(given).items():
+        overrides = {name: item.value for name, item in self._parameter_overrides.items()}
+        for name, nearest in unknown_names(overrides).items():
             self.get_logger().warning(
                 f"parameter '{name}' is unknown and has no effect; did you mean '{nearest}'?")
-        others = instances_of_others(given)
+        others = instances_of_others(overrides)
         if others:
             self.get_logger().info(f'instances that have parameters and are not in instance_names '
                                    f'are left to other nodes: {", ".join(others)}')
@@ -230,17 +262,6 @@ class S3dnnNode(LifecycleNode):
             return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)
 
-    def every(self, period_s, callback):
-        """Return a timer; what its callback stumbles over while ROS shuts down is no error."""
-        def call():
-            try:
-                callback()
-            except Exception:
-                # Ctrl-C takes the context from under whatever runs
-                if self.context.ok():
-                    raise
-        return self.create_timer(period_s, call)
-
     def complain(self, sentence, subject=None):
         """Log a warning, every few seconds at most about one subject (or with one text)."""
         key = subject or sentence
@@ -261,10 +282,9 @@ class S3dnnNode(LifecycleNode):
         now = self.get_clock().now().to_msg()
         self.publish_stats(now, counts)
         status = [self._status(count, s_of(now)) for count in counts] + self.statuses()
-        if status:
-            array = DiagnosticArray(status=status)
-            array.header.stamp = now
-            self._diagnostics.publish(array)
+        array = DiagnosticArray(status=[*status, self.callbacks_status()])
+        array.header.stamp = now
+        self._diagnostics.publish(array)
         self._last_counts = {(count.camera, count.instance): count for count in counts}
 
     def _status(self, count, now_s):
@@ -286,7 +306,7 @@ class S3dnnNode(LifecycleNode):
             message = count.last_error or f'{new_drops} frames dropped'
         elif new_misses:
             level, message = DiagnosticStatus.WARN, f'{new_misses} deadlines missed'
-        name = f'{self.get_name()}: {count.camera}'
+        name = f'{self.get_fully_qualified_name()}: {count.camera}'
         return diagnostic(
             name + (f' → {count.instance}' if count.instance else ''), count.camera, level,
             message, {
@@ -298,8 +318,8 @@ class S3dnnNode(LifecycleNode):
                 'last error': count.last_error})
 
 
-def _sentence(error):
-    return str(error) if isinstance(error, S3dnnError) else f'{type(error).__name__}: {error}'
+def _is_list(value):
+    return value is not None and not isinstance(value, (str, bool, int, float))
 
 
 def qos(name, depth):

@@ -1,5 +1,6 @@
 """Executors of one board share their LAG, and one of them sets the board."""
 
+import math
 import types
 
 import pytest
@@ -18,6 +19,8 @@ from s3dnn_ros.platforms import board_here
 from s3dnn_ros.profiling.table import ConfigurationRow, ProfileRow, ProfileTable
 
 pytestmark = pytest.mark.ros
+
+UINT32 = 2 ** 32 - 1
 
 CONFIGURATIONS = (ConfigurationRow('slow', 1000.0, (2.0,)),
                   ConfigurationRow('fast', 4000.0, (1.0,)))
@@ -160,3 +163,37 @@ def test_a_board_that_is_refused_later_is_given_back(world, cohort, monkeypatch)
     assert executor.trigger_configure() == TransitionCallbackReturn.FAILURE
     world.wait_for(lambda: world.said('cells', 'platform_knobs'))
     assert platform.closed and not platform.set
+
+
+HOSTILE_STATES = [
+    dict(lag_s=math.nan), dict(deadline_s=math.inf), dict(deadline_s=0.0), dict(deadline_s=5e-324),
+    dict(deadline_s=1e308, lag_s=-1e308), dict(horizon_s=math.nan), dict(horizon_s=0.0),
+    dict(segment=UINT32), dict(variant=UINT32), dict(configuration=UINT32),
+    dict(model='../../etc/passwd'), dict(model=''), dict(model='x' * 5000), dict(model='a{b}%s'),
+    dict(instance=''), dict(process=''), dict(sequence=2 ** 64 - 1), dict(board=''),
+    dict(leaves=True)]
+
+
+def test_hostile_states_and_decisions_end_nothing(world, cohort):
+    """With a board that is followed, so that both are heard."""
+    _, executor = world.system(platform='follow', **cohort.values)
+    board = board_here()
+    states = world.observer.create_publisher(InstanceState, 'cohort/states', qos('reliable', 100))
+    decisions = world.observer.create_publisher(CohortDecision, 'cohort/decision',
+                                                qos('latched', 100))
+    world.wait_for(lambda: decisions.get_subscription_count() == 2)
+    for number, changes in enumerate(HOSTILE_STATES):
+        state = InstanceState(board=board, process=f'p{number}', instance=f'i{number}',
+                              model='cells', sequence=1, lag_s=0.01, deadline_s=0.1,
+                              horizon_s=0.1)
+        for name, value in changes.items():
+            setattr(state, name, value)
+        states.publish(state)
+        world.round_trip('front')
+    for configuration, name in ((UINT32, 'slow'), (0, 'x' * 5000), (1, 'slow'), (0, ''),
+                                (0, 'slow')):
+        decisions.publish(CohortDecision(board=board, process='owner',
+                                         configuration=configuration, name=name))
+    world.wait_for(lambda: executor._runtime.coordination.configuration == 'slow')
+    world.round_trip('front')
+    assert not world.said('is dropped')

@@ -352,3 +352,16 @@ def _image():
 def _best_effort():
     from rclpy.qos import QoSProfile, ReliabilityPolicy
     return QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
+
+
+@pytest.mark.parametrize('composed', [False, True])
+def test_diagnostics_tell_the_namespace(world, composed):
+    """Two systems on one robot have statuses of their own."""
+    world.system(composed=composed)
+    expected = {f'{world.namespace}/{node}: {camera} → {world.instance}'
+                for node in ('governor', 'executor') for camera in ('front', 'rear')}
+    expected |= {f'{world.namespace}/executor: {world.instance}'}
+    expected |= {f'{world.namespace}/{node}: callbacks' for node in ('governor', 'executor')}
+    for camera in ('front', 'rear'):
+        world.round_trip(camera)
+    world.wait_for(lambda: {status.name for status in world.statuses} == expected)

@@ -107,10 +107,15 @@ UNREADABLE = {
     'more bytes than the shape': (dict(data=array.array('B', bytes(4000))),
                                   ('carries 4000 bytes',)),
     'a shape that overflows': (dict(shape=[65536] * 4, data=array.array('B')), ('65536',)),
+    'no pixels': (dict(shape=[1, 0, SIDE, 3], data=array.array('B')), ('carries 0 bytes',)),
+    'no pixels, and sides that numpy refuses': (
+        dict(shape=[0, UINT32 - 1, UINT32 - 1, UINT32 - 1], data=array.array('B')),
+        ('carries 0 bytes',)),
     'no such segment': (dict(segment='s3dnn.gone.0', data=array.array('B')),
                         ('/dev/shm/s3dnn.gone.0', 'cannot be opened')),
     'a path for a segment': (dict(segment='../../etc/passwd', data=array.array('B')),
                              ("'../../etc/passwd'", 'not a name')),
+    'no name of a file': (dict(segment='s3dnn.\n', data=array.array('B')), ('not a name',)),
 }
 
 
@@ -130,8 +135,9 @@ def test_what_cannot_be_read_is_refused(world, front_end, case):
     (dict(slot=9), 'memory', ('slot 9', 'outside the segment')),
     (dict(shape=[1, 999, 999, 3]), 'memory', ('999', 'outside the segment')),
     (dict(shape=[65536] * 4), 'memory', ('65536',)),
+    (dict(shape=[0, UINT32 - 1, UINT32 - 1, 3]), 'memory', ('outside the segment',)),
     (dict(ticket=77), 'lease', ('slot_lease_ms',)),
-], ids=['slot', 'shape', 'overflow', 'ticket'])
+], ids=['slot', 'shape', 'overflow', 'nothing', 'ticket'])
 def test_a_segment_of_its_own(world, front_end, tmp_path, changes, reason, words):
     pool = SharedSlots(f'foreign_{world.instance}', 2, SIDE * SIDE * 3)
     try:
@@ -156,7 +162,8 @@ def test_a_batch_without_frames(world, front_end):
     world.round_trip('front')
 
 
-@pytest.mark.parametrize('camera', ['', 'two words', '/', 'ümlaut', '9lives', 'a//b', 'a' * 300])
+@pytest.mark.parametrize('camera', [
+    '', 'two words', '/', 'ümlaut', '9lives', 'a//b', 'a' * 300, '{x}', '{}', '{', '~'])
 def test_a_camera_name_that_cannot_be_a_topic(world, front_end, camera):
     stamp_ns = time.time_ns()
     front_end.send('front', frames=[front_end.frame(camera, stamp_ns)])
@@ -180,3 +187,27 @@ def test_numbers_out_of_this_world(world, front_end):
     for item in msg.detections:
         assert 0.0 <= item.x <= 64.0 and 0.0 <= item.width <= 64.0
     world.round_trip('rear')
+
+
+@pytest.mark.parametrize('time', [(2 ** 31 - 1, UINT32 - 1), (-2 ** 31, 0), (-1, UINT32 - 1)])
+def test_times_at_their_ends(world, front_end, time):
+    """What a message cannot hold is told as the nearest moment that it can."""
+    frame = front_end.frame('front', 0)
+    for stamp in (frame.header.stamp, frame.received, frame.deadline):
+        stamp.sec, stamp.nanosec = time
+    front_end.send('front', frames=[frame], sent=frame.deadline, deadline=frame.deadline)
+    world.check(world.wait_for(lambda: world.results['front'] and world.results['front'][0]))
+    world.round_trip('rear')
+    assert not world.said('is dropped')
+
+
+@pytest.mark.parametrize('changes', [
+    dict(front_end='', model=''), dict(front_end='x' * 10000), dict(instance=''),
+    dict(sequence=2 ** 64 - 1), dict(slot=UINT32 - 1, ticket=2 ** 64 - 1),
+], ids=lambda changes: ' '.join(changes))
+def test_names_and_numbers_at_their_ends(world, front_end, changes):
+    front_end.send('front', **changes)
+    world.check(world.result('rear', front_end.send('rear')))
+    world.wait_for(lambda: world.count('executor', 'front', changes.get('instance')).frames == 1)
+    world.round_trip('front')
+    assert not world.said('is dropped')

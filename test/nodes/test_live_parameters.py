@@ -7,6 +7,7 @@ pytest.importorskip('rclpy', reason='ROS 2 is not here')
 pytest.importorskip('s3dnn_ros.msg', reason='the package is not built')
 
 from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.parameter import Parameter
 from ros_world import ns_of
 
 pytestmark = pytest.mark.ros
@@ -36,6 +37,55 @@ def test_out_of_range_is_refused_and_the_old_value_stays(world, node, name, valu
     assert nodes[node].get_parameter(name).value == old
     assert nodes[node].settings == settings
     world.round_trip('front')
+
+
+@pytest.mark.parametrize(('node', 'name', 'owner'), [
+    ('governor', 'instances.{}.score_threshold', 'executor'),
+    ('governor', 'late_policy', 'executor'), ('executor', 'ring_slots', 'governor'),
+    ('executor', 'instances.{}.deadline_ms', 'governor'), ('governor', 'fps', 'replay'),
+])
+def test_a_parameter_of_another_node_is_refused_with_that_node(world, node, name, owner):
+    world.system()
+    name = name.format(world.instance)
+    result = world.set(node, name, 0.5)
+    assert not result.successful
+    assert f"parameter '{name}' belongs to the {owner}: " in result.reason
+    assert f'ros2 param set {world.namespace}/{owner} {name} ' in result.reason
+    world.round_trip('front')
+
+
+@pytest.mark.parametrize(('name', 'nearest'), [
+    ('late_polcy', 'late_policy'), ('instances.{}.score_treshold', 'instances.{}.score_threshold'),
+    ('instances.nobody.score_threshold', 'instances.{}.score_threshold'),
+    ('use_sim_tim', 'use_sim_time'), ('', ''),
+])
+def test_an_unknown_parameter_is_refused_with_the_nearest(world, name, nearest):
+    world.executor()
+    name, nearest = name.format(world.instance), nearest.format(world.instance)
+    result = world.set('executor', name, 1)
+    assert not result.successful
+    assert f"parameter '{name}' is unknown; did you mean '{nearest}" in result.reason
+
+
+def test_a_set_with_one_that_is_refused_changes_nothing(world):
+    governor, _ = world.system()
+    names = ('slot_lease_ms', 'max_image_side', 'late_policy')
+    old = governor.settings
+    result = governor.set_parameters_atomically([
+        Parameter('slot_lease_ms', value=100), Parameter('late_policy', value='drop')])
+    assert not result.successful and 'belongs to the executor' in result.reason
+    assert governor.settings == old and governor.get_parameter('slot_lease_ms').value == 2000.0
+    first, second, third = governor.set_parameters([
+        Parameter(name, value=100) for name in names])
+    assert first.successful and second.successful and not third.successful
+    assert governor.settings.slot_lease_ms == 100.0
+    assert type(governor.get_parameter('slot_lease_ms').value) is float
+
+
+def test_parameters_of_rclpy_itself_are_its_own(world):
+    world.governor()
+    assert not world.set('governor', 'use_sim_time', 'yes').successful
+    world.accept('governor', 'use_sim_time', False)
 
 
 def test_a_combination_is_refused_as_a_set(world):
