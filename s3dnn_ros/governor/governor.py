@@ -14,15 +14,12 @@ from s3dnn_ros.errors import ImageError, ParameterError, RingError
 from s3dnn_ros.frames import FrameInfo
 from s3dnn_ros.governor.images import fit
 from s3dnn_ros.governor.slots import Slot, SlotPool
+from s3dnn_ros.governor.stamps import NS_PER_S, Stamps, clock_sentence
 from s3dnn_ros.governor.synchroniser import Stamped, Synchroniser
 from s3dnn_ros.scheduling.fusion import FusionQueue, Request
 
-# A stamp further back than this is a restart (a bag played again, a clock that
-# was set); a smaller step back is a frame that comes too late.
-RESTART_S = 1.0
 # While every slot is under way, releases are looked for at this period.
 STARVED_POLL_S = 0.002
-NS_PER_S = 1_000_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +47,7 @@ class Batch:
 
 @dataclasses.dataclass
 class _Camera:
-    last_stamp_ns: int = 0
+    stamps: Stamps = dataclasses.field(default_factory=Stamps)
     last_taken_s: float = float('-inf')
     sequence: int = 0
 
@@ -77,6 +74,8 @@ class Governor:
     def __init__(self, settings, specs, pools: Mapping[str, SlotPool], counters: Counters,
                  times_s: Optional[Mapping[str, Callable[[int], float]]] = None):
         self.notes: List[str] = []      # what the user may want to know
+        self._news: List[str] = []      # the same, found while running and not yet asked for
+        self._incomplete_groups: Dict[str, str] = {}
         self._specs = dict(specs)
         self._pools = dict(pools)
         self._times_s = dict(times_s or {})
@@ -123,14 +122,17 @@ class Governor:
     def offer(self, image: Image, now_s):
         """Take an image in, or drop it and count why."""
         camera = self._arrive(image.camera)
-        reason, sentence = self._refusal(camera, image)
-        if reason:
-            self._drop(image.camera, reason, sentence)
+        reading = camera.stamps.read(image.stamp_ns, image.received_s)
+        offset_s = camera.stamps.news()
+        if offset_s is not None:
+            self._news.append(clock_sentence(image.camera, offset_s))
+        if reading.refusal or self._is_too_soon(camera, image):
+            self._drop(image.camera, 'stamp' if reading.refusal else 'rate', reading.refusal)
             return
-        camera.last_stamp_ns = image.stamp_ns
         camera.last_taken_s = image.received_s
         synchroniser = self._group_of.get(image.camera)
-        stamped = Stamped(image.camera, image.stamp_ns / NS_PER_S, (image, camera.sequence))
+        stamped = Stamped(image.camera, image.stamp_ns / NS_PER_S,
+                          (image, camera.sequence, reading.taken_s))
         moments = synchroniser.offer(stamped, now_s) if synchroniser else [[stamped]]
         self._enqueue(moments, now_s)
 
@@ -148,6 +150,7 @@ class Governor:
         """
         for synchroniser in self._groups.values():
             self._enqueue(synchroniser.poll(now_s), now_s)
+        self._look_at_groups(now_s)
         batches = []
         for name, queue in self._queues.items():
             self._withdraw_overdue(name, now_s)
@@ -172,6 +175,21 @@ class Governor:
         due = [time_s for time_s in due if time_s is not None]
         # what is due and still here waits for a slot
         return max(min(due), now_s + STARVED_POLL_S) if due else None
+
+    def news(self) -> List[str]:
+        """Return what the user should be told now; each sentence once."""
+        news, self._news = self._news, []
+        return news
+
+    def clock_remark(self, camera) -> str:
+        """Say that the camera's stamps are of another clock; empty if they are not."""
+        offset_s = self._cameras[camera].stamps.offset_s
+        return '' if offset_s is None else clock_sentence(camera, offset_s)
+
+    def group_remarks(self, now_s) -> Dict[str, str]:
+        """Say of each group why none of its moments is complete; empty if some are."""
+        self._look_at_groups(now_s)
+        return {name: self._incomplete_groups.get(name, '') for name in self._groups}
 
     def close(self):
         """Drop what waits and free the memory."""
@@ -205,22 +223,28 @@ class Governor:
         camera.sequence += 1
         return camera
 
-    def _refusal(self, camera, image):
-        back_s = (camera.last_stamp_ns - image.stamp_ns) / NS_PER_S
-        if 0.0 <= back_s <= RESTART_S and camera.last_stamp_ns:
-            return 'stamp', (f'stamp {image.stamp_ns} is {1e3 * back_s:.1f} ms before the last '
-                             'one; the camera repeats itself or its clock was set back')
+    def _is_too_soon(self, camera, image):
         max_rate_hz = self._settings.cameras[image.camera].max_rate_hz
         # a tenth of a period of tolerance, so that jitter does not halve the rate
-        if max_rate_hz and 0.0 <= image.received_s - camera.last_taken_s < 0.9 / max_rate_hz:
-            return 'rate', ''
-        return None, None
+        return bool(max_rate_hz) and (
+            0.0 <= image.received_s - camera.last_taken_s < 0.9 / max_rate_hz)
+
+    def _look_at_groups(self, now_s):
+        for name, synchroniser in self._groups.items():
+            lack = synchroniser.lack(now_s)
+            if lack is None:
+                self._incomplete_groups.pop(name, None)
+                continue
+            sentence = f"group '{name}': {lack}"
+            if name not in self._incomplete_groups:
+                self._news.append(sentence)
+            self._incomplete_groups[name] = sentence
 
     def _enqueue(self, moments, now_s):
         for moment in moments:
             for stamped in moment:
                 for name in self._watchers[stamped.camera]:
-                    deadline_s = stamped.stamp_s + self._deadline_s[name]
+                    deadline_s = stamped.item[2] + self._deadline_s[name]
                     request = Request(stamped.camera, deadline_s, now_s, stamped.item)
                     if self._queues[name].put(request):
                         self._counters.dropped(stamped.camera, name, reason='replaced')
@@ -230,7 +254,7 @@ class Governor:
         size = spec.height * spec.width * 3
         frames = []
         for request in requests:
-            image, sequence = request.item
+            image, sequence, taken_s = request.item
             start = len(frames) * size
             target = slot.pixels[start:start + size].reshape(spec.height, spec.width, 3)
             try:
@@ -243,7 +267,7 @@ class Governor:
                 continue
             frames.append(FrameInfo(image.camera, image.frame_id, image.stamp_ns, sequence,
                                     pixels.width, pixels.height, transform, image.received_s,
-                                    request.deadline_s))
+                                    request.deadline_s, taken_s))
         if not frames:
             self._pools[name].abandon(slot)
             return []
@@ -257,7 +281,7 @@ class Governor:
         self._sent[batch.instance][batch.slot.index] = batch, now_s
         for frame in batch.frames:
             self._counters.published(frame.camera, batch.instance,
-                                     latency_s=now_s - frame.stamp_ns / NS_PER_S,
+                                     latency_s=now_s - frame.taken_s,
                                      missed=now_s > frame.deadline_s)
 
     def _withdraw_overdue(self, name, now_s):

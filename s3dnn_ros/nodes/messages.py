@@ -68,7 +68,9 @@ def frames_of(msg: FrameBatchMsg):
             frame.camera, frame.header.frame_id, ns_of(frame.header.stamp), frame.sequence,
             frame.width, frame.height,
             Transform(frame.scale_x, frame.scale_y, frame.offset_x, frame.offset_y),
-            s_of(frame.received), s_of(frame.deadline))
+            s_of(frame.received), s_of(frame.deadline),
+            # front ends that leave it out mean the stamp
+            s_of(frame.taken) or None)
         for frame in msg.frames)
 
 
@@ -84,8 +86,8 @@ def detections_msg(result, published_s):
             for class_id, score, (left, top, right, bottom) in zip(
                 result.class_ids.tolist(), result.scores.tolist(), result.xyxy.tolist())],
         deadline=time_msg(frame.deadline_s), missed=published_s > frame.deadline_s,
-        latency_ms=1e3 * (published_s - frame.stamp_ns / NS_PER_S),
-        transport_ms=1e3 * (frame.received_s - frame.stamp_ns / NS_PER_S),
+        latency_ms=1e3 * (published_s - frame.taken_s),
+        transport_ms=1e3 * (frame.received_s - frame.taken_s),
         governor_ms=1e3 * (result.sent_s - frame.received_s),
         handover_ms=1e3 * (result.arrived_s - result.sent_s),
         queue_ms=1e3 * (result.started_s - result.arrived_s),
@@ -195,7 +197,7 @@ def _frame_to_msg(frame):
         width=frame.width, height=frame.height, scale_x=frame.transform.scale_x,
         scale_y=frame.transform.scale_y, offset_x=float(frame.transform.offset_x),
         offset_y=float(frame.transform.offset_y), received=time_msg(frame.received_s),
-        deadline=time_msg(frame.deadline_s))
+        deadline=time_msg(frame.deadline_s), taken=time_msg(frame.taken_s))
 
 
 def camera_stats(count):

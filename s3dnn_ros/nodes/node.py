@@ -96,6 +96,10 @@ class S3dnnNode(LifecycleNode):
     def publish_stats(self, stamp, counts):
         """Publish the node's own statistics message."""
 
+    def camera_report(self, camera, now_s):
+        """Return a warning about a camera, empty if there is none, and more values to show."""
+        return '', {}
+
     def statuses(self):
         """Return what else to diagnose, a list of DiagnosticStatus."""
         return []
@@ -286,12 +290,17 @@ class S3dnnNode(LifecycleNode):
             message = count.last_error or f'{new_drops} frames dropped'
         elif new_misses:
             level, message = DiagnosticStatus.WARN, f'{new_misses} deadlines missed'
+        remark, values = self.camera_report(count.camera, now_s)
+        if remark:
+            message = remark if level == DiagnosticStatus.OK else f'{message}; {remark}'
+            level = max(level, DiagnosticStatus.WARN)
         name = f'{self.get_name()}: {count.camera}'
         return diagnostic(
             name + (f' → {count.instance}' if count.instance else ''), count.camera, level,
             message, {
                 'frames': count.frames, 'published': count.published, 'missed': count.missed,
                 **{f'dropped ({reason})': number for reason, number in count.dropped},
+                **values,
                 'latency p50 (ms)': f'{count.latency_ms.p50:.1f}',
                 'latency p95 (ms)': f'{count.latency_ms.p95:.1f}',
                 'latency p99 (ms)': f'{count.latency_ms.p99:.1f}',

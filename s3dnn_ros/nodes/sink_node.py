@@ -56,7 +56,7 @@ class SinkNode(S3dnnNode):
         for frame in frames_of(msg):
             self._counters.arrived(frame.camera, msg.instance)
             self._counters.published(frame.camera, msg.instance,
-                                     latency_s=now_s - frame.stamp_ns * 1e-9,
+                                     latency_s=now_s - frame.taken_s,
                                      missed=now_s > frame.deadline_s)
 
 

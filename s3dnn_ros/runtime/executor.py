@@ -36,7 +36,6 @@ from s3dnn_ros.runtime.pieces import coarser, cut
 from s3dnn_ros.runtime.recovery import Recovery
 from s3dnn_ros.scheduling import make_scheduler
 
-NS_PER_S = 1_000_000_000
 ALONE = Surroundings()
 
 
@@ -435,7 +434,7 @@ class Executor:
                     boxes.scores, boxes.class_ids, job.frames, request.batch.sent_s,
                     request.arrived_s, job.started_s, job.ended_s, job.ran_as(), configuration))
                 self.counters.published(frame.camera, instance.name,
-                                        latency_s=published_s - frame.stamp_ns / NS_PER_S,
+                                        latency_s=published_s - frame.taken_s,
                                         missed=published_s > frame.deadline_s)
                 done += 1
         except Exception as error:

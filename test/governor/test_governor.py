@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from s3dnn_ros.counters import Counters
 from s3dnn_ros.errors import ImageError, ParameterError, RingError
-from s3dnn_ros.governor.governor import RESTART_S, Governor, Image
+from s3dnn_ros.governor.governor import Governor, Image
 from s3dnn_ros.governor.images import ENCODINGS, Pixels, view_raw
 from s3dnn_ros.governor.slots import HeapSlots
+from s3dnn_ros.governor.stamps import BEHIND_S, RESTART_S
 
 START_S = 1000.0
 LEASE_S = 2.0
