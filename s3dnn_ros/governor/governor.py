@@ -7,7 +7,7 @@ that `poll()` returns. Not thread-safe; one thread owns it.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Set, Tuple
 
 from s3dnn_ros.counters import Counters
 from s3dnn_ros.errors import ImageError, ParameterError, RingError
@@ -75,7 +75,8 @@ class Governor:
                  times_s: Optional[Mapping[str, Callable[[int], float]]] = None):
         self.notes: List[str] = []      # what the user may want to know
         self._news: List[str] = []      # the same, found while running and not yet asked for
-        self._incomplete_groups: Dict[str, str] = {}
+        self._group_remarks: Dict[str, str] = {}
+        self._told_groups: Set[str] = set()
         self._specs = dict(specs)
         self._pools = dict(pools)
         self._times_s = dict(times_s or {})
@@ -189,7 +190,7 @@ class Governor:
     def group_remarks(self, now_s) -> Dict[str, str]:
         """Say of each group why none of its moments is complete; empty if some are."""
         self._look_at_groups(now_s)
-        return {name: self._incomplete_groups.get(name, '') for name in self._groups}
+        return dict(self._group_remarks)
 
     def close(self):
         """Drop what waits and free the memory."""
@@ -232,13 +233,10 @@ class Governor:
     def _look_at_groups(self, now_s):
         for name, synchroniser in self._groups.items():
             lack = synchroniser.lack(now_s)
-            if lack is None:
-                self._incomplete_groups.pop(name, None)
-                continue
-            sentence = f"group '{name}': {lack}"
-            if name not in self._incomplete_groups:
-                self._news.append(sentence)
-            self._incomplete_groups[name] = sentence
+            self._group_remarks[name] = f"group '{name}': {lack}" if lack else ''
+            if lack and name not in self._told_groups:
+                self._told_groups.add(name)
+                self._news.append(self._group_remarks[name])
 
     def _enqueue(self, moments, now_s):
         for moment in moments:

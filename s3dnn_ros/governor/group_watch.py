@@ -6,9 +6,11 @@ import collections
 import math
 from typing import Deque, Dict, Optional, Tuple
 
-# For so long, and of so many, no moment must have been complete.
-INCOMPLETE_S = 5.0
+# For so long, and of so many, no moment must have been complete. A camera that sends nothing has
+# longer, since drivers do not start at once.
+INCOMPLETE_S = 2.0
 INCOMPLETE_MOMENTS = 3
+SILENT_S = 5.0
 # Newest stamps that are kept of each camera. The frames of one moment are found although one
 # camera's images arrive half a second after another's, at 30 fps.
 STAMPS_KEPT = 16
@@ -52,21 +54,23 @@ class GroupWatch:
     def lack(self, now_s, max_skew_s, max_wait_s) -> Optional[str]:
         """Return why no moment is complete, or None if some are or none come at all."""
         if (self._moments < INCOMPLETE_MOMENTS or now_s - self._since_s < INCOMPLETE_S
-                or now_s - self._last_s > INCOMPLETE_S):
+                or now_s - self._last_s > SILENT_S):
             return None
+        heard_s = max(self._since_s, now_s - SILENT_S)
+        silent = [f"'{camera}'" for camera in self._cameras if self._arrived_s[camera] <= heard_s]
+        if silent and now_s - self._since_s < SILENT_S:
+            return None
+        reason = (f'no usable frame of {" and ".join(silent)} arrives' if silent
+                  else self._reason(max_skew_s, max_wait_s))
         return (f'no moment was complete in the last {now_s - self._since_s:.0f} s (of '
-                f'{self._moments}): {self._reason(now_s, max_skew_s, max_wait_s)}')
+                f'{self._moments}): {reason}')
 
     def _start(self, now_s):
         """Begin to count anew, from a moment that was complete or from the first one."""
         self._since_s, self._moments, self._last_s = now_s, 0, now_s
         self._nearest_s: Dict[Tuple[str, str], float] = {}
 
-    def _reason(self, now_s, max_skew_s, max_wait_s):
-        silent = [f"'{camera}'" for camera in self._cameras
-                  if now_s - self._arrived_s[camera] > INCOMPLETE_S]
-        if silent:
-            return f'no usable frame of {" and ".join(silent)} arrives'
+    def _reason(self, max_skew_s, max_wait_s):
         pair = max(self._nearest_s, key=self._nearest_s.__getitem__)
         nearest_s = self._nearest_s[pair]
         if nearest_s > max_skew_s:

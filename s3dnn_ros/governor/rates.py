@@ -1,7 +1,8 @@
 """What rate a camera publishes at, what arrives of it, and what the middleware loses on the way.
 
 The published rate is what arrived and what the middleware reports as lost, over one window: so it
-holds for cameras whose own rate varies. Gaps between stamps would need a usual period.
+holds for cameras whose own rate varies. Gaps between stamps would need a usual period. Images that
+a full queue of the subscription overwrites are not reported, and are in neither rate.
 """
 
 from __future__ import annotations

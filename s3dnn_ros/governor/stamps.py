@@ -116,6 +116,6 @@ class Stamps:
 def clock_sentence(camera, offset_s) -> str:
     """Say that a camera stamps by another clock, and what to do."""
     side = 'ahead of' if offset_s > 0.0 else 'behind'
-    return (f"camera '{camera}': its stamps are {abs(offset_s):.1f} s {side} this machine's clock; "
-            'deadlines are counted from arrival; synchronise the clocks with chrony or PTP, or '
-            'set use_sim_time for a bag')
+    return (f"camera '{camera}': its stamps are {abs(offset_s):.1f} s {side} this machine's "
+            'clock; deadlines are counted from arrival; synchronise with chrony or PTP, or set '
+            'use_sim_time for a bag')

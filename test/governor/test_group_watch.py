@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3dnn_ros.governor.group_watch import INCOMPLETE_S
+from s3dnn_ros.governor.group_watch import INCOMPLETE_MOMENTS, INCOMPLETE_S, SILENT_S
 from s3dnn_ros.governor.synchroniser import Stamped, Synchroniser
 
 PERIOD_S = 0.1
@@ -20,12 +20,12 @@ class Group:
         self.now_s = 1000.0
         self.lacks = []
 
-    def play(self, seconds, offsets_s, delays_s=None):
+    def play(self, seconds, offsets_s, delays_s=None, period_s=PERIOD_S):
         """Let the cameras that have an offset send for a while; return what is said at the end."""
         delays_s = delays_s or {}
-        shots = sorted((self.now_s + index * PERIOD_S + delays_s.get(camera, 0.0), camera,
-                        self.now_s + index * PERIOD_S + offset_s)
-                       for index in range(round(seconds / PERIOD_S))
+        shots = sorted((self.now_s + index * period_s + delays_s.get(camera, 0.0), camera,
+                        self.now_s + index * period_s + offset_s)
+                       for index in range(round(seconds / period_s))
                        for camera, offset_s in offsets_s.items())
         for self.now_s, camera, stamp_s in shots:
             while (self.synchroniser.next_due_s() or self.now_s) < self.now_s:
@@ -62,8 +62,9 @@ def test_of_three_cameras_the_pair_that_is_furthest_apart_is_named():
 
 def test_a_silent_camera_is_named():
     group = Group(('front', 'left', 'rear'))
-    group.play(2.0, dict.fromkeys(('front', 'left', 'rear'), 0.0))
-    assert "no usable frame of 'rear' arrives" in group.play(6.0, {'front': 0.0, 'left': 0.0})
+    group.play(1.0, dict.fromkeys(('front', 'left', 'rear'), 0.0))
+    assert group.play(SILENT_S - 0.2, {'front': 0.0, 'left': 0.0}) is None
+    assert "no usable frame of 'rear' arrives" in group.play(1.0, {'front': 0.0, 'left': 0.0})
     assert "no usable frame of 'left' and 'rear' arrives" in group.play(12.0, {'front': 0.0})
 
 
@@ -71,6 +72,13 @@ def test_a_camera_that_arrives_too_late_is_no_matter_of_stamps():
     said = Group().play(6.0, {'front': 0.0, 'rear': 0.0}, {'rear': 0.25})
     assert "'front' and 'rear' that belong together arrive 250.0 ms after one another" in said
     assert 'max_wait_ms is 50' in said
+
+
+def test_slow_cameras_are_not_silent():
+    group = Group()
+    said = group.play(20.0, {'front': 0.0, 'rear': 37.0}, period_s=4.0)
+    assert 'are 37.0 s apart' in said
+    assert group.lacks.count(None) <= INCOMPLETE_MOMENTS + 1
 
 
 def test_it_takes_a_while_and_ends_with_the_first_complete_moment():
@@ -84,7 +92,7 @@ def test_it_takes_a_while_and_ends_with_the_first_complete_moment():
 def test_a_group_that_falls_silent_says_nothing(offset_s):
     group = Group()
     group.play(6.0, {'front': 0.0, 'rear': offset_s})
-    assert group.synchroniser.lack(group.now_s + INCOMPLETE_S + 0.1) is None
+    assert group.synchroniser.lack(group.now_s + SILENT_S + 0.1) is None
 
 
 def test_simulated_time_that_starts_again_begins_a_new_count():

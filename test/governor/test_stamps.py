@@ -1,4 +1,4 @@
-"""Stamps: what goes back is refused but no bag is lost; another clock is recognised and told once."""
+"""Stamps: what goes back is refused, but no bag is lost; another clock is told once."""
 
 import pytest
 from hypothesis import given

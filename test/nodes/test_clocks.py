@@ -53,7 +53,8 @@ def test_a_camera_of_another_clock_is_told_once_and_counts_from_arrival(
     (37, "stamps of 'front' and 'rear' are 37.0 s apart, more than max_skew_ms (20)"),
     (None, "no usable frame of 'rear' arrives")])
 def test_a_group_that_is_never_complete_is_told_once(world, monkeypatch, offset_s, words):
-    monkeypatch.setattr('s3dnn_ros.governor.group_watch.INCOMPLETE_S', 0.5)
+    for name in ('INCOMPLETE_S', 'SILENT_S'):
+        monkeypatch.setattr(f's3dnn_ros.governor.group_watch.{name}', 0.5)
     world.system(**PAIR)
 
     def diagnosed():
