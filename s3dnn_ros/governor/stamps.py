@@ -56,7 +56,7 @@ class Stamps:
         self._last_ns: Optional[int] = None
         self._refused_ns: Optional[int] = None      # if the last frame was refused
         self._received_s = -math.inf
-        self._offset_s = 0.0        # newest stamp minus its arrival
+        self._offset_s = 0.0        # stamps minus their arrivals, by the frame that came fastest
         # the newest frames whose ages are all too small (-1), plausible (0) or too large (1)
         self._side = 0
         self._run_start_s = 0.0
@@ -101,9 +101,12 @@ class Stamps:
         elif side != self._side and self._run_frames:
             self._has_past = True
         if side != self._side or received_s < self._run_start_s:
-            self._run_start_s, self._run_frames = received_s, 0
+            self._run_start_s, self._run_frames, self._offset_s = received_s, 0, -age_s
+        # one that came slowly tells little, unless the clock has drifted
+        if not 0.0 <= self._offset_s + age_s <= CHANGED_S:
+            self._offset_s = -age_s
         self._run_frames += 1
-        self._side, self._offset_s, self._received_s = side, -age_s, received_s
+        self._side, self._received_s = side, received_s
 
     def _is_foreign(self):
         return self._side != 0 and (not self._has_past or self._persists())

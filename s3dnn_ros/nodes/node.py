@@ -9,6 +9,7 @@ import time
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rcl_interfaces.msg import ParameterDescriptor, ParameterType, SetParametersResult
+from rclpy.clock import Clock, ClockType
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.qos import (
@@ -31,6 +32,8 @@ _TYPES = {bool: ParameterType.PARAMETER_BOOL, int: ParameterType.PARAMETER_INTEG
           tuple: ParameterType.PARAMETER_STRING_ARRAY}
 # A camera that has sent before and now is silent for so long is reported.
 SILENCE_S = 3.0
+# Simulated time that has not begun after so long is reported.
+CLOCK_PATIENCE_S = 3.0
 COMPLAINT_S = 5.0
 MAX_COMPLAINTS = 1000
 # With no time limit, Kilted's events executor turns idly and runs nothing.
@@ -71,6 +74,9 @@ class S3dnnNode(LifecycleNode):
         self._refuse_unknown()
         self.settings = self._read()
         self.add_on_set_parameters_callback(self._on_set)
+        # in steady time, as timers of simulated time stand still until it begins
+        self._clock_timer = self.create_timer(CLOCK_PATIENCE_S, self._look_at_clock,
+                                              clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     # what subclasses give
 
@@ -205,6 +211,13 @@ class S3dnnNode(LifecycleNode):
 
     def _values(self):
         return {name: self._value(name) for name in self._parameters}
+
+    def _look_at_clock(self):
+        self._clock_timer.cancel()
+        if not self.get_clock().now().nanoseconds:
+            self.get_logger().warning(
+                'use_sim_time is set and nobody publishes /clock, so no time passes here: play '
+                'the bag with `ros2 bag play --clock`, or set use_sim_time to false')
 
     def _refuse_unknown(self):
         given = {name: item.value for name, item in self._parameter_overrides.items()}

@@ -220,6 +220,16 @@ def test_a_short_bag_that_loops_without_simulated_time_is_told_once():
     assert len([offset_s for offset_s in told if offset_s is not None]) == 1
 
 
+def test_slow_frames_do_not_change_the_offset_and_drift_does():
+    stamps = Stamps()
+    for index in range(100):
+        stamps.read(ns(START_S + index - 10800.0), START_S + index + 0.01 + 0.1 * (index % 5))
+        assert stamps.offset_s == pytest.approx(-10800.01)
+    for drift_s in range(100):
+        stamps.read(ns(START_S + 100 + drift_s - 10800.0), START_S + 100 + 1.1 * drift_s)
+    assert stamps.offset_s == pytest.approx(-10810.0, abs=1.1)
+
+
 @pytest.mark.parametrize(('offset_s', 'words'), [
     (37.0, '37.0 s ahead of this'), (-10800.0, '10800.0 s behind this')])
 def test_the_sentence_names_camera_offset_and_remedy(offset_s, words):

@@ -38,8 +38,8 @@ def test_a_camera_of_another_clock_is_told_once_and_counts_from_arrival(
     assert (status.hardware_id, status.level) == ('rear', b'\1')
     assert 'chrony' in status.message
     send_until(world, lambda: len(world.results['rear']) > 20, 'more results', offset_ns)
+    world.wait_for(lambda: world.said("camera 'rear'", words), 'a warning')
     assert len([text for text in world.logs if 'its stamps are' in text]) == 1
-    assert world.said("camera 'rear'", words)
     for msg in world.results['rear']:
         assert msg.transport_ms == 0.0
         assert 0.0 < msg.latency_ms < DEADLINE_MS and not msg.missed
@@ -66,11 +66,12 @@ def test_a_group_that_is_never_complete_is_told_once(world, monkeypatch, offset_
     else:
         status = send_until(world, diagnosed, words, offset_s * NS_PER_S)
     assert (status.hardware_id, status.level) == ('pair', b'\1')
-    assert len([text for text in world.logs if "group 'pair'" in text]) == 1
+    world.wait_for(lambda: world.said("group 'pair'", words), 'a warning')
     # the cameras meet again
     world.statuses.clear()
     send_until(world, lambda: any(status.hardware_id == 'pair' and status.level == b'\0'
                                   for status in world.statuses), 'the group to be complete')
+    assert len([text for text in world.logs if "group 'pair'" in text]) == 1
 
 
 def test_a_bag_of_half_a_second_loops(world):
@@ -92,3 +93,21 @@ def test_a_camera_that_repeats_one_frame_is_refused(world):
         world.send('front', stamp_ns=stamp_ns)
     world.wait_for(lambda: world.dropped('governor', 'front', 'stamp') == 5)
     assert len(world.results['front']) == 1
+
+
+def test_simulated_time_that_nobody_publishes_is_told_once(world, monkeypatch):
+    monkeypatch.setattr('s3dnn_ros.nodes.node.CLOCK_PATIENCE_S', 0.2)
+    world.governor(use_sim_time=True)
+    world.wait_for(lambda: world.said('use_sim_time', '/clock', 'ros2 bag play --clock'))
+    world.send('front')
+    world.spin_for(0.6)
+    assert len([text for text in world.logs if '/clock' in text]) == 1
+    assert not world.said('its stamps are')
+
+
+def test_wall_time_says_nothing_of_the_clock(world, monkeypatch):
+    monkeypatch.setattr('s3dnn_ros.nodes.node.CLOCK_PATIENCE_S', 0.2)
+    world.system()
+    world.spin_for(0.6)
+    world.round_trip('front')
+    assert not world.said('/clock')

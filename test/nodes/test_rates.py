@@ -58,7 +58,7 @@ def test_raw_images_that_fast_dds_loses_are_told(world, driver):
     values = values_of(status)
     assert float(values['published rate (Hz)']) > float(values['rate (Hz)'])
     assert int(values['lost on the way']) >= 2
-    assert world.said("camera 'front'", 'lost on the way', 'PROFILES_FILE=')
+    world.wait_for(lambda: world.said("camera 'front'", 'lost on the way', 'PROFILES_FILE='))
 
 
 def test_losses_are_told_once_and_rates_always(world):
@@ -78,6 +78,7 @@ def test_losses_are_told_once_and_rates_always(world):
     world.wait_for(lambda: world.diagnosed("camera 'front'", 'lost on the way'))
     world.wait_for(lambda: values()['lost on the way'] == '1000')
     assert float(values()['published rate (Hz)']) > 10 * float(values()['rate (Hz)'])
+    world.wait_for(lambda: world.said('lost on the way'), 'a warning')
     assert len([text for text in world.logs if 'lost on the way' in text]) == 1
     assert not any('lost on the way' in status.message for status in world.statuses
                    if status.hardware_id == 'rear')
