@@ -141,7 +141,7 @@ class GovernorNode(S3dnnNode):
         return [
             diagnostic(f'{self.get_name()}: group {name}', name,
                        DiagnosticStatus.WARN if remark else DiagnosticStatus.OK,
-                       remark or 'its moments are complete', {})
+                       remark or 'moments are complete, or none has come', {})
             for name, remark in self._governor.group_remarks(self.clock_s.now_s()).items()]
 
     def counts(self):

@@ -11,6 +11,8 @@ pytest.importorskip('s3dnn_ros.msg', reason='the package is not built')
 
 from rclpy.utilities import get_rmw_implementation_identifier
 
+from s3dnn_ros.nodes.governor_node import UnsupportedEventTypeError
+
 pytestmark = pytest.mark.ros
 
 PROFILES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
@@ -82,3 +84,16 @@ def test_losses_are_told_once_and_rates_always(world):
     assert len([text for text in world.logs if 'lost on the way' in text]) == 1
     assert not any('lost on the way' in status.message for status in world.statuses
                    if status.hardware_id == 'rear')
+
+
+def test_a_middleware_that_reports_no_losses_claims_none(world, monkeypatch):
+    def unsupported(**_):
+        raise UnsupportedEventTypeError('message_lost')
+
+    monkeypatch.setattr('s3dnn_ros.nodes.governor_node.SubscriptionEventCallbacks', unsupported)
+    world.system()
+    world.round_trip('front')
+    status = world.wait_for(lambda: next(
+        (status for status in world.statuses if 'rate (Hz)' in values_of(status)), None))
+    assert values_of(status)['published rate (Hz)'] == 'unknown'
+    assert values_of(status)['lost on the way'] == 'unknown'
