@@ -4,7 +4,7 @@ from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
-from launch_ros.actions import Node
+from launch_ros.actions import Node, SetParameter
 from launch_ros.descriptions import ParameterFile
 from launch_ros.substitutions import FindPackageShare
 
@@ -36,6 +36,8 @@ def generate_launch_description():
             'replay', default_value='false',
             description='Start simulated cameras too; their files are in params_file.'),
         DeclareLaunchArgument(
+            'use_sim_time', default_value='false', description='Use the time of /clock.'),
+        DeclareLaunchArgument(
             'log_level', default_value='info',
             description='Least level to log: debug, info, warn, error or fatal.'),
     ]
@@ -65,6 +67,7 @@ def generate_launch_description():
 
     return LaunchDescription([
         *arguments,
+        SetParameter('use_sim_time', LaunchConfiguration('use_sim_time')),
         OpaqueFunction(function=nodes),
         node('replay', condition=IfCondition(LaunchConfiguration('replay'))),
     ])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Callable, Tuple
+from typing import Callable, Optional, Tuple
 
 import numpy as np
 
@@ -34,7 +34,11 @@ class Transform:
 
 @dataclasses.dataclass(frozen=True)
 class FrameInfo:
-    """One camera frame in a batch; the fields of FrameInfo.msg."""
+    """One camera frame in a batch; the fields of FrameInfo.msg.
+
+    `taken_s` is when the image was taken, by this machine's clock: the stamp, or `received_s`
+    where the stamp is of another clock.
+    """
 
     camera: str
     frame_id: str
@@ -45,6 +49,12 @@ class FrameInfo:
     transform: Transform
     received_s: float
     deadline_s: float
+    taken_s: Optional[float] = None
+
+    def __post_init__(self):
+        """Let taken_s default to the stamp."""
+        if self.taken_s is None:
+            object.__setattr__(self, 'taken_s', self.stamp_ns * 1e-9)
 
 
 @dataclasses.dataclass(frozen=True)

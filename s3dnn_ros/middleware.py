@@ -9,6 +9,7 @@ from s3dnn_ros.models.spec import share_directory
 
 # Fast DDS 3 came with Kilted and renamed its variable.
 _BEFORE_FAST_DDS_3 = ('foxy', 'galactic', 'humble', 'iron', 'jazzy')
+_VARIABLES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
 _PROFILES = 'fastdds_images.xml'
 
 
@@ -17,10 +18,19 @@ def image_environment(environment: Mapping[str, str] = os.environ) -> Dict[str, 
 
     Empty when another middleware is chosen, or a profile of the user's own is set.
     """
+    if any(environment.get(variable) for variable in _VARIABLES):
+        return {}
+    return _profile(environment)
+
+
+def image_export(environment: Mapping[str, str] = os.environ) -> str:
+    """Return the shell line that does the same for another process; empty: no Fast DDS here."""
+    return ''.join(f'export {variable}={path}'
+                   for variable, path in _profile(environment).items())
+
+
+def _profile(environment):
     if 'fastrtps' not in environment.get('RMW_IMPLEMENTATION', 'rmw_fastrtps_cpp'):
         return {}
-    variables = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
-    if any(environment.get(variable) for variable in variables):
-        return {}
     old = environment.get('ROS_DISTRO', '') in _BEFORE_FAST_DDS_3
-    return {variables[old]: str(share_directory().parent / _PROFILES)}
+    return {_VARIABLES[old]: str(share_directory().parent / _PROFILES)}

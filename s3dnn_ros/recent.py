@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 
-# So many runs are remembered: at 25 a second, what slowed the device down is forgotten after 0.6 s.
+# So many runs are remembered: of 25 a second, those of the last 0.6 s.
 KEPT = 16
 # The part of them that `high` covers.
 HIGH = 0.85

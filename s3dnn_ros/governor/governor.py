@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Set, Tuple
 
 from s3dnn_ros.capacity import Capacity
 from s3dnn_ros.counters import Counters
@@ -17,18 +17,15 @@ from s3dnn_ros.frames import FrameInfo
 from s3dnn_ros.governor.images import fit
 from s3dnn_ros.governor.outlook import Outlook
 from s3dnn_ros.governor.slots import Slot, SlotPool
+from s3dnn_ros.governor.stamps import NS_PER_S, Stamps, clock_sentence
 from s3dnn_ros.governor.synchroniser import Stamped, Synchroniser
 from s3dnn_ros.scheduling.fusion import NEVER, FusionQueue, Request
 from s3dnn_ros.scheduling.turns import Turns, all_in_time
 
-# A stamp further back than this is a restart (a bag played again, a clock that
-# was set); a smaller step back is a frame that comes too late.
-RESTART_S = 1.0
 # While every slot is under way, releases are looked for at this period.
 STARVED_POLL_S = 0.005
 # A slot is not taken back before so many times the time in which its results should be there.
 LEAST_LEASE = 4.0
-NS_PER_S = 1_000_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +60,7 @@ class Batch:
 
 @dataclasses.dataclass
 class _Camera:
-    last_stamp_ns: int = 0
+    stamps: Stamps = dataclasses.field(default_factory=Stamps)
     last_taken_s: float = float('-inf')
     sequence: int = 0
 
@@ -99,6 +96,9 @@ class Governor:
                  times_s: Optional[Mapping[str, Callable[[int], float]]] = None,
                  outlook: Optional[Outlook] = None):
         self.notes: List[str] = []      # what the user may want to know
+        self._news: List[str] = []      # the same, found while running and not yet asked for
+        self._group_remarks: Dict[str, str] = {}
+        self._told_groups: Set[str] = set()
         self._specs = dict(specs)
         self._pools = dict(pools)
         self._times_s = dict(times_s or {})
@@ -153,14 +153,17 @@ class Governor:
     def offer(self, image: Image, now_s):
         """Take an image in, or drop it and count why."""
         camera = self._arrive(image.camera)
-        reason, sentence = self._refusal(camera, image)
-        if reason:
-            self._drop(image.camera, reason, sentence)
+        reading = camera.stamps.read(image.stamp_ns, image.received_s)
+        offset_s = camera.stamps.news()
+        if offset_s is not None:
+            self._news.append(clock_sentence(image.camera, offset_s))
+        if reading.refusal or self._is_too_soon(camera, image):
+            self._drop(image.camera, 'stamp' if reading.refusal else 'rate', reading.refusal)
             return
-        camera.last_stamp_ns = image.stamp_ns
         camera.last_taken_s = image.received_s
         synchroniser = self._group_of.get(image.camera)
-        stamped = Stamped(image.camera, image.stamp_ns / NS_PER_S, (image, camera.sequence))
+        stamped = Stamped(image.camera, image.stamp_ns / NS_PER_S,
+                          (image, camera.sequence, reading.taken_s))
         moments = synchroniser.offer(stamped, now_s) if synchroniser else [[stamped]]
         self._enqueue(moments, now_s)
 
@@ -189,6 +192,7 @@ class Governor:
         """
         for synchroniser in self._groups.values():
             self._enqueue(synchroniser.poll(now_s), now_s)
+        self._look_at_groups(now_s)
         for name in self._queues:
             self._withdraw_overdue(name, now_s)
         batches, full = [], set()
@@ -210,6 +214,21 @@ class Governor:
         due = [time_s for time_s in due if time_s is not None]
         # what is due and still here waits for a slot
         return max(min(due), now_s + STARVED_POLL_S) if due else None
+
+    def news(self) -> List[str]:
+        """Return what the user should be told now; each sentence once."""
+        news, self._news = self._news, []
+        return news
+
+    def clock_remark(self, camera) -> str:
+        """Say that the camera's stamps are of another clock; empty if they are not."""
+        offset_s = self._cameras[camera].stamps.offset_s
+        return '' if offset_s is None else clock_sentence(camera, offset_s)
+
+    def group_remarks(self, now_s) -> Dict[str, str]:
+        """Say of each group why none of its moments is complete; empty if some are."""
+        self._look_at_groups(now_s)
+        return dict(self._group_remarks)
 
     def close(self):
         """Drop what waits and free the memory."""
@@ -243,22 +262,25 @@ class Governor:
         camera.sequence += 1
         return camera
 
-    def _refusal(self, camera, image):
-        back_s = (camera.last_stamp_ns - image.stamp_ns) / NS_PER_S
-        if 0.0 <= back_s <= RESTART_S and camera.last_stamp_ns:
-            return 'stamp', (f'stamp {image.stamp_ns} is {1e3 * back_s:.1f} ms before the last '
-                             'one; the camera repeats itself or its clock was set back')
+    def _is_too_soon(self, camera, image):
         max_rate_hz = self._settings.cameras[image.camera].max_rate_hz
         # a tenth of a period of tolerance, so that jitter does not halve the rate
-        if max_rate_hz and 0.0 <= image.received_s - camera.last_taken_s < 0.9 / max_rate_hz:
-            return 'rate', ''
-        return None, None
+        return bool(max_rate_hz) and (
+            0.0 <= image.received_s - camera.last_taken_s < 0.9 / max_rate_hz)
+
+    def _look_at_groups(self, now_s):
+        for name, synchroniser in self._groups.items():
+            lack = synchroniser.lack(now_s)
+            self._group_remarks[name] = f"group '{name}': {lack}" if lack else ''
+            if lack and name not in self._told_groups:
+                self._told_groups.add(name)
+                self._news.append(self._group_remarks[name])
 
     def _enqueue(self, moments, now_s):
         for moment in moments:
             for stamped in moment:
                 for name in self._watchers[stamped.camera]:
-                    deadline_s = stamped.stamp_s + self._deadline_s[name]
+                    deadline_s = stamped.item[2] + self._deadline_s[name]
                     request = Request(stamped.camera, deadline_s, now_s, stamped.item)
                     if self._queues[name].put(request):
                         self._counters.dropped(stamped.camera, name, reason='replaced')
@@ -335,7 +357,7 @@ class Governor:
         size = frame_bytes(spec)
         frames = []
         for request in requests:
-            image, sequence = request.item
+            image, sequence, taken_s = request.item
             start = len(frames) * size
             target = slot.pixels[start:start + size].reshape(spec.height, spec.width, 3)
             try:
@@ -348,7 +370,7 @@ class Governor:
                 continue
             frames.append(FrameInfo(image.camera, image.frame_id, image.stamp_ns, sequence,
                                     pixels.width, pixels.height, transform, image.received_s,
-                                    request.deadline_s))
+                                    request.deadline_s, taken_s))
         if not frames:
             self._pools[name].abandon(slot)
             return []
@@ -364,7 +386,7 @@ class Governor:
         self._outlook.prepared(batch.instance, now_s - batch.chosen_s)
         for frame in batch.frames:
             self._counters.published(frame.camera, batch.instance,
-                                     latency_s=now_s - frame.stamp_ns / NS_PER_S,
+                                     latency_s=now_s - frame.taken_s,
                                      missed=now_s > frame.deadline_s)
 
     def _withdraw_overdue(self, name, now_s):

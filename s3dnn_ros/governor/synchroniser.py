@@ -11,6 +11,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Dict, List, Optional
 
+from s3dnn_ros.governor.group_watch import GroupWatch
+
 # Incomplete moments in a row after which a camera is no longer waited for, until
 # it sends again: one dead camera must not delay the others for ever.
 PATIENCE = 3
@@ -50,6 +52,7 @@ class Synchroniser:
     def __init__(self, cameras, max_skew_s, max_wait_s):
         self.max_skew_s = max_skew_s
         self.max_wait_s = max_wait_s
+        self._watch = GroupWatch(cameras)
         self._newest_s: Dict[str, float] = {}
         self._absences: Dict[str, int] = dict.fromkeys(cameras, 0)
         self._open: List[_Moment] = []
@@ -61,8 +64,9 @@ class Synchroniser:
         what waited goes on as it is.
         """
         ready = []
+        self._watch.frame(frame.camera, frame.stamp_s, now_s)
         if frame.stamp_s < self._newest_s.get(frame.camera, frame.stamp_s):
-            ready = self._close(self._open)
+            ready = self._close(self._open, now_s)
             self._newest_s.clear()
         self._newest_s[frame.camera] = frame.stamp_s
         self._absences[frame.camera] = 0
@@ -83,7 +87,7 @@ class Synchroniser:
                     or not cameras.isdisjoint(moment.frames)):
                 ready.insert(0, moment)
                 cameras.update(moment.frames)
-        return self._close(ready)
+        return self._close(ready, now_s)
 
     def discard(self) -> List[Stamped]:
         """Remove and return every frame that waits."""
@@ -94,6 +98,10 @@ class Synchroniser:
     def next_due_s(self) -> Optional[float]:
         """Return when `poll` next has something to return, if no frame comes before."""
         return min((moment.due_s for moment in self._open), default=None)
+
+    def lack(self, now_s) -> Optional[str]:
+        """Return why no moment of this group is ever complete, None if all is well."""
+        return self._watch.lack(now_s, self.max_skew_s, self.max_wait_s)
 
     def _after_last_of(self, camera):
         """Return the moments that a new frame of this camera may join, to keep its order."""
@@ -106,10 +114,11 @@ class Synchroniser:
             and self._newest_s.get(camera, moment.earliest_s) <= moment.latest_s
             for camera, absences in self._absences.items())
 
-    def _close(self, moments):
+    def _close(self, moments, now_s):
         moments = list(moments)
         for moment in moments:
             self._open.remove(moment)
+            self._watch.moment(len(moment.frames) == len(self._absences), now_s)
             for camera in self._absences:
                 if camera not in moment.frames:
                     self._absences[camera] += 1

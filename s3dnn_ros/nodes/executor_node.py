@@ -39,8 +39,8 @@ from s3dnn_ros.nodes.messages import (
     s_of,
     time_msg,
 )
-from s3dnn_ros.nodes.node import S3dnnNode, qos, run
 from s3dnn_ros.nodes.newest_publisher import NewestPublisher
+from s3dnn_ros.nodes.node import S3dnnNode, qos, run
 from s3dnn_ros.nodes.overlay import Overlay
 from s3dnn_ros.nodes.state_publisher import StatePublisher
 from s3dnn_ros.platforms import board_here, find_meter, make_platform

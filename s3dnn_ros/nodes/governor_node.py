@@ -7,6 +7,7 @@ import secrets
 import sys
 
 import numpy as np
+from diagnostic_msgs.msg import DiagnosticStatus
 from sensor_msgs.msg import CompressedImage
 from sensor_msgs.msg import Image as ImageMsg
 
@@ -16,11 +17,19 @@ from s3dnn_ros.frames import FrameBatch as Frames
 from s3dnn_ros.governor.governor import Governor, Image, frame_bytes
 from s3dnn_ros.governor.images import ENCODINGS, Pixels, check_size, decode_compressed, view_raw
 from s3dnn_ros.governor.outlook import Outlook
+from s3dnn_ros.governor.rates import Rates, loss_sentence
 from s3dnn_ros.governor.ring import SharedSlots
 from s3dnn_ros.governor.slots import HeapSlots
+from s3dnn_ros.middleware import image_export
 from s3dnn_ros.models.spec import load_spec
 from s3dnn_ros.msg import Capacity, FrameBatch, StageStats
-from s3dnn_ros.nodes.messages import batch_to_msg, capacity_of, ns_of, stage_stats
+from s3dnn_ros.nodes.messages import (
+    batch_to_msg,
+    capacity_of,
+    diagnostic,
+    ns_of,
+    stage_stats,
+)
 from s3dnn_ros.nodes.node import S3dnnNode, qos, run
 from s3dnn_ros.profiling.find import find_table
 
@@ -28,6 +37,12 @@ try:
     from cv_bridge import CvBridge
 except ImportError:
     CvBridge = None
+
+try:
+    from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
+except ImportError:
+    # Humble
+    from rclpy.qos_event import SubscriptionEventCallbacks, UnsupportedEventTypeError
 
 
 class GovernorNode(S3dnnNode):
@@ -42,6 +57,8 @@ class GovernorNode(S3dnnNode):
         self._executor = executor
         self._governor = None
         self._cameras = []
+        self._rates = {}
+        self._lossy = set()     # cameras whose losses were told
         self._pools = {}
         self._batches = {}
         self._stats = None
@@ -89,11 +106,7 @@ class GovernorNode(S3dnnNode):
     def activate(self):
         """Subscribe to the cameras."""
         for name, camera in self.settings.cameras.items():
-            compressed = camera.transport == 'compressed'
-            self._cameras.append(self.create_subscription(
-                CompressedImage if compressed else ImageMsg, camera.topic_of(name),
-                functools.partial(self._on_compressed if compressed else self._on_raw, name),
-                qos(camera.qos, camera.depth)))
+            self._cameras.append(self._subscribe(name, camera))
 
     def deactivate(self):
         """Hear no more of the cameras."""
@@ -118,6 +131,32 @@ class GovernorNode(S3dnnNode):
             self.destroy_publisher(publisher)
         self._batches = {}
 
+    def camera_report(self, camera, now_s):
+        """Return what is wrong with a camera's clock or its way here, and its rates."""
+        if camera not in self._rates:
+            return '', {}
+        rate = self._rates[camera].reading(now_s)
+        remarks = [self._governor.clock_remark(camera)]
+        if rate.is_lossy:
+            compressed = self.settings.cameras[camera].transport == 'compressed'
+            remarks.append(loss_sentence(camera, rate, '' if compressed else image_export()))
+            if camera not in self._lossy:
+                self._lossy.add(camera)
+                self.get_logger().warning(remarks[-1])
+        known = rate.lost is not None
+        return '; '.join(filter(None, remarks)), {
+            'rate (Hz)': f'{rate.arrived_hz:.1f}',
+            'published rate (Hz)': f'{rate.published_hz:.1f}' if known else 'unknown',
+            'lost on the way': rate.lost if known else 'unknown'}
+
+    def statuses(self):
+        """Return a status for each group."""
+        return [
+            diagnostic(f'{self.get_name()}: group {name}', name,
+                       DiagnosticStatus.WARN if remark else DiagnosticStatus.OK,
+                       remark or 'moments are complete, or none has come', {})
+            for name, remark in self._governor.group_remarks(self.clock_s.now_s()).items()]
+
     def counts(self):
         """Return the cameras' counters."""
         return self._counters.snapshot()
@@ -140,7 +179,23 @@ class GovernorNode(S3dnnNode):
             self.get_logger().info(f"instance '{name}' {sentence}")
         return times_s
 
+    def _subscribe(self, name, camera):
+        compressed = camera.transport == 'compressed'
+        on_image = self._on_compressed if compressed else self._on_raw
+        subscribe = functools.partial(
+            self.create_subscription, CompressedImage if compressed else ImageMsg,
+            camera.topic_of(name), functools.partial(on_image, name),
+            qos(camera.qos, camera.depth))
+        rates = self._rates[name] = Rates(knows_losses=True)
+        try:
+            return subscribe(event_callbacks=SubscriptionEventCallbacks(
+                message_lost=lambda event: rates.lost(event.total_count_change)))
+        except UnsupportedEventTypeError:
+            self._rates[name] = Rates(knows_losses=False)
+            return subscribe()
+
     def _on_raw(self, camera, msg):
+        self._rates[camera].arrived()
         now_s = self.clock_s.now_s()
         try:
             pixels = self._view(msg)
@@ -150,6 +205,7 @@ class GovernorNode(S3dnnNode):
             self._take(camera, msg.header, now_s, lambda: pixels)
 
     def _on_compressed(self, camera, msg):
+        self._rates[camera].arrived()
         decode = functools.lru_cache(1)(functools.partial(
             decode_compressed, msg.data, max_side=self.settings.max_image_side))
         self._take(camera, msg.header, self.clock_s.now_s(), decode)
@@ -197,6 +253,8 @@ class GovernorNode(S3dnnNode):
         now_s = self.clock_s.now_s()
         for batch in self._governor.poll(now_s, self._listening):
             self._send(batch)
+        for sentence in self._governor.news():
+            self.get_logger().warning(sentence)
         wake_s = self._governor.next_wake_s(now_s, self._listening)
         if wake_s is None:
             self._wake.cancel()

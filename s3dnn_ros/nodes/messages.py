@@ -60,7 +60,8 @@ def header_of(frame: FrameInfo):
 def batch_to_msg(batch, front_end, epoch, sent_s, *, segment='', data=b''):
     """Return the message for a governor's Batch, by reference or, with `data`, inline."""
     return FrameBatchMsg(
-        front_end=front_end, epoch=epoch, sequence=batch.sequence, instance=batch.instance, model=batch.model,
+        front_end=front_end, epoch=epoch, sequence=batch.sequence, instance=batch.instance,
+        model=batch.model,
         frames=[_frame_to_msg(frame) for frame in batch.frames],
         deadline=time_msg(min(frame.deadline_s for frame in batch.frames)), sent=time_msg(sent_s),
         max_batch=batch.max_batch, run_late=batch.run_late,
@@ -75,7 +76,9 @@ def frames_of(msg: FrameBatchMsg):
             frame.camera, frame.header.frame_id, ns_of(frame.header.stamp), frame.sequence,
             frame.width, frame.height,
             Transform(frame.scale_x, frame.scale_y, frame.offset_x, frame.offset_y),
-            s_of(frame.received), s_of(frame.deadline))
+            s_of(frame.received), s_of(frame.deadline),
+            # front ends that leave it out mean the stamp
+            s_of(frame.taken) or None)
         for frame in msg.frames)
 
 
@@ -91,8 +94,8 @@ def detections_msg(result, published_s):
             for class_id, score, (left, top, right, bottom) in zip(
                 result.class_ids.tolist(), result.scores.tolist(), result.xyxy.tolist())],
         deadline=time_msg(frame.deadline_s), missed=published_s > frame.deadline_s,
-        latency_ms=1e3 * (published_s - frame.stamp_ns / NS_PER_S),
-        transport_ms=1e3 * (frame.received_s - frame.stamp_ns / NS_PER_S),
+        latency_ms=1e3 * (published_s - frame.taken_s),
+        transport_ms=1e3 * (frame.received_s - frame.taken_s),
         governor_ms=1e3 * (result.sent_s - frame.received_s),
         handover_ms=1e3 * (result.arrived_s - result.sent_s),
         queue_ms=1e3 * (result.started_s - result.arrived_s),
@@ -225,7 +228,7 @@ def _frame_to_msg(frame):
         width=frame.width, height=frame.height, scale_x=frame.transform.scale_x,
         scale_y=frame.transform.scale_y, offset_x=float(frame.transform.offset_x),
         offset_y=float(frame.transform.offset_y), received=time_msg(frame.received_s),
-        deadline=time_msg(frame.deadline_s))
+        deadline=time_msg(frame.deadline_s), taken=time_msg(frame.taken_s))
 
 
 def camera_stats(count):

@@ -9,6 +9,7 @@ import time
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock, ClockType
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.qos import (
@@ -30,6 +31,8 @@ from s3dnn_ros.settings import NODES, instances_of_others, unknown_names
 
 # A camera that has sent before and now is silent for so long is reported.
 SILENCE_S = 3.0
+# Simulated time that has not begun after so long is reported.
+CLOCK_PATIENCE_S = 3.0
 COMPLAINT_S = 5.0
 MAX_COMPLAINTS = 1000
 # With no time limit, Kilted's events executor turns idly and runs nothing.
@@ -71,6 +74,9 @@ class S3dnnNode(GuardedCallbacks, LifecycleNode):
         self._refuse_unknown()
         self.settings = self._read()
         self.add_on_set_parameters_callback(self._on_set)
+        # in steady time, as timers of simulated time stand still until it begins
+        self._clock_timer = self.create_timer(CLOCK_PATIENCE_S, self._look_at_clock,
+                                              clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     # what subclasses give
 
@@ -95,6 +101,10 @@ class S3dnnNode(GuardedCallbacks, LifecycleNode):
 
     def publish_stats(self, stamp, counts):
         """Publish the node's own statistics message."""
+
+    def camera_report(self, camera, now_s):
+        """Return a warning about a camera, empty if there is none, and more values to show."""
+        return '', {}
 
     def statuses(self):
         """Return what else to diagnose, a list of DiagnosticStatus."""
@@ -234,6 +244,13 @@ class S3dnnNode(GuardedCallbacks, LifecycleNode):
     def _values(self):
         return {name: self._value(name) for name in self._parameters}
 
+    def _look_at_clock(self):
+        self._clock_timer.cancel()
+        if not self.get_clock().now().nanoseconds:
+            self.get_logger().warning(
+                'use_sim_time is set and nobody publishes /clock, so no time passes here: play '
+                'the bag with `ros2 bag play --clock`, or set use_sim_time to false')
+
     def _refuse_unknown(self):
         overrides = {name: item.value for name, item in self._parameter_overrides.items()}
         for name, nearest in unknown_names(overrides).items():
@@ -306,12 +323,17 @@ class S3dnnNode(GuardedCallbacks, LifecycleNode):
             message = count.last_error or f'{new_drops} frames dropped'
         elif new_misses:
             level, message = DiagnosticStatus.WARN, f'{new_misses} deadlines missed'
+        remark, values = self.camera_report(count.camera, now_s)
+        if remark:
+            message = remark if level == DiagnosticStatus.OK else f'{message}; {remark}'
+            level = max(level, DiagnosticStatus.WARN)
         name = f'{self.get_fully_qualified_name()}: {count.camera}'
         return diagnostic(
             name + (f' → {count.instance}' if count.instance else ''), count.camera, level,
             message, {
                 'frames': count.frames, 'published': count.published, 'missed': count.missed,
                 **{f'dropped ({reason})': number for reason, number in count.dropped},
+                **values,
                 'latency p50 (ms)': f'{count.latency_ms.p50:.1f}',
                 'latency p95 (ms)': f'{count.latency_ms.p95:.1f}',
                 'latency p99 (ms)': f'{count.latency_ms.p99:.1f}',

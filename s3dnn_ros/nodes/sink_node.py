@@ -16,7 +16,6 @@ from s3dnn_ros.msg import ExecutorStats, FrameBatch
 from s3dnn_ros.nodes.messages import camera_stats, capacity_msg, frames_of
 from s3dnn_ros.nodes.node import S3dnnNode, qos, run
 
-
 # A run of nothing: so short that front ends never wait for word of it.
 NO_TIME_S = 1e-9
 TOLD_S = 0.1
@@ -74,7 +73,7 @@ class SinkNode(S3dnnNode):
         for frame in frames_of(msg):
             self._counters.arrived(frame.camera, msg.instance)
             self._counters.published(frame.camera, msg.instance,
-                                     latency_s=now_s - frame.stamp_ns * 1e-9,
+                                     latency_s=now_s - frame.taken_s,
                                      missed=now_s > frame.deadline_s)
 
 

@@ -1,4 +1,4 @@
-"""What an executor tells its front ends: when the device would take another batch, and for how long.
+"""What an executor tells its front ends: when the device takes the next batch, and for how long.
 
 Front ends keep their frames until then, so that the frame that runs is the newest one.
 """

@@ -39,7 +39,6 @@ from s3dnn_ros.runtime.recovery import Recovery
 from s3dnn_ros.runtime.worker_pool import WorkerPool
 from s3dnn_ros.scheduling import make_scheduler
 
-NS_PER_S = 1_000_000_000
 ALONE = Surroundings()
 
 
@@ -466,7 +465,7 @@ class Executor:
                     request.arrived_s, job.started_s, job.ended_s, job.ran_as(), configuration))
                 self._admission.published(instance.name, published_s - job.ended_s)
                 self.counters.published(frame.camera, instance.name,
-                                        latency_s=published_s - frame.stamp_ns / NS_PER_S,
+                                        latency_s=published_s - frame.taken_s,
                                         missed=published_s > frame.deadline_s)
                 done += 1
         except Exception as error:

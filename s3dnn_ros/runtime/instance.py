@@ -134,7 +134,7 @@ class Job:
         return max(request.priority for request in self.requests)
 
     def left_s(self, now_s) -> Tuple[float, float]:
-        """Return what it is expected to take yet, and how much of that is the segment that runs."""
+        """Return what it will still take, and how much of that is the segment that runs."""
         if not self.under_way:
             return (self.work.remaining_s if self.work else 0.0), 0.0
         ran_s = now_s - self.expected_from_s

@@ -79,7 +79,7 @@ class Line:
         self._runs[batch].add(took_s)
 
     def told_run_s(self, frames) -> Tuple[float, bool]:
-        """Return what a run of so many frames takes as far as anybody knows, and if that is measured.
+        """Return what a run of so many frames takes, and whether that was measured.
 
         What few of the last runs exceeded; before there are some, the profile's time; without
         one, that of the nearest batch, in proportion. 0 where nothing is known.

@@ -278,7 +278,8 @@ class Loop:
 
     def _tell_s(self):
         """Return when the load is to be told next."""
-        return min(self._told_s + MOST_SILENCE_S, max(self._news_s, self._told_s + LEAST_SILENCE_S))
+        news_s = max(self._news_s, self._told_s + LEAST_SILENCE_S)
+        return min(self._told_s + MOST_SILENCE_S, news_s)
 
     def _tell_load(self):
         """Tell what the device has to do, if that has changed, or was told long ago."""

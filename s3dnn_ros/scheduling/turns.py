@@ -16,7 +16,7 @@ CLAIM = 2.0
 
 
 class Need(NamedTuple):
-    """A frame that waits: it takes `time_s`, must end by `deadline_s` and start by `start_by_s`."""
+    """A frame that waits: it takes `time_s`, must end by its deadline, and start by `start_by_s`."""
 
     deadline_s: float
     start_by_s: float
@@ -65,7 +65,7 @@ class Turns:
             self._tags[stream] += 1.0 / weight
 
     def rank(self, stream, weight) -> Tuple[bool, float]:
-        """Return what the next of those that wait has least of; weight 0 comes after all others."""
+        """Return what the next of those that wait has least of; a weight of 0 comes last."""
         return weight <= 0.0, self._tags[stream]
 
     def lead(self, stream, other) -> float:

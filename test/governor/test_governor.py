@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from s3dnn_ros.capacity import Capacity, InstanceCapacity
 from s3dnn_ros.counters import Counters
 from s3dnn_ros.errors import ImageError, ParameterError, RingError
-from s3dnn_ros.governor.governor import RESTART_S, Governor, Image
+from s3dnn_ros.governor.governor import Governor, Image
 from s3dnn_ros.governor.images import ENCODINGS, Pixels, view_raw
 from s3dnn_ros.governor.slots import HeapSlots
+from s3dnn_ros.governor.stamps import BEHIND_S, RESTART_S
 
 START_S = 1000.0
 LEASE_S = 2.0
@@ -36,12 +37,12 @@ class FakeMemory(HeapSlots):
 class Bench:
     """A governor with a clock to turn, cameras to trigger and an executor that may answer."""
 
-    def __init__(self, settings, spec, times_s=None, **specs):
+    def __init__(self, settings, spec, times_s=None, slots=SLOTS, **specs):
         self.now_s = START_S
         self.settings = settings
         self.counters = Counters()
         specs = {name: specs.get(name, spec) for name in settings.instances}
-        self.pools = {name: FakeMemory(SLOTS, 8 * spec.height * spec.width * 3)
+        self.pools = {name: FakeMemory(slots, 8 * spec.height * spec.width * 3)
                       for name, spec in specs.items()}
         self.governor = Governor(settings, specs, self.pools, self.counters, times_s)
         self.times_s = times_s or {}
@@ -110,9 +111,10 @@ class Bench:
 @pytest.fixture(scope='session')
 def bench(governor_settings, make_spec):
     """Return a builder of benches from flat settings."""
-    def build(cameras=('front',), instances=('net',), specs=None, times_s=None, **values):
+    def build(cameras=('front',), instances=('net',), specs=None, times_s=None, slots=SLOTS,
+              **values):
         return Bench(governor_settings(cameras, instances, **values), make_spec(), times_s,
-                     **(specs or {}))
+                     slots, **(specs or {}))
     return build
 
 
@@ -214,6 +216,78 @@ def test_a_frame_sent_after_its_deadline_is_missed(bench):
         governor.step()
     assert (governor.count().published, governor.count().missed) == (2, 1)
     assert governor.count().latency_ms.p50 == pytest.approx(50.0, abs=0.01)
+
+
+# clocks
+
+OFFSETS_S = (37.0, -BEHIND_S - 1.0, -10800.0)
+
+
+@pytest.mark.parametrize('offset_s', OFFSETS_S)
+def test_a_frame_of_another_clock_has_its_deadline_from_arrival(bench, offset_s):
+    governor = bench(instances__net__deadline_ms=50.0)
+    for wait_s in (0.04, 0.06):
+        governor.image(stamp_s=governor.now_s + offset_s)
+        received_s = governor.now_s
+        governor.step(wait_s)
+        governor.poll()
+        governor.release_all()
+        frame = governor.batches[-1].frames[0]
+        assert (frame.taken_s, frame.deadline_s) == (received_s, received_s + 0.05)
+        assert frame.stamp_ns == round((received_s + offset_s) * SECOND_NS)
+    assert (governor.count().published, governor.count().missed) == (2, 1)
+    assert governor.count().latency_ms.p50 == pytest.approx(50.0, abs=0.01)
+
+
+def overload(bench, offset_s, profile):
+    """Play two cameras of 30 fps to a network that takes 25 ms: 40 of their 60 frames fit."""
+    governor = bench(('good', 'other'), times_s=profile, slots=1,
+                     instances__net__deadline_ms=200.0)
+    offsets_s, free_s = {'good': 0.0, 'other': offset_s}, START_S
+    shots = sorted((START_S + index / 30 + phase_s, camera) for index in range(300)
+                   for camera, phase_s in (('good', 0.0), ('other', 0.011)))
+    for at_s, camera in shots:
+        while free_s <= at_s:
+            governor.now_s = max(governor.now_s, free_s)
+            governor.release_all()
+            if not governor.poll():
+                break
+            free_s = governor.now_s + 0.025
+        governor.now_s = at_s
+        governor.image(camera, stamp_s=at_s + offsets_s[camera])
+    return governor
+
+
+@pytest.mark.parametrize('profile', [None, {'net': lambda size: 0.025 * size}],
+                         ids=['no profile', 'profile'])
+@pytest.mark.parametrize('offset_s', OFFSETS_S)
+def test_a_clock_of_its_own_neither_takes_nor_loses_the_device(bench, offset_s, profile):
+    right, other = (overload(bench, offset, profile) for offset in (0.0, offset_s))
+    for camera in ('good', 'other'):
+        assert other.count(camera).published == pytest.approx(
+            right.count(camera).published, rel=0.1)
+    assert right.count('good').published + right.count('other').published < 450
+    (sentence,) = other.governor.news()
+    assert "camera 'other'" in sentence and f'{abs(offset_s):.1f} s' in sentence
+    assert other.governor.clock_remark('other') and not other.governor.clock_remark('good')
+    assert right.governor.news() == [] and not right.governor.clock_remark('other')
+
+
+def test_a_group_that_is_never_complete_is_told_once(bench):
+    governor = bench(('a', 'b'), group_names=['pair'], groups__pair__cameras=['a', 'b'])
+    told = []
+    for _ in range(100):
+        governor.image('a')
+        governor.image('b', stamp_s=governor.now_s + 0.2)
+        governor.poll()
+        governor.release_all()
+        told += governor.governor.news()
+        governor.step()
+    (sentence,) = [text for text in told if 'group' in text]
+    assert sentence.startswith("group 'pair': no moment was complete in the last 2 s")
+    assert governor.governor.group_remarks(governor.now_s)['pair'].startswith("group 'pair'")
+    governor.step(60.0)
+    assert governor.governor.group_remarks(governor.now_s) == {'pair': ''}
 
 
 # what is dropped

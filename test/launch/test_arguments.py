@@ -12,12 +12,13 @@ from launched import include
 pytestmark = pytest.mark.ros
 
 
-@pytest.mark.parametrize('file', ['s3dnn.launch.py', 'replay.launch.py'])
+@pytest.mark.parametrize('file', ['s3dnn.launch.py', 'cohort.launch.py', 'replay.launch.py'])
 def test_every_argument_is_described_and_has_a_default(file):
     share = get_package_share_directory('s3dnn_ros')
     description = get_launch_description_from_python_launch_file(f'{share}/launch/{file}')
     arguments = description.get_launch_arguments()
     assert arguments[0].name == 'params_file'
+    assert 'use_sim_time' in [argument.name for argument in arguments]
     for argument in arguments:
         assert argument.default_value is not None, argument.name
         # launch appends the choices, where there are some
