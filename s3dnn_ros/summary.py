@@ -111,6 +111,8 @@ class Summary:
         if final:
             reasons['transport'] += max(0, frames - governor.frames)
             reasons['handover'] += max(0, governor.published - executor.frames)
+        # each node tells its counters at a moment of its own: what came out also went in
+        frames = max(frames, governor.frames, executor.published + sum(reasons.values()))
         seen = self._seen.get(key, _Seen())
         took_s = (seen.last_s - seen.first_s) if seen.results > 1 else 0.0
         return {

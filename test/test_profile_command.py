@@ -43,9 +43,18 @@ def test_a_profile_is_kept_where_it_is_looked_for(tiny, tiny_onnx, capsys):
     assert (table.batches, table.segments) == ((1, 2, 3), 1)
     assert find_table('auto', load_spec(path), 'onnxruntime', table.device)[0] == table
     shown = capsys.readouterr().out
-    for part in (table.device, 'batch 3', 'Median', 'Utilization',
+    for part in (table.device, 'batch 1 of 3', 'batch 3 of 3, about', 'Median', 'Utilization',
                  f"written to {profile_path('tiny', 'onnxruntime')}"):
         assert part in shown
+
+
+def test_noisy_batches_are_marked_and_the_user_is_told_what_to_do(tiny, capsys, monkeypatch):
+    monkeypatch.setattr('s3dnn_ros.profiling.profiler.disturbed', lambda measured: {2: 'noise'})
+    assert main(['profile', tiny(), '--max-batch', '2', *QUICK]) == 0
+    assert load_table(profile_path('tiny', 'onnxruntime')).noisy_batches == (2,)
+    shown = capsys.readouterr().out
+    assert '2 *' in shown and '1 *' not in shown
+    assert 'noisy: 2.' in shown and 'run `s3dnn profile tiny` again' in shown
 
 
 def test_several_networks_are_profiled_and_none_beyond_its_largest_batch(tiny):

@@ -83,6 +83,17 @@ def test_frames_under_way_are_pending(summary):
     assert summary.pending() == 3
 
 
+def test_a_camera_whose_counters_are_older_shows_no_fewer_frames_than_results(summary):
+    summary.source([CameraCount('front', published=3)])
+    summary.governor([CameraCount('front', 'net', frames=6, published=5,
+                                  dropped=(('replaced', 1),))])
+    summary.executor([CameraCount('front', 'net', frames=6, published=6)])
+    for final in (False, True):
+        entry = summary.cameras(final)['front']
+        assert entry['frames'] == entry['published'] + entry['dropped'] == 7
+    assert summary.pending() == 0
+
+
 def test_without_a_replay_the_governor_says_how_many_frames_there_were(summary):
     summary.governor([CameraCount('front', 'net', frames=5, published=5)])
     summary.executor([CameraCount('front', 'net', frames=5, published=5)])

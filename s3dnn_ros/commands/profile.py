@@ -8,11 +8,14 @@ from s3dnn_ros.commands.argument_types import above_zero, from_zero
 from s3dnn_ros.commands.board import add_board, partitions, platform_of
 from s3dnn_ros.commands.building import add_building, chosen_engine
 from s3dnn_ros.commands.pictures import INT8_PICTURES, add_pictures
+from s3dnn_ros.commands.progress import BatchProgress, TimeLeft, duration
 from s3dnn_ros.models.spec import load_spec
 from s3dnn_ros.settings import ENGINES
 
 # A board may have thousands; all are in the file.
 SHOWN_CONFIGURATIONS = 40
+# Marks a row that is not to be trusted.
+NOISY = ' *'
 
 
 def register(subparsers):
@@ -32,8 +35,8 @@ def register(subparsers):
                         help='how long a segment should take (default %(default)s)')
     parser.add_argument('--alive', type=above_zero(int), default=1, metavar='K',
                         help='cut where at most K tensors are alive (default %(default)s)')
-    parser.add_argument('--repeats', type=above_zero(int), default=100, metavar='N',
-                        help='runs of each batch (default %(default)s)')
+    parser.add_argument('--repeats', type=above_zero(int), metavar='N',
+                        help='runs of each batch (default: as many as fit in 4 s, 30 to 100)')
     add_building(parser)
     add_pictures(parser, INT8_PICTURES)
     board = add_board(parser, "the board's configurations", 'Measured besides, for the cohort; '
@@ -69,15 +72,16 @@ def _profile(arguments):
         with platform_of(arguments, engine) as platform:
             for name in arguments.names:
                 spec = load_spec(name)
+                print(f'{spec.name}: choosing where to cut …', flush=True)
                 plan = make_plan(engine, spec, target_ms=arguments.target_ms,
                                  max_alive=arguments.alive)
                 if imported:
                     check_segments(arguments.configurations, imported, len(plan.cuts) + 1)
                 most = min(arguments.max_batch, spec.max_batch or arguments.max_batch)
                 network = load_planned(engine, spec, plan, lanes=SHARED_LANES, max_batch=most)
-                table = profile(engine, spec, plan, network, batches=range(1, most + 1),
-                                repeats=arguments.repeats,
-                                progress=lambda batch: print(f'batch {batch} …', flush=True))
+                with BatchProgress(spec.name, most, clock) as progress:
+                    table = profile(engine, spec, plan, network, batches=range(1, most + 1),
+                                    repeats=arguments.repeats, progress=progress)
                 table = dataclasses.replace(
                     table, configurations=imported or _measured(arguments, platform, clock,
                                                                 network))
@@ -97,11 +101,15 @@ def _measured(arguments, platform, clock, network):
 
     if platform is None:
         return ()
-    count = len(platform.configurations)
-    return measure_configurations(
-        network, platform, clock, seconds=arguments.configuration_seconds,
-        progress=lambda index: print(f'configuration {index + 1} of {count}: '
-                                     f'{platform.configurations[index].name} …', flush=True))
+    count, time_left = len(platform.configurations), TimeLeft(clock)
+
+    def tell(index):
+        left_s = time_left.seconds(index, count, arguments.configuration_seconds)
+        print(f'configuration {index + 1} of {count}: {platform.configurations[index].name}, '
+              f'{duration(left_s)} left', flush=True)
+
+    return measure_configurations(network, platform, clock,
+                                  seconds=arguments.configuration_seconds, progress=tell)
 
 
 def _print(table):
@@ -113,10 +121,16 @@ def _print(table):
                   'Utilization', 'MB'):
         shown.add_column(label, justify='right')
     for row in table.rows:
-        shown.add_row(str(row.segment), str(row.batch), f'{row.median_ms:.3f}',
-                      f'{row.p99_ms:.3f}', f'{row.worst_ms:.3f}', f'{row.tb_ratio:.2f}',
-                      f'{row.utilization:.2f}', f'{row.memory_mb:.0f}')
+        shown.add_row(str(row.segment), f'{row.batch}{NOISY if row.noisy else ""}',
+                      f'{row.median_ms:.3f}', f'{row.p99_ms:.3f}', f'{row.worst_ms:.3f}',
+                      f'{row.tb_ratio:.2f}', f'{row.utilization:.2f}', f'{row.memory_mb:.0f}',
+                      style='yellow' if row.noisy else '')
     Console().print(shown)
+    if table.noisy_batches:
+        batches = ', '.join(map(str, table.noisy_batches))
+        print(f'{NOISY.strip()} noisy: {batches}. Times of these batches vary as if other '
+              'programs ran; of several measurements the quietest is kept. Close other programs '
+              f'and run `s3dnn profile {table.model}` again, or with more runs (--repeats).')
     if table.configurations:
         shown = Table(title='configurations, alone and at batch 1')
         for label in ('Configuration', 'ms', 'Speed-up', 'W', 'mJ'):

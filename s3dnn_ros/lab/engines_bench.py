@@ -20,12 +20,11 @@ from s3dnn_ros.lab.engines_results import FORMAT
 from s3dnn_ros.lab.enough import above_zero, at_least_one
 from s3dnn_ros.lab.environment import environment, told_of
 from s3dnn_ros.lab.markdown import spread
-from s3dnn_ros.lab.networks import MAX_ALIVE
+from s3dnn_ros.lab.networks import MAX_ALIVE, ready
 from s3dnn_ros.models.cache import sha256_of
 from s3dnn_ros.models.graph import load_graph, with_image_input
 from s3dnn_ros.models.segment_plan import apply
 from s3dnn_ros.models.spec import load_spec
-from s3dnn_ros.models.zoo import export
 from s3dnn_ros.profiling.profiler import WARM_UP_RUNS, make_plan
 
 MODELS = ('resnet50', 'vgg16', 'alexnet', 'nanodet_g')
@@ -78,6 +77,7 @@ def run(clock, plan: Plan, pictures, save=lambda results: None, say=print) -> Di
     """
     started_s = time.monotonic()
     results: Dict = {'format': FORMAT, 'environment': environment(), 'rows': []}
+    ready(plan.models, say)
     for name in plan.models:
         subject = _subject(clock, name, plan, pictures)
         for engine_name in plan.engines:
@@ -106,8 +106,6 @@ def worst_error(exact: Sequence[Mapping[str, np.ndarray]],
 def _subject(clock, name, plan, pictures) -> Subject:
     """Return a network with its cuts, by the first engine, and its exact answers."""
     spec = load_spec(name)
-    if spec.zoo:
-        export(spec.zoo)
     whole = with_image_input(load_graph(spec), spec)
     outputs = [value.name for value in whole.graph.output]
     images = pictures(spec).held_out[:PICTURES]

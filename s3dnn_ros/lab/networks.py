@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Dict
+import functools
+from typing import Callable, Dict, Iterable
 
 from s3dnn_ros.lab.load import FAR_S, STREAMS, Client, Rig
 from s3dnn_ros.lab.record import Measured
 from s3dnn_ros.models.spec import load_spec
-from s3dnn_ros.models.zoo import export
+from s3dnn_ros.models.zoo import make_ready
 from s3dnn_ros.profiling.profiler import SHARED_LANES, load_planned, make_plan, profile
 
 # So many tensors may be alive at a cut: with fewer, detectors have nowhere to cut.
@@ -16,6 +17,9 @@ MAX_ALIVE = 3
 # How long and how often a model is asked to learn what it takes alone.
 ALONE_S = 1.0
 ALONE_PERIOD_S = 0.005
+
+
+_print = functools.partial(print, flush=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,14 +48,20 @@ class Prepared:
         return self.rig.run(clients, policy).record(seconds).measured(self.alone_s)
 
 
+def ready(names: Iterable[str], say: Callable[[str], None] = _print) -> None:
+    """Fetch and export the networks of a bench before it measures anything.
+
+    Raises as `make_ready`.
+    """
+    make_ready([load_spec(name) for name in names], say)
+
+
 def prepare(engine, clock, lanes: Dict[str, int], *, max_batch, target_ms, repeats,
             say=print) -> Prepared:
     """Load the models of `lanes`, each with so many lanes, and profile them."""
     networks, profiles, plans, shapes = {}, {}, {}, {}
     for name, count in lanes.items():
         spec = load_spec(name)
-        if spec.zoo:
-            export(spec.zoo)
         plan = make_plan(engine, spec, target_ms=target_ms, max_alive=MAX_ALIVE)
         network = load_planned(engine, spec, plan, lanes=max(count, SHARED_LANES),
                                max_batch=max_batch)

@@ -23,7 +23,7 @@ from s3dnn_ros.lab.environment import environment, told_of
 from s3dnn_ros.lab.interference import Interference
 from s3dnn_ros.lab.load import SETTLE_S, SUPERVISED, Client, Rig, mix
 from s3dnn_ros.lab.markdown import spread
-from s3dnn_ros.lab.networks import Prepared
+from s3dnn_ros.lab.networks import Prepared, ready
 from s3dnn_ros.lab.neuos_results import FORMAT, HALVES
 from s3dnn_ros.lab.record import Record, percentiles_us
 from s3dnn_ros.lab.variant_networks import load_in_variants
@@ -98,6 +98,7 @@ def run(device: Device, plan: Plan, pictures, save=lambda results: None, say=pri
         say(f'{time.monotonic() - started_s:6.0f} s  {sentence}')
         save(results)
 
+    ready(plan.models, note)
     lanes = collections.Counter(model for _, model in mix(max(plan.instances), plan.models))
     bench = Bench(device, plan, lanes, pictures, results, note)
     # a garbage collection would walk all that was loaded, and take 100 ms for it

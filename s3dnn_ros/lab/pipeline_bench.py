@@ -20,6 +20,7 @@ import yaml
 
 from s3dnn_ros.governor.images import fit, view_raw
 from s3dnn_ros.lab.environment import environment
+from s3dnn_ros.lab.networks import ready
 from s3dnn_ros.lab.probe import Probe
 from s3dnn_ros.lab.processes import Processes
 
@@ -31,6 +32,7 @@ TARGETS = {'separate': {'p50': 6.0, 'p99': 15.0}, 'composed': {'p50': 3.0, 'p99'
 
 def run(*, seconds, runs, memory_seconds, model):
     """Run all parts; returns the results as a dict that JSON can hold."""
+    ready([model])
     with tempfile.TemporaryDirectory(prefix='s3dnn-bench-') as scratch:
         scratch = Path(scratch)
         results = {'environment': environment(), 'copies': count_copies()}

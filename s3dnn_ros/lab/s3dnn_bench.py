@@ -31,7 +31,7 @@ from s3dnn_ros.lab.load import (
     mix,
 )
 from s3dnn_ros.lab.markdown import spread
-from s3dnn_ros.lab.networks import Prepared, prepare
+from s3dnn_ros.lab.networks import Prepared, prepare, ready
 from s3dnn_ros.lab.processes import ProcessError
 from s3dnn_ros.lab.s3dnn_results import FORMAT
 from s3dnn_ros.lab.scheduler_cost import decision_us
@@ -127,6 +127,8 @@ def run(engine, clock, plan: Plan, save=lambda results: None, say=print) -> Dict
         say(f'{time.monotonic() - started_s:6.0f} s  {sentence}')
         save(results)
 
+    if set(plan.parts) - {'decisions'}:
+        ready([*plan.models, *([TABLE_MODEL] if 'batches' in plan.parts else [])], note)
     if 'decisions' in plan.parts:
         results['decisions'] = []
         decisions(engine, plan, results['decisions'], note)

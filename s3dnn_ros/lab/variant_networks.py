@@ -20,7 +20,6 @@ from s3dnn_ros.models.graph import load_graph, with_image_input
 from s3dnn_ros.models.segment_plan import apply
 from s3dnn_ros.models.spec import ModelSpec, load_spec
 from s3dnn_ros.models.variants import make_variants, variants_dir
-from s3dnn_ros.models.zoo import export
 from s3dnn_ros.profiling.calibrator import calibrate
 from s3dnn_ros.profiling.profiler import make_plan, measure_configurations, profile
 from s3dnn_ros.profiling.table import ProfileTable
@@ -113,8 +112,6 @@ def load_in_variants(engine, platform, clock, name, pictures, *, ratios, target_
     `pictures` returns Pictures for a ModelSpec.
     """
     spec = load_spec(name)
-    if spec.zoo:
-        export(spec.zoo)
     plan = make_plan(engine, spec, target_ms=target_ms, max_alive=MAX_ALIVE)
     model = with_image_input(load_graph(spec), spec)
     segments = apply(plan, model, sha256_of(spec.onnx))

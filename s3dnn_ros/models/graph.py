@@ -30,13 +30,7 @@ def load_graph(spec: ModelSpec) -> onnx.ModelProto:
     its input is not one image of the stated size.
     """
     path = spec.onnx
-    if not path.is_file():
-        hint = (
-            f'run `s3dnn models export {spec.zoo}`'
-            if spec.zoo
-            else f'put the file there or correct `onnx` in {spec.name}.yaml'
-        )
-        raise ModelError(path, f'does not exist; {hint}')
+    require_file(spec)
     found = sha256_of(path) if spec.sha256 else ''
     if found != spec.sha256:
         raise ModelError(
@@ -47,6 +41,17 @@ def load_graph(spec: ModelSpec) -> onnx.ModelProto:
     model = _parse(path, spec)
     _check_input(model, spec)
     return model
+
+
+def require_file(spec: ModelSpec) -> None:
+    """Raise ModelError if the ONNX file of a model description does not exist."""
+    if not spec.onnx.is_file():
+        hint = (
+            f'run `s3dnn models export {spec.zoo}`'
+            if spec.zoo
+            else f'put the file there or correct `onnx` in {spec.name}.yaml'
+        )
+        raise ModelError(spec.onnx, f'does not exist; {hint}')
 
 
 def image_input(model: onnx.ModelProto, source='ONNX graph') -> onnx.ValueInfoProto:

@@ -44,7 +44,7 @@ def build(name: str, **options: Any):
 
     Raises ModelError if torch is not installed.
     """
-    torch = _torch(name)
+    torch = require_torch(name)
     make = module_class(name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_SEED)
@@ -55,7 +55,7 @@ def build(name: str, **options: Any):
 
 def module_class(name: str):
     """Return the torch class of a network; raises ModelError if torch is not installed."""
-    _torch(name)
+    require_torch(name)
     from s3dnn_ros.models import architectures, yolo_s
 
     return {
@@ -67,7 +67,8 @@ def module_class(name: str):
     }[name]
 
 
-def _torch(name: str):
+def require_torch(name: str):
+    """Return the module torch, which writes these networks; raises ModelError without it."""
     try:
         import torch
     except ImportError as error:

@@ -14,8 +14,9 @@ import onnx
 
 from s3dnn_ros.errors import ModelError
 from s3dnn_ros.models import nanodet, squeezenet, torch_export
-from s3dnn_ros.models.assets import ASSETS, asset_path
+from s3dnn_ros.models.assets import ASSETS, asset_path, fetch
 from s3dnn_ros.models.cache import cache_dir, exported_path, locked, sha256_of, write_whole
+from s3dnn_ros.models.graph import require_file
 from s3dnn_ros.models.sizes import AT, side_of
 from s3dnn_ros.models.spec import ModelSpec
 
@@ -25,18 +26,21 @@ class ZooModel:
     """How a model is written: `convert` takes the paths of `assets`, if any, in that order.
 
     For images of another size it is given the `side` in pixels, if it is one of OF_ANY_SIZE.
-    `revision` grows whenever the written file changes, so that caches are renewed.
+    `revision` grows whenever the written file changes, so that caches are renewed. `torch` tells
+    that torch writes it.
     """
 
     convert: Callable[..., onnx.ModelProto]
     assets: Tuple[str, ...]
     revision: int
+    torch: bool = False
 
 
 ZOO: Dict[str, ZooModel] = {
     'nanodet_g': ZooModel(nanodet.convert, ('nanodet_g.json', 'nanodet_g.bin'), 1),
     'squeezenet_1_1': ZooModel(squeezenet.convert, ('squeezenet_1_1.pkl',), 1),
-    **{name: ZooModel(partial(torch_export.convert, name), (), 1) for name in torch_export.SIZES},
+    **{name: ZooModel(partial(torch_export.convert, name), (), 1, torch=True)
+       for name in torch_export.SIZES},
 }
 
 
@@ -101,6 +105,30 @@ def export(name: str) -> Path:
             path, f'cannot be written ({error.strerror}); free space there or set $S3DNN_CACHE'
         ) from error
     return path
+
+
+def make_ready(specs: Iterable[ModelSpec], say: Callable[[str], None]) -> None:
+    """Fetch and export the zoo models of these descriptions; what is there already is kept.
+
+    `say` is told one line for each step. Whatever cannot be had is told before anything is
+    fetched: ModelError for a model that has no file or is not in the zoo, and for one that torch
+    writes where torch is not installed. Raises FetchError if a download fails.
+    """
+    missing = []
+    for spec in specs:
+        if not spec.zoo:
+            require_file(spec)
+        elif not is_exported(spec.zoo) and spec.zoo not in missing:
+            missing.append(spec.zoo)
+    for name in missing:
+        if zoo_model(name).torch:
+            torch_export.require_torch(name)
+    assets = list(dict.fromkeys(assets_of(missing)))
+    if assets:
+        fetch(assets, say)
+    for name in missing:
+        say(f'{name}: writing it as ONNX …')
+        export(name)
 
 
 def _convert(name: str, model: ZooModel) -> bytes:

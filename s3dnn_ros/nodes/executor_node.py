@@ -27,9 +27,9 @@ from s3dnn_ros.msg import (
     FrameBatch,
     InstanceState,
 )
+from s3dnn_ros.nodes.detection_2d_topics import Detection2DTopics
 from s3dnn_ros.nodes.messages import (
     capacity_msg,
-    detection_2d_array,
     detections_msg,
     diagnostic,
     executor_stats,
@@ -71,6 +71,7 @@ class ExecutorNode(S3dnnNode):
         self._readers = {}
         self._outputs = {}
         self._outputs_lock = threading.Lock()
+        self._arrays = None         # the topics of vision_msgs, where they are wanted
         self._stats = None
         self._last_busy = (0.0, 0.0)
         self._states = None         # of the cohort: publishers, a thread and subscriptions
@@ -104,6 +105,11 @@ class ExecutorNode(S3dnnNode):
             self._join(settings)
         for note in self._runtime.notes:
             self.get_logger().info(note)
+        if settings.output != 'native':
+            self._arrays = Detection2DTopics(
+                lambda topic: self.create_publisher(Detection2DArray, topic,
+                                                    qos('reliable', RESULT_DEPTH)),
+                self.destroy_publisher, settings.instances)
         for camera in settings.cameras:
             self._outputs_of(camera)
         self._stats = self.create_publisher(ExecutorStats, '~/stats', 10)
@@ -153,16 +159,20 @@ class ExecutorNode(S3dnnNode):
                                        self._capacity)):
             self.destroy_publisher(publisher)
         self._stats = self._states = self._decisions = self._capacity = None
-        for publishers in self._outputs.values():
-            for publisher in publishers:
-                self.destroy_publisher(publisher)
+        for publisher in filter(None, self._outputs.values()):
+            self.destroy_publisher(publisher)
         self._outputs = {}
+        if self._arrays is not None:
+            self._arrays.close()
+            self._arrays = None
         self._readers = {}
 
     def accept(self, batch: Frames):
         """Take a batch from a governor in this process."""
         for frame in batch.frames:
             self._outputs_of(frame.camera)
+            if self._arrays is not None:
+                self._arrays.watch(frame.camera, batch.instance)
         self._runtime.accept(batch)
 
     def counts(self):
@@ -307,19 +317,17 @@ class ExecutorNode(S3dnnNode):
     def _outputs_of(self, camera):
         with self._outputs_lock:
             if camera not in self._outputs:
-                depth = qos('reliable', RESULT_DEPTH)
-                output = self.settings.output
-                self._outputs[camera] = (
-                    self.create_publisher(Detections, f'detections/{camera}', depth)
-                    if output != 'vision_msgs' else None,
-                    self.create_publisher(Detection2DArray, f'detections_2d/{camera}', depth)
-                    if output != 'native' else None)
+                self._outputs[camera] = self.create_publisher(
+                    Detections, f'detections/{camera}', qos('reliable', RESULT_DEPTH)) \
+                    if self.settings.output != 'vision_msgs' else None
+                if self._arrays is not None:
+                    self._arrays.open(camera)
             return self._outputs[camera]
 
     def _publish(self, result):
-        native, vision = self._outputs_of(result.frame.camera)
-        if vision is not None:
-            vision.publish(detection_2d_array(result))
+        native = self._outputs_of(result.frame.camera)
+        if self._arrays is not None:
+            self._arrays.publish(result)
         published_s = self.clock_s.now_s()
         if native is not None:
             native.publish(detections_msg(result, published_s))

@@ -117,14 +117,20 @@ def member_state(msg):
 
 
 def detection_2d_array(result):
-    """Return a vision_msgs/Detection2DArray of a FrameResult; needs vision_msgs."""
+    """Return a vision_msgs/Detection2DArray of a FrameResult; needs vision_msgs.
+
+    The id of a detection is INSTANCE/SEQUENCE/INDEX. It starts with the instance, and no two
+    detections share one: vision_msgs gives the same id to the same object only, and objects are
+    not tracked here.
+    """
     from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
 
     header = header_of(result.frame)
     array = Detection2DArray(header=header)
-    for class_id, score, (left, top, right, bottom) in zip(
-            result.class_ids.tolist(), result.scores.tolist(), result.xyxy.tolist()):
-        detection = Detection2D(header=header)
+    for index, (class_id, score, (left, top, right, bottom)) in enumerate(zip(
+            result.class_ids.tolist(), result.scores.tolist(), result.xyxy.tolist())):
+        detection = Detection2D(
+            header=header, id=f'{result.instance}/{result.frame.sequence}/{index}')
         hypothesis = ObjectHypothesisWithPose()
         hypothesis.hypothesis.class_id = label_of(result, class_id)
         hypothesis.hypothesis.score = score

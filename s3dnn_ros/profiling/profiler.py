@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import statistics
-from typing import Callable, Optional, Sequence, Tuple
+from typing import Callable, Iterator, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -12,6 +12,13 @@ from s3dnn_ros.errors import PlatformError, ProfileError
 from s3dnn_ros.models.cache import sha256_of
 from s3dnn_ros.models.graph import load_graph, with_image_input
 from s3dnn_ros.models.segment_plan import SegmentPlan, apply, plan_segments
+from s3dnn_ros.profiling.batch_timer import (
+    WARM_UP_RUNS,
+    BatchTimer,
+    BatchTimes,
+    Step,
+    disturbed,
+)
 from s3dnn_ros.profiling.table import (
     ConfigurationRow,
     ProfileRow,
@@ -19,7 +26,6 @@ from s3dnn_ros.profiling.table import (
     check_names,
 )
 
-WARM_UP_RUNS = 3
 # So many runs side by side show what one takes from the others.
 SHARED_LANES = 4
 # Of the network, before the board's power is read again.
@@ -50,27 +56,25 @@ def load_planned(engine, spec, plan: SegmentPlan, *, lanes=1, max_batch=1):
                        lanes=lanes, max_batch=max_batch)
 
 
-def profile(engine, spec, plan: SegmentPlan, network, *, batches: Sequence[int], repeats: int,
-            progress: Optional[Callable[[int], None]] = None) -> ProfileTable:
+def profile(engine, spec, plan: SegmentPlan, network, *, batches: Sequence[int],
+            repeats: Optional[int] = None,
+            progress: Optional[Callable[[Step], None]] = None) -> ProfileTable:
     """Return the profile of a network that is cut as planned; nothing else may run.
+
+    Rows of a batch that something else disturbed every time are marked as noisy.
 
     Parameters
     ----------
     engine, spec, plan, network
         As for `load_planned`, and what it returned.
-    batches : sequence of int
-        Where the engine pads a batch, the padded one is measured instead.
-    repeats : int
-        Runs of each batch.
-    progress : callable
-        Called with every batch before it is measured.
+    batches, repeats, progress
+        As for `BatchTimer`.
 
     """
-    rows: Tuple[ProfileRow, ...] = ()
-    for batch in sorted({network.padded(batch) for batch in batches}):
-        if progress:
-            progress(batch)
-        rows += _rows(network, batch, repeats)
+    measured = BatchTimer(network, batches, repeats=repeats, parallel=engine.parallel,
+                          progress=progress).measure()
+    noisy = disturbed(measured)
+    rows = tuple(row for times in measured for row in _rows(network, times, times.batch in noisy))
     return ProfileTable(
         model=spec.name, model_sha256=plan.sha256, engine=engine.name, device=engine.device,
         configuration='default', versions=engine.versions, rows=rows, cuts=plan.cuts)
@@ -169,17 +173,18 @@ def _configuration_rows(path, reader):
     return tuple(rows)
 
 
-def _rows(network, batch, repeats):
-    network.measure(batch, WARM_UP_RUNS)
-    times_ms = 1e3 * np.asarray(network.measure(batch, repeats))     # (repeats, segments)
-    alone_ms = float(np.median(times_ms, axis=0).sum())
-    utilization = min(1.0, 1e3 * network.measure_shared(batch, repeats) / alone_ms)
-    ratios = network.tb_ratios(batch) or [utilization] * len(times_ms.T)
-    return tuple(
-        ProfileRow(segment, batch, float(np.median(column)), float(np.percentile(column, 99)),
-                   float(column.max()), float(ratios[segment]), utilization,
-                   network.memory_mb(batch))
-        for segment, column in enumerate(times_ms.T))
+def _rows(network, times: BatchTimes, noisy: bool) -> Iterator[ProfileRow]:
+    times_ms, batch = 1e3 * times.times_s, times.batch
+    medians_ms = np.median(times_ms, axis=0)
+    utilization = 1.0
+    if times.shared_s is not None:
+        utilization = min(1.0, 1e3 * times.shared_s / float(medians_ms.sum()))
+    ratios = network.tb_ratios(batch) or [utilization] * len(medians_ms)
+    for segment, column in enumerate(times_ms.T):
+        yield ProfileRow(
+            segment, batch, float(medians_ms[segment]), float(np.percentile(column, 99)),
+            float(column.max()), float(ratios[segment]), utilization, network.memory_mb(batch),
+            noisy)
 
 
 def _outputs(model):

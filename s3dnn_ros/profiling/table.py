@@ -38,7 +38,8 @@ class ProfileRow:
     where the device has no thread blocks, and the `utilization` where the engine
     does not tell them. `utilization` is the share of the device
     that a run takes from others: its time while many run side by side, for each of
-    them, over its time alone; 1.0 where nothing runs side by side.
+    them, over its time alone; 1.0 where nothing runs side by side. `noisy` marks times
+    that other programs disturbed whenever they were measured.
     """
 
     segment: int
@@ -49,9 +50,11 @@ class ProfileRow:
     tb_ratio: float
     utilization: float = 1.0
     memory_mb: float = 0.0
+    noisy: bool = False
 
 
-_NUMBERS = tuple(field.name for field in dataclasses.fields(ProfileRow)[2:])
+_NUMBERS = tuple(field.name for field in dataclasses.fields(ProfileRow)[2:]
+                 if field.name != 'noisy')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,6 +144,11 @@ class ProfileTable:
     def batches(self) -> Tuple[int, ...]:
         """Return the measured batches, smallest first."""
         return tuple(sorted({batch for _, batch in self._grid}))
+
+    @property
+    def noisy_batches(self) -> Tuple[int, ...]:
+        """Return the batches whose times other programs disturbed."""
+        return tuple(sorted({row.batch for row in self.rows if row.noisy}))
 
     @property
     def segments(self) -> int:
@@ -274,7 +282,8 @@ def _table(content) -> ProfileTable:
     head = read_head(content, FORMAT, _TEXTS)
     rows = tuple(ProfileRow(**{
         name: row[name] if name != 'memory_mb' else row.get(name, 0.0)
-        for name in ('segment', 'batch', *_NUMBERS)}) for row in content['rows'])
+        for name in ('segment', 'batch', *_NUMBERS)}, noisy=bool(row.get('noisy')))
+        for row in content['rows'])
     configurations = tuple(ConfigurationRow(name, power_mw, tuple(times_ms)) for name, power_mw,
                            *times_ms in content.get('configurations', ()))
     return ProfileTable(**head, rows=rows, configurations=configurations)
@@ -293,7 +302,7 @@ def _check_row(row):
 
 
 def _mix(batch, first, second, weight, other):
-    return dataclasses.replace(first, batch=batch, **{
+    return dataclasses.replace(first, batch=batch, noisy=first.noisy or second.noisy, **{
         name: weight * getattr(first, name) + other * getattr(second, name)
         for name in _NUMBERS})
 

@@ -16,7 +16,7 @@ CLAIM = 2.0
 
 
 class Need(NamedTuple):
-    """A frame that waits: it takes `time_s`, must end by its deadline, and start by `start_by_s`."""
+    """A frame that waits: it takes `time_s`, ends by its deadline, starts by `start_by_s`."""
 
     deadline_s: float
     start_by_s: float

@@ -2,6 +2,7 @@
 
 import dataclasses
 import pickle
+import sys
 
 import cv2
 import numpy as np
@@ -84,6 +85,31 @@ def test_unfetched_weights_and_unknown_models_say_what_to_do():
         zoo.export('nanodet_g')
     with pytest.raises(ModelError, match='known are nanodet_g, squeezenet_1_1, alexnet'):
         zoo.export('mobilenet')
+
+
+def test_what_is_missing_is_fetched_and_written_once(toy_zoo, make_spec, monkeypatch):
+    asset, written = toy_zoo()
+    fetched, said = [], []
+    monkeypatch.setattr(zoo, 'fetch', lambda names, say: fetched.append(names))
+    specs = [make_spec(zoo='toy'), make_spec(name='again', zoo='toy')]
+    zoo.make_ready(specs, said.append)
+    assert fetched == [['bikes.mp4']] and written == [asset]
+    assert said == ['toy: writing it as ONNX …'] and zoo.is_exported('toy')
+    zoo.make_ready(specs, said.append)
+    assert len(fetched) == len(written) == len(said) == 1
+
+
+@pytest.mark.parametrize('changes, said', [
+    ({'zoo': 'alexnet'}, 'is written by torch, which is not installed .*pip install torch'),
+    ({'zoo': 'mobilenet'}, 'is not known; known are'),
+    ({}, r'tiny\.onnx: does not exist; put the file there')])
+def test_what_cannot_be_had_is_told_before_anything_is_fetched(
+        toy_zoo, make_spec, monkeypatch, changes, said):
+    toy_zoo()
+    monkeypatch.setitem(sys.modules, 'torch', None)
+    monkeypatch.setattr(zoo, 'fetch', lambda *_: pytest.fail('something was fetched'))
+    with pytest.raises(ModelError, match=said):
+        zoo.make_ready([make_spec(name='toy', zoo='toy'), make_spec(**changes)], pytest.fail)
 
 
 def test_the_state_says_what_a_model_waits_for(own_cache, make_spec, make_network):

@@ -313,6 +313,26 @@ def test_vision_msgs_where_they_are_installed(world):
     assert best.bbox.center.position.x - best.bbox.size_x / 2 == world.mark('front').box()[0]
 
 
+def test_each_network_has_a_topic_of_vision_msgs_where_they_are_installed(world):
+    vision_msgs = pytest.importorskip('vision_msgs.msg', reason='vision_msgs is not installed')
+    names = [world.instance, 'another']
+    heard = {topic: [] for topic in ('front', *(f'front/{name}' for name in names))}
+    for topic, arrays in heard.items():
+        world.listen(vision_msgs.Detection2DArray, f'detections_2d/{topic}', arrays.append)
+    world.system(output='vision_msgs', names=['front'], instance_names=names,
+                 instances={'another': {'model': 'cells'}})
+
+    def complete():
+        world.send('front')
+        world.spin_for(0.1)
+        return all(heard.values())
+
+    world.wait_for(complete)
+    found = {topic: {item.id.split('/')[0] for array in arrays for item in array.detections}
+             for topic, arrays in heard.items()}
+    assert found == {'front': {names[0]}, **{f'front/{name}': {name} for name in names}}
+
+
 def test_a_real_detector_finds_the_astronaut(world):
     from s3dnn_ros.models.assets import asset_path
     from s3dnn_ros.models.cache import cache_dir, exported_path

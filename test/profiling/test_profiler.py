@@ -60,7 +60,7 @@ def engine():
 
 
 class FakeNetwork:
-    """Two segments; the n-th of its runs takes n · 1 ms and n · 2 ms for each image."""
+    """Two segments; the n-th of its runs takes 1 + n/1000 ms for each image, and twice that."""
 
     segments = 2
     note = ''
@@ -73,7 +73,8 @@ class FakeNetwork:
 
     def measure(self, batch, repeats, variant=0):
         self.measured.append((batch, repeats))
-        return [[1e-3 * run * batch, 2e-3 * run * batch] for run in range(1, repeats + 1)]
+        times_s = [1e-3 * (1.0 + run / 1000) * batch for run in range(1, repeats + 1)]
+        return [[time_s, 2 * time_s] for time_s in times_s]
 
     def measure_shared(self, batch, repeats):
         self.shared.append((batch, repeats))
@@ -90,6 +91,7 @@ class FakeEngine:
     """Loads networks each of whose segments takes 1 ms, but for `slow` runs at first."""
 
     name, device, versions = 'fake', 'none', {'fake': '1'}
+    parallel = True
 
     def __init__(self, slow=0):
         self.loads = []
@@ -115,25 +117,25 @@ PLAN = SegmentPlan('tiny', 'ab12', 1, 5.0, 'fake', 'none', (('middle',),), (1.0,
 
 
 def test_rows_hold_median_tail_and_share_of_every_segment_at_every_batch(make_spec):
-    network, asked = FakeNetwork(shared_ms=75.0), []
+    network, asked = FakeNetwork(shared_ms=1.575), []
     table = profile(FakeEngine(), make_spec(), PLAN, network, batches=(2, 1), repeats=99,
                     progress=asked.append)
-    assert asked == [1, 2]
+    assert list(dict.fromkeys(step.batch for step in asked)) == [1, 2]
     assert (table.batches, table.segments, table.cuts) == ((1, 2), 2, PLAN.cuts)
     assert (table.model, table.model_sha256) == ('tiny', 'ab12')
     assert (table.engine, table.device, table.versions) == ('fake', 'none', {'fake': '1'})
     row = table.row(1, 2)
-    assert (row.median_ms, row.worst_ms) == pytest.approx((200.0, 396.0))
-    assert row.p99_ms == pytest.approx(np.percentile(np.arange(1, 100) * 4.0, 99))
+    assert (row.median_ms, row.worst_ms) == pytest.approx((4.2, 4.396))
+    assert row.p99_ms == pytest.approx(4.0 + 0.004 * np.percentile(np.arange(1, 100), 99))
     assert (row.tb_ratio, row.memory_mb) == (1.0, 20.0)
     assert table.tb_ratio(0, 1) == 0.25
-    # 75 ms beside others, 50 · (1 + 2) ms alone at one image, twice that at two
+    # 1.575 ms beside others, 1.05 · (1 + 2) ms alone at one image, twice that at two
     assert [table.utilization(segment, 1) for segment in range(2)] == pytest.approx([0.5, 0.5])
     assert table.utilization(0, 2) == pytest.approx(0.25)
 
 
 def test_where_the_engine_tells_no_thread_blocks_the_share_is_as_measured(make_spec, monkeypatch):
-    network = FakeNetwork(shared_ms=75.0)
+    network = FakeNetwork(shared_ms=1.575)
     monkeypatch.setattr(FakeNetwork, 'tb_ratios', lambda self, batch: None)
     table = profile(FakeEngine(), make_spec(), PLAN, network, batches=(1,), repeats=99)
     assert [table.tb_ratio(segment, 1) for segment in range(2)] == pytest.approx([0.5, 0.5])
@@ -144,6 +146,27 @@ def test_each_batch_is_warmed_up_and_the_first_runs_do_not_count(make_spec):
     profile(FakeEngine(), make_spec(), PLAN, network, batches=(1, 2), repeats=7)
     assert network.measured == [(1, WARM_UP_RUNS), (1, 7), (2, WARM_UP_RUNS), (2, 7)]
     assert [batch for batch, _ in network.shared] == [1, 2]
+
+
+def test_where_nothing_runs_side_by_side_a_run_takes_the_whole_device(make_spec, monkeypatch):
+    monkeypatch.setattr(FakeEngine, 'parallel', False)
+    network = FakeNetwork()
+    table = profile(FakeEngine(), make_spec(), PLAN, network, batches=(1,), repeats=3)
+    assert table.utilization(0, 1) == 1.0 and not network.shared
+
+
+def test_a_batch_that_stays_noisy_is_marked(make_spec, monkeypatch, tmp_path):
+    def measure(self, batch, repeats, variant=0):
+        slow = [1.0, 4.0] if batch == 2 else [1.0]
+        return [[1e-3 * batch * factor] * 2 for factor in np.resize(slow, repeats)]
+
+    monkeypatch.setattr(FakeNetwork, 'measure', measure)
+    table = profile(FakeEngine(), make_spec(), PLAN, FakeNetwork(), batches=(1, 2, 4), repeats=8)
+    assert table.noisy_batches == (2,)
+    assert [table.row(segment, batch).noisy for segment in (0, 1) for batch in (1, 2, 3, 4)] \
+        == [False, True, True, False] * 2
+    table.save(tmp_path / 'noisy.fake.json')
+    assert load_table(tmp_path / 'noisy.fake.json') == table
 
 
 def test_nothing_takes_more_than_the_whole_device(make_spec):
