@@ -246,7 +246,7 @@ class ExecutorSettings:
                                  'deadline because it waited: drop it for a newer one, or run '
                                  'it late, after those that can be in time. Governors follow it, '
                                  'too. Frames that were too late when they came are run.',
-                                 choices=('drop', 'run'), live=True)
+                                 choices=('run', 'drop'), live=True)
     cpu_workers: int = parameter(1, 'Threads for the work before and behind the network: copies '
                                  'to the device, decoding and publication.', low=1, high=64)
     cohort: bool = parameter(False, 'Coordinate with all instances on this board at every segment '

@@ -19,7 +19,7 @@ from s3dnn_ros.governor.outlook import Outlook
 from s3dnn_ros.governor.slots import Slot, SlotPool
 from s3dnn_ros.governor.stamps import NS_PER_S, Stamps, clock_sentence
 from s3dnn_ros.governor.synchroniser import Stamped, Synchroniser
-from s3dnn_ros.scheduling.fusion import NEVER, FusionQueue, Request
+from s3dnn_ros.scheduling.fusion import FusionQueue, Request
 from s3dnn_ros.scheduling.turns import Turns, all_in_time
 
 # While every slot is under way, releases are looked for at this period.
@@ -291,14 +291,7 @@ class Governor:
         queue.share(self._turns.setdefault(device, Turns()))
         if self._outlook.time_s(name, 1):
             queue.time_s = functools.partial(self._outlook.time_s, name)
-            queue.apart_s = functools.partial(self._apart_s, name)
-
-    def _apart_s(self, name, frames):
-        """Return what frames take one after another; without measurements, fusing pays."""
-        if not self._outlook.is_measured(name, frames):
-            return NEVER
-        alone_s = self._outlook.run_s(name, 1)
-        return self._outlook.time_s(name, 1) + (frames - 1) * alone_s
+            queue.apart_s = functools.partial(self._outlook.apart_s, name)
 
     def _open_s(self, name, now_s) -> Optional[float]:
         """Return from when on a batch of this instance should be chosen; None: not yet known."""

@@ -7,6 +7,7 @@ told yet, is added here. Knows no ROS; one thread owns it. Times are seconds on 
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Dict, List, Optional, Tuple
 
 from s3dnn_ros.capacity import Capacity, InstanceCapacity
@@ -157,10 +158,15 @@ class Outlook:
         most = len(run_s)
         return run_s[frames - 1] if frames <= most else run_s[-1] * frames / most
 
-    def is_measured(self, instance, frames) -> bool:
-        """Tell whether a run of so many frames was measured."""
+    def apart_s(self, instance, frames) -> float:
+        """Return what so many frames take in runs of their own, like `time_s`.
+
+        As long as nobody has measured a run of so many, fusing them is taken to pay.
+        """
         measured = self._told(instance).measured
-        return frames <= len(measured) and measured[frames - 1]
+        if frames > len(measured) or not measured[frames - 1]:
+            return math.inf
+        return self.time_s(instance, 1) + (frames - 1) * self.run_s(instance, 1)
 
     def _executor_of(self, instance) -> Optional[_Executor]:
         return self._executors.get(self._process_of.get(instance, ''))

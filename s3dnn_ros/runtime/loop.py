@@ -278,7 +278,9 @@ class Loop:
 
     def _tell_s(self):
         """Return when the load is to be told next."""
-        news_s = max(self._news_s, self._told_s + LEAST_SILENCE_S)
+        news_s = self._news_s
+        if news_s > self._told_s:       # simulated time may stand still
+            news_s = max(news_s, self._told_s + LEAST_SILENCE_S)
         return min(self._told_s + MOST_SILENCE_S, news_s)
 
     def _tell_load(self):

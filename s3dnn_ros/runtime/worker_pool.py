@@ -62,3 +62,5 @@ class WorkerPool:
                     self._changed.wait()
                 work = heapq.heappop(self._waiting)[-1]
             work()
+            # what it was done on must not live until the next work comes
+            del work

@@ -84,6 +84,8 @@ class FusionQueue:
         May change at any time.
     time_s : callable or None
         W; None where nothing is known.
+    profiled : bool
+        W was known from the beginning, by a profile.
     apart_s : callable or None
         What k frames take one after another; None: k·W(1).
     weights : mapping of camera to float
@@ -104,6 +106,7 @@ class FusionQueue:
         self.max_batch = max_batch
         self.max_delay_s = max_delay_s
         self.time_s = time_s
+        self.profiled = time_s is not None
         self.apart_s = None
         self.weights: Mapping[str, float] = {}
         self.turns = turns or Turns()
@@ -129,18 +132,18 @@ class FusionQueue:
             self.turns.wait(self._stream(camera))
         self._waiting[camera] = request
         self._hopeless.discard(camera)
-        if self.time_s and request.ready_s + self.time_s(1) > request.deadline_s:
+        if request.ready_s + (self.time_s(1) if self.time_s else 0.0) > request.deadline_s:
             self._hopeless.add(camera)
         return replaced
 
     def due_s(self) -> Optional[float]:
         """Return from when on a batch should be taken, None while nothing waits.
 
-        With W known (DERIVED), a frame waits only for cameras whose next frame is
-        expected, one period after their last, before the bound: `max_delay_s`
-        after the oldest frame became ready, or the last moment at which one frame
-        more would still meet the earliest deadline, whichever is first. Without W
-        it waits for `max_delay_s`. Nothing waits where everybody is here already.
+        A frame waits for `max_delay_s` after the oldest frame became ready, but not
+        beyond the last moment at which one frame more would still meet the earliest
+        deadline. With a profile (DERIVED), it waits only for cameras whose next frame
+        is expected, one period after their last, before that. Nothing waits where
+        everybody is here already.
         """
         if not self._waiting:
             return None
@@ -156,7 +159,9 @@ class FusionQueue:
             return oldest_s
         earliest_s = min(map(self._deadline_s, self._waiting.values()))
         bound_s = min(bound_s, earliest_s - self.time_s(larger))
-        return max(oldest_s, min(bound_s, self._last_expected_s(bound_s)))
+        if self.profiled:
+            bound_s = min(bound_s, self._last_expected_s(bound_s))
+        return max(oldest_s, bound_s)
 
     def held_until_s(self, now_s) -> float:
         """Return until when the frame that is next should wait for another camera's; 0: not.

@@ -181,11 +181,19 @@ def test_numbers_out_of_this_world(world, front_end):
     frame.scale_x = frame.scale_y = 0.0
     frame.offset_x = float('nan')
     frame.deadline = time_msg(0)
-    front_end.send('front', frames=[frame])
+    front_end.send('front', frames=[frame], run_late=True)
     msg = world.result('front', stamp_ns)
     assert msg.missed and ns_of(msg) == stamp_ns
     for item in msg.detections:
         assert 0.0 <= item.x <= 64.0 and 0.0 <= item.width <= 64.0
+    world.round_trip('rear')
+
+
+def test_a_batch_that_is_late_is_dropped(world, front_end):
+    frame = front_end.frame('front', time.time_ns())
+    frame.deadline = time_msg(0)
+    front_end.send('front', frames=[frame])
+    world.wait_for(lambda: world.dropped('executor', 'front', 'late') == 1)
     world.round_trip('rear')
 
 
@@ -195,7 +203,8 @@ def test_times_at_their_ends(world, front_end, time):
     frame = front_end.frame('front', 0)
     for stamp in (frame.header.stamp, frame.received, frame.deadline):
         stamp.sec, stamp.nanosec = time
-    front_end.send('front', frames=[frame], sent=frame.deadline, deadline=frame.deadline)
+    front_end.send('front', frames=[frame], sent=frame.deadline, deadline=frame.deadline,
+                   run_late=True)
     world.check(world.wait_for(lambda: world.results['front'] and world.results['front'][0]))
     world.round_trip('rear')
     assert not world.said('is dropped')

@@ -1,6 +1,8 @@
 """Parameters while the nodes run: live ones take effect, others and bad values are refused."""
 
 import numpy as np
+import time
+
 import pytest
 
 pytest.importorskip('rclpy', reason='ROS 2 is not here')
@@ -230,14 +232,33 @@ def test_max_batch_may_grow_beyond_the_number_of_cameras(world):
 
 
 def test_late_policy(world, gate):
-    world.system(instances={world.instance: {'deadline_ms': 0.01}})
-    world.accept('executor', 'late_policy', 'drop')
-    world.send('front')
-    world.wait_for(lambda: world.dropped('executor', 'front', 'late') == 1)
+    """A frame that waits until it is too late; that of the other camera is held up in its run."""
+    def send_two():
+        gate.shut()
+        seen = world.count('executor', 'front').frames
+        world.send('front')
+        world.wait_for(lambda: world.count('executor', 'front').frames > seen)
+        stamp_ns = world.send('rear')
+        world.wait_for(lambda: time.time_ns() > stamp_ns + 300_000_000)
+        gate.open()
+        return stamp_ns
+
+    world.system(instances={world.instance: {'deadline_ms': 300.0}})
+    for name in ('front', 'rear'):
+        world.round_trip(name)
+    send_two()
+    world.wait_for(lambda: sum(world.dropped(node, 'rear', 'late')
+                               for node in ('governor', 'executor')) == 1)
     world.wait_for(lambda: world.diagnosed('deadline could not be met', world.instance))
     world.accept('executor', 'late_policy', 'run')
-    assert world.round_trip('front').missed
+    assert world.result('rear', send_two()).missed
     world.round_trip('rear')
+
+
+def test_a_deadline_that_no_frame_can_meet_stops_nothing(world):
+    world.system(instances={world.instance: {'deadline_ms': 0.01}})
+    for name in ('front', 'rear', 'front'):
+        assert world.round_trip(name).missed
 
 
 def test_slot_lease_ms(world, gate):
@@ -253,7 +274,8 @@ def test_slot_lease_ms(world, gate):
     world.wait_for(lambda: world.send('rear')
                    and world.dropped('governor', 'front', 'lease') == 1)
     assert world.instance in world.count('governor', 'front').last_error
-    assert 'slot_lease_ms (50)' in world.count('governor', 'front').last_error
+    # it is never shorter than the deadline
+    assert 'within 1000 ms (slot_lease_ms' in world.count('governor', 'front').last_error
     gate.open()
     world.wait_for(lambda: world.dropped('executor', 'front', 'lease') == 1)
     assert not world.results['front']
