@@ -128,8 +128,7 @@ class FusionQueue:
         _, last_s = self._arrivals.get(camera, (0.0, float('-inf')))
         self._arrivals[camera] = last_s, request.ready_s
         replaced = self._waiting.get(camera)
-        if replaced is None:
-            self.turns.wait(self._stream(camera))
+        self.turns.wait(self._stream(camera), self._weight(camera))
         self._waiting[camera] = request
         self._hopeless.discard(camera)
         if request.ready_s + (self.time_s(1) if self.time_s else 0.0) > request.deadline_s:
@@ -204,7 +203,7 @@ class FusionQueue:
                 self.turns.leave(self._stream(camera))
             self.turns = turns
             for camera in self._waiting:
-                turns.wait(self._stream(camera))
+                turns.wait(self._stream(camera), self._weight(camera))
 
     def take(self, now_s) -> Tuple[Request, ...]:
         """Remove and return the next batch, the request that is next first.

@@ -5,7 +5,7 @@ camera as one instance sees it. Every stream has a tag, which grows by 1 / weigh
 frames that is run; the stream with the smallest tag is next. A stream that was idle starts again
 near the tag of those that were not, so that it cannot make up for the time in which it sent
 nothing. DERIVED: it keeps a claim of `CLAIM` frames, since a camera has nothing that waits between
-two of its frames, or after one was lost, and is not idle all the same.
+two of its frames, and is not idle all the same; one whose frames are lost keeps `LOST_CLAIM`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import Dict, Hashable, Iterable, NamedTuple, Tuple
 
 CLAIM = 2.0
+LOST_CLAIM = 8.0
 
 
 class Need(NamedTuple):
@@ -41,26 +42,32 @@ class Turns:
     def __init__(self):
         self._tags: Dict[Hashable, float] = {}
         self._waiting = set()
+        self._lost = set()              # streams whose last frame was lost
         self._now = 0.0                 # the smallest tag of those that waited when one was served
 
-    def wait(self, stream):
-        """Take note that a stream has a frame again, after it had none that waited."""
+    def wait(self, stream, weight=1.0):
+        """Take note that a stream has a frame that waits; a newer one keeps its place."""
         self._tags[stream] = self._tag(stream)
-        self._waiting.add(stream)
+        # what has no weight has no claim, either
+        (self._waiting.add if weight > 0.0 else self._waiting.discard)(stream)
 
     def lose(self, stream):
         """Take note that the frame of a stream that waits will not run."""
         self._waiting.discard(stream)
+        self._lost.add(stream)
 
     def leave(self, stream):
         """Forget a stream."""
         self._waiting.discard(stream)
+        self._lost.discard(stream)
         self._tags.pop(stream, None)
 
     def serve(self, stream, weight):
         """Take note that the frame of a stream that waits runs."""
-        self._now = max(self._now, min(map(self._tags.__getitem__, self._waiting)))
+        waiting = map(self._tags.__getitem__, self._waiting)
+        self._now = max(self._now, min(waiting, default=self._now))
         self._waiting.discard(stream)
+        self._lost.discard(stream)
         if weight > 0.0:
             self._tags[stream] += 1.0 / weight
 
@@ -73,4 +80,5 @@ class Turns:
         return self._tags[stream] - self._tag(other)
 
     def _tag(self, stream):
-        return max(self._tags.get(stream, self._now), self._now - CLAIM)
+        claim = LOST_CLAIM if stream in self._lost else CLAIM
+        return max(self._tags.get(stream, self._now), self._now - claim)

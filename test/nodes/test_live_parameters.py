@@ -1,8 +1,8 @@
 """Parameters while the nodes run: live ones take effect, others and bad values are refused."""
 
-import numpy as np
 import time
 
+import numpy as np
 import pytest
 
 pytest.importorskip('rclpy', reason='ROS 2 is not here')

@@ -329,8 +329,10 @@ def test_cameras_have_equal_shares_under_any_overload(
     assert max(ran.values()) <= 1.1 * min(ran.values())
 
 
-@given(st.permutations(CAMERAS), st.floats(0.02, 1.0))
+@given(st.permutations(CAMERAS), st.floats(0.02, 0.9))
 def test_no_camera_is_starved_where_one_run_alone_fits_into_a_deadline(order, spare):
+    # with 0.95 of a run to spare, a second run would be in time for the camera that comes 3 ms
+    # after the first, and for no other: it gets what nobody else could use
     run_s = 0.06
     ran = overloaded(order, run_s, run_s * (1.0 + spare), lambda size: size * run_s)
     assert max(ran.values()) <= 1.1 * min(ran.values())
