@@ -97,10 +97,6 @@ class Admission:
                 self._instance(name, known, loads, now_s)
                 for name, known in self._known.items())))
 
-    def close(self):
-        """Tell that nothing is taken any more."""
-        self._tell(Capacity(self._process, self._serial, self.drops_late, ()))
-
     def _instance(self, name, known, loads, now_s):
         instance = self._instances[name]
         most = min(MOST_SIZES, instance.line.network.largest)

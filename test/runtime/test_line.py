@@ -93,6 +93,42 @@ def test_a_batch_counts_with_the_time_of_what_really_runs(make_line):
     assert len(line.take(NOW_S, True, 8)) == 1
 
 
+@given(st.lists(asked, min_size=1, max_size=12), st.lists(st.integers(0, 4), min_size=12,
+                                                          max_size=12))
+def test_no_batch_is_larger_than_any_of_its_front_ends_allows(make_line, requests, limits):
+    for request, limit in zip(requests, limits):
+        request.max_batch = limit and max(limit, request.frames)
+    chosen = make_line(*requests).take(NOW_S, True, 64)
+    frames = sum(request.frames for request in chosen)
+    assert all(frames <= (request.max_batch or 64) for request in chosen)
+
+
+@pytest.mark.parametrize('late', [False, True])
+def test_what_is_to_run_late_is_not_late(make_line, late):
+    line = make_line(times=(0.2, 0.1))
+    assert line.is_late(Asked(NOW_S + 0.1, run_late=late), NOW_S) != late
+
+
+def test_runs_are_told_as_they_went_and_before_that_as_profiled(make_line):
+    line = make_line(times=(0.2, 0.1))
+    assert line.told_run_s(2) == (pytest.approx(0.4), True)
+    for _ in range(3):
+        line.ran(2, 0.5)
+    assert line.told_run_s(2) == (0.5, True)
+    assert line.told_run_s(1) == (pytest.approx(0.3), True)
+
+
+def test_without_a_profile_runs_of_other_sizes_are_estimates(make_line):
+    line = make_line(times=None)
+    assert line.told_run_s(1) == (0.0, False)
+    line.ran(1, 0.2)
+    assert line.told_run_s(1) == (0.2, False)       # one run, as that of warming up, says little
+    assert line.told_run_s(3) == (pytest.approx(0.6), False)
+    for _ in range(2):
+        line.ran(1, 0.2)
+    assert line.told_run_s(1) == (0.2, True)
+
+
 def test_what_does_not_save_time_is_not_fused(make_line):
     assert len(make_line(Asked(), Asked(), times=(0.0, 0.1)).take(NOW_S, True, 8)) == 1
 

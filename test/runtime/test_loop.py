@@ -322,6 +322,25 @@ def test_a_late_batch_is_dropped_if_that_is_the_policy_and_the_next_one_runs(ben
     assert loop.finish()[0] == 3
 
 
+def test_the_load_is_told_when_a_batch_starts_and_when_it_ends(bench):
+    told = queue.SimpleQueue()
+    loop = bench(tell=lambda loads, now_s: told.put((loads, now_s)))
+    assert told.get(timeout=WAIT_S)[0] == []
+    loop.admit(1, deadline_s=NOW_S + 7.0)
+    loop.engine.running()
+    (load,), _ = told.get(timeout=WAIT_S)
+    assert load.started and load.deadline_s == NOW_S + 7.0
+    loop.admit(2, deadline_s=NOW_S + 8.0)
+    loop.clock.advance(1.0)
+    loop.loop.tell_soon()
+    loads, now_s = told.get(timeout=WAIT_S)
+    assert sorted(load.started for load in loads) == [False, True] and now_s == NOW_S + 1.0
+    for _ in range(2):
+        loop.finish()
+    while loads:
+        loads, _ = told.get(timeout=WAIT_S)
+
+
 def test_a_batch_that_starts_at_its_deadline_is_not_late(bench):
     loop = bench(late_policy='drop')
     loop.admit(1, deadline_s=100.0)
