@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from s3dnn_ros.capacity import Capacity, InstanceCapacity
 from s3dnn_ros.counters import Counters
 from s3dnn_ros.errors import ImageError, ParameterError, RingError
-from s3dnn_ros.governor.governor import Governor, Image
+from s3dnn_ros.governor.governor import Governor, Image, frame_bytes
 from s3dnn_ros.governor.images import ENCODINGS, Pixels, view_raw
 from s3dnn_ros.governor.slots import HeapSlots
 from s3dnn_ros.governor.stamps import BEHIND_S, RESTART_S
@@ -664,3 +664,213 @@ def test_batches_are_never_too_large_and_never_hold_a_camera_twice(bench, events
         assert set(cameras) <= set(governor.settings.cameras_of(batch.instance))
         deadlines = [frame.deadline_s for frame in batch.frames]
         assert deadlines == sorted(deadlines)
+
+
+# what executors can take
+
+RUN_S = 0.04
+
+
+def told(governor, *names, process='executor', wait_s=0.0, taken=EVERYTHING, serial=True,
+         drops_late=True, priority=0, run_s=RUN_S):
+    """Have an executor tell what it can take."""
+    governor.governor.tell(Capacity(process, serial, drops_late, tuple(
+        InstanceCapacity(name, priority if name == 'urgent' else 0, wait_s,
+                         (run_s, 2 * run_s), (True, True), taken={0: taken})
+        for name in names or governor.pools)), governor.now_s)
+
+
+def polled(governor):
+    """Return the cameras of the batches that go now, without another word of an executor."""
+    batches = governor.governor.poll(governor.now_s)
+    for batch in batches:
+        governor.governor.sent(batch, governor.now_s)
+    governor.batches += batches
+    return [(batch.instance, *(frame.camera for frame in batch.frames)) for batch in batches]
+
+
+def test_without_a_word_of_an_executor_nothing_is_sent(bench):
+    governor = bench()
+    governor.image()
+    assert polled(governor) == []
+    assert governor.governor.next_wake_s(governor.now_s) is None
+
+
+def test_a_frame_is_chosen_when_the_device_is_about_to_be_free(bench):
+    governor = bench()
+    told(governor, wait_s=0.03)
+    governor.image(value=1)
+    assert polled(governor) == []
+    assert governor.governor.next_wake_s(governor.now_s) == pytest.approx(START_S + 0.03)
+    governor.step(0.02)
+    governor.image(value=2)
+    governor.step(0.01)
+    assert polled(governor) == [('net', 'front')]
+    assert (pixels_of(governor.batches[0]) == 2).all()
+    assert governor.dropped() == {'replaced': 1}
+
+
+def test_the_next_frame_waits_for_word_of_the_last(bench):
+    governor = bench(('a', 'b'))
+    told(governor)
+    for camera in ('a', 'b'):
+        governor.image(camera)
+    assert polled(governor) == [('net', 'a')]
+    governor.step(0.2)
+    assert polled(governor) == []
+    told(governor)
+    assert polled(governor) == []           # it has become late meanwhile
+    assert governor.dropped('b') == {'late': 1}
+    governor.image('b')
+    assert polled(governor) == [('net', 'b')]
+
+
+def test_what_cannot_be_in_time_any_more_is_dropped_before_it_is_opened(bench):
+    governor = bench(instances__net__deadline_ms=100.0)
+    told(governor, wait_s=0.07)
+    governor.image(error=AssertionError('it was opened'))
+    governor.step(0.07)
+    assert polled(governor) == []
+    assert governor.dropped() == {'late': 1}
+    assert 'deadline could not be met' in governor.count().last_error
+
+
+@pytest.mark.parametrize('drops_late', [True, False])
+def test_what_was_too_late_when_it_came_runs_and_so_does_everything_by_policy(bench, drops_late):
+    governor = bench(('a', 'b'), instances__net__deadline_ms=100.0)
+    told(governor, drops_late=drops_late)
+    governor.image('a', stamp_s=governor.now_s - 1.0)
+    governor.image('b')
+    for _ in range(2):
+        polled(governor)
+        told(governor, drops_late=drops_late)
+    late = {batch.frames[0].camera: batch.run_late for batch in governor.batches}
+    assert late == {'a': True, 'b': not drops_late}
+
+
+def test_batches_tell_how_many_frames_may_share_their_run(bench):
+    governor = bench(instances__net__max_batch=3)
+    told(governor)
+    governor.image()
+    polled(governor)
+    assert governor.batches[0].max_batch == 3
+
+
+def test_instances_on_one_device_take_turns(bench):
+    governor = bench(('a', 'b'), ('net', 'other'), instances__net__deadline_ms=500.0,
+                     instances__other__deadline_ms=500.0)
+    ran = collections.Counter()
+    for _ in range(80):
+        # every camera sends anew before its turn comes
+        for camera in ('a', 'b'):
+            governor.image(camera)
+        told(governor)
+        batches = polled(governor)
+        assert len(batches) == 1
+        ran.update(batches)
+        governor.step(RUN_S)
+        governor.release_all()
+    assert set(ran.values()) == {20}
+
+
+def test_the_instance_with_the_higher_priority_goes_first(bench):
+    governor = bench(('a',), ('net', 'urgent'), instances__net__deadline_ms=100.0,
+                     instances__urgent__deadline_ms=500.0)
+    for _ in range(3):
+        governor.image('a')
+        told(governor, priority=1)
+        assert polled(governor) == [('urgent', 'a')]
+        governor.step()
+        governor.release_all()
+
+
+def test_what_an_executor_had_that_is_gone_is_counted_and_its_slots_are_free_at_once(bench):
+    governor = bench()
+    for _ in range(SLOTS):
+        told(governor)
+        governor.image()
+        polled(governor)
+        governor.step(0.01)
+    told(governor, process='another')
+    assert governor.dropped() == {'executor': SLOTS}
+    assert 'another one runs' in governor.count().last_error
+    governor.image()
+    assert polled(governor) == [('net', 'front')]
+
+
+def test_an_executor_that_says_it_has_more_free_than_it_has_fills_its_slots_at_most(bench):
+    governor = bench(('a',), ('net', 'other'))
+    for _ in range(5 * SLOTS):
+        governor.image('a')
+        told(governor, 'net', process='liar')
+        told(governor, 'other', process='honest')
+        polled(governor)
+        for batch in governor.batches:
+            if batch.instance == 'other':
+                governor.pools['other'].release(batch.slot)
+        governor.step(0.1)
+    ran = collections.Counter(batch.instance for batch in governor.batches)
+    assert ran == {'net': SLOTS, 'other': 5 * SLOTS}
+
+
+def test_word_of_an_instance_that_is_gone_changes_nothing(bench):
+    governor = bench()
+    told(governor, 'net', 'ghost')
+    told(governor, 'ghost', process='another')
+    governor.image()
+    assert polled(governor) == [('net', 'front')]
+
+
+def test_an_executor_that_stopped_gets_nothing_until_it_speaks_again(bench):
+    governor = bench()
+    told(governor)
+    governor.image()
+    assert polled(governor) == [('net', 'front')]
+    for _ in range(40):
+        governor.step(0.1)
+        governor.image()
+        assert polled(governor) == []
+    told(governor)
+    assert polled(governor) == [('net', 'front')]
+    assert governor.dropped()['replaced'] >= 38
+
+
+def test_a_camera_that_stops_for_a_minute_costs_the_others_nothing(bench):
+    governor = bench(('a', 'b'), instances__net__deadline_ms=500.0)
+
+    def shares(cameras, seconds):
+        before = len(governor.batches)
+        for _ in range(round(seconds / RUN_S)):
+            for camera in cameras:
+                governor.image(camera)
+            told(governor)
+            polled(governor)
+            governor.release_all()
+            governor.step(RUN_S)
+        return collections.Counter(batch.frames[0].camera for batch in governor.batches[before:])
+
+    assert shares('ab', 4.0) == {'a': 50, 'b': 50}
+    assert shares('a', 60.0) == {'a': 1500}
+    assert abs(shares('ab', 4.0)['a'] - 50) <= 2
+
+
+def test_slots_are_as_large_as_the_batch_and_grow_with_it(governor_settings, make_spec):
+    def settings(max_batch):
+        return governor_settings(cameras, instances__net__max_batch=max_batch)
+
+    cameras, spec = ('a', 'b', 'c'), make_spec()
+    pool = HeapSlots(SLOTS, frame_bytes(spec))
+    governor = Governor(settings(1), {'net': spec}, {'net': pool}, Counters())
+    for now_s, max_batch in enumerate((1, 2, 1, 3)):
+        governor.configure(settings(max_batch))
+        governor.tell(Capacity('executor', True, False, (
+            InstanceCapacity('net', run_s=(0.04, 0.05, 0.06), measured=(True,) * 3,
+                             taken={0: EVERYTHING}),)), now_s)
+        for camera in cameras:
+            pixels = Pixels(np.full((6, 8, 3), max_batch, np.uint8), ENCODINGS['bgr8'])
+            governor.offer(Image(camera, '', now_s * SECOND_NS, now_s, lambda: pixels), now_s)
+        batch, = governor.poll(now_s)
+        governor.sent(batch, now_s)
+        assert len(batch.frames) == max_batch
+        assert (pixels_of(batch) == max_batch).all()
+        assert pool.release(batch.slot)

@@ -273,3 +273,30 @@ def test_slots_work_again_when_there_is_memory_again(slots, tmp_path, monkeypatc
 
 def test_the_segment_is_closed_for_programs_that_are_started(slots):
     assert not os.get_inheritable(slots._file)
+
+
+def test_a_segment_that_is_to_grow_is_made_again(tmp_path):
+    pool = SharedSlots('net', 2, 64, tmp_path)
+    small = pool.acquire(0.0)
+    reader, name = SlotReader(pool.name, tmp_path), pool.name
+    pool.grow(64)
+    assert pool.acquire(0.0).pixels.size == 64 and pool.name == name
+    pool.grow(1000)
+    large = pool.acquire(0.0)
+    assert large.pixels.size >= 1000 and pool.name != name
+    # what is under way in the old one stays readable
+    assert reader.view(small.index, small.ticket, (64,)).size == 64
+    pool.close()
+
+
+def test_all_slots_are_taken_back_at_once(tmp_path):
+    pool = SharedSlots('net', 2, 64, tmp_path)
+    slots = [pool.acquire(0.0), pool.acquire(1.0)]
+    reader = SlotReader(pool.name, tmp_path)
+    assert pool.revoke_all() == slots
+    for slot in slots:
+        with pytest.raises(StaleSlotError):
+            reader.view(slot.index, slot.ticket, (1,))
+    assert pool.revoke_all() == []
+    assert pool.acquire(2.0) is not None
+    pool.close()
