@@ -1,6 +1,7 @@
 """The governor: every frame accounted for, urgent frames first, broken images alone."""
 
 import collections
+import functools
 
 import numpy as np
 import pytest
@@ -867,8 +868,8 @@ def test_slots_are_as_large_as_the_batch_and_grow_with_it(governor_settings, mak
             InstanceCapacity('net', run_s=(0.04, 0.05, 0.06), measured=(True,) * 3,
                              taken={0: EVERYTHING}),)), now_s)
         for camera in cameras:
-            pixels = Pixels(np.full((6, 8, 3), max_batch, np.uint8), ENCODINGS['bgr8'])
-            governor.offer(Image(camera, '', now_s * SECOND_NS, now_s, lambda: pixels), now_s)
+            governor.offer(Image(camera, '', now_s * SECOND_NS, now_s, functools.partial(
+                Pixels, np.full((6, 8, 3), max_batch, np.uint8), ENCODINGS['bgr8'])), now_s)
         batch, = governor.poll(now_s)
         governor.sent(batch, now_s)
         assert len(batch.frames) == max_batch
