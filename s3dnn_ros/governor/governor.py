@@ -15,7 +15,7 @@ from s3dnn_ros.counters import Counters
 from s3dnn_ros.errors import ImageError, ParameterError, RingError
 from s3dnn_ros.frames import FrameInfo
 from s3dnn_ros.governor.images import fit
-from s3dnn_ros.governor.outlook import Outlook
+from s3dnn_ros.governor.outlook import SILENT_S, Outlook
 from s3dnn_ros.governor.slots import Slot, SlotPool
 from s3dnn_ros.governor.stamps import NS_PER_S, Stamps, clock_sentence
 from s3dnn_ros.governor.synchroniser import Stamped, Synchroniser
@@ -230,6 +230,10 @@ class Governor:
         self._look_at_groups(now_s)
         return dict(self._group_remarks)
 
+    def instance_remarks(self, now_s) -> Dict[str, str]:
+        """Say of each instance why its frames do not run, or not in time; empty if they do."""
+        return {name: self._instance_remark(name, now_s) for name in self._queues}
+
     def close(self):
         """Drop what waits and free the memory."""
         for synchroniser in self._groups.values():
@@ -267,6 +271,20 @@ class Governor:
         # a tenth of a period of tolerance, so that jitter does not halve the rate
         return bool(max_rate_hz) and (
             0.0 <= image.received_s - camera.last_taken_s < 0.9 / max_rate_hz)
+
+    def _instance_remark(self, name, now_s):
+        if not self._outlook.takes(name):
+            return f"no executor takes batches of instance '{name}'; is one running and active?"
+        silent_s = self._outlook.silent_s(name, now_s)
+        if silent_s > SILENT_S:
+            return (f"the executor of instance '{name}' has told nothing for {silent_s:.0f} s; "
+                    'see whether it was stopped, or something else takes its CPU')
+        run_s, deadline_s = self._outlook.time_s(name, 1) or 0.0, self._deadline_s[name]
+        if run_s > deadline_s:
+            return (f"instance '{name}' takes {1e3 * run_s:.0f} ms from a frame's choice to its "
+                    f'result, and its deadline is {1e3 * deadline_s:.0f} ms: no frame is in '
+                    'time; allow more time, or take a faster model or engine')
+        return ''
 
     def _look_at_groups(self, now_s):
         for name, synchroniser in self._groups.items():

@@ -150,12 +150,21 @@ class GovernorNode(S3dnnNode):
             'lost on the way': rate.lost if known else 'unknown'}
 
     def statuses(self):
-        """Return a status for each group."""
+        """Return a status for each group and each instance."""
+        now_s = self.clock_s.now_s()
+        groups, instances = (self._governor.group_remarks(now_s),
+                             self._governor.instance_remarks(now_s))
         return [
-            diagnostic(f'{self.get_name()}: group {name}', name,
-                       DiagnosticStatus.WARN if remark else DiagnosticStatus.OK,
-                       remark or 'moments are complete, or none has come', {})
-            for name, remark in self._governor.group_remarks(self.clock_s.now_s()).items()]
+            *(self._remarked(f'group {name}', name, remark,
+                             'moments are complete, or none has come')
+              for name, remark in groups.items()),
+            *(self._remarked(f'instance {name}', name, remark, 'an executor takes its frames')
+              for name, remark in instances.items())]
+
+    def _remarked(self, what, hardware_id, remark, fine):
+        return diagnostic(f'{self.get_fully_qualified_name()}: {what}', hardware_id,
+                          DiagnosticStatus.WARN if remark else DiagnosticStatus.OK,
+                          remark or fine, {})
 
     def counts(self):
         """Return the cameras' counters."""
@@ -171,11 +180,10 @@ class GovernorNode(S3dnnNode):
             # what device it runs on, only the executor knows
             table, reason = find_table(settings.instances[name].profile, spec, settings.engine)
             if table is None:
-                sentence = f'fuses whatever waits, as no profile fits ({reason})'
+                sentence = f'learns its times while it runs, as no profile fits ({reason})'
             else:
                 times_s[name] = table.time_s
-                sentence = f'fuses while the profile of {table.engine} on {table.device} ' \
-                           f'meets the deadlines ({reason})'
+                sentence = f'goes by the profile of {table.engine} on {table.device} ({reason})'
             self.get_logger().info(f"instance '{name}' {sentence}")
         return times_s
 
