@@ -34,7 +34,7 @@ from s3dnn_ros.lab.overload_results import (
 )
 from s3dnn_ros.lab.pipeline_bench import write_picture
 from s3dnn_ros.lab.probe import Probe
-from s3dnn_ros.lab.processes import ProcessError, Processes
+from s3dnn_ros.lab.processes import ProcessError, Processes, executable
 from s3dnn_ros.models.spec import load_spec
 
 # By mode: the nodes between cameras and results; the first of them runs the network.
@@ -122,6 +122,8 @@ def run(clock, plan: Plan, save: Callable[[Dict], None] = lambda results: None,
     limit and one run of every row, so that whatever the machine does meets all alike.
     """
     started_s = time.monotonic()
+    for name in (*itertools.chain(*NODES.values()), 'replay', 'monitor'):
+        executable(name)    # that ROS is not here is told before anything is measured
     ready([plan.model], say)
     deadline_ms = plan.deadline_ms or load_spec(plan.model).deadline_ms
     rows = [dict(zip(('mode', 'profile', 'late_policy', 'load', 'disturb'), row), runs=[])

@@ -76,10 +76,12 @@ def _over_load(rows):
                 panel.hlines(statistics.median(column(row, 'limit_hz', kind)), x - width / 2.0,
                              x + width / 2.0, color='#D55E00', linestyle=style, linewidth=1.2,
                              label=LIMIT_LABELS[kind])
-        title = 'nothing disturbs' if disturbance == 'none' else f'disturbed: {disturbance}'
-        panel.set(title=title, xticks=range(len(loads)), ylabel='in time, frames/s',
-                  xticklabels=['' if load is None else f'{load:.0%}' for load in loads],
-                  xlabel='' if loads == [None] else 'offered, % of the limit alone')
+        title = ('nothing disturbs' if disturbance == 'none' else
+                 f'{disturbance}: the disturbance counts like any other time')
+        panel.set(title=title, ylabel='in time, frames/s', xticks=[])
+        if loads != [None]:
+            panel.set(xticks=range(len(loads)), xticklabels=[f'{load:.0%}' for load in loads],
+                      xlabel='offered, % of the limit alone')
         panel.grid(axis='y', alpha=0.25)
     add_legend(figure, panels)
     return figure

@@ -178,7 +178,9 @@ def tables(results) -> List[str]:
     rows = [row for row in results['overloads'] if row['runs']]
     lines += ['', *_rates(rows)]
     if any(row['disturb'] != 'none' for row in rows):
-        lines += ['', *_phases(rows)]
+        lines += ['', 'There a disturbance counts like any other time. Here it is told apart; '
+                  'recovery is from its end until a window of 0.5 s has 90 % of what was usual '
+                  'before.', '', *_phases(rows)]
     return [*lines, '', *_shares(rows)]
 
 

@@ -108,13 +108,15 @@ class MonitorNode(S3dnnNode):
             self._write()
 
     def _open_results(self, path):
-        try:
-            # by lines, for those who read while it is written
-            file = self._files.enter_context(
-                open(path, 'w', buffering=1, newline='', encoding='utf-8'))
-        except OSError as error:
-            raise ParameterError('results_file', path,
-                                 f'a file that can be written ({error})') from error
+        with contextlib.ExitStack() as files:
+            try:
+                # by lines, for those who read while it is written
+                file = files.enter_context(
+                    open(path, 'w', buffering=1, newline='', encoding='utf-8'))
+            except OSError as error:
+                raise ParameterError('results_file', path,
+                                     f'a file that can be written ({error})') from error
+            self._files = files.pop_all()
         self._results = csv.writer(file, lineterminator='\n')
         self._results.writerow(RESULT_FIELDS)
 
