@@ -356,6 +356,8 @@ class SourceSettings:
     time_shift_s: float = parameter(0.0, 'Start this far into the video.', low=0.0, high=36000.0)
     phase_ms: float = parameter(0.0, "Delay of this camera's shutter against the others.",
                                 low=0.0, high=10000.0)
+    fps: float = parameter(0.0, 'Frames per second of this camera. 0: as the others, by the '
+                           'parameter fps.', low=0.0, high=1000.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -368,7 +370,8 @@ class ReplaySettings:
                                                'Simulated cameras.')
     cameras: Dict[str, CameraSettings] = named(CameraSettings, 'camera_names',
                                                'Topics and transport, as the governor has them.')
-    fps: float = parameter(5.0, 'Frames per second of every camera.', low=0.1, high=1000.0)
+    fps: float = parameter(5.0, 'Frames per second of every camera that has no rate of its own.',
+                           low=0.1, high=1000.0)
     duration_s: float = parameter(0.0, 'Stop publishing after this time; 0 goes on.',
                                   low=0.0, high=1e6)
     wait_for_subscribers_s: float = parameter(10.0, 'Wait at most this long for a subscriber on '
@@ -390,6 +393,10 @@ class ReplaySettings:
                                      f"'{self.cameras[name].transport}'; compressed transport "
                                      'takes jpeg or png, raw takes the others')
 
+    def fps_of(self, name):
+        """Return the frames per second of the camera of this name."""
+        return self.sources[name].fps or self.fps
+
 
 @dataclasses.dataclass(frozen=True)
 class MonitorSettings:
@@ -402,6 +409,9 @@ class MonitorSettings:
     output_directory: str = parameter('', 'Where summary.json and one annotated PNG per camera '
                                       'are written at the end. Empty: nowhere.')
     pictures: bool = parameter(True, 'Subscribe to the overlay images, for the PNGs.')
+    results_file: str = parameter('', 'CSV file with a line for every result: published_s (the '
+                                  'image stamp and the latency, in seconds since 1970), camera, '
+                                  'instance, latency_ms, missed (0 or 1), batch. Empty: none.')
     settle_s: float = parameter(0.0, 'Leave the first seconds out of the percentiles.',
                                 low=0.0, high=3600.0)
     exit_when_finished: bool = parameter(False, 'End once the replay node has published its last '

@@ -148,6 +148,9 @@ def test_an_image_that_cannot_be_used_is_told(toy, tmp_path, capsys, content):
     ['models', 'segment', 'toy', '--alive', '0'],
     ['models', 'segment', 'toy', '--target-ms', 'nan'],
     ['bench'], ['bench', 'table'], ['bench', 'plot'],
+    ['bench', 'overload', '--rates', '15', '--loads', '1.5'],
+    ['bench', 'overload', '--size', '1280'], ['bench', 'overload', '--size', '4x720'],
+    ['bench', 'overload', '--disturb', 'everything'],
 ])
 def test_wrong_usage_is_code_2(arguments, capsys):
     with pytest.raises(SystemExit) as caught:
@@ -236,10 +239,31 @@ def test_the_bench_of_cohorts_takes_images(toy, tmp_path, monkeypatch):
     assert taken[0].calibration == f'1 other image of {tmp_path}'
 
 
+@pytest.mark.parametrize(('arguments', 'rates_hz'), [
+    ([], (15.0,) * 4), (['--cameras', '2'], (15.0,) * 2),
+    (['--cameras', '3', '--rate', '5'], (5.0,) * 3), (['--rates', '15', '30'], (15.0, 30.0)),
+    (['--rates', '15', '30', '--cameras', '2'], (15.0, 30.0)),
+    (['--loads', '0.5', '3'], (15.0,) * 4)])
+def test_the_bench_of_overload_takes_cameras_and_rates(arguments, rates_hz, monkeypatch):
+    plans = []
+    monkeypatch.setattr('s3dnn_ros.lab.overload_bench.run',
+                        lambda clock, plan, save: plans.append(plan))
+    monkeypatch.setattr('s3dnn_ros.lab.results.tables', lambda results: ['a table'])
+    assert main(['bench', 'overload', '--size', '640x480', *arguments]) == 0
+    plan, = plans
+    assert (plan.rates_hz, plan.width, plan.height) == (rates_hz, 640, 480)
+    assert plan.loads == ((0.5, 3.0) if '--loads' in arguments else ())
+
+
+def test_as_many_rates_as_cameras(capsys):
+    assert main(['bench', 'overload', '--cameras', '3', '--rates', '15', '30']) == 1
+    assert 'one for each camera' in one_error(capsys)
+
+
 @pytest.mark.parametrize('where', ['/dev/null/x.json', '.'])
 @pytest.mark.parametrize('command', [
     ['bench', 'cohort'], ['bench', 'neuos'], ['bench', 'pipeline'], ['bench', 'engines'],
-    ['bench', 's3dnn'], ['models', 'lowrank', 'toy']])
+    ['bench', 's3dnn'], ['bench', 'overload'], ['models', 'lowrank', 'toy']])
 def test_what_cannot_be_written_is_told_before_anything_is_measured(command, where, capsys):
     with pytest.raises(SystemExit):
         main([*command, '--out', where])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
+from typing import Tuple
 
 
 def above_zero(kind):
@@ -25,6 +26,14 @@ def from_zero(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"'{text}' is no whole number from 0 on")
     return int(text)
+
+
+def image_size(text: str) -> Tuple[int, int]:
+    """Read a width and a height in pixels, from 8 on, such as 1280x720; an argparse type."""
+    width, _, height = text.partition('x')
+    if not (width.isdecimal() and height.isdecimal() and min(int(width), int(height)) >= 8):
+        raise argparse.ArgumentTypeError(f"'{text}' is no size such as 1280x720")
+    return int(width), int(height)
 
 
 def new_file(text: str) -> Path:

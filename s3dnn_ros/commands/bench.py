@@ -6,11 +6,12 @@ import functools
 import json
 from pathlib import Path
 
-from s3dnn_ros.commands.argument_types import from_zero, new_file
+from s3dnn_ros.commands.argument_types import above_zero, from_zero, image_size, new_file
 from s3dnn_ros.commands.building import add_building, add_level, building, chosen_engine
 from s3dnn_ros.commands.pictures import INT8_PICTURES, add_pictures, pictures_for
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.models.cache import write_whole
+from s3dnn_ros.settings import ENGINES
 
 
 def register(subparsers):
@@ -28,6 +29,48 @@ def register(subparsers):
                         help='network of the latency part (default squeezenet_1_1)')
     parser.add_argument('--out', type=new_file, help='JSON file for the results')
     parser.set_defaults(run=_pipeline)
+
+    parser = commands.add_parser(
+        'overload', help='more frames than the computer can run: how many are in time, whose, '
+                         'and how soon again after a disturbance')
+    parser.add_argument('--cameras', type=above_zero(int), metavar='N',
+                        help='how many (default 4, or as many as there are --rates)')
+    rates = parser.add_mutually_exclusive_group()
+    rates.add_argument('--rate', type=above_zero(float), default=15.0, metavar='HZ',
+                       help='frames per second of each camera (default 15)')
+    rates.add_argument('--rates', type=above_zero(float), nargs='+', metavar='HZ',
+                       help='the same, one for each camera')
+    rates.add_argument('--loads', type=above_zero(float), nargs='+', default=(), metavar='SHARE',
+                       help='frames of all cameras per second, as shares of the limit alone')
+    parser.add_argument('--size', type=image_size, default=(1280, 720), metavar='WxH',
+                        help='of the images (default 1280x720)')
+    parser.add_argument('--instants', choices=('together', 'spread'), default='together',
+                        help='all shutters at one instant, or evenly spread over the period '
+                             '(default %(default)s)')
+    parser.add_argument('--modes', nargs='+', choices=('separate', 'composed'), default=None,
+                        help='governor and executor in two processes or in one (default: both)')
+    parser.add_argument('--profiles', nargs='+', choices=('none', 'auto'), default=None,
+                        help='without a profile, or with one that is measured first and not '
+                             'kept (default: none)')
+    parser.add_argument('--late-policies', nargs='+', choices=('drop', 'run'), default=None,
+                        help="the executor's parameter (default: drop)")
+    parser.add_argument('--disturb', nargs='+', choices=('none', 'cores', 'stop'), default=None,
+                        help='cores: as many busy processes as there are cores for 2 s; stop: '
+                             'the process that runs the network stands for 4 s (default: none '
+                             'cores)')
+    parser.add_argument('--model', default='nanodet_g', help='network (default %(default)s)')
+    parser.add_argument('--engine', default='auto', choices=('auto', *ENGINES),
+                        help='inference engine (default %(default)s)')
+    parser.add_argument('--deadline-ms', type=above_zero(float), default=0.0, metavar='T',
+                        help="from the image to its result (default: the model's own)")
+    parser.add_argument('--max-batch', type=above_zero(int), default=2, metavar='N',
+                        help='most frames in one run (default %(default)s)')
+    parser.add_argument('--seconds', type=float, default=6.0,
+                        help='per run, besides the disturbance (default 6)')
+    parser.add_argument('--runs', type=int, default=3, help='of each (default 3)')
+    parser.add_argument('--out', type=new_file,
+                        help='JSON file for the results, written anew after every run')
+    parser.set_defaults(run=_overload)
 
     parser = commands.add_parser(
         's3dnn', help='scheduling policies under the same load, on one engine')
@@ -112,16 +155,41 @@ def register(subparsers):
     parser.set_defaults(run=_engines)
 
     parser = commands.add_parser(
-        'table', help='results of `s3dnn bench s3dnn`, `neuos` or `engines` in markdown')
+        'table', help='results of `s3dnn bench overload`, `s3dnn`, `neuos` or `engines` in '
+                      'markdown')
     parser.add_argument('results', type=Path, metavar='RESULTS.json')
     parser.set_defaults(run=_table)
 
     parser = commands.add_parser(
-        'plot', help='results of `s3dnn bench s3dnn` as pictures; needs matplotlib')
+        'plot', help='results of `s3dnn bench overload` or `s3dnn` as pictures; needs '
+                     'matplotlib')
     parser.add_argument('results', type=Path, metavar='RESULTS.json')
     parser.add_argument('--out', type=Path, default=Path('bench-plots'), metavar='DIR',
                         help='folder for the PNG files (default %(default)s)')
     parser.set_defaults(run=_plot)
+
+
+def _overload(arguments):
+    from s3dnn_ros.lab import overload_bench
+    from s3dnn_ros.lab.results import tables
+    from s3dnn_ros.runtime.clock import SystemClock
+
+    count = arguments.cameras or len(arguments.rates or range(4))
+    rates_hz = tuple(arguments.rates or [arguments.rate] * count)
+    if len(rates_hz) != count:
+        raise ParameterError('--cameras', count, f'but there are {len(rates_hz)} --rates; give '
+                             'one for each camera, or leave --cameras out')
+    given = {name: tuple(value) for name, value in vars(arguments).items()
+             if name in ('modes', 'profiles', 'late_policies', 'disturb') and value}
+    width, height = arguments.size
+    plan = overload_bench.Plan(
+        rates_hz=rates_hz, loads=tuple(arguments.loads), width=width, height=height,
+        instants=arguments.instants, model=arguments.model, engine=arguments.engine,
+        deadline_ms=arguments.deadline_ms, max_batch=arguments.max_batch,
+        seconds=arguments.seconds, runs=arguments.runs, **given)
+    results = overload_bench.run(SystemClock(), plan,
+                                 save=functools.partial(_write, arguments.out))
+    print('\n'.join(['', *tables(results)]))
 
 
 def _s3dnn(arguments):
@@ -215,10 +283,9 @@ def _table(arguments):
 
 
 def _plot(arguments):
-    from s3dnn_ros.lab.results import expect_whole, read_results
-    from s3dnn_ros.lab.s3dnn_plots import plot
+    from s3dnn_ros.lab.results import WITH_PICTURES, expect_whole, plot, read_results
 
-    results = read_results(arguments.results, ['s3dnn'])
+    results = read_results(arguments.results, WITH_PICTURES)
     with expect_whole(arguments.results):
         print('\n'.join(map(str, plot(results, arguments.out))))
 

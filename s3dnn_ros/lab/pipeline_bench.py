@@ -117,6 +117,12 @@ def count_copies():
             'copies_of_pixels': 1}
 
 
+def write_picture(path, size):
+    """Write an image of (width, height) that shows nothing in particular."""
+    noise = np.random.default_rng(1).integers(0, 255, (size[1] // 8, size[0] // 8, 3), np.uint8)
+    cv2.imwrite(str(path), cv2.resize(noise, size))
+
+
 def report(results):
     """Return the figures as lines of text."""
     lines = []
@@ -143,8 +149,7 @@ def report(results):
 def _parameters(folder, names, size, *, fps, seconds, model, phases_ms):
     folder.mkdir(parents=True, exist_ok=True)
     picture = folder / 'picture.png'
-    noise = np.random.default_rng(1).integers(0, 255, (size[1] // 8, size[0] // 8, 3), np.uint8)
-    cv2.imwrite(str(picture), cv2.resize(noise, size))
+    write_picture(picture, size)
     parameters = {
         'camera_names': names,
         'cameras': {name: {'qos': 'reliable', 'depth': 5} for name in names},

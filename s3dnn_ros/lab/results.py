@@ -8,11 +8,20 @@ from pathlib import Path
 from typing import Collection, Dict, Iterator, List
 
 from s3dnn_ros.errors import ParameterError, S3dnnError
-from s3dnn_ros.lab import engines_results, neuos_results, s3dnn_results
+from s3dnn_ros.lab import (
+    engines_results,
+    neuos_results,
+    overload_plots,
+    overload_results,
+    s3dnn_plots,
+    s3dnn_results,
+)
 
-BENCHES = {'s3dnn': s3dnn_results, 'neuos': neuos_results, 'engines': engines_results}
+BENCHES = {'s3dnn': s3dnn_results, 'neuos': neuos_results, 'engines': engines_results,
+           'overload': overload_results}
+WITH_PICTURES = {'s3dnn': s3dnn_plots, 'overload': overload_plots}
 # By what only its results have; those of `s3dnn` have whatever parts were asked for.
-_BY_KEY = {'cohorts': 'neuos', 'rows': 'engines'}
+_BY_KEY = {'cohorts': 'neuos', 'rows': 'engines', 'overloads': 'overload'}
 
 
 def read_results(path, benches: Collection[str] = tuple(BENCHES)) -> Dict:
@@ -50,6 +59,11 @@ def expect_whole(path) -> Iterator[None]:
 def tables(results) -> List[str]:
     """Return results as lines of markdown."""
     return BENCHES[_bench(results)].tables(results)
+
+
+def plot(results, directory: Path) -> List[Path]:
+    """Write pictures of results into a directory; return their paths. Raises PlotError."""
+    return WITH_PICTURES[_bench(results)].plot(results, directory)
 
 
 def _bench(results):

@@ -44,14 +44,19 @@ def plot(results: Dict, directory: Path) -> List[Path]:
         for row in results.get('timeline', []):
             name = re.sub(r'\W+', '_', row['policy'].lower())
             figures[f'timeline_{name}'] = _timeline(row)
-        paths = [directory / f'{name}.png' for name in figures]
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-            for path, figure in zip(paths, figures.values()):
-                figure.savefig(path, dpi=DPI)
-        except OSError as error:
-            raise PlotError(f'{directory} cannot be written ({error.strerror}); name another '
-                            'with --out') from error
+        return save(figures, directory)
+
+
+def save(figures: Dict, directory: Path) -> List[Path]:
+    """Write figures as NAME.png; return their paths. Raises PlotError."""
+    paths = [directory / f'{name}.png' for name in figures]
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for path, figure in zip(paths, figures.values()):
+            figure.savefig(path, dpi=DPI)
+    except OSError as error:
+        raise PlotError(f'{directory} cannot be written ({error.strerror}); name another '
+                        'with --out') from error
     return paths
 
 
@@ -69,7 +74,7 @@ def load_matplotlib():
 def _missed(rows):
     """Missed share over load: a line for each policy, a panel for each number of instances."""
     counts = list(dict.fromkeys(row['instances'] for row in rows))
-    figure, panels = _panels(len(counts), 3.1)
+    figure, panels = grid(len(counts), 3.1)
     for panel, count in zip(panels, counts):
         mine = [row for row in rows if row['instances'] == count]
         loads = [1e2 * row['load'] for row in mine]
@@ -93,14 +98,14 @@ def _missed(rows):
         panel.set(title=f'{count} instances', ylim=(-2, 102), xticks=loads,
                   xlabel='load, % of what streams carry', ylabel='missed deadlines, %')
         panel.grid(alpha=0.25)
-    _legend(figure, panels)
+    add_legend(figure, panels)
     return figure
 
 
 def _throughput(rows):
     """Work share of each policy as bars, a panel for each number of instances."""
     names = names_of(rows)
-    figure, panels = _panels(len(rows), 1.0 + 0.24 * len(names))
+    figure, panels = grid(len(rows), 1.0 + 0.24 * len(names))
     widest = max([entry['work_share'] for row in rows for entry in row['limits']]
                  + [run['work_share'] for row in rows for runs in row['policies'].values()
                     for run in runs])
@@ -130,7 +135,7 @@ def _throughput(rows):
         beside.set(ylim=ylim, yticks=places, yticklabels=figures)
         for axes in (panel, beside):
             axes.tick_params(axis='y', length=0)
-    _legend(figure, panels)
+    add_legend(figure, panels)
     return figure
 
 
@@ -189,7 +194,8 @@ def _lanes(spans) -> List[int]:
     return lanes
 
 
-def _panels(count, height):
+def grid(count, height):
+    """Return a figure and its panels, two side by side at most; each is so high, in inches."""
     columns = min(2, count)
     lines = -(-count // columns)
     figure = _figure(5.0 * columns, height * lines + 1.0)
@@ -202,7 +208,7 @@ def _figure(width, height):
     return Figure(figsize=(width, height), layout='constrained')
 
 
-def _legend(figure, panels):
+def add_legend(figure, panels):
     """Put one legend for all panels below them, and hide those that are empty."""
     entries = {}
     for panel in panels:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import csv
 import functools
 import json
 import sys
@@ -17,7 +18,7 @@ from sensor_msgs.msg import Image as ImageMsg
 
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.msg import Detections, ExecutorStats, StageStats
-from s3dnn_ros.nodes.messages import counts_of, ns_of
+from s3dnn_ros.nodes.messages import counts_of, ns_of, s_of
 from s3dnn_ros.nodes.node import S3dnnNode, qos, run
 from s3dnn_ros.summary import STAGES, Summary, table
 
@@ -28,6 +29,7 @@ LOG_PERIOD_S = 5.0
 SETTLE_S = 5.0
 KEPT_RESULTS = 100
 DOUBTFUL = 0.55
+RESULT_FIELDS = ('published_s', 'camera', 'instance', 'latency_ms', 'missed', 'batch')
 
 
 class _Picture:
@@ -50,6 +52,8 @@ class MonitorNode(S3dnnNode):
         self._timers_of = []
         self._live = None
         self._report_due = False
+        self._results = None        # writes the lines of results_file
+        self._files = contextlib.ExitStack()
 
     def start(self, settings):
         """Make the place for the report."""
@@ -65,6 +69,8 @@ class MonitorNode(S3dnnNode):
                 raise ParameterError('output_directory', settings.output_directory,
                                      f'a directory that can be written ({error})') from error
             self._report_due = True
+        if settings.results_file:
+            self._open_results(settings.results_file)
 
     def activate(self):
         """Subscribe and show the table."""
@@ -95,9 +101,24 @@ class MonitorNode(S3dnnNode):
 
     def stop(self):
         """Write the report, if one is wanted and none was written."""
+        self._files.close()
+        self._results = None
         if self._report_due:
             self._report_due = False
             self._write()
+
+    def _open_results(self, path):
+        with contextlib.ExitStack() as files:
+            try:
+                # by lines, for those who read while it is written
+                file = files.enter_context(
+                    open(path, 'w', buffering=1, newline='', encoding='utf-8'))
+            except OSError as error:
+                raise ParameterError('results_file', path,
+                                     f'a file that can be written ({error})') from error
+            self._files = files.pop_all()
+        self._results = csv.writer(file, lineterminator='\n')
+        self._results.writerow(RESULT_FIELDS)
 
     def _listen(self, profile, kind, topic, callback):
         self._subscriptions_of.append(self.create_subscription(kind, topic, callback, profile))
@@ -108,6 +129,10 @@ class MonitorNode(S3dnnNode):
         self._summary.result(
             msg.camera, msg.instance, [item.label for item in msg.detections], msg.latency_ms,
             {stage: getattr(msg, f'{stage}_ms') for stage in STAGES}, now_s)
+        if self._results is not None:
+            self._results.writerow((
+                f'{s_of(msg.header.stamp) + msg.latency_ms / 1e3:.6f}', msg.camera, msg.instance,
+                f'{msg.latency_ms:.3f}', int(msg.missed), msg.batch))
         picture = self._pictures[msg.camera]
         # sure finds speak for a picture, doubtful ones against it
         picture.scores[ns_of(msg.header.stamp)] = sum(item.score - DOUBTFUL

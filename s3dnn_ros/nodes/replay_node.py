@@ -19,7 +19,7 @@ ASSET = 'asset:'
 
 
 class ReplayNode(S3dnnNode):
-    """Simulated cameras: one topic each, all at the same rate, each with its phase."""
+    """Simulated cameras: one topic each, each with its rate and its phase."""
 
     def __init__(self, **options):
         super().__init__('replay', **options)
@@ -82,8 +82,9 @@ class ReplayNode(S3dnnNode):
             now_s = self.clock_s.now_s()
             if now_s >= due_s:
                 # a camera that fell behind leaves shots out; it never hurries after them
-                periods = 1 + int((now_s - due_s) * self.settings.fps)
-                self._due_s[name] = due_s + periods / self.settings.fps
+                fps = self.settings.fps_of(name)
+                periods = 1 + int((now_s - due_s) * fps)
+                self._due_s[name] = due_s + periods / fps
                 self._shoot(name)
         wait_s = min(self._due_s.values()) - self.clock_s.now_s()
         self._timer_of_all.timer_period_ns = max(1, round(1e9 * wait_s))
@@ -96,6 +97,8 @@ class ReplayNode(S3dnnNode):
                     for publisher in self._publishers_of.values())
         if not heard and now_s - self._waiting_since_s < self.settings.wait_for_subscribers_s:
             return False
+        self.get_logger().info('the cameras start' if heard else
+                               'the cameras start, although not every topic has a subscriber')
         self._started_s = now_s + self.settings.delay_s
         self._due_s = {name: self._started_s + source.phase_ms / 1e3
                        for name, source in self.settings.sources.items()}

@@ -1,5 +1,8 @@
 """A bench of a network that is done in a moment, on the CPU."""
 
+import sys
+from pathlib import Path
+
 import pytest
 import yaml
 
@@ -7,6 +10,9 @@ from s3dnn_ros.engines import make_engine
 from s3dnn_ros.lab import networks
 from s3dnn_ros.lab.s3dnn_results import FORMAT
 from s3dnn_ros.runtime.clock import SystemClock
+
+# importlib mode leaves the tests' directories off sys.path; overloads is here
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Replay, governor, executor and monitor together: every frame is accounted for."""
 
+import csv
 import json
 
 import cv2
@@ -21,7 +22,8 @@ KEYS = {'frames', 'published', 'dropped', 'missed', 'detections', 'fps', 'latenc
 @pytest.fixture
 def show(world, tmp_path):
     """Return a function that runs the four nodes to their end and gives summary.json."""
-    def run(names=('front', 'rear'), composed=False, seconds=1.0, fps=20.0, **changes):
+    def run(names=('front', 'rear'), composed=False, seconds=1.0, fps=20.0, rates=None,
+            **changes):
         sources, cameras = {}, {}
         for index, name in enumerate(names):
             world.watch(name)
@@ -29,7 +31,7 @@ def show(world, tmp_path):
             cv2.imwrite(str(path), world.mark(name).image())
             compressed = index % 2 == 1
             sources[name] = {'file': str(path), 'encoding': 'png' if compressed else 'rgb8',
-                             'phase_ms': 10.0 * index}
+                             'phase_ms': 10.0 * index, 'fps': (rates or {}).get(name, 0.0)}
             cameras[name] = {'transport': 'compressed' if compressed else 'raw',
                              'qos': 'reliable'}
         values = world.parameters(names=names, **dict({
@@ -88,6 +90,35 @@ def test_a_camera_at_a_lower_rate(world, show):
     assert front['frames'] == front['published'] + front['dropped']
     assert front['dropped_by']['rate'] == front['dropped'] > front['published'] > 0
     assert rear['dropped'] == 0 and rear['published'] == rear['frames']
+
+
+def test_each_camera_may_have_a_rate_of_its_own(world, show):
+    summary = show(rates={'rear': 5.0}, seconds=2.0)['cameras']
+    # a camera that the computer delays leaves frames out, and never sends more
+    assert summary['rear']['frames'] <= 10 < 20 < summary['front']['frames'] <= 40
+
+
+def test_every_result_has_a_line(world, show, tmp_path):
+    show(results_file=str(tmp_path / 'results.csv'))
+    with open(tmp_path / 'results.csv', newline='') as file:
+        lines = list(csv.DictReader(file))
+    results = [msg for name in ('front', 'rear') for msg in world.results[name]]
+    assert len(lines) == len(results) > 20
+    found = {(line['camera'], float(line['latency_ms'])): line for line in lines}
+    for msg in results:
+        line = found[msg.camera, float(f'{msg.latency_ms:.3f}')]
+        stamp_s = msg.header.stamp.sec + 1e-9 * msg.header.stamp.nanosec
+        assert float(line['published_s']) == pytest.approx(stamp_s + 1e-3 * msg.latency_ms,
+                                                           abs=1e-5)
+        assert (line['instance'], line['missed'], line['batch']) == (
+            msg.instance, str(int(msg.missed)), str(msg.batch))
+
+
+def test_a_results_file_that_cannot_be_written(world, tmp_path):
+    node = world.add(MonitorNode(**world.options(world.parameters(
+        results_file=str(tmp_path / 'none' / 'results.csv')))), start=False)
+    assert node.trigger_configure() == TransitionCallbackReturn.FAILURE
+    world.wait_for(lambda: world.said("parameter 'results_file'", 'none/results.csv'))
 
 
 def test_without_results_a_report_is_written_all_the_same(world, tmp_path):
