@@ -56,13 +56,15 @@ class Line:
         return bool(self._waiting) and free > 0 and not (fuse and self.pending)
 
     def is_late(self, request, now_s) -> bool:
-        """Tell whether a request would miss its deadline even if it ran now and alone.
+        """Tell whether a request would miss its deadline even if it ran now, alone and quickly.
 
         One that is to run late is not late.
         """
         if request.run_late:
             return False
-        least_s = self.expect.least_s(self.network.padded(request.frames))
+        batch = self.network.padded(request.frames)
+        least_s = (self.expect.least_s(batch) if self.expect.profiled
+                   else self._runs[batch].low_s)
         return now_s + least_s > request.deadline_s
 
     def observe(self, job, segment, runs):
@@ -81,18 +83,18 @@ class Line:
     def told_run_s(self, frames) -> Tuple[float, bool]:
         """Return what a run of so many frames takes, and whether that was measured.
 
-        What few of the last runs exceeded; before there are some, the profile's time; without
+        What the last runs took mostly; before there are some, the profile's time; without
         one, that of the nearest batch, in proportion. 0 where nothing is known.
         """
         batch = self.network.padded(frames)
         if len(self._runs[batch]) >= FEWEST_RUNS:
-            return self._runs[batch].high_s, True
+            return self._runs[batch].typical_s, True
         if self.expect.profiled:
             return self.expect.run_s(batch), True
         known = [other for other, runs in list(self._runs.items()) if len(runs)]
         if known:
             nearest = min(known, key=lambda other: abs(other - batch))
-            return self._runs[nearest].high_s * batch / nearest, False
+            return self._runs[nearest].typical_s * batch / nearest, False
         return self.expect.run_s(batch), False
 
     def take(self, now_s, fuse, max_batch) -> Tuple:
