@@ -44,8 +44,8 @@ PROFILES = ('none', 'auto')
 LATE_POLICIES = ('drop', 'run')
 # From the first result until figures count.
 SETTLE_S = 1.5
-# The cameras go on a little longer, and then all nodes publish their counters once more.
-SPARE_S, LAST_WORD_S = 0.2, 1.3
+# The cameras go on so much longer.
+SPARE_S = 0.2
 # Of each batch back to back.
 LIMIT_S = 2.0
 # Of each batch of the profile.
@@ -209,9 +209,7 @@ def _run(bench, row, rates_hz, limit) -> Dict:
             disturbance_s = disturbed_s, clock.now_s()
         _sleep_until(clock, begin_s + span_s)
         processes = probe.stop()
-        _sleep_until(clock, first_s + cameras_s + LAST_WORD_S)
-        nodes.check()
-        nodes.stop(['monitor'])     # it writes its report then
+        nodes.wait('monitor')       # until every frame is accounted for
     summary = json.loads((folder / 'summary.json').read_text())
     record = read_record(folder / 'results.csv', rates_hz, begin_s, begin_s + span_s,
                          disturbance_s)
@@ -238,7 +236,7 @@ def _parameters(bench, row, rates_hz: Mapping[str, float], cameras_s=0.0) -> Pat
                                   'deadline_ms': plan.deadline_ms, 'profile': profile}},
         'engine': bench.engine, 'late_policy': row['late_policy'],
         'output_directory': str(folder), 'results_file': str(folder / 'results.csv'),
-        'pictures': False, 'table': False,
+        'pictures': False, 'table': False, 'exit_when_finished': True,
     }
     file = folder / 'parameters.yaml'
     file.write_text(yaml.safe_dump({'/**': {'ros__parameters': parameters}}))
