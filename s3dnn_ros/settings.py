@@ -240,6 +240,11 @@ class ExecutorSettings:
     max_batch: int = parameter(8, 'Most images of one model that run together; a larger batch of '
                                'a governor (instances.NAME.max_batch there) is refused.',
                                low=1, high=64)
+    transport: str = parameter('shared_memory', "As the governor's: inline makes the subscriptions "
+                               'of batches reliable, since what comes from another host may get '
+                               'lost. On one host, to send again what is late anyway would only '
+                               'hold up what comes behind it.',
+                               choices=('shared_memory', 'inline'))
     max_queue: int = parameter(32, 'Batches that may wait in the executor; the oldest one beyond '
                                'that is dropped.', low=1, high=1000, live=True)
     late_policy: str = parameter('drop', 'What happens to a batch that can no longer meet its '

@@ -40,7 +40,7 @@ from s3dnn_ros.nodes.messages import (
     time_msg,
 )
 from s3dnn_ros.nodes.newest_publisher import NewestPublisher
-from s3dnn_ros.nodes.node import S3dnnNode, qos, run
+from s3dnn_ros.nodes.node import S3dnnNode, batch_qos, qos, run
 from s3dnn_ros.nodes.overlay import Overlay
 from s3dnn_ros.nodes.state_publisher import StatePublisher
 from s3dnn_ros.platforms import board_here, find_meter, make_platform
@@ -129,7 +129,8 @@ class ExecutorNode(S3dnnNode):
         """Listen for batches."""
         for name in self.settings.instances:
             self._batches.append(self.create_subscription(
-                FrameBatch, f'batches/{name}', self._on_batch, qos('reliable', 64)))
+                FrameBatch, f'batches/{name}', self._on_batch,
+                batch_qos(self.settings.transport)))
         self.listening = True
         self._runtime.tell_capacity()
 

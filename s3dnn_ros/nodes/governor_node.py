@@ -30,7 +30,7 @@ from s3dnn_ros.nodes.messages import (
     ns_of,
     stage_stats,
 )
-from s3dnn_ros.nodes.node import S3dnnNode, qos, run
+from s3dnn_ros.nodes.node import S3dnnNode, batch_qos, qos, run
 from s3dnn_ros.profiling.find import find_table
 
 try:
@@ -89,7 +89,7 @@ class GovernorNode(S3dnnNode):
         if self._executor is None:
             self._batches = {
                 name: self.create_publisher(FrameBatch, f'batches/{name}',
-                                            qos('reliable', settings.ring_slots))
+                                            batch_qos(settings.transport))
                 for name in settings.instances}
         self._stats = self.create_publisher(StageStats, '~/stats', 10)
         self._wake = self.every(1.0, self._pump)

@@ -14,7 +14,7 @@ from s3dnn_ros.governor.ring import SlotReader
 from s3dnn_ros.msg import Capacity as CapacityMsg
 from s3dnn_ros.msg import ExecutorStats, FrameBatch
 from s3dnn_ros.nodes.messages import camera_stats, capacity_msg, frames_of
-from s3dnn_ros.nodes.node import S3dnnNode, qos, run
+from s3dnn_ros.nodes.node import S3dnnNode, batch_qos, qos, run
 
 # A run of nothing: so short that front ends never wait for word of it.
 NO_TIME_S = 1e-9
@@ -40,7 +40,7 @@ class SinkNode(S3dnnNode):
         """Listen for batches."""
         self._batches = [
             self.create_subscription(FrameBatch, f'batches/{name}', self._on_batch,
-                                     qos('reliable', 64))
+                                     batch_qos(self.settings.transport))
             for name in self.settings.instances]
         self.every(TOLD_S, self._tell)
 

@@ -11,6 +11,8 @@ from s3dnn_ros.scheduling.fusion import best_batch
 
 # Runs of one batch after which its profile is trusted no more.
 FEWEST_RUNS = 3
+# Times of a batch that did not run among so many runs are forgotten: they may be of a bad moment.
+FORGOTTEN_RUNS = 500
 
 
 class Line:
@@ -33,6 +35,8 @@ class Line:
         self.pending: List = []     # jobs that wait for their start
         self._waiting = collections.deque()
         self._runs: Dict[int, RecentTimes] = collections.defaultdict(RecentTimes)   # by batch
+        self._runs_count = 0
+        self._last_run: Dict[int, int] = {}     # by batch: the number of its last run
 
     def put(self, request):
         """Add a request at the end."""
@@ -78,7 +82,12 @@ class Line:
 
     def ran(self, batch, took_s):
         """Learn from a run of the whole network, with all that came in between."""
+        self._runs_count += 1
         self._runs[batch].add(took_s)
+        self._last_run[batch] = self._runs_count
+        for other in [other for other, last in self._last_run.items()
+                      if self._runs_count - last > FORGOTTEN_RUNS]:
+            del self._runs[other], self._last_run[other]
 
     def told_run_s(self, frames) -> Tuple[float, bool]:
         """Return what a run of so many frames takes, and whether that was measured.

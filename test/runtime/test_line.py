@@ -8,7 +8,7 @@ from hypothesis import given
 
 from s3dnn_ros.engines.base import Run
 from s3dnn_ros.runtime.expectation import Expectation
-from s3dnn_ros.runtime.line import Line
+from s3dnn_ros.runtime.line import FORGOTTEN_RUNS, Line
 
 NOW_S = 100.0
 
@@ -91,6 +91,17 @@ def test_a_batch_counts_with_the_time_of_what_really_runs(make_line):
     line = make_line(Asked(100.5), Asked(), Asked(), times=(0.1, 0.1),
                      padded=lambda frames: 1 if frames == 1 else 8)
     assert len(line.take(NOW_S, True, 8)) == 1
+
+
+def test_times_of_a_batch_that_runs_no_more_are_forgotten(make_line):
+    line = make_line(times=None)
+    for _ in range(3):
+        line.ran(2, 9.0)
+    for _ in range(FORGOTTEN_RUNS):
+        line.ran(1, 0.1)
+    assert line.told_run_s(2) == (9.0, True)
+    line.ran(1, 0.1)
+    assert line.told_run_s(2) == (pytest.approx(0.2), False)
 
 
 @given(st.lists(asked, min_size=1, max_size=12), st.lists(st.integers(0, 4), min_size=12,
