@@ -4,12 +4,13 @@ from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
-from launch_ros.actions import Node
+from launch_ros.actions import Node, SetParameter
 from launch_ros.descriptions import ParameterFile
 from launch_ros.substitutions import FindPackageShare
 
 from s3dnn_ros.cohort import MODES
 from s3dnn_ros.middleware import image_environment
+from s3dnn_ros.nodes.launching import Respawn
 
 
 def generate_launch_description():
@@ -31,10 +32,13 @@ def generate_launch_description():
                         'Empty: what it says.'),
         DeclareLaunchArgument(
             'respawn', default_value='true',
-            description='Start nodes again when they end by themselves.'),
+            description='Start nodes again when they end, except with parameters that cannot '
+                        'work.'),
         DeclareLaunchArgument(
             'replay', default_value='false',
             description='Start simulated cameras too; their files are in params_file.'),
+        DeclareLaunchArgument(
+            'use_sim_time', default_value='false', description='Use the time of /clock.'),
         DeclareLaunchArgument(
             'log_level', default_value='info',
             description='Least level to log: debug, info, warn, error or fatal.'),
@@ -58,13 +62,18 @@ def generate_launch_description():
         mode = LaunchConfiguration('mode').perform(context)
         names = [name.strip() for name in LaunchConfiguration('executors').perform(context)
                  .split(',') if name.strip()]
-        respawn = {'respawn': LaunchConfiguration('respawn'), 'respawn_delay': 2.0}
+        respawn = IfCondition(LaunchConfiguration('respawn')).evaluate(context)
         overrides = [{'cohort': True, **({'cohort_mode': mode} if mode else {})}]
-        return [*(node('executor', name=name, overrides=overrides, **respawn) for name in names),
-                node('governor', **respawn)]
+
+        def started(executable, **options):
+            return node(executable, on_exit=Respawn() if respawn else None, **options)
+
+        return [*(started('executor', name=name, overrides=overrides) for name in names),
+                started('governor')]
 
     return LaunchDescription([
         *arguments,
+        SetParameter('use_sim_time', LaunchConfiguration('use_sim_time')),
         OpaqueFunction(function=nodes),
         node('replay', condition=IfCondition(LaunchConfiguration('replay'))),
     ])

@@ -3,7 +3,7 @@
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
-from launch_ros.actions import Node
+from launch_ros.actions import Node, SetParameter
 from launch_ros.descriptions import ParameterFile
 from launch_ros.substitutions import FindPackageShare
 
@@ -21,6 +21,8 @@ def generate_launch_description():
             'namespace', default_value='s3dnn',
             description='Namespace of the node and relative camera topics.'),
         DeclareLaunchArgument(
+            'use_sim_time', default_value='false', description='Use the time of /clock.'),
+        DeclareLaunchArgument(
             'log_level', default_value='info',
             description='Least level to log: debug, info, warn, error or fatal.'),
     ]
@@ -28,6 +30,7 @@ def generate_launch_description():
     # 2. What runs
     return LaunchDescription([
         *arguments,
+        SetParameter('use_sim_time', LaunchConfiguration('use_sim_time')),
         Node(package='s3dnn_ros', executable='replay',
              namespace=LaunchConfiguration('namespace'),
              parameters=[ParameterFile(LaunchConfiguration('params_file'), allow_substs=True)],

@@ -19,10 +19,12 @@ from rclpy.qos import (
     qos_profile_sensor_data,
     qos_profile_system_default,
 )
+from rclpy.signals import SignalHandlerOptions
 
-from s3dnn_ros.errors import S3dnnError
+from s3dnn_ros.errors import LASTING, S3dnnError
 from s3dnn_ros.nodes.messages import diagnostic, s_of
 from s3dnn_ros.parameters import declarations, differences, name_lists, read
+from s3dnn_ros.respawn import UNUSABLE
 from s3dnn_ros.runtime.clock import SWITCH_INTERVAL_S
 from s3dnn_ros.settings import NODES, instances_of_others, unknown_names
 
@@ -33,8 +35,9 @@ _TYPES = {bool: ParameterType.PARAMETER_BOOL, int: ParameterType.PARAMETER_INTEG
 SILENCE_S = 3.0
 COMPLAINT_S = 5.0
 MAX_COMPLAINTS = 1000
-# With no time limit, Kilted's events executor turns idly and runs nothing.
-SPIN_S = 0.5
+# With no time limit, Kilted's events executor turns idly and runs nothing; a signal is looked at
+# between two turns.
+SPIN_S = 0.2
 
 
 class RosClock:
@@ -57,6 +60,7 @@ class S3dnnNode(LifecycleNode):
     """
 
     finished = False     # a node that sets this ends the process
+    refusal = None       # the exception of the last transition that failed
 
     def __init__(self, kind, **options):
         super().__init__(kind, **options)
@@ -110,8 +114,13 @@ class S3dnnNode(LifecycleNode):
         except Exception as error:
             # rclpy swallows what a transition raises without a word
             self.get_logger().error(_sentence(error))
+            self.refusal = error
             self.stop()
             return TransitionCallbackReturn.FAILURE
+        except BaseException:
+            # Ctrl-C while it loads
+            self.stop()
+            raise
         self._configured = True
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self._last_counts, self._last_change_s = {}, {}
@@ -126,6 +135,7 @@ class S3dnnNode(LifecycleNode):
             self.activate()
         except Exception as error:
             self.get_logger().error(_sentence(error))
+            self.refusal = error
             self.deactivate()
             return TransitionCallbackReturn.FAILURE
         return super().on_activate(state)
@@ -331,39 +341,66 @@ def make_executor():
     return EventsExecutor()
 
 
+class _Signals:
+    """SIGINT and SIGTERM: an exception while nodes start, a flag while they spin.
+
+    rclpy's own handlers take the context from under the nodes, which then cannot log any more,
+    and an exception inside a callback would be reported as the callback's.
+    """
+
+    def __init__(self):
+        self.stop = self.spinning = False
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._handle)
+
+    def _handle(self, number, _):
+        # who sends SIGTERM after a SIGINT does not want to wait for a long callback
+        interrupts = not self.spinning or (self.stop and number == signal.SIGTERM)
+        self.stop = True
+        if interrupts:
+            raise KeyboardInterrupt
+
+
 def run(*factories, args=None):
-    """Run nodes in one process until it is stopped; returns the exit status."""
+    """Run nodes in one process until it is stopped; returns the exit status.
+
+    It is UNUSABLE if they cannot work until the user changes something, and 1 after any other
+    failure.
+    """
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     try:
-        rclpy.init(args=args)
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     except Exception as error:
         # rclpy has no type of its own for arguments or parameter files it cannot read
         print(f'error: ROS does not start: {error}', file=sys.stderr)
-        return 1
+        return UNUSABLE
     nodes = []
     executor = make_executor()
     try:
+        signals = _Signals()
         for factory in factories:
             nodes.append(factory(*nodes))
         for node in reversed(nodes):
             executor.add_node(node)
-            if node.settings.autostart and not node.autostart() and rclpy.ok():
-                return 1
-        while rclpy.ok() and not any(node.finished for node in nodes):
+            if node.settings.autostart and not node.autostart():
+                return _status(node.refusal)
+        signals.spinning = True
+        while rclpy.ok() and not signals.stop and not any(node.finished for node in nodes):
             executor.spin_once(SPIN_S)
     except S3dnnError as error:
         print(f'error: {error}', file=sys.stderr)
-        return 1
+        return _status(error)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
-    except Exception:
-        # a signal takes the context from under a node that is only starting
-        if rclpy.ok():
-            raise
     finally:
         # pressing Ctrl-C again would leave shared memory behind; SIGTERM still ends this
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         for node in nodes:
             node.destroy_node()
         rclpy.try_shutdown()
     return 0
+
+
+def _status(error):
+    return UNUSABLE if isinstance(error, LASTING) else 1

@@ -17,6 +17,7 @@ from s3dnn_ros.nodes.governor_node import GovernorNode
 from s3dnn_ros.nodes.monitor_node import MonitorNode
 from s3dnn_ros.nodes.node import run
 from s3dnn_ros.nodes.replay_node import ReplayNode
+from s3dnn_ros.respawn import UNUSABLE
 
 pytestmark = pytest.mark.ros
 
@@ -180,7 +181,7 @@ def test_the_process_says_it_and_ends_with_a_status(main, capfd, world):
     status = run(lambda *_: main(), args=[
         '--ros-args', '-r', f'__ns:={world.namespace}_other',
         '-p', 'camera_names:=[front, front]'])
-    assert status == 1
+    assert status == UNUSABLE
     said = capfd.readouterr().err
     assert "error: parameter 'camera_names' is ['front', 'front']" in said
     assert "'front' is there twice" in said
@@ -191,7 +192,7 @@ def test_an_unknown_model_ends_the_process(capfd, world):
     status = run(lambda *_: ExecutorNode(), args=[
         '--ros-args', '-r', f'__ns:={world.namespace}_other', '-p', 'instance_names:=[a]',
         '-p', 'instances.a.model:=resnet_9000'])
-    assert status == 1
+    assert status == UNUSABLE
     world.wait_for(lambda: world.said("'resnet_9000'", 'is not known'))
 
 

@@ -11,6 +11,7 @@ pytest.importorskip('rclpy', reason='ROS 2 is not here')
 pytest.importorskip('s3dnn_ros.msg', reason='the package is not built')
 
 from s3dnn_ros.lab.processes import Processes
+from s3dnn_ros.respawn import UNUSABLE
 
 pytestmark = pytest.mark.ros
 
@@ -143,7 +144,7 @@ def test_a_bad_parameter_file_ends_the_process_with_a_sentence(world, tmp_path, 
         nodes.start('governor')
         process = nodes._running['governor']
         world.wait_for(died(process), 'the governor to refuse', PATIENCE_S)
-        assert process.returncode == 1
+        assert process.returncode == UNUSABLE
         said = nodes.log_of('governor').read_text()
     name = next(iter(changes))
     assert f"error: parameter '{name}' is" in said and 'Traceback' not in said
