@@ -211,7 +211,7 @@ class ExecutorSettings:
                                 'all of them.', low=0, high=1024)
     engine_threads: int = parameter(0, 'CPU threads of one network run. 0: one per core.',
                                     low=0, high=256)
-    warmup_runs: int = parameter(2, 'Runs of each network before the node is ready.',
+    warmup_runs: int = parameter(1, 'Runs of each network before the node is ready.',
                                  low=0, high=100)
     scheduler: str = parameter('supervised', 'Scheduling policy. supervised: the most urgent '
                                'first, small segments side by side (S3DNN); edf: earliest '
