@@ -36,7 +36,8 @@ class RespawnPolicy:
             How long the process ran.
 
         """
-        if lifetime_s >= SOON_S:
+        # a start that fails may take long
+        if status != UNUSABLE and lifetime_s >= SOON_S:
             self._failures, self._has_worked = 0, True
         if status == UNUSABLE and not (self._has_worked and self._failures < RETRIES):
             return None

@@ -15,7 +15,8 @@ ROS = {'rclpy', 'sensor_msgs', 'std_msgs', 'diagnostic_msgs', 'builtin_interface
 # each room may import from itself and from those after it
 FLOORS = ['cli', 'commands', ('nodes', 'lab'), 'runtime', ('engines', 'governor'),
           'profiling', ('media', 'summary', 'drawing', 'middleware', 'respawn'), 'models',
-          'settings', 'parameters', ('scheduling', 'cohort', 'platforms', 'frames', 'counters'), 'errors']
+          'settings', 'parameters',
+          ('scheduling', 'cohort', 'platforms', 'frames', 'counters'), 'errors']
 FLOOR_OF = {room: index for index, floor in enumerate(FLOORS)
             for room in ([floor] if isinstance(floor, str) else floor)}
 

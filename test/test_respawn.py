@@ -39,7 +39,7 @@ def test_a_node_that_is_not_unusable_is_always_started_again(ends):
 
 
 def test_what_is_unusable_from_the_start_stays_ended():
-    assert delays((UNUSABLE, 1.0)) == [None]
+    assert delays((UNUSABLE, 1.0)) == delays((UNUSABLE, 10 * SOON_S)) == [None]
     assert delays((FAILED, 1.0), (UNUSABLE, 1.0)) == [FIRST_DELAY_S, None]
 
 

@@ -32,7 +32,7 @@ def load_graph(spec: ModelSpec) -> onnx.ModelProto:
     path = spec.onnx
     if not path.is_file():
         hint = (
-            f'run `s3dnn models export {spec.zoo}`'
+            f'run `s3dnn models fetch {spec.zoo} && s3dnn models export {spec.zoo}`'
             if spec.zoo
             else f'put the file there or correct `onnx` in {spec.name}.yaml'
         )
