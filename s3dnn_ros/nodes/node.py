@@ -10,6 +10,7 @@ import time
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rcl_interfaces.msg import ParameterDescriptor, ParameterType, SetParametersResult
+from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.qos import (
@@ -357,7 +358,7 @@ class _Signals:
             signal.signal(number, self._handle)
 
     def _handle(self, number, _):
-        # who sends SIGTERM after a SIGINT does not want to wait for a long callback
+        # who sends SIGTERM after another signal does not want to wait for a long callback
         interrupts = not self.spinning or (self.stop and number == signal.SIGTERM)
         self.stop = True
         if interrupts:
@@ -391,7 +392,7 @@ def run(*factories, args=None):
         signals.spinning = True
         while rclpy.ok() and not signals.stop and not any(node.finished for node in nodes):
             executor.spin_once(SPIN_S)
-    except S3dnnError as error:
+    except (S3dnnError, ParameterException) as error:
         print(f'error: {error}', file=sys.stderr)
         return _status(error)
     except (KeyboardInterrupt, ExternalShutdownException):
@@ -419,4 +420,4 @@ def _index_modules():
 
 
 def _status(error):
-    return UNUSABLE if isinstance(error, LASTING) else 1
+    return UNUSABLE if isinstance(error, (*LASTING, ParameterException)) else 1
