@@ -10,6 +10,7 @@ from launch_ros.substitutions import FindPackageShare
 
 from s3dnn_ros.cohort import MODES
 from s3dnn_ros.middleware import image_environment
+from s3dnn_ros.nodes.launching import Respawn
 
 
 def generate_launch_description():
@@ -31,7 +32,8 @@ def generate_launch_description():
                         'Empty: what it says.'),
         DeclareLaunchArgument(
             'respawn', default_value='true',
-            description='Start nodes again when they end by themselves.'),
+            description='Start nodes again when they end, except with parameters that cannot '
+                        'work.'),
         DeclareLaunchArgument(
             'replay', default_value='false',
             description='Start simulated cameras too; their files are in params_file.'),
@@ -60,10 +62,14 @@ def generate_launch_description():
         mode = LaunchConfiguration('mode').perform(context)
         names = [name.strip() for name in LaunchConfiguration('executors').perform(context)
                  .split(',') if name.strip()]
-        respawn = {'respawn': LaunchConfiguration('respawn'), 'respawn_delay': 2.0}
+        respawn = IfCondition(LaunchConfiguration('respawn')).evaluate(context)
         overrides = [{'cohort': True, **({'cohort_mode': mode} if mode else {})}]
-        return [*(node('executor', name=name, overrides=overrides, **respawn) for name in names),
-                node('governor', **respawn)]
+
+        def started(executable, **options):
+            return node(executable, on_exit=Respawn() if respawn else None, **options)
+
+        return [*(started('executor', name=name, overrides=overrides) for name in names),
+                started('governor')]
 
     return LaunchDescription([
         *arguments,

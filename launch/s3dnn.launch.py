@@ -4,13 +4,14 @@ import shutil
 
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
-from launch.conditions import IfCondition, UnlessCondition
+from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node, SetParameter
 from launch_ros.descriptions import ParameterFile
 from launch_ros.substitutions import FindPackageShare
 
 from s3dnn_ros.middleware import image_environment
+from s3dnn_ros.nodes.launching import Respawn
 from s3dnn_ros.settings import ENGINES
 
 # what launch writes before each line: "[monitor-4] "
@@ -35,8 +36,8 @@ def generate_launch_description():
             description='Governor and executor in one process; frames cross as references.'),
         DeclareLaunchArgument(
             'respawn', default_value='true',
-            description='Start governor and executor again when they end by themselves, as an '
-                        'executor does whose GPU answers nothing but errors.'),
+            description='Start governor and executor again when they end, except with parameters '
+                        'that cannot work.'),
         DeclareLaunchArgument(
             'replay', default_value='false',
             description='Start simulated cameras too; their files are in params_file.'),
@@ -50,12 +51,12 @@ def generate_launch_description():
             description='Least level to log: debug, info, warn, error or fatal.'),
     ]
     composed = LaunchConfiguration('composed')
-    respawn = LaunchConfiguration('respawn')
+    respawn = IfCondition(LaunchConfiguration('respawn'))
     images = image_environment()
     width = str(shutil.get_terminal_size((120, 24)).columns - PREFIX)
 
     # 2. What the nodes have in common
-    def node(executable, condition, overrides=(), **options):
+    def node(executable, condition=None, overrides=(), **options):
         return Node(
             package='s3dnn_ros', executable=executable, condition=condition,
             namespace=LaunchConfiguration('namespace'),
@@ -68,10 +69,11 @@ def generate_launch_description():
     def pipeline(context):
         engine = LaunchConfiguration('engine').perform(context)
         options = {'overrides': [{'engine': engine}] if engine else [], 'additional_env': images,
-                   'respawn': respawn, 'respawn_delay': 2.0, 'emulate_tty': True}
-        return [node('executor', UnlessCondition(composed), **options),
-                node('governor', UnlessCondition(composed), **options),
-                node('pipeline', IfCondition(composed), **options)]
+                   'emulate_tty': True}
+        names = ['pipeline'] if IfCondition(composed).evaluate(context) else [
+            'executor', 'governor']
+        return [node(name, on_exit=Respawn() if respawn.evaluate(context) else None, **options)
+                for name in names]
 
     return LaunchDescription([
         *arguments,

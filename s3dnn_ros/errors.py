@@ -88,3 +88,7 @@ class PlatformError(S3dnnError):
     def __init__(self, source, sentence):
         self.source = str(source)
         super().__init__(f'{source}: {sentence}')
+
+
+# They come back at every start until the user changes something.
+LASTING = (ParameterError, ModelError, ProfileError)

@@ -214,7 +214,7 @@ class ExecutorSettings:
                                 'all of them.', low=0, high=1024)
     engine_threads: int = parameter(0, 'CPU threads of one network run. 0: one per core.',
                                     low=0, high=256)
-    warmup_runs: int = parameter(2, 'Runs of each network before the node is ready.',
+    warmup_runs: int = parameter(1, 'Runs of each network before the node is ready.',
                                  low=0, high=100)
     scheduler: str = parameter('supervised', 'Scheduling policy. supervised: the most urgent '
                                'first, small segments side by side (S3DNN); edf: earliest '
@@ -240,8 +240,8 @@ class ExecutorSettings:
     max_batch: int = parameter(8, 'Most images of one model that run together; a larger batch of '
                                'a governor (instances.NAME.max_batch there) is refused.',
                                low=1, high=64)
-    transport: str = parameter('shared_memory', "As the governor's: inline makes the subscriptions "
-                               'of batches reliable, since what comes from another host may get '
+    transport: str = parameter('shared_memory', "As the governor's. inline: subscriptions of "
+                               'batches are reliable, since what comes from another host may get '
                                'lost. On one host, to send again what is late anyway would only '
                                'hold up what comes behind it.',
                                choices=('shared_memory', 'inline'))

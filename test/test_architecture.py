@@ -14,8 +14,9 @@ ROS = {'rclpy', 'sensor_msgs', 'std_msgs', 'diagnostic_msgs', 'builtin_interface
        'launch', 'launch_ros'}
 # each room may import from itself and from those after it
 FLOORS = ['cli', 'commands', ('nodes', 'lab'), 'runtime', ('engines', 'governor'),
-          'profiling', ('media', 'summary', 'drawing', 'middleware'), 'models', 'settings',
-          'parameters', ('scheduling', 'cohort', 'platforms', 'frames', 'counters'),
+          'profiling', ('media', 'summary', 'drawing', 'middleware', 'respawn'), 'models',
+          'settings', 'parameters',
+          ('scheduling', 'cohort', 'platforms', 'frames', 'counters'),
           ('capacity', 'recent'), 'errors']
 FLOOR_OF = {room: index for index, floor in enumerate(FLOORS)
             for room in ([floor] if isinstance(floor, str) else floor)}

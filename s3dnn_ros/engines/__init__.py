@@ -1,5 +1,8 @@
 """Inference engines, chosen by name in one place."""
 
+import importlib.util
+import sys
+
 from s3dnn_ros.engines.base import DEFAULTS, BuildOptions, silent
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.settings import ENGINES
@@ -49,6 +52,8 @@ def make_engine(name, clock, threads=0, sms=0, build=DEFAULTS, report=silent):
 
 
 def _make(name, clock, threads, sms, build, report):
+    if name in ENGINES:
+        _look_for(name)
     if name == 'tensorrt':
         from s3dnn_ros.engines.tensorrt_engine import TensorRtEngine
         return TensorRtEngine(clock, build, report, sms if isinstance(sms, int) else 0)
@@ -59,3 +64,9 @@ def _make(name, clock, threads, sms, build, report):
         from s3dnn_ros.engines.onnxruntime_engine import OnnxRuntimeEngine
         return OnnxRuntimeEngine(clock, threads)
     raise ParameterError('engine', name, 'expected auto or one of ' + ', '.join(ENGINES))
+
+
+def _look_for(package):
+    """Raise ImportError if a package is not installed, before all that works with it is loaded."""
+    if package not in sys.modules and importlib.util.find_spec(package) is None:
+        raise ImportError(f"No module named '{package}'")

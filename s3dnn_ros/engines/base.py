@@ -140,6 +140,7 @@ class Engine(Protocol):
     levels: int     # of urgency that the device tells apart
     poll_s: Optional[float]     # how often `poll` is wanted once a run may be over; None: never
     lead_s: float   # how long before a segment's end a fast host best chooses the next; 0: never
+    loads_bytes: bool   # whether `load` also takes segments as the bytes of ONNX files
 
     def load(self, instance: str, segments: Sequence[Any], outputs: Sequence[str], spec, *,
              coarser: Sequence[Sequence[Any]] = (), lanes: int = 1, max_batch: int = 1,

@@ -24,6 +24,7 @@ class LaneEngine:
     parallel = True
     poll_s = 50e-6
     lead_s = 150e-6
+    loads_bytes = False
     _probe: Any
 
     def __init__(self, clock):

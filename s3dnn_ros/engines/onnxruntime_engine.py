@@ -138,6 +138,7 @@ class OnnxRuntimeEngine:
     levels = 1
     poll_s = None
     lead_s = 0.0
+    loads_bytes = True
 
     def __init__(self, clock, threads=0):
         import onnxruntime
@@ -161,7 +162,8 @@ class OnnxRuntimeEngine:
         options.log_severity_level = 3
         try:
             sessions = [[self._onnxruntime.InferenceSession(
-                model.SerializeToString(), options, providers=['CPUExecutionProvider'])
+                model if isinstance(model, bytes) else model.SerializeToString(), options,
+                providers=['CPUExecutionProvider'])
                 for model in variants] for variants in models]
         except Exception as error:
             # ONNX Runtime raises a dozen types of its own, some of them RuntimeError

@@ -22,6 +22,11 @@ def exported_path(name: str) -> Path:
     return cache_dir() / 'models' / f'{name}.onnx'
 
 
+def plan_path(name: str) -> Path:
+    """Return where the segment plan of the model `name` is kept."""
+    return cache_dir() / 'segments' / f'{name}.json'
+
+
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file's content, in hexadecimal."""
     digest = hashlib.sha256()

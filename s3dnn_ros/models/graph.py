@@ -47,7 +47,7 @@ def require_file(spec: ModelSpec) -> None:
     """Raise ModelError if the ONNX file of a model description does not exist."""
     if not spec.onnx.is_file():
         hint = (
-            f'run `s3dnn models export {spec.zoo}`'
+            f'run `s3dnn models fetch {spec.zoo} && s3dnn models export {spec.zoo}`'
             if spec.zoo
             else f'put the file there or correct `onnx` in {spec.name}.yaml'
         )

@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 
 from s3dnn_ros.errors import ModelError
-from s3dnn_ros.models.cache import cache_dir, write_whole
+from s3dnn_ros.models.cache import plan_path, write_whole
 from s3dnn_ros.models.segmentation import CutPoint, Segment, cut_points, split
 
 # Given the models of consecutive segments, returns the seconds that each of them takes.
@@ -48,11 +48,6 @@ class SegmentPlan:
             raise ModelError(
                 path, f'cannot be written ({error.strerror}); free space there or set $S3DNN_CACHE'
             ) from error
-
-
-def plan_path(name: str) -> Path:
-    """Return where the plan of the model `name` is kept."""
-    return cache_dir() / 'segments' / f'{name}.json'
 
 
 def load_plan(path: Path) -> SegmentPlan:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import List, Mapping, Sequence, Tuple
-
-import onnx
+from typing import TYPE_CHECKING, List, Mapping, Sequence, Tuple
 
 from s3dnn_ros.errors import ModelError
+
+if TYPE_CHECKING:
+    # decoders need this module, and the governor needs decoders but no networks
+    import onnx
 
 Shapes = Mapping[str, Sequence]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import signal
 import sys
 import time
@@ -9,7 +10,7 @@ import time
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.clock import Clock, ClockType
+from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.qos import (
@@ -20,23 +21,25 @@ from rclpy.qos import (
     qos_profile_sensor_data,
     qos_profile_system_default,
 )
+from rclpy.signals import SignalHandlerOptions
 
-from s3dnn_ros.errors import S3dnnError
+from s3dnn_ros.errors import LASTING, S3dnnError
+from s3dnn_ros.nodes.clock_watch import ClockWatch
 from s3dnn_ros.nodes.guarded import GuardedCallbacks, sentence_of
 from s3dnn_ros.nodes.messages import diagnostic, s_of
 from s3dnn_ros.nodes.ros_parameters import descriptor, given, refusal_of_unknown, typed
 from s3dnn_ros.parameters import declarations, differences, name_lists, read
+from s3dnn_ros.respawn import UNUSABLE
 from s3dnn_ros.runtime.clock import SWITCH_INTERVAL_S
 from s3dnn_ros.settings import NODES, instances_of_others, unknown_names
 
 # A camera that has sent before and now is silent for so long is reported.
 SILENCE_S = 3.0
-# Simulated time that has not begun after so long is reported.
-CLOCK_PATIENCE_S = 3.0
 COMPLAINT_S = 5.0
 MAX_COMPLAINTS = 1000
-# With no time limit, Kilted's events executor turns idly and runs nothing.
-SPIN_S = 0.5
+# With no time limit, Kilted's events executor turns idly and runs nothing; a signal is looked at
+# between two turns.
+SPIN_S = 0.2
 
 
 class RosClock:
@@ -59,6 +62,7 @@ class S3dnnNode(GuardedCallbacks, LifecycleNode):
     """
 
     finished = False     # a node that sets this ends the process
+    refusal = None       # the exception of the last transition that failed
 
     def __init__(self, kind, **options):
         super().__init__(kind, **options)
@@ -71,12 +75,10 @@ class S3dnnNode(GuardedCallbacks, LifecycleNode):
         self._diagnostics = None
         self._complained_s = {}
         self.clock_s = RosClock(self)
+        self._clock_watch = ClockWatch(self)
         self._refuse_unknown()
         self.settings = self._read()
         self.add_on_set_parameters_callback(self._on_set)
-        # in steady time, as timers of simulated time stand still until it begins
-        self._clock_timer = self.create_timer(CLOCK_PATIENCE_S, self._look_at_clock,
-                                              clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     # what subclasses give
 
@@ -120,8 +122,13 @@ class S3dnnNode(GuardedCallbacks, LifecycleNode):
         except Exception as error:
             # rclpy swallows what a transition raises without a word
             self.get_logger().error(sentence_of(error))
+            self.refusal = error
             self.stop()
             return TransitionCallbackReturn.FAILURE
+        except BaseException:
+            # Ctrl-C while it loads
+            self.stop()
+            raise
         self._configured = True
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self._last_counts, self._last_change_s = {}, {}
@@ -136,6 +143,7 @@ class S3dnnNode(GuardedCallbacks, LifecycleNode):
             self.activate()
         except Exception as error:
             self.get_logger().error(sentence_of(error))
+            self.refusal = error
             self.deactivate()
             return TransitionCallbackReturn.FAILURE
         return super().on_activate(state)
@@ -243,13 +251,6 @@ class S3dnnNode(GuardedCallbacks, LifecycleNode):
 
     def _values(self):
         return {name: self._value(name) for name in self._parameters}
-
-    def _look_at_clock(self):
-        self._clock_timer.cancel()
-        if not self.get_clock().now().nanoseconds:
-            self.get_logger().warning(
-                'use_sim_time is set and nobody publishes /clock, so no time passes here: play '
-                'the bag with `ros2 bag play --clock`, or set use_sim_time to false')
 
     def _refuse_unknown(self):
         overrides = {name: item.value for name, item in self._parameter_overrides.items()}
@@ -382,39 +383,79 @@ def make_executor():
     return EventsExecutor()
 
 
+class _Signals:
+    """SIGINT and SIGTERM: an exception while nodes start, a flag while they spin.
+
+    rclpy's own handlers take the context from under the nodes, which then cannot log any more,
+    and an exception inside a callback would be reported as the callback's.
+    """
+
+    def __init__(self):
+        self.stop = self.spinning = False
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._handle)
+
+    def _handle(self, number, _):
+        # who sends SIGTERM after another signal does not want to wait for a long callback
+        interrupts = not self.spinning or (self.stop and number == signal.SIGTERM)
+        self.stop = True
+        if interrupts:
+            raise KeyboardInterrupt
+
+
 def run(*factories, args=None):
-    """Run nodes in one process until it is stopped; returns the exit status."""
+    """Run nodes in one process until it is stopped; returns the exit status.
+
+    It is UNUSABLE if they cannot work until the user changes something, and 1 after any other
+    failure.
+    """
     sys.setswitchinterval(SWITCH_INTERVAL_S)
+    _index_modules()
     try:
-        rclpy.init(args=args)
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     except Exception as error:
         # rclpy has no type of its own for arguments or parameter files it cannot read
         print(f'error: ROS does not start: {error}', file=sys.stderr)
-        return 1
+        return UNUSABLE
     nodes = []
     executor = make_executor()
     try:
+        signals = _Signals()
         for factory in factories:
             nodes.append(factory(*nodes))
         for node in reversed(nodes):
             executor.add_node(node)
-            if node.settings.autostart and not node.autostart() and rclpy.ok():
-                return 1
-        while rclpy.ok() and not any(node.finished for node in nodes):
+            if node.settings.autostart and not node.autostart():
+                return _status(node.refusal)
+        signals.spinning = True
+        while rclpy.ok() and not signals.stop and not any(node.finished for node in nodes):
             executor.spin_once(SPIN_S)
-    except S3dnnError as error:
+    except (S3dnnError, ParameterException) as error:
         print(f'error: {error}', file=sys.stderr)
-        return 1
+        return _status(error)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
-    except Exception:
-        # a signal takes the context from under a node that is only starting
-        if rclpy.ok():
-            raise
     finally:
         # pressing Ctrl-C again would leave shared memory behind; SIGTERM still ends this
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         for node in nodes:
             node.destroy_node()
         rclpy.try_shutdown()
     return 0
+
+
+def _index_modules():
+    """Tell `inspect` which file each module is from.
+
+    rclpy asks it for the caller of every message. At the first one, it would resolve the paths of
+    all modules that are loaded, which takes 0.1 s.
+    """
+    for name, module in list(sys.modules.items()):
+        path = inspect.ismodule(module) and getattr(module, '__file__', None)
+        if path:
+            inspect.modulesbyfile.setdefault(path, name)
+
+
+def _status(error):
+    return UNUSABLE if isinstance(error, (*LASTING, ParameterException)) else 1

@@ -10,7 +10,6 @@ from s3dnn_ros.cohort import SpeedupAccuracyTable
 from s3dnn_ros.errors import ProfileError
 from s3dnn_ros.models.cache import sha256_of
 from s3dnn_ros.profiling.table import ProfileTable, load_table, profile_path
-from s3dnn_ros.profiling.variant_table import load_variant_table, variant_table_path
 
 
 def find_table(profile, spec, engine='auto', device=None) -> Tuple[Optional[ProfileTable], str]:
@@ -36,10 +35,10 @@ def find_table(profile, spec, engine='auto', device=None) -> Tuple[Optional[Prof
     if not profile:
         return None, 'no profile is wanted'
     engine = None if engine == 'auto' else engine
-    sha256 = _sha256(spec)
     if profile != 'auto':
         path = Path(profile).expanduser()
         table = load_table(path)
+        sha256 = _sha256(spec)
         if not sha256:
             raise ProfileError(path, f'cannot be compared with the model, as {spec.onnx} is not '
                                      f'here; put it there or state sha256 in {spec.name}.yaml')
@@ -48,7 +47,7 @@ def find_table(profile, spec, engine='auto', device=None) -> Tuple[Optional[Prof
     paths = _cached(spec.name, engine)
     if not paths:
         return None, f'there is none: run `s3dnn profile {spec.name}`'
-    reasons = []
+    sha256, reasons = _sha256(spec), []
     for path in paths:
         try:
             table = load_table(path)
@@ -71,6 +70,8 @@ def cached_tables(model: str, engine: str, device: str, score: str
     if Path(model).name != model:
         raise ProfileError(f'model {model!r}', 'is no name; a model is told by that of its YAML '
                                                'file')
+    # it needs the package onnx, whose import takes long, and only cohorts need it
+    from s3dnn_ros.profiling.variant_table import load_variant_table, variant_table_path
     table = load_table(profile_path(model, engine))
     table.check(None, engine, device)
     try:

@@ -22,8 +22,6 @@ from s3dnn_ros.errors import (
 )
 from s3dnn_ros.frames import FrameBatch, FrameInfo
 from s3dnn_ros.models.decoders import make_decoder
-from s3dnn_ros.models.graph import load_graph, with_image_input
-from s3dnn_ros.models.segment_plan import cut_at
 from s3dnn_ros.profiling.find import cached_tables, find_table
 from s3dnn_ros.profiling.table import ProfileTable
 from s3dnn_ros.runtime.admission import Admission
@@ -34,7 +32,7 @@ from s3dnn_ros.runtime.instance import Instance, Request
 from s3dnn_ros.runtime.line import Line
 from s3dnn_ros.runtime.loop import Loop
 from s3dnn_ros.runtime.outputs import not_finite
-from s3dnn_ros.runtime.pieces import coarser, cut
+from s3dnn_ros.runtime.prepared import cut_again, cut_anew, prepare
 from s3dnn_ros.runtime.recovery import Recovery
 from s3dnn_ros.runtime.worker_pool import WorkerPool
 from s3dnn_ros.scheduling import make_scheduler
@@ -278,26 +276,28 @@ class Executor:
         return Instance(name, spec, line, decoder, settings.instances[name])
 
     def _open_line(self, name, spec, settings, lanes):
-        model = with_image_input(load_graph(spec), spec)
-        outputs = [value.name for value in model.graph.output]
         table, reason = find_table(settings.instances[name].profile, spec, self.engine.name,
                                    self.engine.device)
-        cuts, segments, note = cut(spec, model, table, reason)
-        self.notes.append(note)
+        approximates = settings.cohort and table is not None
+        pieces = (prepare if self.engine.loads_bytes and not approximates else cut_anew)(
+            spec, table, reason)
+        self.notes.append(pieces.note)
         variants = []
-        if settings.cohort and table is not None:
+        if approximates:
+            # it needs the package onnx, whose import takes long
+            from s3dnn_ros.runtime.pieces import coarser
             variants, self._accuracy[spec.name], note = coarser(
-                spec, self.engine, cuts, segments, settings.cohort_score,
+                spec, self.engine, pieces.cuts, pieces.segments, settings.cohort_score,
                 [row.name for row in table.configurations if settings.platform != 'none'])
             self.notes.append(note)
-            if len(segments) == 1:
+            if len(pieces.segments) == 1:
                 self.notes.append(f'{spec.name}: one segment, so that the cohort hears nothing of '
                                   'how it goes; cut it finer: `s3dnn profile '
                                   f'{spec.name} --target-ms …`')
-        load = functools.partial(self.engine.load, name, outputs=outputs, spec=spec, lanes=lanes,
-                                 coarser=variants,
+        load = functools.partial(self.engine.load, name, outputs=list(pieces.outputs), spec=spec,
+                                 lanes=lanes, coarser=variants,
                                  max_batch=min(settings.max_batch, spec.max_batch or 64))
-        network = load([segment.model for segment in segments])
+        network = load(pieces.models)
         if network.batch and not 0 < spec.max_batch <= network.batch:
             raise ModelError(spec.onnx, f'takes batches of {network.batch} at most; state '
                              f'max_batch: {network.batch} in {spec.name}.yaml, or export it with '
@@ -310,15 +310,13 @@ class Executor:
             network.segments, table, scale=lambda: self._loop.steering.scale(spec.name),
             least=lambda: self._loop.steering.least(spec.name)))
         self._recoveries[line] = Recovery(
-            name, line, functools.partial(self._load_again, load, spec, cuts),
+            name, line, functools.partial(self._load_again, load, spec, pieces.cuts),
             self._restarts.submit, self._clock, self._report, self._is_lost)
         return line
 
     def _load_again(self, load, spec, cuts):
         """Return a network in the same segments, proven by a run; its file is read again."""
-        model = with_image_input(load_graph(spec), spec)
-        segments = cut_at(model, cuts, spec.onnx, 'clean the node up and configure it again')
-        network = load([segment.model for segment in segments])
+        network = load(cut_again(spec, cuts))
         network.run(_black_image(spec))
         if network.note:
             self._report(network.note)

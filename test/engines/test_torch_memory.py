@@ -30,6 +30,7 @@ class FakeMemory:
     levels = 1
     poll_s = None
     lead_s = 0.0
+    loads_bytes = False
     torch = types.SimpleNamespace(cuda=types.SimpleNamespace(OutOfMemoryError=FakeOutOfMemory))
 
     def __init__(self, images):

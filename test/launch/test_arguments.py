@@ -12,7 +12,10 @@ from launched import include
 pytestmark = pytest.mark.ros
 
 
-@pytest.mark.parametrize('file', ['s3dnn.launch.py', 'cohort.launch.py', 'replay.launch.py'])
+FILES = ['s3dnn.launch.py', 'replay.launch.py', 'cohort.launch.py']
+
+
+@pytest.mark.parametrize('file', FILES)
 def test_every_argument_is_described_and_has_a_default(file):
     share = get_package_share_directory('s3dnn_ros')
     description = get_launch_description_from_python_launch_file(f'{share}/launch/{file}')
@@ -23,6 +26,13 @@ def test_every_argument_is_described_and_has_a_default(file):
         assert argument.default_value is not None, argument.name
         # launch appends the choices, where there are some
         assert argument.description.split(' Valid choices')[0].endswith('.'), argument.name
+
+
+@pytest.mark.parametrize('file', FILES)
+def test_every_file_takes_simulated_time(file):
+    share = get_package_share_directory('s3dnn_ros')
+    description = get_launch_description_from_python_launch_file(f'{share}/launch/{file}')
+    assert 'use_sim_time' in [argument.name for argument in description.get_launch_arguments()]
 
 
 def test_an_unknown_engine_starts_nothing():

@@ -11,12 +11,13 @@ pytest.importorskip('s3dnn_ros.msg', reason='the package is not built')
 
 from rclpy.lifecycle import TransitionCallbackReturn
 
-from s3dnn_ros.errors import ParameterError
+from s3dnn_ros.errors import ParameterError, RingError
 from s3dnn_ros.nodes.executor_node import ExecutorNode
 from s3dnn_ros.nodes.governor_node import GovernorNode
 from s3dnn_ros.nodes.monitor_node import MonitorNode
 from s3dnn_ros.nodes.node import run
 from s3dnn_ros.nodes.replay_node import ReplayNode
+from s3dnn_ros.respawn import UNUSABLE
 
 pytestmark = pytest.mark.ros
 
@@ -180,10 +181,34 @@ def test_the_process_says_it_and_ends_with_a_status(main, capfd, world):
     status = run(lambda *_: main(), args=[
         '--ros-args', '-r', f'__ns:={world.namespace}_other',
         '-p', 'camera_names:=[front, front]'])
-    assert status == 1
+    assert status == UNUSABLE
     said = capfd.readouterr().err
     assert "error: parameter 'camera_names' is ['front', 'front']" in said
     assert "'front' is there twice" in said
+
+
+@pytest.mark.usefixtures('interruptible')
+@pytest.mark.parametrize('arguments, words', [
+    (['-p', 'use_sim_time:=maybe'], ['use_sim_time', 'maybe']),
+    (['--params-file', '/nowhere/robot.yaml'], ['ROS does not start', '/nowhere/robot.yaml']),
+], ids=['a type that rclpy refuses', 'no parameter file'])
+def test_what_rclpy_refuses_is_said_and_ends_the_process(capfd, world, arguments, words):
+    assert run(lambda *_: GovernorNode(), args=[
+        '--ros-args', '-r', f'__ns:={world.namespace}_other', *arguments]) == UNUSABLE
+    said = capfd.readouterr().err
+    assert all(word in said for word in ['error: ', *words]) and 'Traceback' not in said
+
+
+@pytest.mark.usefixtures('interruptible')
+def test_a_failure_that_may_pass_has_another_status(world, monkeypatch):
+    def full(*_):
+        raise RingError('/dev/shm is full')
+
+    monkeypatch.setattr('s3dnn_ros.nodes.governor_node.SharedSlots', full)
+    values = ['-p', 'camera_names:=[front]', '-p', 'instance_names:=[a]',
+              '-p', 'instances.a.model:=cells', '-p', f'model_directories:=[{world.models}]']
+    assert run(lambda *_: GovernorNode(), args=[
+        '--ros-args', '-r', f'__ns:={world.namespace}_other', *values]) == 1
 
 
 @pytest.mark.usefixtures('interruptible')
@@ -191,7 +216,7 @@ def test_an_unknown_model_ends_the_process(capfd, world):
     status = run(lambda *_: ExecutorNode(), args=[
         '--ros-args', '-r', f'__ns:={world.namespace}_other', '-p', 'instance_names:=[a]',
         '-p', 'instances.a.model:=resnet_9000'])
-    assert status == 1
+    assert status == UNUSABLE
     world.wait_for(lambda: world.said("'resnet_9000'", 'is not known'))
 
 

@@ -93,21 +93,3 @@ def test_a_camera_that_repeats_one_frame_is_refused(world):
         world.send('front', stamp_ns=stamp_ns)
     world.wait_for(lambda: world.dropped('governor', 'front', 'stamp') == 5)
     assert len(world.results['front']) == 1
-
-
-def test_simulated_time_that_nobody_publishes_is_told_once(world, monkeypatch):
-    monkeypatch.setattr('s3dnn_ros.nodes.node.CLOCK_PATIENCE_S', 0.2)
-    world.governor(use_sim_time=True)
-    world.wait_for(lambda: world.said('use_sim_time', '/clock', 'ros2 bag play --clock'))
-    world.send('front')
-    world.spin_for(0.6)
-    assert len([text for text in world.logs if '/clock' in text]) == 1
-    assert not world.said('its stamps are')
-
-
-def test_wall_time_says_nothing_of_the_clock(world, monkeypatch):
-    monkeypatch.setattr('s3dnn_ros.nodes.node.CLOCK_PATIENCE_S', 0.2)
-    world.system()
-    world.spin_for(0.6)
-    world.round_trip('front')
-    assert not world.said('/clock')

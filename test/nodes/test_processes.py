@@ -5,12 +5,15 @@ import signal
 import time
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 pytest.importorskip('rclpy', reason='ROS 2 is not here')
 pytest.importorskip('s3dnn_ros.msg', reason='the package is not built')
 
 from s3dnn_ros.lab.processes import Processes
+from s3dnn_ros.respawn import UNUSABLE
 
 pytestmark = pytest.mark.ros
 
@@ -109,6 +112,24 @@ def test_signals_leave_nothing_behind(world, processes, number, times):
     assert not world.segments()
 
 
+# a terminal and launch both send SIGINT; a second SIGTERM does not wait for the callback
+@pytest.mark.parametrize(('number', 'times'), [(signal.SIGINT, 2), (signal.SIGTERM, 1)])
+def test_a_signal_in_the_middle_of_a_callback_says_nothing(world, tmp_path, number, times):
+    noise = np.random.default_rng(0).integers(0, 256, (1500, 1500, 3), np.uint8)
+    cv2.imwrite(str(tmp_path / 'noise.png'), noise)
+    values = dict(world.parameters(['front'], cameras={'front': {'transport': 'compressed'}}),
+                  sources={'front': {'file': str(tmp_path / 'noise.png'), 'encoding': 'png'}},
+                  fps=100.0, wait_for_subscribers_s=0.0)
+    with Processes(world.parameter_file(values), tmp_path, world.namespace) as nodes:
+        nodes.start('replay')
+        # coding an image takes longer than the period
+        world.wait_for(lambda: world.count('replay', 'front', '').published > 3, 'images',
+                       PATIENCE_S)
+        assert kill(world, nodes, 'replay', number, times) == 0
+        said = nodes.log_of('replay').read_text()
+    assert not [word for word in ('rosout', 'Traceback', 'FATAL') if word in said], said
+
+
 def test_the_pipeline_in_one_process(world, processes):
     processes.start('pipeline')
     msg = first_result(world, 'front')
@@ -143,7 +164,7 @@ def test_a_bad_parameter_file_ends_the_process_with_a_sentence(world, tmp_path, 
         nodes.start('governor')
         process = nodes._running['governor']
         world.wait_for(died(process), 'the governor to refuse', PATIENCE_S)
-        assert process.returncode == 1
+        assert process.returncode == UNUSABLE
         said = nodes.log_of('governor').read_text()
     name = next(iter(changes))
     assert f"error: parameter '{name}' is" in said and 'Traceback' not in said

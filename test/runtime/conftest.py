@@ -137,6 +137,7 @@ class FakeEngine:
     levels = 1
     poll_s = None
     lead_s = 0.0
+    loads_bytes = False
 
     def __init__(self, clock, **network):
         self.clock = clock
