@@ -15,6 +15,9 @@ WINDOW_S = 5.0
 # Single images are lost on any best-effort way; from this share and number on it is reported.
 LOST_SHARE = 0.02
 LOST_IMAGES = 2
+# They must be lost between so many readings of the window: where this process itself stood still
+# for a while, the images of that time are lost all at once, and no memory would help.
+LOSSY_READINGS = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,8 +66,10 @@ class Rates:
         arrived_hz = arrived / seconds if seconds else 0.0
         if not self._knows_losses:
             return Rate(arrived_hz, None, None)
+        lossy = sum(later[2] > mark[2] for mark, later in zip(marks, list(marks)[1:]))
         return Rate(arrived_hz, (arrived + lost) / seconds if seconds else 0.0, self._lost,
-                    lost >= LOST_IMAGES and lost >= LOST_SHARE * (arrived + lost))
+                    lost >= LOST_IMAGES and lost >= LOST_SHARE * (arrived + lost)
+                    and lossy >= LOSSY_READINGS)
 
 
 def loss_sentence(camera, rate: Rate, export: str) -> str:
