@@ -14,6 +14,8 @@ from s3dnn_ros.cohort import MemberState
 from s3dnn_ros.counters import CameraCount, Percentiles
 from s3dnn_ros.frames import FrameInfo, Transform
 from s3dnn_ros.msg import (
+    Camera,
+    Cameras,
     CameraStats,
     Detection,
     Detections,
@@ -102,6 +104,13 @@ def detections_msg(result, published_s):
         engine_ms=1e3 * (result.ended_s - result.started_s),
         finish_ms=1e3 * (published_s - result.ended_s),
         batch=result.batch, variants=result.variants, configuration=result.configuration)
+
+
+def cameras_msg(front_end, cameras):
+    """Return the message of a front end's CameraSettings by name."""
+    return Cameras(front_end=front_end, cameras=[
+        Camera(name=name, topic=camera.topic, transport=camera.transport, qos=camera.qos,
+               depth=camera.depth) for name, camera in cameras.items()])
 
 
 def instance_state(state, stamp_s):

@@ -10,10 +10,13 @@ from hypothesis import strategies as st
 from s3dnn_ros.capacity import Capacity, InstanceCapacity
 from s3dnn_ros.counters import Counters
 from s3dnn_ros.errors import ImageError, ParameterError, RingError
+from s3dnn_ros.governor.cameras import addition, removal
 from s3dnn_ros.governor.governor import Governor, Image
 from s3dnn_ros.governor.images import ENCODINGS, Pixels, view_raw
 from s3dnn_ros.governor.slots import HeapSlots
 from s3dnn_ros.governor.stamps import BEHIND_S, RESTART_S
+from s3dnn_ros.parameters import read, values_of
+from s3dnn_ros.settings import CameraSettings, GovernorSettings
 
 START_S = 1000.0
 LEASE_S = 2.0
@@ -86,6 +89,11 @@ class Bench:
 
     def step(self, seconds=0.1):
         self.now_s += seconds
+
+    def change(self, changes):
+        """Change settings by flat name."""
+        self.settings = read(GovernorSettings, {**values_of(self.settings), **changes})
+        self.governor.configure(self.settings)
 
     def release_all(self):
         for batch in self.batches:
@@ -664,3 +672,68 @@ def test_batches_are_never_too_large_and_never_hold_a_camera_twice(bench, events
         assert set(cameras) <= set(governor.settings.cameras_of(batch.instance))
         deadlines = [frame.deadline_s for frame in batch.frames]
         assert deadlines == sorted(deadlines)
+
+
+# cameras that come and go
+
+@given(st.lists(st.tuples(st.sampled_from(['image', 'add', 'remove', 'poll', 'step', 'release']),
+                          st.sampled_from(['front', 'rear', 'side'])), max_size=40),
+       st.booleans(), st.integers(1, 3))
+def test_cameras_that_come_and_go_leave_the_others_alone(bench, events, grouped, max_batch):
+    """Frames of a camera that stays are run or replaced, and all accounts balance."""
+    values = {'group_names': ['pair'], 'groups__pair__cameras': ['front', 'rear']} \
+        if grouped else {}
+    governor = bench(('front', 'rear'), instances__net__max_batch=max_batch, **values)
+    for event, camera in events:
+        there = camera in governor.settings.cameras
+        if event == 'image' and there:
+            governor.image(camera)
+        elif event == 'add' and not there:
+            group = 'pair' if grouped else ''
+            governor.change(addition(governor.settings, camera, CameraSettings(), group))
+        elif event == 'remove' and there and camera != 'front':
+            governor.change(removal(governor.settings, camera))
+        elif event == 'poll':
+            governor.poll()
+        elif event == 'step':
+            governor.step(0.01)
+        elif event == 'release':
+            governor.release_all()
+    governor.image('front')
+    governor.drain()
+    for count in governor.counters.snapshot():
+        assert count.frames == count.published + count.dropped_total
+    front = governor.count('front')
+    assert front.published >= 1
+    assert set(dict(front.dropped)) <= {'replaced', 'stamp'}
+    numbers = [frame.sequence for batch in governor.batches for frame in batch.frames
+               if frame.camera == 'front']
+    assert numbers == sorted(set(numbers))
+
+
+def test_what_waits_of_a_camera_that_goes_is_counted(bench):
+    governor = bench(('front', 'rear'))
+    for camera in ('front', 'rear'):
+        governor.image(camera)
+    governor.change(removal(governor.settings, 'rear'))
+    assert governor.dropped('rear') == {'removed': 1}
+    assert 'removed' in governor.count('rear').last_error
+    assert governor.poll() == [['front']]
+
+
+def test_a_group_does_not_wait_for_a_camera_that_is_gone(bench):
+    governor = bench(('front', 'rear'), group_names=['pair'],
+                     groups__pair__cameras=['front', 'rear'], groups__pair__max_wait_ms=50.0)
+    governor.image('front')
+    assert governor.poll() == []
+    governor.change(removal(governor.settings, 'rear'))
+    assert governor.poll() == [['front']]
+
+
+def test_a_governor_may_start_without_cameras(bench):
+    governor = bench(())
+    assert governor.poll() == []
+    governor.change(addition(governor.settings, 'front', CameraSettings()))
+    assert governor.count('front').frames == 0
+    governor.image('front')
+    assert governor.poll() == [['front']]
