@@ -148,6 +148,14 @@ class Governor:
                                    * max(1, min(self._queues[name].max_batch,
                                                 len(settings.cameras_of(name)))))
 
+    def change_model(self, name, spec):
+        """Prepare the frames of an instance for another model; `configure` must follow.
+
+        Its profile is not known here: what executors tell of it counts.
+        """
+        self._specs[name] = spec
+        self._times_s.pop(name, None)
+
     def offer(self, image: Image, now_s):
         """Take an image in, or drop it and count why."""
         camera = self._arrive(image.camera)
@@ -306,9 +314,10 @@ class Governor:
         """Have an instance take turns with those on the same device, in the times known now."""
         device = self._outlook.device(name) or f'{name} alone'
         queue.share(self._turns.setdefault(device, Turns()))
-        if self._outlook.time_s(name, 1):
-            queue.time_s = functools.partial(self._outlook.time_s, name)
-            queue.apart_s = functools.partial(self._apart_s, name)
+        known = self._outlook.time_s(name, 1)
+        queue.time_s = (functools.partial(self._outlook.time_s, name) if known
+                        else self._times_s.get(name))
+        queue.apart_s = functools.partial(self._apart_s, name) if known else None
 
     def _apart_s(self, name, frames):
         """Return what frames take one after another; without measurements, fusing pays."""

@@ -40,6 +40,7 @@ from s3dnn_ros.nodes.messages import (
     s_of,
     time_msg,
 )
+from s3dnn_ros.nodes.model_service import ModelService
 from s3dnn_ros.nodes.newest_publisher import NewestPublisher
 from s3dnn_ros.nodes.node import S3dnnNode, qos, run
 from s3dnn_ros.nodes.overlay import Overlay
@@ -80,6 +81,7 @@ class ExecutorNode(S3dnnNode):
         self._state_publisher = None
         self._heard = []
         self._cameras_of = {}       # names by front end
+        self._model_service = ModelService(self, lambda: self._runtime)
 
     def start(self, settings):
         """Load and warm every model, and create the publishers."""

@@ -12,7 +12,7 @@ from sensor_msgs.msg import CompressedImage
 from sensor_msgs.msg import Image as ImageMsg
 
 from s3dnn_ros.counters import Counters
-from s3dnn_ros.errors import ImageError
+from s3dnn_ros.errors import ImageError, S3dnnError
 from s3dnn_ros.frames import FrameBatch as Frames
 from s3dnn_ros.governor.governor import Governor, Image, frame_bytes
 from s3dnn_ros.governor.images import ENCODINGS, Pixels, check_size, decode_compressed, view_raw
@@ -64,6 +64,7 @@ class GovernorNode(S3dnnNode):
         self._rates = {}
         self._lossy = set()     # cameras whose losses were told
         self._pools = {}
+        self._models = {}       # by instance: what executors told last, parameter and description
         self._batches = {}
         self._stats = None
         self._wake = None
@@ -74,6 +75,8 @@ class GovernorNode(S3dnnNode):
         """Load the models' descriptions, make the memory, create the publishers."""
         specs = {name: load_spec(instance.model, settings.model_directories)
                  for name, instance in settings.instances.items()}
+        self._models = {name: (settings.instances[name].model, spec.fingerprint)
+                        for name, spec in specs.items()}
         times_s = self._times_s(settings, specs)
         self._pools = {}
         for name, spec in specs.items():
@@ -274,8 +277,27 @@ class GovernorNode(S3dnnNode):
 
     def _on_capacity(self, msg):
         if self._governor is not None:
-            self._governor.tell(capacity_of(msg), self.clock_s.now_s())
+            capacity = capacity_of(msg)
+            for item in capacity.instances:
+                self._follow_model(item)
+            self._governor.tell(capacity, self.clock_s.now_s())
             self._pump()
+
+    def _follow_model(self, item):
+        """Prepare frames for the model that an executor runs, whatever ours was."""
+        name, told = item.instance, (item.model, item.description)
+        if not item.model or self._models.get(name, told) == told:
+            return
+        self._models[name] = told       # where it cannot be followed, this is said once
+        try:
+            spec = load_spec(item.model, self.settings.model_directories)
+        except S3dnnError as error:
+            self.get_logger().error(f"instance '{name}' runs another model now, which is not "
+                                    f'known here, so that its frames will be refused: {error}')
+            return
+        self._governor.change_model(name, spec)
+        self.change({f'instances.{name}.model': item.model})
+        self.get_logger().info(f"instance '{name}': frames are prepared for model '{spec.name}'")
 
     def _pump(self):
         if self._governor is None:

@@ -225,7 +225,7 @@ class S3dnnNode(GuardedCallbacks, LifecycleNode):
         A name that a list of names gets or loses brings its own parameters, or takes them along.
         Raises S3dnnError, and changes nothing, for what cannot be used.
         """
-        settings = read(self._kind, {**self._values(), **values})
+        settings = self.changed(values)
         if self._configured:
             self.apply(settings)
         self._note_cameras(self.settings.cameras, settings.cameras)
@@ -235,6 +235,10 @@ class S3dnnNode(GuardedCallbacks, LifecycleNode):
             self._follow(values_of(settings))
         finally:
             self._changing = False
+
+    def changed(self, values):
+        """Return the settings with parameters changed, by flat name; raises ParameterError."""
+        return read(self._kind, {**self._values(), **values})
 
     def _follow(self, values):
         """Make the parameters agree with the settings' flat values."""

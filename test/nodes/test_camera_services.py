@@ -25,11 +25,13 @@ def remove(world, camera):
     return world.call(RemoveCamera, 'governor/remove_camera', camera=camera)
 
 
-def settled(world, camera):
-    """Wait until all of a camera's frames that the governor sent are published."""
-    world.wait_for(lambda: world.count('governor', camera).frames
-                   and world.count('executor', camera).published
-                   == world.count('governor', camera).published)
+def all_published(world, camera, frames):
+    """Wait until both nodes have counted so many frames of a camera; none may be dropped."""
+    for node in ('governor', 'executor'):
+        world.wait_for(lambda node=node: world.count(node, camera).published == frames)
+        stats = world.count(node, camera)
+        assert stats.frames == frames and not stats.dropped_reasons, stats
+    assert len(world.results[camera]) == frames
 
 
 def test_the_request_defaults_to_the_parameters_defaults():
@@ -68,15 +70,9 @@ def test_a_camera_comes_and_goes_and_another_loses_no_frame(world, composed):
         message = step(lambda: world.ask(RemoveCamera, 'governor/remove_camera', camera='side'))
         assert message == "camera 'side' is not read any more"
         world.wait_for(lambda: not world._publishers['elsewhere'].get_subscription_count())
-    settled(world, 'front')
-    front = world.count('governor', 'front')
-    assert front.published == front.frames == len(stamps) + 2
-    assert not front.dropped_reasons and not world.count('executor', 'front').dropped_reasons
-    assert len(world.results['front']) == front.frames
-    side = world.count('governor', 'side')
-    assert side.frames == side.published == len(world.results['side']) == 4
-    numbers = [msg.sequence for msg in world.results['side']]
-    assert numbers == [1, 2, 3, 4]
+    all_published(world, 'front', len(stamps) + 2)
+    all_published(world, 'side', 4)
+    assert [msg.sequence for msg in world.results['side']] == [1, 2, 3, 4]
 
 
 def test_parameters_follow_and_their_dump_makes_the_same_nodes(world):
