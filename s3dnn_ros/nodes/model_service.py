@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import queue
 from pathlib import Path
 
@@ -80,6 +81,8 @@ class ModelService:
             error = EngineError(names[0], 'the executor was cleaned up meanwhile')
         if error is None:
             self._node.change(changes)
+            # as at configure, but that a collection would hold up what runs
+            gc.freeze()
             model = self._node.settings.instances[names[0]].model
             response.success, response.message = True, \
                 f"model '{model}' is loaded and runs for " + ', '.join(names)

@@ -1,6 +1,8 @@
 """Models that are loaded again, or others, while the nodes run."""
 
+import gc
 import threading
+import weakref
 
 import numpy as np
 import onnx
@@ -16,6 +18,7 @@ from s3dnn_ros.srv import ReloadModel
 from test_parameter_files import dump, from_file
 
 from s3dnn_ros.engines.onnxruntime_engine import OnnxRuntimeEngine
+from s3dnn_ros.runtime import reloader
 
 pytestmark = pytest.mark.ros
 
@@ -271,3 +274,18 @@ def test_instances_of_one_model_share_what_is_loaded(world):
     for name in (world.instance, other):
         (found,) = world.result('front', stamp, name).detections
         assert found.score < 0.6
+
+
+def test_the_old_network_leaves_the_memory(world, monkeypatch):
+    """Without a garbage collection, which does not look at what is frozen."""
+    monkeypatch.setattr(reloader, 'FORMER_S', 0.05)
+    _, executor = world.system()
+    world.round_trip('front')
+    old = weakref.ref(executor._runtime._instances[world.instance].line.network)
+    gc.disable()
+    try:
+        assert reload(world).success
+        world.round_trip('front')
+        world.wait_for(lambda: old() is None)
+    finally:
+        gc.enable()
