@@ -13,6 +13,10 @@ class InstanceCapacity:
     Attributes
     ----------
     instance : str
+    model : str
+        As the executor's parameter names it; empty: not told.
+    description : int
+        The fingerprint of its ModelSpec.
     priority : int
     wait_s : float
         Until a batch that is handed over now would start.
@@ -30,6 +34,8 @@ class InstanceCapacity:
     """
 
     instance: str
+    model: str = ''
+    description: int = 0
     priority: int = 0
     wait_s: float = 0.0
     run_s: Tuple[float, ...] = ()

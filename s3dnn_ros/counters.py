@@ -67,6 +67,11 @@ class Counters:
         self._lock = threading.Lock()
         self._counts: Dict[Tuple[str, str], _Counts] = {stream: _Counts() for stream in streams}
 
+    def expect(self, camera, instance=''):
+        """Show a camera before its first frame."""
+        with self._lock:
+            self._of(camera, instance)
+
     def arrived(self, camera, instance=''):
         """Count a frame that came in."""
         with self._lock:

@@ -134,6 +134,13 @@ def read(kind, values: Mapping[str, Any]):
     return settings
 
 
+def values_of(settings) -> Dict[str, Any]:
+    """Return the flat values of settings, lists of names included: what `read` makes them of."""
+    names = {field.metadata['names']: tuple(getattr(settings, field.name))
+             for field in dataclasses.fields(settings) if 'names' in field.metadata}
+    return {**names, **{name: value for name, (value, _) in _flatten(settings)}}
+
+
 def differences(old, new) -> Dict[str, bool]:
     """Return the flat names that differ, each with whether it may change while active."""
     flat_old, flat_new = dict(_flatten(old)), dict(_flatten(new))

@@ -45,12 +45,13 @@ def test_imports_run_downward_and_ros_stays_in_nodes(path):
     assert room in FLOOR_OF, f'{room} has no floor in FLOORS'
     for name in imports_of(path):
         first, *rest = name.split('.')
-        if first == 's3dnn_ros' and rest and rest[0] != 'msg':
+        if first == 's3dnn_ros' and rest and rest[0] not in ('msg', 'srv'):
             assert FLOOR_OF[rest[0]] >= FLOOR_OF[room], f'{room} imports {name}'
             if FLOOR_OF[rest[0]] == FLOOR_OF[room]:
                 assert rest[0] == room, f'{room} imports its neighbour {name}'
         if room != 'nodes':
-            assert first not in ROS and name != 's3dnn_ros.msg', f'{room} imports {name}'
+            assert first not in ROS, f'{room} imports {name}'
+            assert name not in ('s3dnn_ros.msg', 's3dnn_ros.srv'), f'{room} imports {name}'
 
 
 def test_the_parameter_reference_is_current():

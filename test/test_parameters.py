@@ -18,6 +18,7 @@ from s3dnn_ros.parameters import (
     named,
     parameter,
     read,
+    values_of,
 )
 
 
@@ -168,6 +169,8 @@ def test_settings_survive_being_written_and_read(names, floors, colour, guests):
     given_values.update({f'lamps.{name}.colour': colour for name in names})
     settings = read(House, given_values)
     assert read(House, flat(settings, names)) == settings
+    assert read(House, values_of(settings)) == settings
+    assert values_of(settings).keys() == flat(settings, names).keys()
 
 
 def test_numpy_numbers_are_refused_rather_than_kept():

@@ -26,6 +26,7 @@ from s3dnn_ros.scheduling.turns import Turns, all_in_time
 STARVED_POLL_S = 0.005
 # A slot is not taken back before so many times the time in which its results should be there.
 LEAST_LEASE = 4.0
+REMOVED = 'it was removed before its frame could run'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,18 +104,14 @@ class Governor:
         self._pools = dict(pools)
         self._times_s = dict(times_s or {})
         self._counters = counters
-        self._cameras = {name: _Camera() for name in settings.cameras}
-        self._groups = {name: Synchroniser(group.cameras, 0.0, 0.0)
-                        for name, group in settings.groups.items()}
+        self._cameras: Dict[str, _Camera] = {}
+        self._groups = {name: Synchroniser((), 0.0, 0.0) for name in settings.groups}
         self._queues: Dict[str, FusionQueue] = {
-            name: FusionQueue(settings.cameras_of(name), 1, 0.0, self._times_s.get(name),
-                              name=name)
+            name: FusionQueue((), 1, 0.0, self._times_s.get(name), name=name)
             for name in settings.instances}
         self._outlook = outlook or Outlook()
         self._turns: Dict[str, Turns] = {}      # by device
-        self._watchers = {
-            camera: [name for name in settings.instances if camera in settings.cameras_of(name)]
-            for camera in settings.cameras}
+        self._watchers: Dict[str, List[str]] = {}       # by camera
         # by slot: the batch in it, and when it was sent
         self._sent: Dict[str, Dict[int, Tuple[Batch, float]]] = {
             name: {} for name in settings.instances}
@@ -122,7 +119,7 @@ class Governor:
         self.configure(settings)
 
     def configure(self, settings):
-        """Take over changed settings; those that are not live must be the same.
+        """Take over changed settings; of those that are not live, only cameras may come and go.
 
         Raises ParameterError, and takes nothing over, for a deadline that cannot be met.
         """
@@ -131,6 +128,7 @@ class Governor:
         self.notes = list(filter(None, (
             self._infeasible(name, settings.instances[name], deadline_ms)
             for name, deadline_ms in deadlines_ms.items())))
+        self._watch(settings)
         self._settings = settings
         self._group_of = {}
         self._deadline_s = {name: deadline_ms / 1e3 for name, deadline_ms in deadlines_ms.items()}
@@ -147,8 +145,16 @@ class Governor:
                                             else instance.max_batch)
             self._queues[name].max_delay_s = instance.max_fusion_delay_ms / 1e3
             self._pools[name].grow(frame_bytes(self._specs[name])
-                                   * min(self._queues[name].max_batch,
-                                         len(settings.cameras_of(name))))
+                                   * max(1, min(self._queues[name].max_batch,
+                                                len(settings.cameras_of(name)))))
+
+    def change_model(self, name, spec):
+        """Prepare the frames of an instance for another model; `configure` must follow.
+
+        Its profile is not known here: what executors tell of it counts.
+        """
+        self._specs[name] = spec
+        self._times_s.pop(name, None)
 
     def offer(self, image: Image, now_s):
         """Take an image in, or drop it and count why."""
@@ -259,6 +265,25 @@ class Governor:
                 f'instances.{name}.allow_infeasible: true')
         return f"instance '{name}' runs although {found}"
 
+    def _watch(self, settings):
+        """Let cameras come and go; what waits of those that go is dropped."""
+        for name, group in settings.groups.items():
+            for stamped in self._groups[name].watch(group.cameras):
+                self._drop(stamped.camera, 'removed', REMOVED)
+        for camera in settings.cameras.keys() - self._watchers.keys():
+            # one that comes back goes on with its numbers
+            before = self._cameras.get(camera, _Camera())
+            self._cameras[camera] = _Camera(sequence=before.sequence)
+        self._watchers = {camera: [] for camera in settings.cameras}
+        for name, queue in self._queues.items():
+            cameras = settings.cameras_of(name)
+            for request in queue.watch(cameras):
+                self._counters.dropped(request.camera, name, reason='removed',
+                                       sentence=f"camera '{request.camera}': {REMOVED}")
+            for camera in cameras:
+                self._watchers[camera].append(name)
+                self._counters.expect(camera, name)
+
     def _arrive(self, name):
         for instance in self._watchers[name]:
             self._counters.arrived(name, instance)
@@ -307,9 +332,10 @@ class Governor:
         """Have an instance take turns with those on the same device, in the times known now."""
         device = self._outlook.device(name) or f'{name} alone'
         queue.share(self._turns.setdefault(device, Turns()))
-        if self._outlook.time_s(name, 1):
-            queue.time_s = functools.partial(self._outlook.time_s, name)
-            queue.apart_s = functools.partial(self._outlook.apart_s, name)
+        known = self._outlook.time_s(name, 1)
+        queue.time_s = (functools.partial(self._outlook.time_s, name) if known
+                        else self._times_s.get(name))
+        queue.apart_s = functools.partial(self._outlook.apart_s, name) if known else None
 
     def _open_s(self, name, now_s) -> Optional[float]:
         """Return from when on a batch of this instance should be chosen; None: not yet known."""

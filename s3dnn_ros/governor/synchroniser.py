@@ -78,6 +78,22 @@ class Synchroniser:
             self._open.append(_Moment({frame.camera: frame}, now_s + self.max_wait_s))
         return ready + self.poll(now_s)
 
+    def watch(self, cameras) -> List[Stamped]:
+        """Have another set of cameras from now on; remove and return frames of those that left."""
+        if set(cameras) == set(self._absences):
+            return []
+        self._watch = GroupWatch(cameras)
+        self._absences = {camera: self._absences.get(camera, 0) for camera in cameras}
+        removed = []
+        for moment in list(self._open):
+            for camera in moment.frames.keys() - self._absences.keys():
+                removed.append(moment.frames.pop(camera))
+            if not moment.frames:
+                self._open.remove(moment)
+        for camera in self._newest_s.keys() - self._absences.keys():
+            del self._newest_s[camera]
+        return removed
+
     def poll(self, now_s) -> List[List[Stamped]]:
         """Return the moments that are ready now; each camera's frames stay in order."""
         ready, cameras = [], set()

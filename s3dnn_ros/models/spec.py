@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import zlib
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Iterable, List, Mapping, Tuple
 
@@ -54,6 +56,12 @@ class ModelSpec:
         if 0 <= class_id < len(self.labels):
             return self.labels[class_id]
         return str(class_id)
+
+    @cached_property
+    def fingerprint(self) -> int:
+        """Return a number that is another one where front ends must prepare frames otherwise."""
+        return zlib.crc32(repr((self.name, self.width, self.height, self.colour, self.resize,
+                                self.pad, self.deadline_ms, self.max_batch)).encode())
 
     def make_decoder(self) -> Decoder:
         """Return a decoder of this model's outputs."""

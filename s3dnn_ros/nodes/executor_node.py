@@ -20,6 +20,7 @@ from s3dnn_ros.frames import FrameBatch as Frames
 from s3dnn_ros.governor.ring import SlotReader
 from s3dnn_ros.models.spec import load_spec
 from s3dnn_ros.msg import (
+    Cameras,
     Capacity,
     CohortDecision,
     Detections,
@@ -39,6 +40,7 @@ from s3dnn_ros.nodes.messages import (
     s_of,
     time_msg,
 )
+from s3dnn_ros.nodes.model_service import ModelService
 from s3dnn_ros.nodes.newest_publisher import NewestPublisher
 from s3dnn_ros.nodes.node import S3dnnNode, batch_qos, qos, run
 from s3dnn_ros.nodes.overlay import Overlay
@@ -78,6 +80,8 @@ class ExecutorNode(S3dnnNode):
         self._decisions = None
         self._state_publisher = None
         self._heard = []
+        self._cameras_of = {}       # names by front end
+        self._model_service = ModelService(self, lambda: self._runtime)
 
     def start(self, settings):
         """Load and warm every model, and create the publishers."""
@@ -112,6 +116,8 @@ class ExecutorNode(S3dnnNode):
                 self.destroy_publisher, settings.instances)
         for camera in settings.cameras:
             self._outputs_of(camera)
+        self._heard.append(self.create_subscription(Cameras, 'cameras', self._on_cameras,
+                                                    qos('latched', 10)))
         self._stats = self.create_publisher(ExecutorStats, '~/stats', 10)
         self._last_busy = (self.clock_s.now_s(), 0.0)
         # a garbage collection would walk all that was loaded, and take 100 ms for it
@@ -124,6 +130,8 @@ class ExecutorNode(S3dnnNode):
         """Take over live parameters."""
         self._runtime.configure(settings)
         self._overlay.configure(settings)
+        for camera in settings.cameras:
+            self._outputs_of(camera)
 
     def activate(self):
         """Listen for batches."""
@@ -259,6 +267,21 @@ class ExecutorNode(S3dnnNode):
                 CohortDecision, 'cohort/decision',
                 lambda msg: coordination.told(msg.board, msg.configuration, msg.name),
                 qos('latched', 1)))
+
+    def _on_cameras(self, msg):
+        """Have the cameras that a front end tells of, and of those that it told before no others.
+
+        So results, overlay, diagnostics and parameters follow it, whichever of us starts last.
+        """
+        told = {camera.name: camera for camera in msg.cameras}
+        before = self._cameras_of.get(msg.front_end, set())
+        self._cameras_of[msg.front_end] = set(told)
+        gone = before.difference(*self._cameras_of.values())
+        values = {f'cameras.{camera.name}.{field}': getattr(camera, field)
+                  for camera in told.values() for field in ('topic', 'transport', 'qos', 'depth')}
+        values['camera_names'] = [name for name in dict.fromkeys([*self.settings.cameras, *told])
+                                  if name not in gone]
+        self.change(values)
 
     def _give_up(self, sentence):
         """End the process: only a new one can use the device again."""

@@ -12,7 +12,7 @@ from sensor_msgs.msg import CompressedImage
 from sensor_msgs.msg import Image as ImageMsg
 
 from s3dnn_ros.counters import Counters
-from s3dnn_ros.errors import ImageError
+from s3dnn_ros.errors import ImageError, S3dnnError
 from s3dnn_ros.frames import FrameBatch as Frames
 from s3dnn_ros.governor.governor import Governor, Image, frame_bytes
 from s3dnn_ros.governor.images import ENCODINGS, Pixels, check_size, decode_compressed, view_raw
@@ -22,9 +22,11 @@ from s3dnn_ros.governor.ring import SharedSlots
 from s3dnn_ros.governor.slots import HeapSlots
 from s3dnn_ros.middleware import image_export
 from s3dnn_ros.models.spec import load_spec
-from s3dnn_ros.msg import Capacity, FrameBatch, StageStats
+from s3dnn_ros.msg import Cameras, Capacity, FrameBatch, StageStats
+from s3dnn_ros.nodes.camera_services import CameraServices
 from s3dnn_ros.nodes.messages import (
     batch_to_msg,
+    cameras_msg,
     capacity_of,
     diagnostic,
     ns_of,
@@ -56,31 +58,37 @@ class GovernorNode(S3dnnNode):
         super().__init__('governor', **options)
         self._executor = executor
         self._governor = None
-        self._cameras = []
+        self._active = False
+        self._cameras = {}      # subscriptions by name
+        self._cameras_told = None
         self._rates = {}
         self._lossy = set()     # cameras whose losses were told
         self._pools = {}
+        self._models = {}       # by instance: what executors told last, parameter and description
         self._batches = {}
         self._stats = None
         self._wake = None
         self._bridge = CvBridge() if CvBridge else None
+        self._camera_services = CameraServices(self)
 
     def start(self, settings):
         """Load the models' descriptions, make the memory, create the publishers."""
         specs = {name: load_spec(instance.model, settings.model_directories)
                  for name, instance in settings.instances.items()}
+        self._models = {name: (settings.instances[name].model, spec.fingerprint)
+                        for name, spec in specs.items()}
         times_s = self._times_s(settings, specs)
         self._pools = {}
         for name, spec in specs.items():
             # of each camera one frame at most is in a batch
-            frames = min(len(settings.cameras_of(name)), settings.instances[name].max_batch)
+            frames = max(1, min(len(settings.cameras_of(name)),
+                                settings.instances[name].max_batch))
             size = min(frames, spec.max_batch or frames) * frame_bytes(spec)
             shared = self._executor is None and settings.transport == 'shared_memory'
             self._pools[name] = (
                 SharedSlots(f'{self.get_name()}_{name}', settings.ring_slots, size) if shared
                 else HeapSlots(settings.ring_slots, size))
-        self._counters = Counters(
-            (camera, name) for name in settings.instances for camera in settings.cameras_of(name))
+        self._counters = Counters()
         self._epoch = secrets.randbits(63)
         self._governor = Governor(settings, specs, self._pools, self._counters, times_s,
                                   Outlook(self._epoch))
@@ -96,22 +104,28 @@ class GovernorNode(S3dnnNode):
         self._wake.cancel()
         self._capacities = self.create_subscription(Capacity, 'capacity', self._on_capacity,
                                                     qos('latched', 10))
+        self._cameras_told = self.create_publisher(Cameras, 'cameras', qos('latched', 1))
+        self._tell_cameras(settings)
 
     def apply(self, settings):
-        """Take over live parameters."""
+        """Take over live parameters, and cameras that come or go."""
         self._governor.configure(settings)
+        self._hear(settings)
+        if settings.cameras != self.settings.cameras:
+            self._tell_cameras(settings)
         # what waits may be due now
         self._pump()
 
     def activate(self):
         """Subscribe to the cameras."""
-        for name, camera in self.settings.cameras.items():
-            self._cameras.append(self._subscribe(name, camera))
+        self._active = True
+        self._hear(self.settings)
 
     def deactivate(self):
         """Hear no more of the cameras."""
+        self._active = False
         while self._cameras:
-            self.destroy_subscription(self._cameras.pop())
+            self.destroy_subscription(self._cameras.popitem()[1])
 
     def stop(self):
         """Free memory and publishers."""
@@ -127,6 +141,9 @@ class GovernorNode(S3dnnNode):
             self.destroy_subscription(self._capacities)
             self.destroy_publisher(self._stats)
             self._wake = self._stats = None
+        if self._cameras_told is not None:
+            self.destroy_publisher(self._cameras_told)
+            self._cameras_told = None
         for publisher in self._batches.values():
             self.destroy_publisher(publisher)
         self._batches = {}
@@ -187,12 +204,23 @@ class GovernorNode(S3dnnNode):
             self.get_logger().info(f"instance '{name}' {sentence}")
         return times_s
 
+    def _tell_cameras(self, settings):
+        self._cameras_told.publish(cameras_msg(self.get_fully_qualified_name(), settings.cameras))
+
+    def _hear(self, settings):
+        """Subscribe to the cameras in the settings, and to no others."""
+        for name in self._cameras.keys() - settings.cameras.keys():
+            self.destroy_subscription(self._cameras.pop(name))
+        if self._active:
+            for name in settings.cameras.keys() - self._cameras.keys():
+                self._cameras[name] = self._subscribe(name, settings.cameras[name])
+
     def _subscribe(self, name, camera):
         compressed = camera.transport == 'compressed'
         on_image = self._on_compressed if compressed else self._on_raw
         subscribe = functools.partial(
             self.create_subscription, CompressedImage if compressed else ImageMsg,
-            camera.topic_of(name), functools.partial(on_image, name),
+            camera.topic_of(name), functools.partial(self._on_image, name, on_image),
             qos(camera.qos, camera.depth))
         rates = self._rates[name] = Rates(knows_losses=True)
         try:
@@ -201,6 +229,11 @@ class GovernorNode(S3dnnNode):
         except UnsupportedEventTypeError:
             self._rates[name] = Rates(knows_losses=False)
             return subscribe()
+
+    def _on_image(self, camera, take, msg):
+        # the events executor may still hold a message of a destroyed subscription
+        if camera in self._cameras:
+            take(camera, msg)
 
     def _on_raw(self, camera, msg):
         self._rates[camera].arrived()
@@ -252,8 +285,27 @@ class GovernorNode(S3dnnNode):
 
     def _on_capacity(self, msg):
         if self._governor is not None:
-            self._governor.tell(capacity_of(msg), self.clock_s.now_s())
+            capacity = capacity_of(msg)
+            for item in capacity.instances:
+                self._follow_model(item)
+            self._governor.tell(capacity, self.clock_s.now_s())
             self._pump()
+
+    def _follow_model(self, item):
+        """Prepare frames for the model that an executor runs, whatever ours was."""
+        name, told = item.instance, (item.model, item.description)
+        if not item.model or self._models.get(name, told) == told:
+            return
+        self._models[name] = told       # where it cannot be followed, this is said once
+        try:
+            spec = load_spec(item.model, self.settings.model_directories)
+        except S3dnnError as error:
+            self.get_logger().error(f"instance '{name}' runs another model now, which is not "
+                                    f'known here, so that its frames will be refused: {error}')
+            return
+        self._governor.change_model(name, spec)
+        self.change({f'instances.{name}.model': item.model})
+        self.get_logger().info(f"instance '{name}': frames are prepared for model '{spec.name}'")
 
     def _pump(self):
         if self._governor is None:

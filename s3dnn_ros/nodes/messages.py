@@ -14,6 +14,8 @@ from s3dnn_ros.cohort import MemberState
 from s3dnn_ros.counters import CameraCount, Percentiles
 from s3dnn_ros.frames import FrameInfo, Transform
 from s3dnn_ros.msg import (
+    Camera,
+    Cameras,
     CameraStats,
     Detection,
     Detections,
@@ -104,6 +106,13 @@ def detections_msg(result, published_s):
         batch=result.batch, variants=result.variants, configuration=result.configuration)
 
 
+def cameras_msg(front_end, cameras):
+    """Return the message of a front end's CameraSettings by name."""
+    return Cameras(front_end=front_end, cameras=[
+        Camera(name=name, topic=camera.topic, transport=camera.transport, qos=camera.qos,
+               depth=camera.depth) for name, camera in cameras.items()])
+
+
 def instance_state(state, stamp_s):
     """Return the InstanceState of a MemberState."""
     fields = {field.name: getattr(state, field.name) for field in dataclasses.fields(state)}
@@ -170,7 +179,8 @@ def capacity_msg(capacity, now_s):
         stamp=time_msg(now_s), process=capacity.process, serial=capacity.serial,
         drops_late=capacity.drops_late,
         instances=[InstanceCapacityMsg(
-            instance=item.instance, priority=item.priority, wait_ms=1e3 * item.wait_s,
+            instance=item.instance, model=item.model, description=item.description,
+            priority=item.priority, wait_ms=1e3 * item.wait_s,
             run_ms=[1e3 * run_s for run_s in item.run_s], measured=list(item.measured),
             handover_ms=1e3 * item.handover_s, finish_ms=1e3 * item.finish_s,
             epochs=list(item.taken), sequences=list(item.taken.values()))
@@ -180,7 +190,8 @@ def capacity_msg(capacity, now_s):
 def capacity_of(msg):
     """Return a Capacity."""
     return Capacity(msg.process, msg.serial, msg.drops_late, tuple(
-        InstanceCapacity(item.instance, item.priority, item.wait_ms / 1e3,
+        InstanceCapacity(item.instance, item.model, item.description, item.priority,
+                         item.wait_ms / 1e3,
                          tuple(run_ms / 1e3 for run_ms in item.run_ms), tuple(item.measured),
                          item.handover_ms / 1e3, item.finish_ms / 1e3,
                          dict(zip(item.epochs, item.sequences)))

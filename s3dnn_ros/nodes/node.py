@@ -28,7 +28,7 @@ from s3dnn_ros.nodes.clock_watch import ClockWatch
 from s3dnn_ros.nodes.guarded import GuardedCallbacks, sentence_of
 from s3dnn_ros.nodes.messages import diagnostic, s_of
 from s3dnn_ros.nodes.ros_parameters import descriptor, given, refusal_of_unknown, typed
-from s3dnn_ros.parameters import declarations, differences, name_lists, read
+from s3dnn_ros.parameters import declarations, differences, name_lists, read, values_of
 from s3dnn_ros.respawn import UNUSABLE
 from s3dnn_ros.runtime.clock import SWITCH_INTERVAL_S
 from s3dnn_ros.settings import NODES, instances_of_others, unknown_names
@@ -69,6 +69,8 @@ class S3dnnNode(GuardedCallbacks, LifecycleNode):
         self._kind_name, self._kind = kind, NODES[kind]
         self._declarations = {}
         self._configured = False
+        self._changing = False      # parameters follow settings that were checked already
+        self._gone = set()          # cameras that were removed
         self._timer = None
         self._last_counts = {}
         self._last_change_s = {}
@@ -225,11 +227,50 @@ class S3dnnNode(GuardedCallbacks, LifecycleNode):
                        if namespace == own and name.startswith(kind))
         return [f'{own.rstrip("/")}/{name}' for name in found or [kind]]
 
-    def _declare(self, declaration):
+    def change(self, values):
+        """Change parameters, by flat name, also such as `ros2 param set` cannot change meanwhile.
+
+        A name that a list of names gets or loses brings its own parameters, or takes them along.
+        Raises S3dnnError, and changes nothing, for what cannot be used.
+        """
+        settings = self.changed(values)
+        if self._configured:
+            self.apply(settings)
+        self._note_cameras(self.settings.cameras, settings.cameras)
+        self.settings = settings
+        self._changing = True
+        try:
+            self._follow(values_of(settings))
+        finally:
+            self._changing = False
+
+    def changed(self, values):
+        """Return the settings with parameters changed, by flat name; raises ParameterError."""
+        return read(self._kind, {**self._values(), **values})
+
+    def _follow(self, values):
+        """Make the parameters agree with the settings' flat values."""
+        names = {item.name: values[item.name] for item in name_lists(self._kind)}
+        known = [*name_lists(self._kind), *declarations(self._kind, names)]
+        for declaration in known:
+            self._declare(declaration, values[declaration.name])
+        for name in self._declarations.keys() - values.keys():
+            self.undeclare_parameter(name)
+            del self._declarations[name]
+        for item in known:
+            if item.convert(self._value(item.name)) != values[item.name]:
+                super().set_parameters_atomically([typed(item, values[item.name])])
+
+    def _note_cameras(self, old, new):
+        self._gone |= old.keys() - new.keys()
+        self._gone -= new.keys()
+        for key in [key for key in self._last_change_s if key[0] not in new]:
+            del self._last_change_s[key]
+
+    def _declare(self, declaration, value):
         if self.has_parameter(declaration.name):
             return
-        parameter = typed(declaration, given(
-            declaration, self._parameter_overrides.get(declaration.name)))
+        parameter = typed(declaration, value)
         self.declare_parameter(parameter.name, parameter.value, descriptor(declaration),
                                ignore_override=True)
         self._declarations[declaration.name] = declaration
@@ -239,11 +280,14 @@ class S3dnnNode(GuardedCallbacks, LifecycleNode):
 
     def _read(self):
         for declaration in name_lists(self._kind):
-            self._declare(declaration)
+            self._declare(declaration, self._given(declaration))
         names = {item.name: self._value(item.name) for item in name_lists(self._kind)}
         for declaration in declarations(self._kind, names):
-            self._declare(declaration)
+            self._declare(declaration, self._given(declaration))
         return read(self._kind, self._values())
+
+    def _given(self, declaration):
+        return given(declaration, self._parameter_overrides.get(declaration.name))
 
     def _value(self, name):
         value = self.get_parameter(name).value
@@ -263,6 +307,8 @@ class S3dnnNode(GuardedCallbacks, LifecycleNode):
                                    f'are left to other nodes: {", ".join(others)}')
 
     def _on_set(self, parameters):
+        if self._changing:
+            return SetParametersResult(successful=True)
         merged = dict(self._values(), **{item.name: item.value for item in parameters})
         try:
             settings = read(self._kind, merged)
@@ -299,7 +345,8 @@ class S3dnnNode(GuardedCallbacks, LifecycleNode):
         counts = self.counts()
         now = self.get_clock().now().to_msg()
         self.publish_stats(now, counts)
-        status = [self._status(count, s_of(now)) for count in counts] + self.statuses()
+        status = [self._status(count, s_of(now)) for count in counts
+                  if count.camera not in self._gone] + self.statuses()
         array = DiagnosticArray(status=[*status, self.callbacks_status()])
         array.header.stamp = now
         self._diagnostics.publish(array)

@@ -30,8 +30,9 @@ LOOK_S = 0.5
 class _View:
     """One camera's overlay topic and, while it is looked at, the camera's images."""
 
-    def __init__(self, publisher):
-        self.publisher = publisher
+    def __init__(self, settings, publisher):
+        self.settings = settings
+        self.publisher = publisher      # None once the camera is gone
         self.subscription = None
         self.images = collections.OrderedDict()
         self.results = collections.OrderedDict()
@@ -46,13 +47,16 @@ class Overlay:
         self._lock = threading.Lock()
         self._views = {}
         self.configure(settings)
-        for camera in settings.cameras:
-            self._views[camera] = _View(node.create_publisher(
-                ImageMsg, f'overlay/{camera}', qos('reliable', 2)))
         self._timer = node.every(LOOK_S, self._look)
 
     def configure(self, settings):
-        """Take over live parameters."""
+        """Take over live parameters, and cameras that come, go or change."""
+        for camera in [camera for camera, view in self._views.items()
+                       if settings.cameras.get(camera) != view.settings]:
+            self._close(self._views.pop(camera))
+        for camera in settings.cameras.keys() - self._views.keys():
+            self._views[camera] = _View(settings.cameras[camera], self._node.create_publisher(
+                ImageMsg, f'overlay/{camera}', qos('reliable', 2)))
         self._settings = settings
 
     def show(self, result):
@@ -69,11 +73,15 @@ class Overlay:
     def close(self):
         """Remove topics and subscriptions."""
         self._node.destroy_timer(self._timer)
-        for view in self._views.values():
-            if view.subscription is not None:
-                self._node.destroy_subscription(view.subscription)
+        while self._views:
+            self._close(self._views.popitem()[1])
+
+    def _close(self, view):
+        if view.subscription is not None:
+            self._node.destroy_subscription(view.subscription)
+        with self._lock:
             self._node.destroy_publisher(view.publisher)
-        self._views = {}
+            view.publisher = None
 
     def _look(self):
         for camera, view in self._views.items():
@@ -88,7 +96,7 @@ class Overlay:
                     view.results.clear()
 
     def _subscribe(self, camera, view):
-        settings = self._settings.cameras[camera]
+        settings = view.settings
         kind = CompressedImage if settings.transport == 'compressed' else ImageMsg
         return self._node.create_subscription(
             kind, settings.topic_of(camera), functools.partial(self._on_image, view),
@@ -132,4 +140,6 @@ class Overlay:
         out = ImageMsg(header=header_of(result.frame), height=pixels.height, width=pixels.width,
                        encoding='bgr8', step=3 * pixels.width)
         out.data.frombytes(image.tobytes())
-        view.publisher.publish(out)
+        with self._lock:
+            if view.publisher is not None:
+                view.publisher.publish(out)

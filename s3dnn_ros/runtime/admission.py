@@ -103,7 +103,8 @@ class Admission:
         times = [instance.line.told_run_s(frames) for frames in range(1, most + 1)]
         priority = instance.settings.priority
         return InstanceCapacity(
-            name, priority, self._wait_s(instance, priority, now_s + known.allowance_s, loads),
+            name, instance.settings.model, instance.spec.fingerprint, priority,
+            self._wait_s(instance, priority, now_s + known.allowance_s, loads),
             tuple(run_s for run_s, _ in times) if times[0][0] else (),
             tuple(measured for _, measured in times), known.handover.typical_s,
             known.finish.typical_s, dict(known.taken))

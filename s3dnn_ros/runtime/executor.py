@@ -34,6 +34,7 @@ from s3dnn_ros.runtime.loop import Loop
 from s3dnn_ros.runtime.outputs import not_finite
 from s3dnn_ros.runtime.prepared import cut_again, cut_anew, prepare
 from s3dnn_ros.runtime.recovery import Recovery
+from s3dnn_ros.runtime.reloader import Reloader
 from s3dnn_ros.runtime.worker_pool import WorkerPool
 from s3dnn_ros.scheduling import make_scheduler
 
@@ -150,14 +151,12 @@ class Executor:
         self._lost = lost or report
         self._lock = threading.Lock()
         self._records = {name: _InstanceRecord() for name in specs}
-        self._lines: Dict[object, Line] = {}      # by _network_of
-        self._recoveries: Dict[Line, Recovery] = {}
         self._profiles: Dict[str, ProfileTable] = {}      # by model
         self._accuracy: Dict[str, Sequence[SpeedupAccuracyTable]] = {}
         self.coordination: Optional[Coordination] = None
         # one thread of their own: other networks go on, also with decoding
         self._restarts = concurrent.futures.ThreadPoolExecutor(1, 's3dnn-restart')
-        self._instances = {name: self._load(name, specs, settings) for name in specs}
+        self._instances = self._load_all(specs, settings)
         # one pool for each: nothing urgent is staged behind the boxes of something else
         self._stagers = WorkerPool(settings.cpu_workers, 's3dnn-stage')
         self._workers = WorkerPool(settings.cpu_workers, 's3dnn-cpu')
@@ -166,6 +165,7 @@ class Executor:
                                     scheduler.whole_networks, process, tell)
         self._loop = Loop(scheduler, engine, clock, self._finished, self._dropped, report,
                           max_batch=settings.max_batch, tell=self._admission.tell)
+        self._reloader = Reloader(self._instances, self._load_anew, self._loop.tell_soon)
         if settings.cohort:
             self.coordination = Coordination(
                 settings, self._profiles, self._accuracy, surroundings, report,
@@ -194,8 +194,8 @@ class Executor:
     def accept(self, batch: FrameBatch):
         """Take a batch in; any thread."""
         now_s = self._clock.now_s()
-        instance = self._instances.get(batch.instance)
-        reason, sentence = 'request', self._mismatch(batch, instance)
+        instance, sentence = self._instance_for(batch)
+        reason = 'request'
         if not sentence:
             reason, sentence = 'engine', self._restarting(instance)
         if sentence:
@@ -214,6 +214,14 @@ class Executor:
         except RuntimeError:
             # the pool is closed, and the loop before it
             self._dropped(request, 'shutdown', '')
+
+    def reload(self, specs, settings, done: Callable[[Optional[Exception]], None]):
+        """Have instances run on networks that are loaded anew, all of them of one model.
+
+        The old ones serve until then. `done` is called in another thread, with None, or with an
+        error if the old ones stay. Not in a cohort, whose tables are those of the first models.
+        """
+        self._reloader.begin(specs, settings, done)
 
     def tell_capacity(self):
         """Tell what can be taken, soon; any thread."""
@@ -253,18 +261,33 @@ class Executor:
             except PlatformError as error:
                 self._report(str(error))
         self._restarts.shutdown(wait=True)
+        self._reloader.close()
         self._stagers.shutdown()
         self._workers.shutdown()
         self.engine.close()
 
-    def _load(self, name, specs, settings):
+    def _load_all(self, specs, settings) -> Dict[str, Instance]:
+        lines: Dict[object, Tuple[Line, Recovery]] = {}     # by _network_of
+        return {name: self._load(name, specs, settings, lines) for name in specs}
+
+    def _load_anew(self, specs, settings):
+        """Return new instances, proven by a run, while others serve."""
+        self.notes = []
+        try:
+            return self._load_all(specs, dataclasses.replace(
+                settings, warmup_runs=max(1, settings.warmup_runs)))
+        except Exception:
+            self._is_lost()
+            raise
+
+    def _load(self, name, specs, settings, lines):
         spec = specs[name]
         key = _network_of(spec)
-        if key not in self._lines:
+        if key not in lines:
             # as many lanes as there are instances to ask for one
             lanes = sum(_network_of(other) == key for other in specs.values())
-            self._lines[key] = self._open_line(name, spec, settings, lanes)
-        line = self._lines[key]
+            lines[key] = self._open_line(name, spec, settings, lanes)
+        line, recovery = lines[key]
         decoder = make_decoder(spec.decoder, spec.width, spec.height, **spec.decoder_options)
         try:
             decoder.check(line.network.output_shapes)
@@ -273,7 +296,7 @@ class Executor:
             raise
         except Exception as error:
             raise EngineError(name, f'{spec.onnx} does not run: {error}') from error
-        return Instance(name, spec, line, decoder, settings.instances[name])
+        return Instance(name, spec, line, decoder, settings.instances[name], recovery)
 
     def _open_line(self, name, spec, settings, lanes):
         table, reason = find_table(settings.instances[name].profile, spec, self.engine.name,
@@ -309,10 +332,9 @@ class Executor:
         line = Line(network, Expectation(
             network.segments, table, scale=lambda: self._loop.steering.scale(spec.name),
             least=lambda: self._loop.steering.least(spec.name)))
-        self._recoveries[line] = Recovery(
+        return line, Recovery(
             name, line, functools.partial(self._load_again, load, spec, pieces.cuts),
             self._restarts.submit, self._clock, self._report, self._is_lost)
-        return line
 
     def _load_again(self, load, spec, cuts):
         """Return a network in the same segments, proven by a run; its file is read again."""
@@ -355,8 +377,17 @@ class Executor:
             self._loop.admit(request)
 
     def _restarting(self, instance):
-        sentence = self._recoveries[instance.line].refusal()
+        sentence = instance.recovery.refusal()
         return sentence and f"instance '{instance.name}': {sentence}"
+
+    def _instance_for(self, batch):
+        """Return the instance that a batch is meant for, and why it cannot run, or ''."""
+        instance, former = self._instances.get(batch.instance), self._reloader.former(
+            batch.instance)
+        sentence = self._mismatch(batch, instance)
+        if sentence and former and not self._mismatch(batch, former):
+            return former, ''
+        return instance, sentence
 
     def _mismatch(self, batch, instance):
         """Return why the batch cannot run, or an empty string."""
@@ -413,7 +444,7 @@ class Executor:
                 self._refuse(request.batch.frames, name, 'lease',
                              f"instance '{name}': the batch cannot be given back: {error}")
             first += request.frames
-        self._recoveries[job.line].ended(job)
+        job.requests[0].instance.recovery.ended(job)
 
     def _answer(self, request, job, first, configuration):
         """Send a request on to decoding; its images are in the outputs from `first` on."""

@@ -22,7 +22,7 @@ class Choice(NamedTuple):
 class Instance:
     """A network in use; `settings` is replaced as a whole when parameters change.
 
-    Instances of one model share its `line`, and with it the weights.
+    Instances of one model share its `line`, and with it the weights and their `recovery`.
     """
 
     name: str
@@ -30,6 +30,7 @@ class Instance:
     line: Line
     decoder: object
     settings: object
+    recovery: object = None
 
 
 @dataclasses.dataclass(eq=False)
@@ -135,7 +136,8 @@ class Job:
 
     def left_s(self, now_s) -> Tuple[float, float]:
         """Return what it will still take, and how much of that is the segment that runs."""
-        if not self.under_way:
+        if not self.under_way or self.expected is None:
+            # the second, while its first segment could not be submitted
             return (self.work.remaining_s if self.work else 0.0), 0.0
         ran_s = now_s - self.expected_from_s
         return (max(0.0, self.expected.remaining_s - ran_s),

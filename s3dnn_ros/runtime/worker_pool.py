@@ -27,10 +27,9 @@ class WorkerPool:
         self._numbers = itertools.count()
         self._changed = threading.Condition()
         self._closed = False
-        self._threads = [threading.Thread(target=self._run, name=f'{name}_{index}', daemon=True)
-                         for index in range(workers)]
-        for thread in self._threads:
-            thread.start()
+        self._workers = workers
+        self._name = name
+        self._threads: List[threading.Thread] = []      # they start with the first work
 
     def submit(self, request, work: Callable, *arguments):
         """Have work done for a request; raises RuntimeError after `shutdown`.
@@ -43,6 +42,8 @@ class WorkerPool:
             if self._closed:
                 raise RuntimeError('the pool was shut down')
             heapq.heappush(self._waiting, entry)
+            if len(self._threads) < self._workers:
+                self._start_thread()
             self._changed.notify()
 
     def shutdown(self):
@@ -52,6 +53,12 @@ class WorkerPool:
             self._changed.notify_all()
         for thread in self._threads:
             thread.join()
+
+    def _start_thread(self):
+        thread = threading.Thread(target=self._run, name=f'{self._name}_{len(self._threads)}',
+                                  daemon=True)
+        self._threads.append(thread)
+        thread.start()
 
     def _run(self):
         while True:

@@ -235,6 +235,18 @@ class FusionQueue:
             self.turns.lose(self._stream(request.camera))
         return lost
 
+    def watch(self, cameras) -> Tuple[Request, ...]:
+        """Take frames of these cameras from now on; remove and return those of others."""
+        gone = self.cameras.difference(cameras)
+        self.cameras = frozenset(cameras)
+        removed = tuple(request for camera, request in self._waiting.items() if camera in gone)
+        for request in removed:
+            self._remove(request)
+        for camera in gone:
+            self._arrivals.pop(camera, None)
+            self.turns.leave(self._stream(camera))
+        return removed
+
     def discard(self) -> Tuple[Request, ...]:
         """Remove and return everything."""
         waiting = tuple(self._waiting.values())

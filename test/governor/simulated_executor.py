@@ -174,7 +174,8 @@ class Pipeline:
         wait_s += sum(self._told_run_s(len(batch.frames)) for batch in self._waiting)
         run_s = tuple(map(self._told_run_s, range(1, 5)))
         capacity = Capacity('simulated', True, self._drops_late, (InstanceCapacity(
-            INSTANCE, 0, wait_s, run_s if run_s[0] else (),
-            tuple(frames in self._runs or bool(self._profile) for frames in range(1, 5)),
-            self._handover.typical_s, self._finish.typical_s, {0: self._taken}),))
+            INSTANCE, wait_s=wait_s, run_s=run_s if run_s[0] else (),
+            measured=tuple(frames in self._runs or bool(self._profile) for frames in range(1, 5)),
+            handover_s=self._handover.typical_s, finish_s=self._finish.typical_s,
+            taken={0: self._taken}),))
         self._at(self._now_s + self._random.uniform(0.0003, 0.002), self._told, capacity)

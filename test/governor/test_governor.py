@@ -11,10 +11,13 @@ from hypothesis import strategies as st
 from s3dnn_ros.capacity import Capacity, InstanceCapacity
 from s3dnn_ros.counters import Counters
 from s3dnn_ros.errors import ImageError, ParameterError, RingError
+from s3dnn_ros.governor.cameras import addition, removal
 from s3dnn_ros.governor.governor import Governor, Image, frame_bytes
 from s3dnn_ros.governor.images import ENCODINGS, Pixels, view_raw
 from s3dnn_ros.governor.slots import HeapSlots
 from s3dnn_ros.governor.stamps import BEHIND_S, RESTART_S
+from s3dnn_ros.parameters import read, values_of
+from s3dnn_ros.settings import CameraSettings, GovernorSettings
 
 START_S = 1000.0
 LEASE_S = 2.0
@@ -87,6 +90,11 @@ class Bench:
 
     def step(self, seconds=0.1):
         self.now_s += seconds
+
+    def change(self, changes):
+        """Change settings by flat name."""
+        self.settings = read(GovernorSettings, {**values_of(self.settings), **changes})
+        self.governor.configure(self.settings)
 
     def release_all(self):
         for batch in self.batches:
@@ -676,8 +684,8 @@ def told(governor, *names, process='executor', wait_s=0.0, taken=EVERYTHING, ser
          drops_late=True, priority=0, run_s=RUN_S):
     """Have an executor tell what it can take."""
     governor.governor.tell(Capacity(process, serial, drops_late, tuple(
-        InstanceCapacity(name, priority if name == 'urgent' else 0, wait_s,
-                         (run_s, 2 * run_s), (True, True), taken={0: taken})
+        InstanceCapacity(name, priority=priority if name == 'urgent' else 0, wait_s=wait_s,
+                         run_s=(run_s, 2 * run_s), measured=(True, True), taken={0: taken})
         for name in names or governor.pools)), governor.now_s)
 
 
@@ -875,3 +883,68 @@ def test_slots_are_as_large_as_the_batch_and_grow_with_it(governor_settings, mak
         assert len(batch.frames) == max_batch
         assert (pixels_of(batch) == max_batch).all()
         assert pool.release(batch.slot)
+
+
+# cameras that come and go
+
+@given(st.lists(st.tuples(st.sampled_from(['image', 'add', 'remove', 'poll', 'step', 'release']),
+                          st.sampled_from(['front', 'rear', 'side'])), max_size=40),
+       st.booleans(), st.integers(1, 3))
+def test_cameras_that_come_and_go_leave_the_others_alone(bench, events, grouped, max_batch):
+    """Frames of a camera that stays are run or replaced, and all accounts balance."""
+    values = {'group_names': ['pair'], 'groups__pair__cameras': ['front', 'rear']} \
+        if grouped else {}
+    governor = bench(('front', 'rear'), instances__net__max_batch=max_batch, **values)
+    for event, camera in events:
+        there = camera in governor.settings.cameras
+        if event == 'image' and there:
+            governor.image(camera)
+        elif event == 'add' and not there:
+            group = 'pair' if grouped else ''
+            governor.change(addition(governor.settings, camera, CameraSettings(), group))
+        elif event == 'remove' and there and camera != 'front':
+            governor.change(removal(governor.settings, camera))
+        elif event == 'poll':
+            governor.poll()
+        elif event == 'step':
+            governor.step(0.01)
+        elif event == 'release':
+            governor.release_all()
+    governor.image('front')
+    governor.drain()
+    for count in governor.counters.snapshot():
+        assert count.frames == count.published + count.dropped_total
+    front = governor.count('front')
+    assert front.published >= 1
+    assert set(dict(front.dropped)) <= {'replaced', 'stamp'}
+    numbers = [frame.sequence for batch in governor.batches for frame in batch.frames
+               if frame.camera == 'front']
+    assert numbers == sorted(set(numbers))
+
+
+def test_what_waits_of_a_camera_that_goes_is_counted(bench):
+    governor = bench(('front', 'rear'))
+    for camera in ('front', 'rear'):
+        governor.image(camera)
+    governor.change(removal(governor.settings, 'rear'))
+    assert governor.dropped('rear') == {'removed': 1}
+    assert 'removed' in governor.count('rear').last_error
+    assert governor.poll() == [['front']]
+
+
+def test_a_group_does_not_wait_for_a_camera_that_is_gone(bench):
+    governor = bench(('front', 'rear'), group_names=['pair'],
+                     groups__pair__cameras=['front', 'rear'], groups__pair__max_wait_ms=50.0)
+    governor.image('front')
+    assert governor.poll() == []
+    governor.change(removal(governor.settings, 'rear'))
+    assert governor.poll() == [['front']]
+
+
+def test_a_governor_may_start_without_cameras(bench):
+    governor = bench(())
+    assert governor.poll() == []
+    governor.change(addition(governor.settings, 'front', CameraSettings()))
+    assert governor.count('front').frames == 0
+    governor.image('front')
+    assert governor.poll() == [['front']]

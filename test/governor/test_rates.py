@@ -52,8 +52,18 @@ def test_all_images_lost_are_losses_too():
 def test_single_losses_are_not_worth_a_warning(lost, is_lossy):
     rates = Rates(knows_losses=True)
     play(rates, 25)
-    rates.lost(lost)
-    assert rates.reading(20.0).is_lossy == is_lossy
+    for second in range(lost):
+        rates.lost(1)
+        reading = rates.reading(20.0 + second)
+    assert (lost and reading.is_lossy) == is_lossy
+
+
+def test_what_is_lost_all_at_once_is_no_lack_of_memory():
+    rates = Rates(knows_losses=True)
+    play(rates, 25)
+    rates.lost(200)         # this process stood still
+    assert not rates.reading(20.0).is_lossy
+    assert not play(rates, 25, start_s=21.0).is_lossy
 
 
 def test_losses_that_have_ended_are_forgotten_but_counted():

@@ -197,3 +197,34 @@ def test_a_camera_that_is_a_frame_behind_is_still_paired():
         group.offer(*event)
     pairs = [moment for _, moment in group.moments if len(moment) == 2]
     assert len(pairs) == 7
+
+
+@given(arrivals(jumps=False), st.sets(st.sampled_from(CAMERAS)), st.integers(0, 25))
+def test_a_camera_that_leaves_takes_its_frames_along_and_no_others(events, left, index):
+    group = Group()
+    for event in events[:index]:
+        group.offer(*event)
+    stays = [camera for camera in CAMERAS if camera not in left]
+    removed = group.synchroniser.watch(stays)
+    assert {frame.camera for frame in removed} <= left
+    for event in events[index:]:
+        if event[0] in stays:
+            group.offer(*event)
+    group.go_to(1e9)
+    assert collections.Counter(frame.item for frame in [*group.frames, *removed]) \
+        == collections.Counter(frame.item for _, frame in group.offered)
+
+
+def test_a_moment_that_waited_for_a_camera_that_leaves_is_complete():
+    group = Group(('front', 'rear'))
+    assert group.offer('front', 1.0, 1.0) == []
+    group.synchroniser.watch(('front',))
+    assert [len(moment) for moment in group.synchroniser.poll(1.0)] == [1]
+
+
+def test_a_camera_that_joins_is_waited_for():
+    group = Group(('front',))
+    assert group.offer('front', 1.0, 1.0) == ['f']
+    group.synchroniser.watch(('front', 'rear'))
+    assert group.offer('front', 2.0, 2.0) == []
+    assert group.offer('rear', 2.0, 2.01) == ['fr']

@@ -190,17 +190,25 @@ class World:
         return sorted(path.name for path in
                       Path('/dev/shm').glob(f's3dnn.governor_{instance or self.instance}.*'))
 
+    def ask(self, kind, service, **fields):
+        """Send a request to a service; returns the future of its response."""
+        if service not in self._clients:
+            self._clients[service] = self.observer.create_client(
+                kind, f'{self.namespace}/{service}')
+        client = self._clients[service]
+        self.wait_for(client.service_is_ready, service)
+        return client.call_async(kind.Request(**fields))
+
+    def call(self, kind, service, **fields):
+        """Return a service's response."""
+        future = self.ask(kind, service, **fields)
+        self.wait_for(future.done, f'{service} to answer')
+        return future.result()
+
     def set(self, node, name, value):
         """Set a parameter of a node through its service; returns the SetParametersResult."""
-        if node not in self._clients:
-            self._clients[node] = self.observer.create_client(
-                SetParameters, f'{self.namespace}/{node}/set_parameters')
-        client = self._clients[node]
-        self.wait_for(client.service_is_ready, f'{node}/set_parameters')
-        future = client.call_async(SetParameters.Request(
-            parameters=[Parameter(name, value=value).to_parameter_msg()]))
-        self.wait_for(future.done, f'{name} to be set')
-        return future.result().results[0]
+        return self.call(SetParameters, f'{node}/set_parameters', parameters=[
+            Parameter(name, value=value).to_parameter_msg()]).results[0]
 
     def accept(self, node, name, value):
         """Set a parameter; it must be taken."""

@@ -390,3 +390,17 @@ def test_a_deadline_that_is_past_on_arrival_says_nothing():
     assert queue.remove_lost(10.0) == ()
     assert queue.is_hopeless(queue.first(11.0))
     assert cameras_of(queue.remove_lost(11.0)) == ['b']
+
+
+@given(REQUESTS, st.sets(st.sampled_from(CAMERAS)), st.sets(st.sampled_from(CAMERAS)))
+def test_cameras_that_leave_take_their_frames_along_and_no_others(requests, stay, later):
+    queue, replaced = filled(requests)
+    waiting = {item for item in requests if item not in replaced}
+    removed = queue.watch(stay)
+    assert set(removed) == {item for item in waiting if item.camera not in stay}
+    queue.watch(stay | later)
+    for camera in later:
+        queue.put(request(camera))
+    left = queue.discard()
+    assert {item.camera for item in left} == later | {
+        item.camera for item in waiting if item.camera in stay}
