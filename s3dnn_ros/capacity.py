@@ -24,6 +24,8 @@ class InstanceCapacity:
         What a run with 1, 2, … images takes; empty: unknown yet.
     measured : tuple of bool
         Which of these were measured, and are no estimate from another size.
+    margin_s : float
+        What few runs of one image take longer than that.
     handover_s : float
         From the front end to the executor.
     finish_s : float
@@ -40,6 +42,7 @@ class InstanceCapacity:
     wait_s: float = 0.0
     run_s: Tuple[float, ...] = ()
     measured: Tuple[bool, ...] = ()
+    margin_s: float = 0.0
     handover_s: float = 0.0
     finish_s: float = 0.0
     taken: Mapping[int, int] = dataclasses.field(default_factory=dict)

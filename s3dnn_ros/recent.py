@@ -9,6 +9,8 @@ KEPT = 16
 # The part of them that takes no longer than `typical_s`. A little less than the half: a frame that
 # is given up for a run that was overestimated is lost for sure.
 TYPICAL = 0.4
+# The part that takes no longer than `slow_s`.
+SLOW = 0.85
 
 
 class RecentTimes:
@@ -28,6 +30,11 @@ class RecentTimes:
     def typical_s(self):
         """Return what a run takes mostly; 0 before the first run."""
         return self._at(TYPICAL)
+
+    @property
+    def slow_s(self):
+        """Return what few runs exceed; 0 before the first run."""
+        return self._at(SLOW)
 
     @property
     def low_s(self):

@@ -158,6 +158,10 @@ class Outlook:
         most = len(run_s)
         return run_s[frames - 1] if frames <= most else run_s[-1] * frames / most
 
+    def margin_s(self, instance) -> float:
+        """Return by what few runs exceed `time_s`."""
+        return self._told(instance).margin_s
+
     def apart_s(self, instance, frames) -> float:
         """Return what so many frames take in runs of their own, like `time_s`.
 

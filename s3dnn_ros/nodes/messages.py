@@ -182,7 +182,8 @@ def capacity_msg(capacity, now_s):
             instance=item.instance, model=item.model, description=item.description,
             priority=item.priority, wait_ms=1e3 * item.wait_s,
             run_ms=[1e3 * run_s for run_s in item.run_s], measured=list(item.measured),
-            handover_ms=1e3 * item.handover_s, finish_ms=1e3 * item.finish_s,
+            margin_ms=1e3 * item.margin_s, handover_ms=1e3 * item.handover_s,
+            finish_ms=1e3 * item.finish_s,
             epochs=list(item.taken), sequences=list(item.taken.values()))
             for item in capacity.instances])
 
@@ -193,7 +194,7 @@ def capacity_of(msg):
         InstanceCapacity(item.instance, item.model, item.description, item.priority,
                          item.wait_ms / 1e3,
                          tuple(run_ms / 1e3 for run_ms in item.run_ms), tuple(item.measured),
-                         item.handover_ms / 1e3, item.finish_ms / 1e3,
+                         item.margin_ms / 1e3, item.handover_ms / 1e3, item.finish_ms / 1e3,
                          dict(zip(item.epochs, item.sequences)))
         for item in msg.instances))
 

@@ -31,6 +31,7 @@ from s3dnn_ros.nodes.ros_parameters import descriptor, given, refusal_of_unknown
 from s3dnn_ros.parameters import declarations, differences, name_lists, read, values_of
 from s3dnn_ros.respawn import UNUSABLE
 from s3dnn_ros.runtime.clock import SWITCH_INTERVAL_S
+from s3dnn_ros.runtime.memory import keep_freed_memory
 from s3dnn_ros.settings import NODES, instances_of_others, unknown_names
 
 # A camera that has sent before and now is silent for so long is reported.
@@ -457,6 +458,7 @@ def run(*factories, args=None):
     failure.
     """
     sys.setswitchinterval(SWITCH_INTERVAL_S)
+    keep_freed_memory()
     _index_modules()
     try:
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)

@@ -106,8 +106,8 @@ class Admission:
             name, instance.settings.model, instance.spec.fingerprint, priority,
             self._wait_s(instance, priority, now_s + known.allowance_s, loads),
             tuple(run_s for run_s, _ in times) if times[0][0] else (),
-            tuple(measured for _, measured in times), known.handover.typical_s,
-            known.finish.typical_s, dict(known.taken))
+            tuple(measured for _, measured in times), instance.line.margin_s(1),
+            known.handover.typical_s, known.finish.typical_s, dict(known.taken))
 
     def _wait_s(self, instance, priority, deadline_s, loads: Iterable[Load]):
         """Return when a request that came now would start; DERIVED.

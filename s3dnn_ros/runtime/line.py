@@ -106,6 +106,11 @@ class Line:
             return self._runs[nearest].typical_s * batch / nearest, False
         return self.expect.run_s(batch), False
 
+    def margin_s(self, frames) -> float:
+        """Return by how much few runs of so many frames exceed what was told."""
+        runs = self._runs[self.network.padded(frames)]
+        return runs.slow_s - runs.typical_s
+
     def take(self, now_s, fuse, max_batch) -> Tuple:
         """Remove and return the requests that run next."""
         chosen = self.choose(now_s, fuse, max_batch)

@@ -88,6 +88,8 @@ class FusionQueue:
         W was known from the beginning, by a profile.
     apart_s : callable or None
         What k frames take one after another; None: k·W(1).
+    margin_s : float
+        What few runs take longer than W says.
     weights : mapping of camera to float
         1 for those that are missing.
 
@@ -108,6 +110,7 @@ class FusionQueue:
         self.time_s = time_s
         self.profiled = time_s is not None
         self.apart_s = None
+        self.margin_s = 0.0
         self.weights: Mapping[str, float] = {}
         self.turns = turns or Turns()
         self.name = name
@@ -115,6 +118,8 @@ class FusionQueue:
         self._hopeless = set()      # cameras whose frame was lost when it came
         # by camera: when its last two frames were ready, the newer one last
         self._arrivals: Dict[str, Tuple[float, float]] = {}
+        # by camera: from its last arrival to its deadline
+        self._allowances_s: Dict[str, float] = {}
 
     def __len__(self):
         return len(self._waiting)
@@ -127,6 +132,7 @@ class FusionQueue:
         camera = request.camera
         _, last_s = self._arrivals.get(camera, (0.0, float('-inf')))
         self._arrivals[camera] = last_s, request.ready_s
+        self._allowances_s[camera] = request.deadline_s - request.ready_s
         replaced = self._waiting.get(camera)
         self.turns.wait(self._stream(camera), self._weight(camera))
         self._waiting[camera] = request
@@ -225,11 +231,16 @@ class FusionQueue:
         return request.camera in self._hopeless
 
     def remove_lost(self, now_s) -> Tuple[Request, ...]:
-        """Remove and return the requests that were not lost when they came, and are now."""
+        """Remove and return the requests that were not lost when they came, and are now.
+
+        With them go those that might be late, where their run would make the next frame late, too:
+        otherwise one frame after the other starts too late. DERIVED.
+        """
         if self.time_s is None:
             return ()
+        ahead_s = self.margin_s if self._delays_another(now_s) else 0.0
         lost = tuple(request for request in self._waiting.values()
-                     if self._is_lost(request, now_s))
+                     if self._is_lost(request, now_s + ahead_s))
         for request in lost:
             self._remove(request)
             self.turns.lose(self._stream(request.camera))
@@ -267,6 +278,19 @@ class FusionQueue:
     def _is_lost(self, request, now_s):
         return (self.time_s is not None
                 and now_s + self.time_s(1) > self._deadline_s(request))
+
+    def _delays_another(self, now_s):
+        """Tell whether a frame that is expected during a run from now on might be late after it.
+
+        One that might be late in any case counts for nothing.
+        """
+        took_s = self.time_s(1) + self.margin_s
+        for camera, (before_s, newest_s) in self._arrivals.items():
+            expected_s, allowed_s = 2.0 * newest_s - before_s, self._allowances_s[camera]
+            if (now_s < expected_s < now_s + took_s <= now_s + allowed_s
+                    and now_s + 2.0 * took_s > expected_s + allowed_s):
+                return True
+        return False
 
     def _deadline_s(self, request):
         return NEVER if request.camera in self._hopeless else request.deadline_s

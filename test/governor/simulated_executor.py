@@ -154,6 +154,10 @@ class Pipeline:
         if self._running is None:
             self._tell()
 
+    def _margin_s(self):
+        runs = self._runs.get(1)
+        return runs.slow_s - runs.typical_s if runs else 0.0
+
     def _least_s(self, frames):
         return self._runs[frames].low_s if frames in self._runs else 0.0
 
@@ -176,6 +180,6 @@ class Pipeline:
         capacity = Capacity('simulated', True, self._drops_late, (InstanceCapacity(
             INSTANCE, wait_s=wait_s, run_s=run_s if run_s[0] else (),
             measured=tuple(frames in self._runs or bool(self._profile) for frames in range(1, 5)),
-            handover_s=self._handover.typical_s, finish_s=self._finish.typical_s,
-            taken={0: self._taken}),))
+            margin_s=self._margin_s(), handover_s=self._handover.typical_s,
+            finish_s=self._finish.typical_s, taken={0: self._taken}),))
         self._at(self._now_s + self._random.uniform(0.0003, 0.002), self._told, capacity)

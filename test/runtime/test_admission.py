@@ -20,10 +20,14 @@ class Line:
     def told_run_s(self, frames):
         return frames * self._run_s, True
 
+    def margin_s(self, frames):
+        return 0.25 * frames * self._run_s
+
 
 def instance(name='net', line=None, priority=0):
     return types.SimpleNamespace(name=name, line=line or Line(),
-                                 settings=types.SimpleNamespace(priority=priority))
+                                 settings=types.SimpleNamespace(priority=priority, model='tiny'),
+                                 spec=types.SimpleNamespace(fingerprint='f00d'))
 
 
 def request(of, deadline_s=NOW_S + 0.1, *, sent_s=NOW_S, arrived_s=NOW_S, epoch=1, sequence=1):
@@ -52,6 +56,8 @@ def test_a_free_device_takes_a_batch_at_once():
     capacities = tell()
     assert [capacities[name].wait_s for name in ('net', 'other')] == [0.0, 0.0]
     assert capacities['net'].run_s == (0.04, 0.08, 0.12, 0.16)
+    assert capacities['net'].margin_s == 0.01
+    assert (capacities['net'].model, capacities['net'].description) == ('tiny', 'f00d')
     assert (told[0].process, told[0].serial, told[0].drops_late) == ('me', True, True)
 
 
