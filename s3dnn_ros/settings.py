@@ -250,7 +250,8 @@ class ExecutorSettings:
     late_policy: str = parameter('drop', 'What happens to a batch that can no longer meet its '
                                  'deadline because it waited: drop it for a newer one, or run '
                                  'it late, after those that can be in time. Governors follow it, '
-                                 'too. Frames that were too late when they came are run.',
+                                 'too. A camera whose frames are always too late when they '
+                                 'come has its turns all the same.',
                                  choices=('run', 'drop'), live=True)
     cpu_workers: int = parameter(1, 'Threads for the work before and behind the network: copies '
                                  'to the device, decoding and publication.', low=1, high=64)

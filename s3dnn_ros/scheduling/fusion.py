@@ -7,8 +7,9 @@ frame waits, so that nothing queues without bound.
 
 W(k) is the time from now to the results of one run with k frames, in seconds. A
 request is *lost* when even a run of its own would end after its deadline: now +
-W(1) > deadline. One that was lost when it came has a deadline that says nothing:
-the camera is far away or the network slow, and it counts as if it had none.
+W(1) > deadline. One that was lost when it came runs where nobody loses by it. If
+that is so of several in a row, their deadline says nothing: the camera is far away,
+or the network slow. Then they count as if they had none.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ JITTER = 0.1
 # A frame whose camera is ahead of its share by more than one waits for that of another
 # camera, if it is expected within this part of a run: the device stands still no longer.
 HOLD = 0.25
+# So many frames of a camera in a row that were lost when they came are more than jitter.
+HOPELESS_FRAMES = 3
 NEVER = float('inf')
 
 
@@ -115,7 +118,8 @@ class FusionQueue:
         self.turns = turns or Turns()
         self.name = name
         self._waiting: Dict[str, Request] = {}
-        self._hopeless = set()      # cameras whose frame was lost when it came
+        # by camera: how many of its last frames, in a row, were lost when they came
+        self._hopeless: Dict[str, int] = {}
         # by camera: when its last two frames were ready, the newer one last
         self._arrivals: Dict[str, Tuple[float, float]] = {}
         # by camera: from its last arrival to its deadline
@@ -136,9 +140,8 @@ class FusionQueue:
         replaced = self._waiting.get(camera)
         self.turns.wait(self._stream(camera), self._weight(camera))
         self._waiting[camera] = request
-        self._hopeless.discard(camera)
-        if request.ready_s + (self.time_s(1) if self.time_s else 0.0) > request.deadline_s:
-            self._hopeless.add(camera)
+        lost = request.ready_s + (self.time_s(1) if self.time_s else 0.0) > request.deadline_s
+        self._hopeless[camera] = self._hopeless.get(camera, 0) + 1 if lost else 0
         return replaced
 
     def due_s(self) -> Optional[float]:
@@ -223,26 +226,30 @@ class FusionQueue:
         batch = tuple(order[:size])
         for request in batch:
             self.turns.serve(self._stream(request.camera), self._weight(request.camera))
-            self._remove(request)
+            del self._waiting[request.camera]
         return batch
 
     def is_hopeless(self, request) -> bool:
         """Tell whether a request that waits was lost when it came."""
-        return request.camera in self._hopeless
+        return self._hopeless.get(request.camera, 0) > 0
 
     def remove_lost(self, now_s) -> Tuple[Request, ...]:
-        """Remove and return the requests that were not lost when they came, and are now.
+        """Remove and return the requests that cannot be in time any more.
 
-        With them go those that might be late, where their run would make the next frame late, too:
-        otherwise one frame after the other starts too late. DERIVED.
+        One that was lost when it came stays, unless another one waits that can be in time, or is
+        expected. Where the next frame might be late behind a run from now on, those go, too, that
+        might be late themselves: otherwise one frame after the other starts too late. DERIVED.
         """
         if self.time_s is None:
             return ()
-        ahead_s = self.margin_s if self._delays_another(now_s) else 0.0
-        lost = tuple(request for request in self._waiting.values()
-                     if self._is_lost(request, now_s + ahead_s))
+        delays = self._delays_another(now_s)
+        ahead_s = now_s + (self.margin_s if delays else 0.0)
+        waiting = self._waiting.values()
+        others = delays or not all(self._is_lost(request, now_s) for request in waiting)
+        lost = tuple(request for request in waiting if self._is_lost(request, ahead_s)
+                     and (others or not self.is_hopeless(request)))
         for request in lost:
-            self._remove(request)
+            del self._waiting[request.camera]
             self.turns.lose(self._stream(request.camera))
         return lost
 
@@ -252,9 +259,10 @@ class FusionQueue:
         self.cameras = frozenset(cameras)
         removed = tuple(request for camera, request in self._waiting.items() if camera in gone)
         for request in removed:
-            self._remove(request)
+            del self._waiting[request.camera]
         for camera in gone:
-            self._arrivals.pop(camera, None)
+            for known in (self._arrivals, self._allowances_s, self._hopeless):
+                known.pop(camera, None)
             self.turns.leave(self._stream(camera))
         return removed
 
@@ -262,7 +270,7 @@ class FusionQueue:
         """Remove and return everything."""
         waiting = tuple(self._waiting.values())
         for request in waiting:
-            self._remove(request)
+            del self._waiting[request.camera]
             self.turns.leave(self._stream(request.camera))
         return waiting
 
@@ -293,7 +301,8 @@ class FusionQueue:
         return False
 
     def _deadline_s(self, request):
-        return NEVER if request.camera in self._hopeless else request.deadline_s
+        says_nothing = self._hopeless.get(request.camera, 0) >= HOPELESS_FRAMES
+        return NEVER if says_nothing else request.deadline_s
 
     def _replaced_s(self, camera):
         """Return when a newer frame of the camera is expected."""
@@ -308,10 +317,6 @@ class FusionQueue:
 
     def _weight(self, camera):
         return self.weights.get(camera, 1.0)
-
-    def _remove(self, request):
-        del self._waiting[request.camera]
-        self._hopeless.discard(request.camera)
 
     def _last_expected_s(self, bound_s):
         """Return until when to wait for the cameras that should come by `bound_s`."""

@@ -17,6 +17,7 @@ from s3dnn_ros.governor.images import ENCODINGS, Pixels, view_raw
 from s3dnn_ros.governor.slots import HeapSlots
 from s3dnn_ros.governor.stamps import BEHIND_S, RESTART_S
 from s3dnn_ros.parameters import read, values_of
+from s3dnn_ros.scheduling.fusion import HOPELESS_FRAMES
 from s3dnn_ros.settings import CameraSettings, GovernorSettings
 
 START_S = 1000.0
@@ -748,7 +749,9 @@ def test_what_cannot_be_in_time_any_more_is_dropped_before_it_is_opened(bench):
 def test_what_was_too_late_when_it_came_runs_and_so_does_everything_by_policy(bench, drops_late):
     governor = bench(('a', 'b'), instances__net__deadline_ms=100.0)
     told(governor, drops_late=drops_late)
-    governor.image('a', stamp_s=governor.now_s - 1.0)
+    for _ in range(HOPELESS_FRAMES):
+        governor.step(0.1)
+        governor.image('a', stamp_s=governor.now_s - 1.0)
     governor.image('b')
     for _ in range(2):
         polled(governor)

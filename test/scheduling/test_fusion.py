@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3dnn_ros.scheduling.fusion import JITTER, FusionQueue, Request, best_batch
+from s3dnn_ros.scheduling.fusion import HOPELESS_FRAMES, JITTER, FusionQueue, Request, best_batch
 
 CAMERAS = ('a', 'b', 'c', 'd')
 # instants and durations are multiples of 1/8: sums of them are exact
@@ -383,13 +383,32 @@ def test_a_replacing_frame_keeps_the_place_of_its_camera():
     assert cameras_of(queue.take(3.0)) == ['b']
 
 
-def test_a_deadline_that_is_past_on_arrival_says_nothing():
+def test_deadlines_that_are_past_on_arrival_one_after_the_other_say_nothing():
     queue = FusionQueue(('a', 'b'), 1, 0.0, affine(1.0, 0.5))
-    queue.put(request('a', 10.0, deadline_s=-9999.0))
+    for _ in range(HOPELESS_FRAMES):
+        queue.put(request('a', 10.0, deadline_s=-9999.0))
     queue.put(request('b', 10.0, deadline_s=12.0))
     assert queue.remove_lost(10.0) == ()
     assert queue.is_hopeless(queue.first(11.0))
     assert cameras_of(queue.remove_lost(11.0)) == ['b']
+
+
+def test_a_frame_that_came_too_late_runs_where_nobody_loses_by_it():
+    queue = FusionQueue(('a', 'b'), 1, 0.0, affine(1.0, 0.5))
+    queue.put(request('a', 10.0, deadline_s=10.1))
+    assert queue.remove_lost(10.0) == ()
+    queue.put(request('b', 10.0, deadline_s=12.0))
+    assert cameras_of(queue.remove_lost(10.0)) == ['a']
+
+
+def test_a_frame_that_might_be_late_does_not_make_the_next_one_late():
+    """Runs take 1 s, few of them 1.5; a sends every 1.5 s, and has 2 s for each frame."""
+    for now_s, lost in ((2.4, []), (2.9, ['a'])):
+        queue = FusionQueue(('a',), 1, 0.0, affine(0.5, 0.5))
+        queue.margin_s = 0.5
+        for ready_s in (0.5, 2.0):
+            queue.put(request('a', ready_s, deadline_s=ready_s + 2.0))
+        assert cameras_of(queue.remove_lost(now_s)) == lost
 
 
 @given(REQUESTS, st.sets(st.sampled_from(CAMERAS)), st.sets(st.sampled_from(CAMERAS)))
