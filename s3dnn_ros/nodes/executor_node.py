@@ -42,8 +42,10 @@ from s3dnn_ros.nodes.messages import (
 )
 from s3dnn_ros.nodes.model_service import ModelService
 from s3dnn_ros.nodes.newest_publisher import NewestPublisher
-from s3dnn_ros.nodes.node import S3dnnNode, batch_qos, qos, run
+from s3dnn_ros.nodes.node import S3dnnNode
 from s3dnn_ros.nodes.overlay import Overlay
+from s3dnn_ros.nodes.qos import batch_qos, qos
+from s3dnn_ros.nodes.running import run
 from s3dnn_ros.nodes.state_publisher import StatePublisher
 from s3dnn_ros.platforms import board_here, find_meter, make_platform
 from s3dnn_ros.runtime.coordination import Surroundings

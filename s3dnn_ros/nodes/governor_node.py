@@ -32,7 +32,9 @@ from s3dnn_ros.nodes.messages import (
     ns_of,
     stage_stats,
 )
-from s3dnn_ros.nodes.node import S3dnnNode, batch_qos, qos, run
+from s3dnn_ros.nodes.node import S3dnnNode
+from s3dnn_ros.nodes.qos import batch_qos, qos
+from s3dnn_ros.nodes.running import run
 from s3dnn_ros.profiling.find import find_table
 
 try:

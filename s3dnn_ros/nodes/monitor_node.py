@@ -19,7 +19,9 @@ from sensor_msgs.msg import Image as ImageMsg
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.msg import Detections, ExecutorStats, StageStats
 from s3dnn_ros.nodes.messages import counts_of, ns_of, s_of
-from s3dnn_ros.nodes.node import S3dnnNode, qos, run
+from s3dnn_ros.nodes.node import S3dnnNode
+from s3dnn_ros.nodes.qos import qos
+from s3dnn_ros.nodes.running import run
 from s3dnn_ros.summary import STAGES, Summary, table
 
 REFRESH_S = 0.5

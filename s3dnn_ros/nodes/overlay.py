@@ -19,7 +19,7 @@ from s3dnn_ros.drawing import draw
 from s3dnn_ros.errors import ImageError
 from s3dnn_ros.governor.images import decode_compressed, fit, view_raw
 from s3dnn_ros.nodes.messages import header_of, label_of, ns_of
-from s3dnn_ros.nodes.node import qos
+from s3dnn_ros.nodes.qos import qos
 
 # Images kept per camera until their result comes.
 KEPT = 10

@@ -6,7 +6,7 @@ import sys
 
 from s3dnn_ros.nodes.executor_node import ExecutorNode
 from s3dnn_ros.nodes.governor_node import GovernorNode
-from s3dnn_ros.nodes.node import run
+from s3dnn_ros.nodes.running import run
 
 
 def main():

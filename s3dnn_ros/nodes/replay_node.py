@@ -12,7 +12,9 @@ from s3dnn_ros.media import SimulatedCamera, open_media
 from s3dnn_ros.models.assets import asset_path
 from s3dnn_ros.msg import StageStats
 from s3dnn_ros.nodes.messages import stage_stats
-from s3dnn_ros.nodes.node import S3dnnNode, qos, run
+from s3dnn_ros.nodes.node import S3dnnNode
+from s3dnn_ros.nodes.qos import qos
+from s3dnn_ros.nodes.running import run
 
 LOOK_S = 0.1
 ASSET = 'asset:'

@@ -15,8 +15,8 @@ from s3dnn_ros.errors import ParameterError, RingError
 from s3dnn_ros.nodes.executor_node import ExecutorNode
 from s3dnn_ros.nodes.governor_node import GovernorNode
 from s3dnn_ros.nodes.monitor_node import MonitorNode
-from s3dnn_ros.nodes.node import run
 from s3dnn_ros.nodes.replay_node import ReplayNode
+from s3dnn_ros.nodes.running import run
 from s3dnn_ros.respawn import UNUSABLE
 
 pytestmark = pytest.mark.ros

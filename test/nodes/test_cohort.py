@@ -14,7 +14,7 @@ from s3dnn_ros.msg import CohortDecision, InstanceState
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.models.cache import sha256_of
 from s3dnn_ros.nodes import executor_node
-from s3dnn_ros.nodes.node import qos
+from s3dnn_ros.nodes.qos import qos
 from s3dnn_ros.platforms import board_here
 from s3dnn_ros.profiling.table import ConfigurationRow, ProfileRow, ProfileTable
 

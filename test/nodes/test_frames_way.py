@@ -11,6 +11,7 @@ from ros_world import PERIOD_NS, ns_of
 from s3dnn_ros.msg import FrameBatch
 
 from s3dnn_ros.governor.images import ENCODINGS
+from s3dnn_ros.nodes.qos import batch_qos
 
 pytestmark = pytest.mark.ros
 
@@ -190,7 +191,7 @@ def test_two_instances_watch_one_camera(world):
 def test_pixels_cross_in_shared_memory_or_inline(world, transport):
     batches = []
     world.system(transport=transport)
-    world.listen(FrameBatch, f'batches/{world.instance}', batches.append)
+    world.listen(FrameBatch, f'batches/{world.instance}', batches.append, batch_qos(transport))
     msg = world.round_trip('front')
     batch = world.wait_for(lambda: batches)[0]
     assert list(batch.shape) == [1, 32, 32, 3] and batch.model == 'cells'
@@ -206,7 +207,8 @@ def test_pixels_cross_in_shared_memory_or_inline(world, transport):
 def test_composed_nodes_pass_references(world):
     batches = []
     world.system(composed=True)
-    world.listen(FrameBatch, f'batches/{world.instance}', batches.append)
+    world.listen(FrameBatch, f'batches/{world.instance}', batches.append,
+                 batch_qos('shared_memory'))
     for name in ('front', 'rear', 'front'):
         world.round_trip(name)
     topics = dict(world.observer.get_topic_names_and_types())
@@ -341,7 +343,8 @@ def test_a_real_detector_finds_the_astronaut(world):
             or not (cache_dir() / 'assets' / 'astronaut.png').is_file():
         pytest.skip('NanoDet-g or astronaut.png is not in $S3DNN_CACHE; run '
                     '`s3dnn models fetch` and `s3dnn models export nanodet_g`')
-    world.system(names=['front'], instances={world.instance: {'model': 'nanodet_g'}})
+    world.system(names=['front'], instances={world.instance: {
+        'model': 'nanodet_g', 'deadline_ms': 10000.0}})
     image = cv2.imread(str(asset_path('astronaut.png')))
     msg = world.result('front', world.send('front', image))
     people = [item for item in msg.detections if item.label == 'person']
@@ -380,7 +383,8 @@ def test_diagnostics_tell_the_namespace(world, composed):
     world.system(composed=composed)
     expected = {f'{world.namespace}/{node}: {camera} → {world.instance}'
                 for node in ('governor', 'executor') for camera in ('front', 'rear')}
-    expected |= {f'{world.namespace}/executor: {world.instance}'}
+    expected |= {f'{world.namespace}/executor: {world.instance}',
+                 f'{world.namespace}/governor: instance {world.instance}'}
     expected |= {f'{world.namespace}/{node}: callbacks' for node in ('governor', 'executor')}
     for camera in ('front', 'rear'):
         world.round_trip(camera)
