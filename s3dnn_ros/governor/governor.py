@@ -217,9 +217,9 @@ class Governor:
         """Return when `poll` should be called next if nothing comes before."""
         due = [synchroniser.next_due_s() for synchroniser in self._groups.values()]
         due += [self._open_s(name, now_s) for name in self._queues if listening(name)]
-        due = [time_s for time_s in due if time_s is not None]
         # what is due and still here waits for a slot
-        return max(min(due), now_s + STARVED_POLL_S) if due else None
+        return min((time_s if time_s > now_s else now_s + STARVED_POLL_S
+                    for time_s in due if time_s is not None), default=None)
 
     def news(self) -> List[str]:
         """Return what the user should be told now; each sentence once."""
