@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import collections
 import itertools
-from typing import Dict, List, Tuple
+from typing import List, Tuple
 
-from s3dnn_ros.recent import RecentTimes
+from s3dnn_ros.recent import RunTimes
 from s3dnn_ros.scheduling.fusion import best_batch
 
 # Runs of one batch after which its profile is trusted no more.
 FEWEST_RUNS = 3
-# Times of a batch that did not run among so many runs are forgotten: they may be of a bad moment.
-FORGOTTEN_RUNS = 500
 
 
 class Line:
@@ -34,9 +32,7 @@ class Line:
         self.lanes_taken = 0
         self.pending: List = []     # jobs that wait for their start
         self._waiting = collections.deque()
-        self._runs: Dict[int, RecentTimes] = collections.defaultdict(RecentTimes)   # by batch
-        self._runs_count = 0
-        self._last_run: Dict[int, int] = {}     # by batch: the number of its last run
+        self._runs = RunTimes()
 
     def put(self, request):
         """Add a request at the end."""
@@ -68,7 +64,7 @@ class Line:
             return False
         batch = self.network.padded(request.frames)
         least_s = (self.expect.least_s(batch) if self.expect.profiled
-                   else self._runs[batch].low_s)
+                   else self._runs.low_s(batch))
         return now_s + least_s > request.deadline_s
 
     def observe(self, job, segment, runs):
@@ -82,12 +78,7 @@ class Line:
 
     def ran(self, batch, took_s):
         """Learn from a run of the whole network, with all that came in between."""
-        self._runs_count += 1
-        self._runs[batch].add(took_s)
-        self._last_run[batch] = self._runs_count
-        for other in [other for other, last in self._last_run.items()
-                      if self._runs_count - last > FORGOTTEN_RUNS]:
-            del self._runs[other], self._last_run[other]
+        self._runs.add(batch, took_s)
 
     def told_run_s(self, frames) -> Tuple[float, bool]:
         """Return what a run of so many frames takes, and whether that was measured.
@@ -96,20 +87,21 @@ class Line:
         one, that of the nearest batch, in proportion. 0 where nothing is known.
         """
         batch = self.network.padded(frames)
-        if len(self._runs[batch]) >= FEWEST_RUNS:
-            return self._runs[batch].typical_s, True
+        if self._runs.runs(batch) >= FEWEST_RUNS:
+            return self._runs.typical_s(batch), True
         if self.expect.profiled:
             return self.expect.run_s(batch), True
-        known = [other for other, runs in list(self._runs.items()) if len(runs)]
-        if known:
-            nearest = min(known, key=lambda other: abs(other - batch))
-            return self._runs[nearest].typical_s * batch / nearest, False
+        nearest = self._runs.nearest(batch)
+        if nearest is not None:
+            return self._runs.typical_s(nearest) * batch / nearest, False
         return self.expect.run_s(batch), False
 
     def margin_s(self, frames) -> float:
         """Return by how much few runs of so many frames exceed what was told."""
-        runs = self._runs[self.network.padded(frames)]
-        return runs.slow_s - runs.typical_s
+        batch = self.network.padded(frames)
+        if not self._runs.runs(batch):
+            return 0.0
+        return self._runs.slow_s(batch) - self._runs.typical_s(batch)
 
     def take(self, now_s, fuse, max_batch) -> Tuple:
         """Remove and return the requests that run next."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import random
-from typing import Callable, Dict, List
+from typing import Callable, List
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from s3dnn_ros.counters import Counters
 from s3dnn_ros.governor.governor import Governor, Image, frame_bytes
 from s3dnn_ros.governor.images import ENCODINGS, Pixels
 from s3dnn_ros.governor.slots import HeapSlots
-from s3dnn_ros.recent import RecentTimes
+from s3dnn_ros.recent import RecentTimes, RunTimes
 
 START_S = 1000.0
 HEARTBEAT_S = 0.25
@@ -66,7 +66,7 @@ class Pipeline:
         self._numbers = itertools.count()
         self._waiting: List = []
         self._running = None            # (batch, expected end)
-        self._runs: Dict[int, RecentTimes] = {}
+        self._runs = RunTimes()
         self._finish, self._handover = RecentTimes(), RecentTimes()
         self._taken = 0
         self._now_s = START_S
@@ -144,7 +144,7 @@ class Pipeline:
         if self._stopped(self._now_s):
             self._at(self._now_s + 0.01, self._end, batch, started_s)
             return
-        self._runs.setdefault(len(batch.frames), RecentTimes()).add(self._now_s - started_s)
+        self._runs.add(len(batch.frames), self._now_s - started_s)
         self._running = None
         finish_s = self._random.uniform(0.002, 0.004)
         self._finish.add(finish_s)
@@ -155,19 +155,18 @@ class Pipeline:
             self._tell()
 
     def _margin_s(self):
-        runs = self._runs.get(1)
-        return runs.slow_s - runs.typical_s if runs else 0.0
+        return self._runs.slow_s(1) - self._runs.typical_s(1) if self._runs.runs(1) else 0.0
 
     def _least_s(self, frames):
-        return self._runs[frames].low_s if frames in self._runs else 0.0
+        return self._runs.low_s(frames)
 
     def _told_run_s(self, frames):
-        if frames in self._runs:
-            return self._runs[frames].typical_s
+        if self._runs.runs(frames):
+            return self._runs.typical_s(frames)
         if self._profile:
             return self._profile(frames)
-        nearest = next(iter(self._runs), None)
-        return self._runs[nearest].typical_s * frames / nearest if nearest else 0.0
+        nearest = self._runs.nearest(frames)
+        return self._runs.typical_s(nearest) * frames / nearest if nearest else 0.0
 
     def _tell(self, again=False):
         if again:
@@ -179,7 +178,7 @@ class Pipeline:
         run_s = tuple(map(self._told_run_s, range(1, 5)))
         capacity = Capacity('simulated', True, self._drops_late, (InstanceCapacity(
             INSTANCE, wait_s=wait_s, run_s=run_s if run_s[0] else (),
-            measured=tuple(frames in self._runs or bool(self._profile) for frames in range(1, 5)),
+            measured=tuple(bool(self._runs.runs(size) or self._profile) for size in range(1, 5)),
             margin_s=self._margin_s(), handover_s=self._handover.typical_s,
             finish_s=self._finish.typical_s, taken={0: self._taken}),))
         self._at(self._now_s + self._random.uniform(0.0003, 0.002), self._told, capacity)

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 
 from s3dnn_ros.engines.base import Run
+from s3dnn_ros.recent import FORGOTTEN_RUNS
 from s3dnn_ros.runtime.expectation import Expectation
-from s3dnn_ros.runtime.line import FORGOTTEN_RUNS, Line
+from s3dnn_ros.runtime.line import Line
 
 NOW_S = 100.0
 
