@@ -93,7 +93,7 @@ def test_fusion_makes_no_batch_that_was_left_out(make_spec, make_batch, images, 
     line = Line(load(make_spec, images), Expectation(1, ProfileTable(
         'tiny', '', 'torch', 'a fake GPU', 'default', {}, rows)))
     for _ in range(20):
-        line.put(types.SimpleNamespace(deadline_s=1e9, priority=0, frames=1))
+        line.put(types.SimpleNamespace(deadline_s=1e9, priority=0, frames=1, max_batch=0))
     assert len(line.take(0.0, True, 64)) == largest
 
 
