@@ -4,6 +4,7 @@ import importlib.util
 import sys
 
 from s3dnn_ros.engines.base import DEFAULTS, BuildOptions, silent
+from s3dnn_ros.engines.cuda_library import look_for_driver
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.settings import ENGINES
 
@@ -54,6 +55,8 @@ def make_engine(name, clock, threads=0, sms=0, build=DEFAULTS, report=silent):
 def _make(name, clock, threads, sms, build, report):
     if name in ENGINES:
         _look_for(name)
+    if name in ('tensorrt', 'torch'):
+        look_for_driver()   # to import either takes seconds
     if name == 'tensorrt':
         from s3dnn_ros.engines.tensorrt_engine import TensorRtEngine
         return TensorRtEngine(clock, build, report, sms if isinstance(sms, int) else 0)

@@ -96,6 +96,15 @@ def load():
     return driver, runtime
 
 
+def look_for_driver():
+    """Raise ImportError if this machine has no NVIDIA driver: that takes no time to find out."""
+    for name in _DRIVERS:
+        try:
+            ctypes.CDLL(name)
+        except OSError as error:
+            raise ImportError(f'there is no NVIDIA driver here ({error})') from None
+
+
 def _open(names):
     for name in names:
         try:

@@ -44,12 +44,14 @@ class Image:
 class Batch:
     """A batch that is ready to be sent; its pixels are in `slot.pixels`.
 
-    `max_batch` is how many frames its instance allows in one run, `run_late` whether it is to run
-    even if it will be late, `chosen_s` when its frames were chosen.
+    `executor` is the process that is to run it, `max_batch` how many frames its
+    instance allows in one run, `run_late` whether it is to run even if it will be late, `chosen_s`
+    when its frames were chosen.
     """
 
     sequence: int
     instance: str
+    executor: str
     model: str
     frames: tuple
     slot: Slot
@@ -100,6 +102,7 @@ class Governor:
         self._news: List[str] = []      # the same, found while running and not yet asked for
         self._group_remarks: Dict[str, str] = {}
         self._told_groups: Set[str] = set()
+        self._told_rivals: Set[str] = set()     # instances
         self._specs = dict(specs)
         self._pools = dict(pools)
         self._times_s = dict(times_s or {})
@@ -188,6 +191,10 @@ class Governor:
         for name, queue in self._queues.items():
             if self._outlook.takes(name):
                 self._meet(name, queue)
+            rivalry = self._rivalry(name, now_s)
+            if rivalry and name not in self._told_rivals:
+                self._told_rivals.add(name)
+                self._news.append(rivalry)
 
     def poll(self, now_s, listening: Callable[[str], bool] = lambda instance: True
              ) -> List[Batch]:
@@ -304,12 +311,21 @@ class Governor:
         if silent_s > SILENT_S:
             return (f"the executor of instance '{name}' has told nothing for {silent_s:.0f} s; "
                     'see whether it was stopped, or something else takes its CPU')
+        rivalry = self._rivalry(name, now_s)
+        if rivalry:
+            return rivalry
         run_s, deadline_s = self._outlook.time_s(name, 1) or 0.0, self._deadline_s[name]
         if run_s > deadline_s:
             return (f"instance '{name}' takes {1e3 * run_s:.0f} ms from a frame's choice to its "
                     f'result, and its deadline is {1e3 * deadline_s:.0f} ms: no frame is in '
                     'time; allow more time, or take a faster model or engine')
         return ''
+
+    def _rivalry(self, name, now_s):
+        rival = self._outlook.rival_of(name, now_s)
+        return rival and (
+            f"two executors run instance '{name}': {self._outlook.process_of(name)}, which gets "
+            f'its frames, and {rival}; stop one of them, or give its instance another name')
 
     def _look_at_groups(self, now_s):
         for name, synchroniser in self._groups.items():
@@ -346,14 +362,17 @@ class Governor:
             return None
         return max(due_s, opens_s, queue.held_until_s(max(now_s, opens_s)))
 
+    def _is_open(self, name, now_s) -> bool:
+        open_s = self._open_s(name, now_s)
+        return open_s is not None and open_s <= now_s
+
     def _next_instance(self, now_s, listening) -> Optional[str]:
         """Return the instance whose batch is to be chosen now."""
         ready = []
         for name in filter(listening, self._queues):
-            open_s = self._open_s(name, now_s)
-            if open_s is not None and open_s <= now_s:
-                self._drop_lost(name, now_s)
-                if self._queues[name]:
+            if self._is_open(name, now_s):
+                self._give_up_lost(name, now_s)
+                if self._is_open(name, now_s):
                     ready.append(name)
         if len(ready) < 2:
             return next(iter(ready), None)
@@ -368,9 +387,13 @@ class Governor:
             return min(ready, key=lambda name: firsts[name].deadline_s)
         return min(ready, key=lambda name: self._queues[name].rank(firsts[name]))
 
-    def _drop_lost(self, name, now_s):
-        """Drop the frames that cannot be in time any more, if that is the executor's policy."""
+    def _give_up_lost(self, name, now_s):
+        """Drop the frames that cannot be in time any more, or have them run if nobody loses by it.
+
+        Which of the two is the executor's policy.
+        """
         if not self._outlook.drops_late(name):
+            self._queues[name].set_lost_aside(now_s)
             return
         for request in self._queues[name].remove_lost(now_s):
             self._counters.dropped(
@@ -414,9 +437,9 @@ class Governor:
             return []
         self._sequence += 1
         self._outlook.sent(name, self._sequence, len(frames), now_s)
-        return [Batch(self._sequence, name, spec.name, tuple(frames), slot,
-                      (len(frames), spec.height, spec.width, 3), queue.max_batch,
-                      hopeless or not self._outlook.drops_late(name), now_s)]
+        return [Batch(self._sequence, name, self._outlook.process_of(name), spec.name,
+                      tuple(frames), slot, (len(frames), spec.height, spec.width, 3),
+                      queue.max_batch, hopeless or not self._outlook.drops_late(name), now_s)]
 
     def sent(self, batch: Batch, now_s):
         """Count the frames of a batch as handed on."""

@@ -6,9 +6,10 @@ told yet, is added here. Knows no ROS; one thread owns it. Times are seconds on 
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import math
-from typing import Dict, List, Optional, Tuple
+from typing import Deque, Dict, List, Optional, Tuple
 
 from s3dnn_ros.capacity import Capacity, InstanceCapacity
 from s3dnn_ros.recent import RecentTimes
@@ -18,6 +19,8 @@ from s3dnn_ros.recent import RecentTimes
 LOST_S = 0.3
 # An executor that tells nothing for so long is reported.
 SILENT_S = 3.0
+# Of each instance, so many processes that had it before are remembered.
+MOST_FORMER = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,16 +69,28 @@ class Outlook:
         self.epoch = epoch
         self._executors: Dict[str, _Executor] = {}      # by process
         self._process_of: Dict[str, str] = {}           # by instance
+        # by instance: processes that another one took over from, and the one of them that still
+        # tells of it, and when
+        self._former: Dict[str, Deque[str]] = {}
+        self._rivals: Dict[str, Tuple[str, float]] = {}
         self._preparation: Dict[str, RecentTimes] = {}  # by instance
 
     def tell(self, capacity: Capacity, now_s) -> Tuple[str, ...]:
         """Take over what an executor tells; return instances that another process had before.
 
-        What was sent for these to the other process is lost.
+        What was sent for these to the other process is lost. A process that takes over is taken
+        for the successor of one that died. If that one still tells of the instance, it is not
+        heard, as long as the other is not silent.
         """
+        capacity = dataclasses.replace(capacity, instances=tuple(
+            item for item in capacity.instances
+            if not self._is_rival(item.instance, capacity.process, now_s)))
         moved = tuple(item.instance for item in capacity.instances
                       if self._process_of.get(item.instance, capacity.process)
                       != capacity.process)
+        for instance in moved:
+            former = self._former.setdefault(instance, collections.deque(maxlen=MOST_FORMER))
+            former.append(self._process_of[instance])
         executor = self._executors.setdefault(capacity.process, _Executor(capacity.process))
         executor.tell(capacity, self.epoch, now_s)
         for instance in [name for name, process in self._process_of.items()
@@ -100,6 +115,15 @@ class Outlook:
     def takes(self, instance) -> bool:
         """Tell whether any executor takes batches of this instance."""
         return instance in self._process_of
+
+    def process_of(self, instance) -> str:
+        """Return the executor that takes batches of this instance; empty if there is none."""
+        return self._process_of.get(instance, '')
+
+    def rival_of(self, instance, now_s) -> str:
+        """Return a second process that tells of this instance; empty if there is none."""
+        process, told_s = self._rivals.get(instance, ('', 0.0))
+        return process if now_s - told_s < SILENT_S else ''
 
     def silent_s(self, instance, now_s) -> float:
         """Return for how long its executor has told nothing."""
@@ -171,6 +195,15 @@ class Outlook:
         if frames > len(measured) or not measured[frames - 1]:
             return math.inf
         return self.time_s(instance, 1) + (frames - 1) * self.run_s(instance, 1)
+
+    def _is_rival(self, instance, process, now_s):
+        """Tell whether an instance was taken from this process by one that has it now."""
+        holder = self._executor_of(instance)
+        if (holder is None or holder.process == process or now_s - holder.told_s >= SILENT_S
+                or process not in self._former.get(instance, ())):
+            return False
+        self._rivals[instance] = process, now_s
+        return True
 
     def _executor_of(self, instance) -> Optional[_Executor]:
         return self._executors.get(self._process_of.get(instance, ''))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import gc
+import itertools
 import math
 import os
 import sys
@@ -59,6 +60,7 @@ except ImportError:
 RESULT_DEPTH = 50
 # Front ends come and go; so many of their segments stay attached.
 MAX_READERS = 16
+_NUMBERS = itertools.count(1)
 
 
 class ExecutorNode(S3dnnNode):
@@ -67,6 +69,7 @@ class ExecutorNode(S3dnnNode):
     def __init__(self, **options):
         super().__init__('executor', **options)
         self.listening = False      # for a governor in the same process
+        self._process = ''          # what the capacity tells: another one after every start
         self._capacity = None       # its publisher, and the thread that publishes
         self._capacity_publisher = None
         self._runtime = None
@@ -92,13 +95,18 @@ class ExecutorNode(S3dnnNode):
                                  'install ros-$ROS_DISTRO-vision-msgs or use native')
         specs = {name: load_spec(instance.model, settings.model_directories)
                  for name, instance in settings.instances.items()}
+        self._process = f'{self.get_fully_qualified_name()}/{os.getpid()}/{next(_NUMBERS)}'
+        # front ends are found while the models are loaded: the first batches would be lost else
+        for name in settings.instances:
+            self._batches.append(self.create_subscription(
+                FrameBatch, f'batches/{name}', self._on_batch, batch_qos(settings.transport)))
+        self._capacity = self.create_publisher(Capacity, 'capacity', qos('latched', 1))
         engine, reason = make_engine(settings.engine, self.clock_s, settings.engine_threads,
                                      settings.partitions, build_options(settings),
                                      self.get_logger().info)
         self.get_logger().info(f'engine {engine.name} on {engine.device} ({reason})')
         self._overlay = Overlay(self, settings)
         surroundings = self._surroundings(settings, engine)
-        self._capacity = self.create_publisher(Capacity, 'capacity', qos('latched', 1))
         self._capacity_publisher = NewestPublisher(self._tell, self.complain)
         try:
             self._runtime = Executor(settings, specs, engine, self.clock_s, self._publish,
@@ -137,10 +145,6 @@ class ExecutorNode(S3dnnNode):
 
     def activate(self):
         """Listen for batches."""
-        for name in self.settings.instances:
-            self._batches.append(self.create_subscription(
-                FrameBatch, f'batches/{name}', self._on_batch,
-                batch_qos(self.settings.transport)))
         self.listening = True
         self._runtime.tell_capacity()
 
@@ -149,8 +153,6 @@ class ExecutorNode(S3dnnNode):
         if self.listening:
             self.listening = False
             self._runtime.tell_capacity()
-        while self._batches:
-            self.destroy_subscription(self._batches.pop())
 
     def stop(self):
         """Finish what runs, free the models and the publishers."""
@@ -164,8 +166,9 @@ class ExecutorNode(S3dnnNode):
         if self._overlay is not None:
             self._overlay.close()
             self._overlay = None
-        while self._heard:
-            self.destroy_subscription(self._heard.pop())
+        for subscriptions in (self._batches, self._heard):
+            while subscriptions:
+                self.destroy_subscription(subscriptions.pop())
         for publisher in filter(None, (self._stats, self._states, self._decisions,
                                        self._capacity)):
             self.destroy_publisher(publisher)
@@ -240,10 +243,6 @@ class ExecutorNode(S3dnnNode):
                                  report=self.complain, **steps)
         return None if platform.name == 'null' else platform
 
-    @property
-    def _process(self):
-        return f'{self.get_fully_qualified_name()}/{os.getpid()}/{id(self._capacity)}'
-
     def _tell(self, capacity):
         if not self.listening:
             capacity = dataclasses.replace(capacity, instances=())
@@ -292,6 +291,8 @@ class ExecutorNode(S3dnnNode):
         os._exit(1)
 
     def _on_batch(self, msg):
+        if not self.listening or msg.executor not in ('', self._process):
+            return
         frames = frames_of(msg)
         pixels, release = np.zeros(0, np.uint8), _intact
         sentence = reason = ''

@@ -63,7 +63,7 @@ def batch_to_msg(batch, front_end, epoch, sent_s, *, segment='', data=b''):
     """Return the message for a governor's Batch, by reference or, with `data`, inline."""
     return FrameBatchMsg(
         front_end=front_end, epoch=epoch, sequence=batch.sequence, instance=batch.instance,
-        model=batch.model,
+        executor=batch.executor, model=batch.model,
         frames=[_frame_to_msg(frame) for frame in batch.frames],
         deadline=time_msg(min(frame.deadline_s for frame in batch.frames)), sent=time_msg(sent_s),
         max_batch=batch.max_batch, run_late=batch.run_late,

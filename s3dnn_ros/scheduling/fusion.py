@@ -15,7 +15,7 @@ or the network slow. Then they count as if they had none.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from s3dnn_ros.scheduling.turns import Need, Turns, all_in_time
 
@@ -118,6 +118,8 @@ class FusionQueue:
         self.turns = turns or Turns()
         self.name = name
         self._waiting: Dict[str, Request] = {}
+        # cameras whose frame waits until nothing else does
+        self._aside: Set[str] = set()
         # by camera: how many of its last frames, in a row, were lost when they came
         self._hopeless: Dict[str, int] = {}
         # by camera: when its last two frames were ready, the newer one last
@@ -138,6 +140,7 @@ class FusionQueue:
         self._arrivals[camera] = last_s, request.ready_s
         self._allowances_s[camera] = request.deadline_s - request.ready_s
         replaced = self._waiting.get(camera)
+        self._aside.discard(camera)
         self.turns.wait(self._stream(camera), self._weight(camera))
         self._waiting[camera] = request
         lost = request.ready_s + (self.time_s(1) if self.time_s else 0.0) > request.deadline_s
@@ -175,10 +178,13 @@ class FusionQueue:
         """Return until when the frame that is next should wait for another camera's; 0: not.
 
         Where frames of one instant arrive one after the other, the first of them would always
-        find the device free. DERIVED.
+        find the device free. One that was set aside waits for all that can be in time.
+        DERIVED.
         """
         if self.time_s is None or not self._waiting:
             return 0.0
+        if self._aside.issuperset(self._waiting):
+            return min((request.item for request in self._expected(now_s)), default=0.0)
         first = self._ordered(now_s)[0].camera
         latest_s = now_s + HOLD * self.time_s(1)
         until_s = 0.0
@@ -225,8 +231,9 @@ class FusionQueue:
                           self.apart_s)
         batch = tuple(order[:size])
         for request in batch:
-            self.turns.serve(self._stream(request.camera), self._weight(request.camera))
-            del self._waiting[request.camera]
+            if request.camera not in self._aside:
+                self.turns.serve(self._stream(request.camera), self._weight(request.camera))
+            self._remove(request)
         return batch
 
     def is_hopeless(self, request) -> bool:
@@ -240,18 +247,20 @@ class FusionQueue:
         expected. Where the next frame might be late behind a run from now on, those go, too, that
         might be late themselves: otherwise one frame after the other starts too late. DERIVED.
         """
-        if self.time_s is None:
-            return ()
-        delays = self._delays_another(now_s)
-        ahead_s = now_s + (self.margin_s if delays else 0.0)
-        waiting = self._waiting.values()
-        others = delays or not all(self._is_lost(request, now_s) for request in waiting)
-        lost = tuple(request for request in waiting if self._is_lost(request, ahead_s)
-                     and (others or not self.is_hopeless(request)))
+        lost = self._lost(now_s)
         for request in lost:
-            del self._waiting[request.camera]
+            self._remove(request)
             self.turns.lose(self._stream(request.camera))
         return lost
+
+    def set_lost_aside(self, now_s):
+        """Have the requests that `remove_lost` would remove wait until nothing else can be in time.
+
+        They have no turn, and take none from their cameras.
+        """
+        for request in self._lost(now_s):
+            self._aside.add(request.camera)
+            self.turns.lose(self._stream(request.camera))
 
     def watch(self, cameras) -> Tuple[Request, ...]:
         """Take frames of these cameras from now on; remove and return those of others."""
@@ -259,7 +268,7 @@ class FusionQueue:
         self.cameras = frozenset(cameras)
         removed = tuple(request for camera, request in self._waiting.items() if camera in gone)
         for request in removed:
-            del self._waiting[request.camera]
+            self._remove(request)
         for camera in gone:
             for known in (self._arrivals, self._allowances_s, self._hopeless):
                 known.pop(camera, None)
@@ -270,9 +279,25 @@ class FusionQueue:
         """Remove and return everything."""
         waiting = tuple(self._waiting.values())
         for request in waiting:
-            del self._waiting[request.camera]
+            self._remove(request)
             self.turns.leave(self._stream(request.camera))
         return waiting
+
+    def _remove(self, request):
+        del self._waiting[request.camera]
+        self._aside.discard(request.camera)
+
+    def _lost(self, now_s) -> Tuple[Request, ...]:
+        """Return the requests that only take time from others."""
+        if self.time_s is None:
+            return ()
+        two_runs_s = 2.0 * (self.time_s(1) + self.margin_s)
+        delays = any(now_s + two_runs_s > request.deadline_s for request in self._expected(now_s))
+        ahead_s = now_s + (self.margin_s if delays else 0.0)
+        waiting = self._waiting.values()
+        others = delays or not all(self._is_lost(request, now_s) for request in waiting)
+        return tuple(request for request in waiting if self._is_lost(request, ahead_s)
+                     and (others or not self.is_hopeless(request)))
 
     def _ordered(self, now_s) -> List[Request]:
         waiting = list(self._waiting.values())
@@ -280,25 +305,28 @@ class FusionQueue:
             return sorted(waiting, key=lambda request: (self._deadline_s(request),
                                                         request.ready_s))
         return sorted(waiting, key=lambda request: (
-            self._is_lost(request, now_s), self.rank(request), self._deadline_s(request),
-            request.ready_s))
+            request.camera in self._aside, self._is_lost(request, now_s),
+            () if request.camera in self._aside else self.rank(request),
+            self._deadline_s(request), request.ready_s))
 
     def _is_lost(self, request, now_s):
         return (self.time_s is not None
                 and now_s + self.time_s(1) > self._deadline_s(request))
 
-    def _delays_another(self, now_s):
-        """Tell whether a frame that is expected during a run from now on might be late after it.
+    def _expected(self, now_s) -> List[Request]:
+        """Return the next frames that come during a run from now on, as they should be.
 
-        One that might be late in any case counts for nothing.
+        One that might be late in any case counts for nothing. `item` is by when it should be here.
         """
         took_s = self.time_s(1) + self.margin_s
+        expected = []
         for camera, (before_s, newest_s) in self._arrivals.items():
-            expected_s, allowed_s = 2.0 * newest_s - before_s, self._allowances_s[camera]
-            if (now_s < expected_s < now_s + took_s <= now_s + allowed_s
-                    and now_s + 2.0 * took_s > expected_s + allowed_s):
-                return True
-        return False
+            period_s, allowed_s = newest_s - before_s, self._allowances_s[camera]
+            ready_s = newest_s + period_s
+            if now_s < ready_s < now_s + took_s <= now_s + allowed_s:
+                expected.append(Request(camera, ready_s + allowed_s, ready_s,
+                                        ready_s + JITTER * period_s))
+        return expected
 
     def _deadline_s(self, request):
         says_nothing = self._hopeless.get(request.camera, 0) >= HOPELESS_FRAMES

@@ -810,6 +810,21 @@ def test_what_an_executor_had_that_is_gone_is_counted_and_its_slots_are_free_at_
     assert polled(governor) == [('net', 'front')]
 
 
+def test_a_second_executor_of_one_instance_is_told_once(bench):
+    governor = bench()
+    for process in ('one', 'two', 'one', 'two', 'one'):
+        told(governor, process=process)
+        governor.image()
+        polled(governor)
+        governor.step(0.01)
+    assert {batch.executor for batch in governor.batches[1:]} == {'two'}
+    sentence, = governor.governor.news()
+    assert "two executors run instance 'net': two" in sentence and 'stop one of them' in sentence
+    assert governor.governor.instance_remarks(governor.now_s) == {'net': sentence}
+    governor.step(10.0)
+    assert 'two executors' not in governor.governor.instance_remarks(governor.now_s)['net']
+
+
 def test_an_executor_that_says_it_has_more_free_than_it_has_fills_its_slots_at_most(bench):
     governor = bench(('a',), ('net', 'other'))
     for _ in range(5 * SLOTS):

@@ -79,6 +79,22 @@ def test_with_the_default_deadline_the_newest_frames_are_in_time(pipeline, camer
     assert latencies_s[int(0.98 * len(latencies_s))] <= 0.110
 
 
+@pytest.mark.parametrize('cameras, rate_hz', [(4, 15.0), (2, 15.0), (2, 30.0), (4, 30.0),
+                                              (2, 10.0)])
+def test_running_late_frames_costs_at_most_a_tenth_of_what_is_in_time(pipeline, cameras, rate_hz):
+    dropping, running = (pipeline(cameras, rate_hz, drops_late=drops_late).results
+                         for drops_late in (True, False))
+    assert in_time_hz(running) >= 0.89 * in_time_hz(dropping)
+    assert jain(shares(running), cameras) >= 0.98
+
+
+def test_late_frames_run_in_the_gaps_where_nothing_can_be_in_time(pipeline):
+    dropping, running = (pipeline(4, 5.0, drops_late=drops_late).results
+                         for drops_late in (True, False))
+    assert len(running) >= 1.5 * len(dropping)
+    assert in_time_hz(running) >= 0.85 * in_time_hz(dropping)
+
+
 def test_cameras_of_different_rates_have_equal_shares_of_what_is_too_little(pipeline):
     made = pipeline(4, 15.0, rates={2: 30.0, 3: 30.0}, deadline_ms=150.0)
     assert jain(shares(made.results), 4) >= 0.98

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3dnn_ros.capacity import Capacity, InstanceCapacity
-from s3dnn_ros.governor.outlook import LOST_S, Outlook
+from s3dnn_ros.governor.outlook import LOST_S, SILENT_S, Outlook
 
 EPOCH = 7
 RUN_S = 0.04
@@ -86,6 +86,30 @@ def test_a_new_process_takes_over_and_what_was_sent_to_the_old_one_is_forgotten(
     assert outlook.tell(told('net', process='two'), 0.1) == ('net',)
     assert outlook.opens_s('net', 0.1) == 0.1
     assert outlook.tell(told('net', process='two'), 0.2) == ()
+
+
+def test_of_two_executors_that_tell_of_one_instance_the_later_one_keeps_it(outlook):
+    outlook.tell(told('net', 'other'), 0.0)
+    assert outlook.tell(told('net', process='two'), 0.1) == ('net',)
+    assert outlook.rival_of('net', 0.1) == ''
+    for now_s in (0.2, 0.4):
+        assert outlook.tell(told('net', 'other'), now_s) == ()
+        assert outlook.tell(told('net', process='two'), now_s) == ()
+    assert outlook.process_of('net') == 'two' and outlook.process_of('other') == 'one'
+    assert outlook.rival_of('net', 0.5) == 'one' and outlook.rival_of('other', 0.5) == ''
+    assert outlook.rival_of('net', 0.4 + SILENT_S) == ''
+
+
+@pytest.mark.parametrize('says_so', [True, False])
+def test_the_other_executor_takes_over_when_the_one_that_has_the_instance_ends(outlook, says_so):
+    outlook.tell(told('net'), 0.0)
+    outlook.tell(told('net', process='two'), 0.1)
+    outlook.tell(told('net'), 0.2)
+    if says_so:
+        outlook.tell(Capacity('two', True, True, ()), 0.3)
+    now_s = 0.4 if says_so else 0.1 + SILENT_S
+    assert outlook.tell(told('net'), now_s) == (() if says_so else ('net',))
+    assert outlook.process_of('net') == 'one'
 
 
 def test_an_executor_that_stops_takes_nothing(outlook):

@@ -12,6 +12,8 @@ import pytest
 pytest.importorskip('rclpy', reason='ROS 2 is not here')
 pytest.importorskip('s3dnn_ros.msg', reason='the package is not built')
 
+from ros_world import ns_of
+
 from s3dnn_ros.lab.processes import Processes
 from s3dnn_ros.respawn import UNUSABLE
 
@@ -75,6 +77,24 @@ def test_an_executor_dies_and_returns(world, processes):
     world.check(first_result(world, 'rear'))
     # nothing was lost but what was counted
     world.wait_for(lambda: _adds_up(world.count('governor', 'front')))
+
+
+def test_of_two_executors_with_the_same_instance_one_gets_its_frames_and_the_user_is_told(
+        world, processes):
+    world.executor(processes.values)
+    world.governor(processes.values)
+    world.round_trip('front')
+    processes.start('executor')
+    world.wait_for(lambda: world.said('two executors run', world.instance), '', PATIENCE_S)
+    world.spin_for(1.0)
+    stamp_ns = world.send('front')
+    world.result('front', stamp_ns)
+    world.spin_for(0.5)
+    assert [ns_of(msg) for msg in world.results['front']].count(stamp_ns) == 1
+    world.wait_for(lambda: world.diagnosed(f"instance '{world.instance}'", 'two executors'))
+    # where it ends, the first one goes on
+    assert kill(world, processes, 'executor', signal.SIGINT) == 0
+    world.check(first_result(world, 'front'))
 
 
 def test_a_governor_dies_and_returns(world, processes):

@@ -290,7 +290,8 @@ def overloaded(order, run_s, deadline_s, time_s, *, max_batch=1, rates=None, wei
                seconds=20.0, drop=True):
     """Return how many frames of each camera ran on one device; each instant has this order.
 
-    `rates` says how often a camera sends in a period. As in the governor, what is lost is dropped.
+    `rates` says how often a camera sends in a period. As in the governor, what is lost is dropped
+    or set aside.
     """
     queue = FusionQueue(order, max_batch, 0.0, time_s)
     queue.weights = weights or {}
@@ -308,6 +309,10 @@ def overloaded(order, run_s, deadline_s, time_s, *, max_batch=1, rates=None, wei
                 break
             if drop:
                 queue.remove_lost(now_s)
+            else:
+                queue.set_lost_aside(now_s)
+                if queue.held_until_s(now_s) > now_s:
+                    continue
             batch = queue.take(now_s)
             for item in batch:
                 ran[item.camera] += 1
@@ -409,6 +414,36 @@ def test_a_frame_that_might_be_late_does_not_make_the_next_one_late():
         for ready_s in (0.5, 2.0):
             queue.put(request('a', ready_s, deadline_s=ready_s + 2.0))
         assert cameras_of(queue.remove_lost(now_s)) == lost
+
+
+def test_what_is_lost_waits_until_nothing_that_can_be_in_time_is_expected():
+    """Runs take 1 s; a sends every 1.5 s, b never again."""
+    queue = FusionQueue(('a', 'b'), 1, 0.0, affine(0.5, 0.5))
+    for ready_s in (8.5, 10.0):
+        queue.put(request('a', ready_s, deadline_s=ready_s + 2.0))
+    queue.put(request('b', 10.0, deadline_s=11.6))
+    assert cameras_of(queue.take(10.0)) == ['b']
+    queue.put(request('b', 10.0, deadline_s=11.6))
+    queue.set_lost_aside(11.0)
+    assert cameras_of(queue.take(11.0)) == ['a']
+    # the next of a comes at 11.5: a run of b would not be over
+    assert 11.5 < queue.held_until_s(11.0) < 12.0
+    queue.put(request('a', 11.5, deadline_s=13.5))
+    assert cameras_of(queue.take(11.5)) == ['a']
+    # it did not come, so that nothing loses by it
+    assert queue.held_until_s(14.0) == 0.0
+    assert cameras_of(queue.take(14.0)) == ['b']
+
+
+def test_what_was_set_aside_takes_no_turn_and_a_newer_frame_is_none():
+    queue = FusionQueue(('a', 'b'), 1, 0.0, affine(0.5, 0.5))
+    queue.put(request('a', 10.0, deadline_s=10.5))
+    queue.put(request('b', 10.0, deadline_s=12.0))
+    queue.set_lost_aside(10.0)
+    queue.set_lost_aside(10.0)
+    newer = request('a', 10.1, deadline_s=11.5)
+    assert queue.put(newer).deadline_s == 10.5
+    assert queue.first(10.1) is newer and len(queue) == 2
 
 
 @given(REQUESTS, st.sets(st.sampled_from(CAMERAS)), st.sets(st.sampled_from(CAMERAS)))
