@@ -61,7 +61,7 @@ def silent(sentence: str) -> None:
 class Flight(Protocol):
     """One batch on its way through a network, on a lane of its own.
 
-    All calls come from the loop's thread.
+    All calls come from the core's thread.
     """
 
     def submit(self, segment: int, done: Callable[[Run], None], level: int = 0,
@@ -155,7 +155,7 @@ class Engine(Protocol):
         """
 
     def poll(self) -> None:
-        """Call `done` of what has finished; the loop's thread calls it."""
+        """Call `done` of what has finished; the core's thread calls it."""
 
     def lost(self) -> str:
         """Return why nothing can run in this process any more, or an empty string; any thread.

@@ -20,10 +20,11 @@ import numpy as np
 from s3dnn_ros.frames import FrameBatch, FrameInfo, Transform
 from s3dnn_ros.lab.record import Answer, Offered, Record, Span
 from s3dnn_ros.runtime.clock import SWITCH_INTERVAL_S, sharpen_timers
+from s3dnn_ros.runtime.core import Arrival, Core, Parameters
+from s3dnn_ros.runtime.driver import Driver
 from s3dnn_ros.runtime.expectation import Expectation
 from s3dnn_ros.runtime.instance import Instance, Request
 from s3dnn_ros.runtime.line import Line
-from s3dnn_ros.runtime.loop import Loop
 from s3dnn_ros.runtime.steering import EXACT, Steering
 from s3dnn_ros.scheduling import make_scheduler
 
@@ -131,11 +132,11 @@ class Rig:
         """Return a new scheduler for the engine."""
         return policy.make(self._engine)
 
-    def loop(self, scheduler, finished, dropped, report, fuse, steering):
-        """Return a loop on the engine."""
-        return Loop(scheduler, self._engine, self._clock, finished, dropped, report,
-                    max_queue=100_000, late_policy='drop', fuse=fuse, max_batch=self._max_batch,
-                    steering=steering)
+    def drive(self, scheduler, finished, dropped, report, fuse, steering):
+        """Return a core on the engine, and its driver."""
+        core = Core(scheduler, self._engine, finished, dropped, report,
+                    Parameters(100_000, 'drop', fuse, self._max_batch), steering)
+        return core, Driver(core, self._engine, self._clock, dropped, report)
 
     def now_s(self):
         """Return the time on the clock of loop and clients."""
@@ -165,8 +166,8 @@ class Run:
             for client in clients}
         self._scheduler = (_Traced if trace else _Timed)(rig.scheduler(policy))
         self._failures: List[str] = []
-        self._loop = rig.loop(self._scheduler, self._finished, self._dropped,
-                              self._failures.append, policy.fuse, steering)
+        self._core, self._driver = rig.drive(self._scheduler, self._finished, self._dropped,
+                                             self._failures.append, policy.fuse, steering)
         self._offered: List[Offered] = []
         self._answers: List[Answer] = []
         self._ending = threading.Event()
@@ -177,25 +178,25 @@ class Run:
 
         Raises RuntimeError if the loop or the engine failed.
         """
-        rig, loop = self._rig, self._loop
+        rig, core, driver = self._rig, self._core, self._driver
         started_s = rig.now_s() if started_s is None else started_s
         begin_s = started_s + SETTLE_S
         end_s = begin_s + seconds
         sys.setswitchinterval(SWITCH_INTERVAL_S)
-        loop.start()
+        driver.start()
         generator = threading.Thread(target=self._generate, args=(started_s,))
         generator.start()
         self._sleep_until(begin_s)
-        cpu_s, busy_s = loop.cpu_s(), loop.busy_s
+        cpu_s, busy_s = driver.cpu_s(), core.busy_s
         self._scheduler.times_ns.clear()
         self._sleep_until(end_s)
-        cpu_s, busy_s = loop.cpu_s() - cpu_s, loop.busy_s - busy_s
+        cpu_s, busy_s = driver.cpu_s() - cpu_s, core.busy_s - busy_s
         decisions_us = [time_ns / 1e3 for time_ns in self._scheduler.times_ns]
         # the load goes on until the last of the window have got their chance
         self._sleep_until(end_s + self._patience_s())
         self._ending.set()
         generator.join()
-        loop.stop()
+        driver.stop()
         if self._failures:
             raise RuntimeError(self._failures[0])
         return Record(begin_s, end_s,
@@ -241,7 +242,7 @@ class Run:
         staged = self._images[client.name][self._sequence % IMAGES]
         self._offered += [Offered(client.name, frame.received_s,
                                   frame.received_s + client.deadline_s) for frame in frames]
-        self._loop.admit(Request(self._instances[client.name], batch, release_s, staged))
+        self._driver.post(Arrival(Request(self._instances[client.name], batch, release_s, staged)))
 
     def _finished(self, job):
         if job.error:

@@ -59,7 +59,7 @@ class Admission:
     process : str
         Names this executor, and another one after a restart.
     tell : callable
-        Called in the loop's thread with every Capacity; returns at once.
+        Called in the core's thread with every Capacity; returns at once.
 
     """
 

@@ -46,7 +46,7 @@ class VirtualClock:
 def sharpen_timers():
     """Let the timers of this thread fire when they are due.
 
-    Linux lets them come up to 50 µs late by default, as long as the loop waits between two
+    Linux lets them come up to 50 µs late by default, as long as a thread waits between two
     looks at the device. Elsewhere nothing happens.
     """
     with contextlib.suppress(AttributeError, OSError):

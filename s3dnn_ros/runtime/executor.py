@@ -1,4 +1,4 @@
-"""From batches to detections: the loop with an engine below and decoding behind it."""
+"""From batches to detections: the core with an engine below and decoding behind it."""
 
 from __future__ import annotations
 
@@ -26,11 +26,19 @@ from s3dnn_ros.profiling.find import cached_tables, find_table
 from s3dnn_ros.profiling.table import ProfileTable
 from s3dnn_ros.runtime.admission import Admission
 from s3dnn_ros.runtime.coordination import Coordination, Surroundings
+from s3dnn_ros.runtime.core import (
+    Arrival,
+    ConfigurationChanged,
+    Core,
+    LoadWanted,
+    Parameters,
+    ParametersChanged,
+)
+from s3dnn_ros.runtime.driver import Driver
 from s3dnn_ros.runtime.energy import EnergyAccount, EnergyUse
 from s3dnn_ros.runtime.expectation import Expectation
 from s3dnn_ros.runtime.instance import Instance, Request
 from s3dnn_ros.runtime.line import Line
-from s3dnn_ros.runtime.loop import Loop
 from s3dnn_ros.runtime.outputs import not_finite
 from s3dnn_ros.runtime.prepared import cut_again, cut_anew, prepare
 from s3dnn_ros.runtime.recovery import Recovery
@@ -95,7 +103,7 @@ def _scheduler(settings, engine):
                               # one after another, an engine would lose the order
                               'overlap': settings.overlap and engine.parallel,
                               'levels': engine.levels,
-                              # the loop hands a successor over with the completion, or never
+                              # the core hands a successor over with the completion, or never
                               'successor_wait_s': 0.0}}
     return make_scheduler(settings.scheduler, **options.get(settings.scheduler, {}))
 
@@ -126,7 +134,7 @@ class Executor:
     surroundings : Surroundings
         What it shares its board with, and what tells the board's energy.
     tell : callable
-        Called in the loop's thread with a Capacity; returns at once.
+        Called in the core's thread with a Capacity; returns at once.
     process : str
         Names this executor to its front ends, and another one after a restart.
 
@@ -163,29 +171,31 @@ class Executor:
         scheduler = _scheduler(settings, engine)
         self._admission = Admission(self._instances, not engine.parallel,
                                     scheduler.whole_networks, process, tell)
-        self._loop = Loop(scheduler, engine, clock, self._finished, self._dropped, report,
-                          max_batch=settings.max_batch, tell=self._admission.tell)
-        self._reloader = Reloader(self._instances, self._load_anew, self._loop.tell_soon)
+        self._core = Core(scheduler, engine, self._finished, self._dropped, report,
+                          tell=self._admission.tell)
+        self._driver = Driver(self._core, engine, clock, self._dropped, report)
+        self._reloader = Reloader(self._instances, self._load_anew, self.tell_capacity)
         if settings.cohort:
             self.coordination = Coordination(
                 settings, self._profiles, self._accuracy, surroundings, report,
-                self._loop.look_again, sorted({spec.name for spec in specs.values()}),
+                functools.partial(self._driver.post, ConfigurationChanged()),
+                sorted({spec.name for spec in specs.values()}),
                 functools.partial(cached_tables, engine=engine.name, device=engine.device,
                                   score=settings.cohort_score), self._restarts.submit)
-            self._loop.steering = self.coordination.steering
+            self._core.steering = self.coordination.steering
         self._energy = surroundings.meter and EnergyAccount(
-            surroundings.meter, specs, self._loop.busy_s_of_instances, report)
+            surroundings.meter, specs,
+            lambda: self._core.busy_s_of_instances(clock.now_s()), report)
         self.configure(settings)
-        self._loop.start()
+        self._driver.start()
         if self._energy:
             self._energy.start()
 
     def configure(self, settings):
         """Take over changed settings; those that are not live must be the same."""
-        self._loop.max_queue = settings.max_queue
-        self._loop.late_policy = settings.late_policy
+        self._driver.post(ParametersChanged(Parameters(
+            settings.max_queue, settings.late_policy, settings.fusion, settings.max_batch)))
         self._admission.drops_late = settings.late_policy == 'drop'
-        self._loop.fuse = settings.fusion
         if self.coordination:
             self.coordination.configure(settings)
         for name, instance in self._instances.items():
@@ -212,7 +222,7 @@ class Executor:
         try:
             self._stagers.submit(request, self._stage, request)
         except RuntimeError:
-            # the pool is closed, and the loop before it
+            # the pool is closed, and the core before it
             self._dropped(request, 'shutdown', '')
 
     def reload(self, specs, settings, done: Callable[[Optional[Exception]], None]):
@@ -225,7 +235,7 @@ class Executor:
 
     def tell_capacity(self):
         """Tell what can be taken, soon; any thread."""
-        self._loop.tell_soon()
+        self._driver.post(LoadWanted())
 
     def accept_refused(self, batch: FrameBatch, reason, sentence):
         """Count a batch whose pixels could not be read."""
@@ -239,7 +249,7 @@ class Executor:
             return tuple(
                 InstanceCount(name, self._instances[name].spec.name, record.batches,
                               record.errors, Percentiles.of(record.engine_ms))
-                for name, record in self._records.items()), self._loop.busy_s
+                for name, record in self._records.items()), self._core.busy_s
 
     @property
     def energy(self) -> EnergyUse:
@@ -252,7 +262,7 @@ class Executor:
 
     def close(self):
         """Finish what runs, drop what waits, free everything."""
-        self._loop.stop()
+        self._driver.stop()
         if self._energy:
             self._energy.close()
         if self.coordination:
@@ -330,8 +340,8 @@ class Executor:
         if table is not None:
             self._profiles[spec.name] = table
         line = Line(network, Expectation(
-            network.segments, table, scale=lambda: self._loop.steering.scale(spec.name),
-            least=lambda: self._loop.steering.least(spec.name)))
+            network.segments, table, scale=lambda: self._core.steering.scale(spec.name),
+            least=lambda: self._core.steering.least(spec.name)))
         return line, Recovery(
             name, line, functools.partial(self._load_again, load, spec, pieces.cuts),
             self._restarts.submit, self._clock, self._report, self._is_lost)
@@ -374,7 +384,7 @@ class Executor:
                          f"instance '{request.instance.name}': {error}")
             self._is_lost()
         else:
-            self._loop.admit(request)
+            self._driver.post(Arrival(request))
 
     def _restarting(self, instance):
         sentence = instance.recovery.refusal()

@@ -51,7 +51,7 @@ class Request:
     run_late: bool = dataclasses.field(init=False)
 
     def __post_init__(self):
-        """Look once at what the loop asks for often."""
+        """Look once at what the core asks for often."""
         self.deadline_s = self.batch.deadline_s
         self.frames = len(self.batch.frames)
         self.max_batch = self.batch.max_batch

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# So long before the loop hears of an end, what comes next is to be handed over: an end is heard
+# So long before the core hears of an end, what comes next is to be handed over: an end is heard
 # of late, by up to a look's period and what the look takes.
 MARGIN_S = 100e-6
 # Of what was too early or too late, so much is learned at once, and at most of a margin.

@@ -16,7 +16,7 @@ FEWEST_RUNS = 3
 class Line:
     """The requests for one network, of all instances and front ends.
 
-    Not thread-safe; the loop's thread owns it.
+    Not thread-safe; the core owns it.
 
     Parameters
     ----------
@@ -62,10 +62,7 @@ class Line:
         """
         if request.run_late:
             return False
-        batch = self.network.padded(request.frames)
-        least_s = (self.expect.least_s(batch) if self.expect.profiled
-                   else self._runs.low_s(batch))
-        return now_s + least_s > request.deadline_s
+        return now_s + self._least_s(self.network.padded(request.frames)) > request.deadline_s
 
     def observe(self, job, segment, runs):
         """Learn from runs of consecutive segments, the first of them `segment`, that went well."""
@@ -132,6 +129,13 @@ class Line:
             lambda requests: self._run_s(frames[requests - 1]), fitting,
             lambda requests: apart_s[requests - 1])
         return tuple(order[:count])
+
+    def _least_s(self, batch):
+        """Return what a quick run takes: by the last ones or by the profile, whichever is less."""
+        known_s = [self._runs.low_s(batch)] if self._runs.runs(batch) else []
+        if self.expect.profiled:
+            known_s.append(self.expect.least_s(batch))
+        return min(known_s, default=0.0)
 
     def _run_s(self, frames):
         return self.expect.run_s(self.network.padded(frames))

@@ -11,7 +11,7 @@ from s3dnn_ros.runtime.instance import Choice, Job
 
 
 class Steering(Protocol):
-    """Chooses for the loop, and tells what it makes of profiled times; called in its thread."""
+    """Chooses for the core, and tells what it makes of profiled times; called in its thread."""
 
     def scale(self, model: str) -> float:
         """Return what a model takes of its profiled times, as the device is configured now."""

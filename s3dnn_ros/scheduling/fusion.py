@@ -254,9 +254,9 @@ class FusionQueue:
         return lost
 
     def set_lost_aside(self, now_s):
-        """Have the requests that `remove_lost` would remove wait until nothing else can be in time.
+        """Have the requests that `remove_lost` would remove wait until nobody loses by them.
 
-        They have no turn, and take none from their cameras.
+        They run where nothing can be in time. They have no turn, and take none from their cameras.
         """
         for request in self._lost(now_s):
             self._aside.add(request.camera)

@@ -1,25 +1,22 @@
-"""The runtime's loop: schedule → submit → complete.
+"""The runtime's core: take events in → schedule → submit → complete.
 
-One thread of our own runs it. Arrivals and completions come from other threads
-through one inbox; everything that decides happens here, in order.
+It has no thread, lock, queue or clock. Whoever drives it posts events and steps it: a thread of
+its own (`driver.py`), or virtual time (`virtual_driver.py`).
 """
 
 from __future__ import annotations
 
+import collections
 import contextlib
-import functools
+import dataclasses
 import heapq
 import itertools
 import math
-import queue
-import threading
-import time
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence
+from typing import Callable, Deque, Dict, List, NamedTuple, Optional, Sequence
 
 from s3dnn_ros.engines.base import Engine, Run
 from s3dnn_ros.runtime.admission import Load
 from s3dnn_ros.runtime.busy import BusyTimes
-from s3dnn_ros.runtime.clock import sharpen_timers
 from s3dnn_ros.runtime.instance import Job, Request
 from s3dnn_ros.runtime.lead import Lead
 from s3dnn_ros.runtime.line import Line
@@ -35,6 +32,54 @@ MOST_SILENCE_S = 0.25
 ARRIVAL_TOLD_S = 0.01
 
 
+@dataclasses.dataclass(frozen=True)
+class Parameters:
+    """What may change while the core runs; the executor's parameters of these names."""
+
+    max_queue: int = 32
+    late_policy: str = 'run'
+    fusion: bool = True
+    max_batch: int = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Arrival:
+    """A request is here."""
+
+    request: Request
+
+
+@dataclasses.dataclass(frozen=True)
+class SegmentEnded:
+    """A segment of a job has ended, or all segments of a network that runs whole."""
+
+    job: Job
+    work: SegmentWork
+    runs: Sequence[Run]
+
+
+@dataclasses.dataclass(frozen=True)
+class ConfigurationChanged:
+    """The device takes another time from now on, also for what it runs."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ParametersChanged:
+    """These parameters hold from now on."""
+
+    parameters: Parameters
+
+
+@dataclasses.dataclass(frozen=True)
+class LoadWanted:
+    """The load is to be told although nothing has changed."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Stopping:
+    """What waits is to be dropped; what runs ends."""
+
+
 class _End(NamedTuple):
     """When a segment is nearly over, by its expected time."""
 
@@ -44,54 +89,68 @@ class _End(NamedTuple):
     work: SegmentWork
 
 
-class Loop:
+class Core:
     """Runs requests on an engine in the order a scheduler decides.
+
+    Not thread-safe: all calls come from whoever drives it.
 
     Parameters
     ----------
     scheduler : Scheduler
     engine : Engine
-    clock : Clock
     finished : callable
-        Called in the loop's thread with every job whose last segment ended, well or not.
+        Called with every job whose last segment ended, well or not.
     dropped : callable
-        Called in the loop's thread with (request, reason, sentence) for every request
-        that will not run.
+        Called with (request, reason, sentence) for every request that will not run.
     report : callable
         Called with a sentence when something failed that nobody answers for.
+    parameters : Parameters
     steering : Steering
         Chooses the variant of every segment.
     tell : callable, optional
-        Called in the loop's thread with all that has started or waits, and the time, when that
-        has changed, and at least every `MOST_SILENCE_S`.
+        Called with all that has started or waits, and the time, when that has changed, and at
+        least every `MOST_SILENCE_S`.
+
+    Attributes
+    ----------
+    notify : callable
+        Called with the events of the engine, in its threads: `post`, unless a driver sets what
+        brings them to its own thread.
+    busy_s : float
+        How long something ran.
+    step_s : float
+        What the last step took; the driver tells it.
 
     """
 
-    def __init__(self, scheduler, engine: Engine, clock, finished: Callable[[Job], None],
-                 dropped: Callable[[Request, str, str], None], report: Callable[[str], None], *,
-                 max_queue=32, late_policy='run', fuse=True, max_batch=8,
-                 steering: Steering = EXACT,
+    def __init__(self, scheduler, engine: Engine, finished: Callable[[Job], None],
+                 dropped: Callable[[Request, str, str], None], report: Callable[[str], None],
+                 parameters: Parameters = Parameters(), steering: Steering = EXACT,
                  tell: Optional[Callable[[List[Load], float], None]] = None):
-        self.max_queue = max_queue
-        self.late_policy = late_policy
-        self.fuse = fuse
-        self.max_batch = max_batch
-        self.busy_s = 0.0       # how long something ran
+        self.steering = steering
+        self.notify: Callable = self.post
+        self.busy_s = self.step_s = 0.0
         self._scheduler = scheduler
-        self._engine = engine
-        self._clock = clock
         self._finished = finished
         self._dropped = dropped
         self._report = report
-        self.steering = steering
-        self.tell = tell
-        self._inbox: queue.SimpleQueue = queue.SimpleQueue()
+        self._parameters = parameters
+        self._load_told = tell
+        self._events: Deque = collections.deque()
+        self._handlers = {
+            Arrival: self._arrive,
+            SegmentEnded: self._complete,
+            ConfigurationChanged: self._reckon_ends,
+            ParametersChanged: self._change,
+            LoadWanted: self._want_load,
+            Stopping: self._stop,
+        }
         self._waiting: Dict[int, Request] = {}     # by id, oldest first: those not started
         self._queued: Dict[int, Job] = {}          # by id of their work in the scheduler
         self._running: Dict[int, Job] = {}         # by id of their work on the device
         self._ends: List[_End] = []                # of what runs, as a heap
         self._lead = Lead(engine.lead_s)
-        self._foretold: List[Job] = []             # what comes behind them is being chosen
+        self._handed_over: List[Job] = []          # what comes behind them was chosen in this step
         self._numbers = itertools.count()
         self._started: Dict[int, Job] = {}         # by id: jobs with a lane
         self._news_s = math.inf                    # from when on to tell what has changed
@@ -100,106 +159,89 @@ class Loop:
         self._busy_since_s = 0.0
         self._busy = BusyTimes()
         self._stopping = False
-        self._closed = False
-        self._door = threading.Lock()          # admitted before the end, or refused
-        self._thread = threading.Thread(target=self._run, name='s3dnn-loop', daemon=True)
 
-    def start(self):
-        """Start the thread."""
-        self._thread.start()
+    def post(self, event):
+        """Add an event for the next step."""
+        self._events.append(event)
 
-    def admit(self, request: Request):
-        """Hand a request over; any thread. After the end it is dropped at once."""
-        with self._door:
-            if not self._closed:
-                self._inbox.put(functools.partial(self._arrive, request))
-                return
-        self._dropped(request, 'shutdown', '')
+    def step(self, now_s) -> Optional[float]:
+        """Take the events in, and do all that is due; return when to step though none comes."""
+        self._settle_lead()
+        while self._events:
+            event = self._events.popleft()
+            self._handlers[type(event)](event, now_s)
+        self._foresee(now_s)
+        self._schedule(now_s)
+        self._submit(now_s)
+        self._keep_bound(now_s)
+        if self._stopping:
+            self._drop_waiting()
+        self._tell(now_s)
+        return self.wake_s(now_s)
 
-    def look_again(self):
-        """Take note that the device takes another time now for what it runs; any thread."""
-        self._inbox.put(self._reckon_ends)
+    @property
+    def has_events(self) -> bool:
+        """Tell whether there is something to take in."""
+        return bool(self._events)
 
-    def tell_soon(self):
-        """Tell the load although nothing has changed; any thread."""
-        self._inbox.put(self._note_news)
+    @property
+    def has_stopped(self) -> bool:
+        """Tell whether all has ended that was to be ended by `Stopping`."""
+        return self._stopping and not self._started
 
-    def stop(self):
-        """Drop what waits, wait for what runs, and end the thread."""
-        self._inbox.put(self._stop)
-        self._thread.join()
+    @property
+    def look_s(self) -> Optional[float]:
+        """Return from when on something may have ended that runs; None while nothing does."""
+        return min((job.look_s for job in self._running.values()), default=None)
 
-    def cpu_s(self) -> float:
-        """Return the CPU seconds that the loop's thread has used."""
-        return time.clock_gettime(time.pthread_getcpuclockid(self._thread.ident))
-
-    def busy_s_of_instances(self) -> Dict[str, float]:
+    def busy_s_of_instances(self, now_s) -> Dict[str, float]:
         """Return how long each instance that ever ran had work on the device; any thread."""
-        return self._busy.until(self._clock.now_s())
+        return self._busy.until(now_s)
 
-    def _run(self):
-        sharpen_timers()
-        while self._started or not self._stopping:
-            try:
-                self._listen()
-                self._foresee()
-                self._schedule()
-                self._submit()
-                self._note_handed_over()
-                self._keep_bound()
-                self._tell_load()
-                if self._stopping:
-                    self._drop_waiting()
-            except Exception as error:
-                # without its thread the node would look alive and do nothing
-                self._report(f'the runtime loop failed: {error!r}; please report this')
-        with self._door:
-            self._closed = True
-        with contextlib.suppress(queue.Empty):
-            while True:
-                self._inbox.get_nowait()()
+    def wake_s(self, now_s) -> Optional[float]:
+        """Return when to step though no event comes; None: never."""
+        wakes_s = [self._scheduler.next_wake_s(now_s)]
+        if self._ends:
+            wakes_s.append(self._ends[0].near_s)
+        if self._load_told is not None:
+            wakes_s.append(self._tell_s())
+        return min((wake_s for wake_s in wakes_s if wake_s is not None), default=None)
 
-    def _listen(self):
-        """Wait for arrivals and completions, or until there is something to decide again."""
-        now_s = self._clock.now_s()
-        wake_s = self._scheduler.next_wake_s(now_s)
-        if self._ends and (wake_s is None or self._ends[0].near_s < wake_s):
-            wake_s = self._ends[0].near_s
-        if self.tell is not None:
-            wake_s = min(self._tell_s(), math.inf if wake_s is None else wake_s)
-        while True:
-            wait_s = None if wake_s is None else max(0.0, wake_s - now_s)
-            look_s = self._look_s(now_s)
-            looking = look_s is not None and (wait_s is None or look_s < wait_s)
-            try:
-                event = self._inbox.get(timeout=look_s if looking else wait_s)
-            except queue.Empty:
-                if looking:
-                    now_s = self._clock.now_s()
-                    continue
-                return
-            break
-        event()
-        with contextlib.suppress(queue.Empty):
-            while True:
-                self._inbox.get_nowait()()
+    # taking in
 
-    def _look_s(self, now_s):
-        """Look whether anything has ended; return when to look again, None for never."""
-        if not self._running or self._engine.poll_s is None:
-            return None
-        self._engine.poll()
-        return max(self._engine.poll_s,
-                   min(job.look_s for job in self._running.values()) - now_s)
+    def _arrive(self, event, now_s):
+        request = event.request
+        if self._stopping:
+            self._dropped(request, 'shutdown', '')
+            return
+        request.instance.line.put(request)
+        self._changed[request.instance.line] = None
+        self._waiting[id(request)] = request
+        self._news_s = min(self._news_s, now_s + ARRIVAL_TOLD_S)
 
-    def _foresee(self):
+    def _reckon_ends(self, _, now_s):
+        """Expect the end of what runs earlier, if the device is faster now."""
+        for job in dict.fromkeys(self._running.values()):
+            self._reckon_end(job)
+
+    def _change(self, event, _):
+        self._parameters = event.parameters
+
+    def _want_load(self, _, now_s):
+        self._news_s = now_s
+
+    def _stop(self, *_):
+        self._stopping = True
+
+    # scheduling
+
+    def _foresee(self, now_s):
         """Tell the scheduler of segments that are nearly over.
 
         What it chooses then is behind them when they end, and the device does not stand still
         in between. Only the most urgent is told of: the others fill that gap already, and how
         long they take beside it nobody knows.
         """
-        now_s = self._clock.now_s()
         while self._ends and self._ends[0].near_s <= now_s:
             job, work = heapq.heappop(self._ends)[2:]
             if id(work) not in self._running or job.foretold is work:
@@ -207,53 +249,61 @@ class Loop:
             first = all(job.level <= other.level for other in self._running.values())
             if first and (work.successor is not None or len(self._running) == 1):
                 job.foretold = work
-                self._foretold.append(job)
+                job.handed_over_s = now_s
+                self._handed_over.append(job)
                 self._try(job, self._go_on, job, work, 1, now_s)
 
-    def _reckon_ends(self):
-        """Expect the end of what runs earlier, if the device is faster now."""
-        for job in dict.fromkeys(self._running.values()):
-            self._reckon_end(job)
+    def _settle_lead(self):
+        """Count what was handed over in the last step from that step's end on."""
+        while self._handed_over:
+            self._handed_over.pop().handed_over_s += self.step_s
 
-    def _arrive(self, request):
-        if self._stopping:
-            self._dropped(request, 'shutdown', '')
-            return
-        request.instance.line.put(request)
-        self._changed[request.instance.line] = None
-        self._waiting[id(request)] = request
-        self._news_s = min(self._news_s, self._clock.now_s() + ARRIVAL_TOLD_S)
-
-    def _schedule(self):
+    def _schedule(self, now_s):
         """Make jobs of what waits, and hand them to the scheduler."""
-        now_s = self._clock.now_s()
         while self._changed:
             line = next(iter(self._changed))
             del self._changed[line]
             # what a batch costs that never ran, nobody knows: without a profile none is made
-            fuse = self.fuse and line.expect.profiled
+            fuse = self._parameters.fusion and line.expect.profiled
             if fuse:
                 self._refill(line, now_s)
             while line.ready(fuse):
-                job = Job(line, line.take(now_s, fuse, self.max_batch))
+                job = Job(line, line.take(now_s, fuse, self._parameters.max_batch))
                 line.pending.append(job)
                 self._try(job, self._enqueue, job, now_s)
                 if job.error:
                     # a job that nobody knows of would keep its requests for ever
-                    self._take_lane(job)
-                    self._finish(job)
+                    self._take_lane(job, now_s)
+                    self._finish(job, now_s)
 
     def _refill(self, line, now_s):
         """Let what waits for its start take in what arrived since."""
         for job in list(line.pending):
             # one that stays as it is keeps its place with the scheduler
-            if line.choose(now_s, True, self.max_batch, job.requests) != job.requests:
+            if line.choose(now_s, True, self._parameters.max_batch,
+                           job.requests) != job.requests:
                 self._dissolve(job)
 
-    def _submit(self):
+    def _enqueue(self, job, now_s):
+        work = job.next_work()
+        if job.flight is not None:
+            # that of the first segment is chosen when it starts
+            work = job.steer(self.steering.choose(job, work.segment, now_s))
+        self._scheduler.enqueue(work, now_s)
+        self._queued[id(work)] = job
+
+    def _dissolve(self, job):
+        """Take a job that has not started back; its requests wait again."""
+        self._scheduler.withdraw(job.work)
+        del self._queued[id(job.work)]
+        job.line.pending.remove(job)
+        job.line.put_back(job.requests)
+
+    # submitting
+
+    def _submit(self, now_s):
         """Start what the scheduler chooses, until it chooses nothing."""
         while True:
-            now_s = self._clock.now_s()
             chosen = self._scheduler.dequeue(now_s)
             if not chosen.submit:
                 return
@@ -264,60 +314,12 @@ class Loop:
                 else:
                     job.level = level
                     self._start(job, work, now_s)
-            self._schedule()
-
-    def _note_handed_over(self):
-        """Note when all was submitted that comes behind what is nearly over."""
-        if self._foretold:
-            now_s = self._clock.now_s()
-            while self._foretold:
-                self._foretold.pop().handed_over_s = now_s
-
-    def _note_news(self):
-        self._news_s = self._clock.now_s()
-
-    def _tell_s(self):
-        """Return when the load is to be told next."""
-        news_s = self._news_s
-        if news_s > self._told_s:       # simulated time may stand still
-            news_s = max(news_s, self._told_s + LEAST_SILENCE_S)
-        return min(self._told_s + MOST_SILENCE_S, news_s)
-
-    def _tell_load(self):
-        """Tell what the device has to do, if that has changed, or was told long ago."""
-        if self.tell is None:
-            return
-        now_s = self._clock.now_s()
-        if now_s >= self._tell_s():
-            self._told_s, self._news_s = now_s, math.inf
-            self.tell(self._loads(now_s), now_s)
-
-    def _loads(self, now_s) -> List[Load]:
-        loads = []
-        for job in self._started.values():
-            left_s, segment_s = job.left_s(now_s)
-            loads.append(Load(job.line, job.priority, job.urgent.deadline_s, left_s, segment_s,
-                              True))
-        for request in self._waiting.values():
-            line = request.instance.line
-            loads.append(Load(line, request.priority, request.deadline_s,
-                              line.told_run_s(request.frames)[0], 0.0, False))
-        return loads
-
-    def _keep_bound(self):
-        """Drop the oldest of too many that wait, now that all have started that could."""
-        if len(self._waiting) <= self.max_queue:
-            return
-        while len(self._waiting) > self.max_queue:
-            self._drop(next(iter(self._waiting.values())), 'queue',
-                       f'more than max_queue ({self.max_queue}) batches waited')
-        self._schedule()
-        self._submit()
+            self._schedule(now_s)
 
     def _sort_out_late(self, job, now_s):
         """Drop what is too late to start, if that is the policy; the others wait again."""
         late = [request for request in job.requests
-                if self.late_policy == 'drop' and job.line.is_late(request, now_s)]
+                if self._parameters.late_policy == 'drop' and job.line.is_late(request, now_s)]
         if late:
             job.line.pending.remove(job)
             job.line.put_back(job.requests)
@@ -343,12 +345,12 @@ class Loop:
         def done(run):
             runs.append(run)
             if next(ended) == last:
-                self._inbox.put(functools.partial(self._complete, job, work, runs))
+                self.notify(SegmentEnded(job, work, runs))
 
         segment = work.segment
         try:
             if job.flight is None:
-                self._take_lane(job)
+                self._take_lane(job, now_s)
                 job.network = job.line.network
                 job.flight = job.network.open([request.staged for request in job.requests])
                 job.take(self.steering.choose(job, 0, now_s), 0)
@@ -362,10 +364,10 @@ class Loop:
             for _ in range(segment, last + 1):
                 done(Run(now_s, now_s, str(error) or repr(error)))
 
-    def _take_lane(self, job):
+    def _take_lane(self, job, now_s):
         """Take a lane; from here on no request of the job can be dropped."""
         self._started[id(job)] = job
-        self._note_news()
+        self._news_s = now_s
         job.line.pending.remove(job)
         job.line.lanes_taken += 1
         self._changed[job.line] = None
@@ -385,9 +387,11 @@ class Loop:
             near_s = job.expected_from_s + time_s - self._lead.seconds
             heapq.heappush(self._ends, _End(near_s, next(self._numbers), job, work))
 
-    def _complete(self, job, work, runs: Sequence[Run]):
+    # completing
+
+    def _complete(self, event, now_s):
         """Go on with the segment behind those that ran, or finish the job."""
-        now_s = self._clock.now_s()
+        job, work, runs = event.job, event.work, event.runs
         del self._running[id(work)]
         job.under_way -= 1
         self.busy_s += now_s - self._busy_since_s
@@ -412,7 +416,7 @@ class Loop:
             if not job.error:
                 self._expect_end(job, job.work, now_s)
         elif id(job.work) not in self._queued:
-            self._finish(job)
+            self._finish(job, now_s)
 
     def _go_on(self, job, work, segments, now_s):
         """Make room for others; hand over what is behind so many segments, if it is worth it."""
@@ -424,23 +428,15 @@ class Loop:
         else:
             self._enqueue(job, now_s)
 
-    @staticmethod
-    def _try(job, step, *arguments):
-        """Do what may fail in its own way; then the job ends with that error."""
-        try:
-            step(*arguments)
-        except Exception as error:
-            job.error = str(error) or repr(error)
-
     def _is_hopeless(self, job, work, now_s):
         """Tell whether what is left of a job can answer no request in time, and may be dropped."""
-        if self.late_policy != 'drop':
+        if self._parameters.late_policy != 'drop':
             return False
         left_s = job.line.expect.least_left_s(work.segment + 1, job.batch)
         return all(now_s + left_s > request.deadline_s and not request.run_late
                    for request in job.requests)
 
-    def _finish(self, job):
+    def _finish(self, job, now_s):
         try:
             if job.flight is not None:
                 with contextlib.closing(job.flight):
@@ -449,9 +445,9 @@ class Loop:
         except Exception as error:
             job.error = job.error or str(error) or repr(error)
         if job.choices:
-            self._try(job, self.steering.ended, job, self._clock.now_s())
+            self._try(job, self.steering.ended, job, now_s)
         del self._started[id(job)]
-        self._note_news()
+        self._news_s = now_s
         job.line.lanes_taken -= 1
         self._changed[job.line] = None
         if not job.late:
@@ -465,20 +461,30 @@ class Loop:
             self._dropped(request, 'late', 'the deadline could not be met any more when a segment '
                           'had ended')
 
-    def _enqueue(self, job, now_s):
-        work = job.next_work()
-        if job.flight is not None:
-            # that of the first segment is chosen when it starts
-            work = job.steer(self.steering.choose(job, work.segment, now_s))
-        self._scheduler.enqueue(work, now_s)
-        self._queued[id(work)] = job
+    @staticmethod
+    def _try(job, step, *arguments):
+        """Do what may fail in its own way; then the job ends with that error."""
+        try:
+            step(*arguments)
+        except Exception as error:
+            job.error = str(error) or repr(error)
 
-    def _dissolve(self, job):
-        """Take a job that has not started back; its requests wait again."""
-        self._scheduler.withdraw(job.work)
-        del self._queued[id(job.work)]
-        job.line.pending.remove(job)
-        job.line.put_back(job.requests)
+    # dropping
+
+    def _keep_bound(self, now_s):
+        """Drop the oldest of too many that wait, now that all have started that could."""
+        max_queue = self._parameters.max_queue
+        if len(self._waiting) <= max_queue:
+            return
+        while len(self._waiting) > max_queue:
+            self._drop(next(iter(self._waiting.values())), 'queue',
+                       f'more than max_queue ({max_queue}) batches waited')
+        self._schedule(now_s)
+        self._submit(now_s)
+
+    def _drop_waiting(self):
+        for request in list(self._waiting.values()):
+            self._drop(request, 'shutdown', '')
 
     def _drop(self, request, reason, sentence):
         line = request.instance.line
@@ -490,9 +496,29 @@ class Loop:
         del self._waiting[id(request)]
         self._dropped(request, reason, sentence)
 
-    def _stop(self):
-        self._stopping = True
+    # telling
 
-    def _drop_waiting(self):
-        for request in list(self._waiting.values()):
-            self._drop(request, 'shutdown', '')
+    def _tell_s(self):
+        """Return when the load is to be told next."""
+        news_s = self._news_s
+        if news_s > self._told_s:       # simulated time may stand still
+            news_s = max(news_s, self._told_s + LEAST_SILENCE_S)
+        return min(self._told_s + MOST_SILENCE_S, news_s)
+
+    def _tell(self, now_s):
+        """Tell what the device has to do, if that has changed, or was told long ago."""
+        if self._load_told is not None and now_s >= self._tell_s():
+            self._told_s, self._news_s = now_s, math.inf
+            self._load_told(self._loads(now_s), now_s)
+
+    def _loads(self, now_s) -> List[Load]:
+        loads = []
+        for job in self._started.values():
+            left_s, segment_s = job.left_s(now_s)
+            loads.append(Load(job.line, job.priority, job.urgent.deadline_s, left_s, segment_s,
+                              True))
+        for request in self._waiting.values():
+            line = request.instance.line
+            loads.append(Load(line, request.priority, request.deadline_s,
+                              line.told_run_s(request.frames)[0], 0.0, False))
+        return loads

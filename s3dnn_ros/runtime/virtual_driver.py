@@ -1,0 +1,54 @@
+"""Drives a core in virtual time, from event to event, as fast as it goes."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+from typing import Callable, List, Tuple
+
+from s3dnn_ros.runtime.clock import VirtualClock
+from s3dnn_ros.runtime.core import Core
+from s3dnn_ros.runtime.driver import look
+
+
+class VirtualDriver:
+    """Steps a core in one thread, and moves the clock to whatever comes next.
+
+    Parameters
+    ----------
+    core : Core
+    engine : Engine
+        Ends nothing between two calls of ours, but in its `poll`.
+    clock : VirtualClock
+        That of the engine, too.
+
+    """
+
+    def __init__(self, core: Core, engine, clock: VirtualClock):
+        self._core = core
+        self._engine = engine
+        self._clock = clock
+        self._actions: List[Tuple[float, int, Callable[[], None]]] = []     # a heap
+        self._numbers = itertools.count()
+
+    def at(self, time_s: float, action: Callable[[], None]):
+        """Have something done at a time, in the order of the calls if it is of one time."""
+        heapq.heappush(self._actions, (time_s, next(self._numbers), action))
+
+    def run_until(self, end_s: float):
+        """Do all that is to be done up to a time, which the clock then shows."""
+        while True:
+            now_s = self._clock.now_s()
+            while self._actions and self._actions[0][0] <= now_s:
+                heapq.heappop(self._actions)[2]()
+            wake_s = self._core.step(now_s)
+            look_s = look(self._core, self._engine, now_s)
+            if self._core.has_events:
+                continue
+            next_s = min(math.inf if wake_s is None else wake_s, look_s,
+                         self._actions[0][0] if self._actions else math.inf)
+            if next_s > end_s:
+                self._clock.advance(max(0.0, end_s - now_s))
+                return
+            self._clock.advance(max(0.0, next_s - now_s))
