@@ -62,7 +62,18 @@ class Line:
         """
         if request.run_late:
             return False
-        return now_s + self._least_s(self.network.padded(request.frames)) > request.deadline_s
+        batch = self.network.padded(request.frames)
+        return now_s + self.least_left_s(0, batch) > request.deadline_s
+
+    def least_left_s(self, segment, batch) -> float:
+        """Return what a segment and all behind it take if they are quick.
+
+        As much as is expected, or less if the last runs of this batch were quicker: the times of
+        a profile are those that few runs exceed.
+        """
+        least_s, whole_s = (self.expect.least_left_s(first, batch) for first in (segment, 0))
+        quick_s = self._runs.low_s(batch)
+        return least_s * quick_s / whole_s if 0.0 < quick_s < whole_s else least_s
 
     def observe(self, job, segment, runs):
         """Learn from runs of consecutive segments, the first of them `segment`, that went well."""
@@ -129,13 +140,6 @@ class Line:
             lambda requests: self._run_s(frames[requests - 1]), fitting,
             lambda requests: apart_s[requests - 1])
         return tuple(order[:count])
-
-    def _least_s(self, batch):
-        """Return what a quick run takes: by the last ones or by the profile, whichever is less."""
-        known_s = [self._runs.low_s(batch)] if self._runs.runs(batch) else []
-        if self.expect.profiled:
-            known_s.append(self.expect.least_s(batch))
-        return min(known_s, default=0.0)
 
     def _run_s(self, frames):
         return self.expect.run_s(self.network.padded(frames))

@@ -19,7 +19,8 @@ class VirtualDriver:
     ----------
     core : Core
     engine : Engine
-        Ends nothing between two calls of ours, but in its `poll`.
+        It says in `next_end_s` when it ends something next, and does it in `end_due`. What ends
+        only in its `poll` is looked for.
     clock : VirtualClock
         That of the engine, too.
 
@@ -40,6 +41,7 @@ class VirtualDriver:
         """Do all that is to be done up to a time, which the clock then shows."""
         while True:
             now_s = self._clock.now_s()
+            self._engine.end_due()
             while self._actions and self._actions[0][0] <= now_s:
                 heapq.heappop(self._actions)[2]()
             wake_s = self._core.step(now_s)
@@ -47,6 +49,7 @@ class VirtualDriver:
             if self._core.has_events:
                 continue
             next_s = min(math.inf if wake_s is None else wake_s, look_s,
+                         self._engine.next_end_s(),
                          self._actions[0][0] if self._actions else math.inf)
             if next_s > end_s:
                 self._clock.advance(max(0.0, end_s - now_s))

@@ -3,6 +3,7 @@
 import collections
 import contextlib
 import itertools
+import math
 import types
 
 import numpy as np
@@ -76,6 +77,13 @@ class SteppedEngine(FakeEngine):
         """End what runs, and from now on every segment as soon as it is submitted."""
         self.goes_freely = True
         self.step()
+
+    def next_end_s(self):
+        """Return never: the test ends what runs."""
+        return math.inf
+
+    def end_due(self):
+        """Do nothing."""
 
     def running_now(self):
         """Return what runs, without a step before."""

@@ -1,0 +1,191 @@
+"""How fast the runtime's core goes in virtual time, and what it decides there.
+
+Core and schedulers are the shipped ones; the device is simulated, with times that are given. So
+nothing here is a measurement of a device: deadlines missed tell policies apart, and the time that
+it took tells what the core's own work costs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import random
+import resource
+import statistics
+import time
+import types
+from typing import Callable, Dict, List, Sequence
+
+from s3dnn_ros.engines.simulated import SimulatedEngine
+from s3dnn_ros.errors import ParameterError
+from s3dnn_ros.frames import FrameBatch, FrameInfo, Transform
+from s3dnn_ros.lab.enough import above_zero, at_least_one
+from s3dnn_ros.lab.environment import environment
+from s3dnn_ros.profiling.table import ProfileRow, ProfileTable
+from s3dnn_ros.runtime.clock import VirtualClock
+from s3dnn_ros.runtime.core import Arrival, Core, Parameters
+from s3dnn_ros.runtime.expectation import Expectation
+from s3dnn_ros.runtime.instance import Instance, Request
+from s3dnn_ros.runtime.line import Line
+from s3dnn_ros.runtime.virtual_driver import VirtualDriver
+from s3dnn_ros.scheduling import POLICIES, make_scheduler
+
+FORMAT = 1
+# Of each network alone, and what of the device its segments want.
+NETWORK_S = (0.020, 0.040)
+UTILIZATION = (0.3, 0.9)
+JITTER = 0.1
+# Deadlines are so many times the time alone.
+DEADLINES = (1.5, 3.0)
+LEVELS = 3
+_IDENTITY = Transform(1.0, 1.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What to simulate: `load` is the share of the device that all instances ask for."""
+
+    instances: int = 8
+    segments: int = 4
+    load: float = 0.9
+    seconds: float = 300.0
+    policies: Sequence[str] = tuple(POLICIES)
+    runs: int = 3
+
+    def __post_init__(self):
+        """Refuse what cannot be simulated; raises ParameterError."""
+        at_least_one('--instances', [self.instances])
+        at_least_one('--segments', [self.segments])
+        at_least_one('--runs', [self.runs])
+        above_zero('--load', [self.load])
+        above_zero('--seconds', [self.seconds])
+        for name in self.policies:
+            if name not in POLICIES:
+                raise ParameterError('--policies', name, 'expected some of '
+                                     + ', '.join(sorted(POLICIES)))
+
+
+@dataclasses.dataclass
+class _Client:
+    """An instance that sends one image after the other."""
+
+    instance: Instance
+    period_s: float
+    deadline_s: float
+
+
+class Simulation:
+    """A core on a simulated device, with clients that send periodically.
+
+    Parameters
+    ----------
+    plan : Plan
+    policy : str
+    seed : int
+        The same seed gives the same run.
+
+    """
+
+    def __init__(self, plan: Plan, policy: str, seed=0):
+        self.segments = self.answered = self.missed = self.dropped = 0
+        chance = random.Random(seed)
+        self._clock = VirtualClock()
+        profiles = {f'net_{index}': _profile(f'net_{index}', plan.segments, chance)
+                    for index in range(plan.instances)}
+        engine = SimulatedEngine(self._clock, profiles, levels=LEVELS, jitter=JITTER, seed=seed)
+        options = {'levels': LEVELS, 'successor_wait_s': 0.0} if policy == 'supervised' else {}
+        self._core = Core(make_scheduler(policy, **options), engine, self._finished,
+                          self._dropped, _fail, Parameters(100_000, 'drop', False, 1))
+        self._driver = VirtualDriver(self._core, engine, self._clock)
+        for name, profile in profiles.items():
+            spec = types.SimpleNamespace(name=name)
+            network = engine.load(name, [None] * plan.segments, [], spec)
+            instance = Instance(name, spec, Line(network, Expectation(network.segments, profile)),
+                                None, types.SimpleNamespace(priority=0))
+            alone_s = profile.time_s(1)
+            wanted_s = alone_s * profile.utilization(0, 1)
+            client = _Client(instance, wanted_s * plan.instances / plan.load,
+                             alone_s * chance.uniform(*DEADLINES))
+            self._driver.at(chance.uniform(0.0, client.period_s),
+                            functools.partial(self._release, client))
+
+    def run_until(self, end_s):
+        """Let time pass."""
+        self._driver.run_until(end_s)
+
+    def _release(self, client):
+        now_s, name = self._clock.now_s(), client.instance.name
+        frame = FrameInfo(name, '', 0, 0, 1, 1, _IDENTITY, now_s, now_s + client.deadline_s)
+        batch = FrameBatch('virtual', 0, name, name, (frame,), now_s, None, _keep)
+        self._core.post(Arrival(Request(client.instance, batch, now_s, (None,))))
+        self._driver.at(now_s + client.period_s, functools.partial(self._release, client))
+
+    def _finished(self, job):
+        self.segments += job.network.segments
+        self.answered += 1
+        self.missed += job.ended_s > job.urgent.deadline_s
+
+    def _dropped(self, request, reason, sentence):
+        self.dropped += 1
+
+
+def run(plan: Plan, save: Callable[[Dict], None] = lambda results: None,
+        say: Callable[[str], None] = functools.partial(print, flush=True)) -> Dict:
+    """Run the bench; returns the results as a dict that JSON can hold."""
+    rows: List[Dict] = [{'policy': policy, 'runs': []} for policy in plan.policies]
+    results = {'format': FORMAT, 'environment': environment(), 'device': 'simulated',
+               'plan': dataclasses.asdict(plan), 'virtual': rows}
+    for seed in range(plan.runs):
+        for row in rows:
+            row['runs'].append(_run(plan, row['policy'], seed))
+            save(results)
+    for row in rows:
+        say(_sentence(row))
+    return results
+
+
+def _run(plan, policy, seed):
+    simulation = Simulation(plan, policy, seed)
+    simulation.run_until(0.1 * plan.seconds)
+    memory_kb, segments = _memory_kb(), simulation.segments
+    cpu_s = time.process_time()
+    simulation.run_until(plan.seconds)
+    cpu_s = time.process_time() - cpu_s
+    requests = simulation.answered + simulation.dropped
+    return {'times_real': 0.9 * plan.seconds / cpu_s,
+            'segments': simulation.segments,
+            'segment_us': 1e6 * cpu_s / max(1, simulation.segments - segments),
+            'missed_share': (simulation.missed + simulation.dropped) / max(1, requests),
+            'requests': requests, 'grown_kb': _memory_kb() - memory_kb}
+
+
+def _sentence(row):
+    def spread(name, form):
+        values = [run[name] for run in row['runs']]
+        low, middle, high = (format(value, form) for value in (
+            min(values), statistics.median(values), max(values)))
+        return f'{middle} ({low}–{high})'
+
+    return (f"{row['policy']}: {spread('times_real', '.0f')} times real time, "
+            f"{spread('segment_us', '.0f')} µs a segment, missed {spread('missed_share', '.1%')}, "
+            f"memory grew by {spread('grown_kb', '.0f')} kB in {spread('segments', '.0f')} segments")
+
+
+def _profile(name, segments, chance) -> ProfileTable:
+    time_ms = 1e3 * chance.uniform(*NETWORK_S) / segments
+    utilization = chance.uniform(*UTILIZATION)
+    return ProfileTable(name, '', 'simulated', 'simulated', 'default', {}, tuple(
+        ProfileRow(segment, 1, time_ms, time_ms, time_ms, utilization, utilization)
+        for segment in range(segments)))
+
+
+def _memory_kb() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def _fail(sentence):
+    raise RuntimeError(sentence)
+
+
+def _keep():
+    return True

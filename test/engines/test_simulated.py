@@ -1,0 +1,114 @@
+"""A simulated device: what runs alone takes its time, what runs together shares the device."""
+
+import types
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given
+
+from s3dnn_ros.engines.simulated import SimulatedEngine
+from s3dnn_ros.profiling.table import ProfileRow, ProfileTable
+from s3dnn_ros.runtime.clock import VirtualClock
+
+TIMES_S = st.floats(1e-4, 0.1)
+SHARES = st.floats(0.05, 1.0)
+
+
+def profile(name, times_s, utilization):
+    return ProfileTable(name, '', 'simulated', 'simulated', 'default', {}, tuple(
+        ProfileRow(segment, 1, 1e3 * time_s, 1e3 * time_s, 1e3 * time_s, utilization, utilization)
+        for segment, time_s in enumerate(times_s)))
+
+
+class Device:
+    """A simulated engine, its networks by name, and when their segments ended."""
+
+    def __init__(self, networks, **options):
+        self.clock = VirtualClock(10.0)
+        self.engine = SimulatedEngine(self.clock, {
+            name: profile(name, *values) for name, values in networks.items()}, **options)
+        self.flights = {
+            name: self.engine.load(name, [], [], types.SimpleNamespace(name=name)).open([[None]])
+            for name in networks}
+        self.ended = []
+
+    def submit(self, name, segment=0, level=0):
+        self.flights[name].submit(segment, lambda run: self.ended.append((name, segment, run)),
+                                  level)
+
+    def run(self):
+        while self.engine.next_end_s() < float('inf'):
+            self.clock.advance(self.engine.next_end_s() - self.clock.now_s())
+            self.engine.end_due()
+        return {(name, segment): run.ended_s - 10.0 for name, segment, run in self.ended}
+
+
+@given(TIMES_S, SHARES)
+def test_what_runs_alone_takes_its_time(time_s, share):
+    device = Device({'a': ([time_s], share)})
+    device.submit('a')
+    assert device.run() == {('a', 0): pytest.approx(time_s)}
+
+
+@given(TIMES_S, TIMES_S, st.floats(0.05, 0.5), st.floats(0.05, 0.5))
+def test_what_fits_beside_each_other_is_not_slowed(first_s, second_s, first, second):
+    device = Device({'a': ([first_s], first), 'b': ([second_s], second)})
+    device.submit('a')
+    device.submit('b')
+    assert device.run() == {('a', 0): pytest.approx(first_s), ('b', 0): pytest.approx(second_s)}
+
+
+@given(TIMES_S, st.floats(0.51, 1.0), st.integers(2, 6))
+def test_what_wants_more_than_there_is_is_slowed_alike(time_s, share, count):
+    device = Device({str(index): ([time_s], share) for index in range(count)})
+    for name in device.flights:
+        device.submit(name)
+    assert list(device.run().values()) == pytest.approx([count * share * time_s] * count)
+
+
+@given(st.lists(st.tuples(TIMES_S, SHARES, st.integers(0, 2)), min_size=1, max_size=6))
+def test_the_device_never_does_more_than_it_can(segments):
+    device = Device({str(index): ([time_s], share)
+                     for index, (time_s, share, _) in enumerate(segments)}, levels=3)
+    for index, (_, _, level) in enumerate(segments):
+        device.submit(str(index), level=level)
+    ended_s = device.run()
+    assert len(ended_s) == len(segments)
+    assert max(ended_s.values()) >= sum(time_s * share for time_s, share, _ in segments) - 1e-9
+    for index, (time_s, _, _) in enumerate(segments):
+        assert ended_s[str(index), 0] >= time_s - 1e-9
+
+
+@given(TIMES_S, SHARES, TIMES_S)
+def test_a_more_urgent_segment_is_not_slowed_by_others(time_s, share, other_s):
+    device = Device({'urgent': ([time_s], share), 'other': ([other_s], 1.0)}, levels=2)
+    device.submit('other', level=1)
+    device.submit('urgent', level=0)
+    assert device.run()['urgent', 0] == pytest.approx(time_s)
+
+
+def test_where_nothing_runs_side_by_side_one_waits_for_the_other():
+    device = Device({'a': ([0.1], 0.2), 'b': ([0.1], 0.2)}, parallel=False)
+    device.submit('a')
+    device.submit('b')
+    assert device.run() == {('a', 0): pytest.approx(0.1), ('b', 0): pytest.approx(0.2)}
+
+
+def test_a_segment_submitted_behind_another_starts_when_that_has_ended():
+    device = Device({'a': ([0.1, 0.2], 1.0)})
+    device.submit('a', 0)
+    device.submit('a', 1)
+    assert device.run() == {('a', 0): pytest.approx(0.1), ('a', 1): pytest.approx(0.3)}
+    assert device.ended[1][2].started_s == pytest.approx(10.1)
+
+
+@given(st.integers(0, 99))
+def test_the_same_seed_gives_the_same_times(seed):
+    times_s = []
+    for _ in range(2):
+        device = Device({'a': ([0.1] * 5, 1.0)}, jitter=0.5, seed=seed)
+        for segment in range(5):
+            device.submit('a', segment)
+        times_s.append(device.run())
+    assert times_s[0] == times_s[1]
+    assert 0.5 < times_s[0]['a', 4] < 0.75

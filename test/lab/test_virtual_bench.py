@@ -1,0 +1,59 @@
+"""The core in virtual time: repeatable, complete, and fast enough to be of use."""
+
+import pytest
+
+from s3dnn_ros.errors import ParameterError
+from s3dnn_ros.lab import virtual_bench
+from s3dnn_ros.lab.virtual_bench import Plan, Simulation
+from s3dnn_ros.scheduling import POLICIES
+
+
+def outcome(simulation):
+    return (simulation.answered, simulation.missed, simulation.dropped, simulation.segments)
+
+
+@pytest.mark.parametrize('policy', sorted(POLICIES))
+def test_the_same_seed_gives_the_same_run(policy):
+    outcomes = []
+    for seed in (1, 1, 2):
+        simulation = Simulation(Plan(load=1.2), policy, seed)
+        simulation.run_until(10.0)
+        outcomes.append(outcome(simulation))
+    assert outcomes[0] == outcomes[1] != outcomes[2]
+
+
+@pytest.mark.parametrize('policy', sorted(POLICIES))
+def test_what_the_device_carries_with_ease_is_in_time(policy):
+    simulation = Simulation(Plan(instances=2, load=0.1), policy)
+    simulation.run_until(20.0)
+    answered, missed, dropped, _ = outcome(simulation)
+    assert answered > 20
+    assert missed + dropped <= 0.1 * answered
+
+
+def test_deadlines_are_kept_better_by_those_who_know_them():
+    late = {}
+    for policy in ('fifo', 'edf', 'supervised'):
+        simulation = Simulation(Plan(load=0.9), policy, seed=3)
+        simulation.run_until(60.0)
+        late[policy] = simulation.missed + simulation.dropped
+    assert late['supervised'] < late['fifo'] and late['edf'] < late['fifo']
+
+
+def test_results_have_a_row_for_each_policy_and_are_saved_after_each_run():
+    saved, said = [], []
+    results = virtual_bench.run(Plan(instances=2, seconds=2.0, policies=('fifo', 'edf'), runs=2),
+                                lambda results: saved.append(results), said.append)
+    assert [(row['policy'], len(row['runs'])) for row in results['virtual']] == [
+        ('fifo', 2), ('edf', 2)]
+    assert len(saved) == 4 and len(said) == 2
+    assert 'times real time' in said[0] and results['device'] == 'simulated'
+
+
+@pytest.mark.parametrize('wrong, said', [
+    ({'instances': 0}, '--instances'), ({'segments': 0}, '--segments'), ({'load': 0.0}, '--load'),
+    ({'seconds': float('nan')}, '--seconds'), ({'runs': 0}, '--runs'),
+    ({'policies': ('edf', 'magic')}, 'magic')])
+def test_what_cannot_be_simulated_is_refused(wrong, said):
+    with pytest.raises(ParameterError, match=said):
+        Plan(**wrong)
