@@ -62,8 +62,6 @@ class Capacity:
         Batches that cannot be in time are given up (`late_policy: drop`).
     instances : tuple of InstanceCapacity
         None for an executor that takes nothing any more.
-    told_s : float
-        When it was so, on the executor's clock; -inf: not known.
 
     """
 
@@ -71,4 +69,3 @@ class Capacity:
     serial: bool
     drops_late: bool
     instances: Tuple[InstanceCapacity, ...]
-    told_s: float = float('-inf')

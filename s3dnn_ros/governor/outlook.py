@@ -19,8 +19,6 @@ from s3dnn_ros.recent import RecentTimes
 LOST_S = 0.3
 # An executor that tells nothing for so long is reported.
 SILENT_S = 3.0
-# A word that seems to be older is of another clock, or too late to be of use.
-OLDEST_S = 0.05
 # Of each instance, so many processes that had it before are remembered.
 MOST_FORMER = 8
 
@@ -46,9 +44,7 @@ class _Executor:
     def tell(self, capacity: Capacity, epoch, now_s):
         self.serial, self.drops_late = capacity.serial, capacity.drops_late
         self.instances = {item.instance: item for item in capacity.instances}
-        # what it says holds from then on; the clock of another computer tells nothing of that
-        age_s = now_s - capacity.told_s
-        self.told_s = now_s - age_s if 0.0 <= age_s <= OLDEST_S else now_s
+        self.told_s = now_s
         self.on_the_way = [
             sent for sent in self.on_the_way
             if sent.instance in self.instances and now_s - sent.sent_s < LOST_S

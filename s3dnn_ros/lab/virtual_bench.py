@@ -168,7 +168,7 @@ def _sentence(row):
 
     return (f"{row['policy']}: {spread('times_real', '.0f')} times real time, "
             f"{spread('segment_us', '.0f')} µs a segment, missed {spread('missed_share', '.1%')}, "
-            f"memory grew by {spread('grown_kb', '.0f')} kB in {spread('segments', '.0f')} segments")
+            f"memory grew by {spread('grown_kb', '.0f')} kB in {spread('segments', '.0f')} of them")
 
 
 def _profile(name, segments, chance) -> ProfileTable:

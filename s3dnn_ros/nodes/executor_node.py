@@ -246,7 +246,7 @@ class ExecutorNode(S3dnnNode):
     def _tell(self, capacity):
         if not self.listening:
             capacity = dataclasses.replace(capacity, instances=())
-        self._capacity.publish(capacity_msg(capacity))
+        self._capacity.publish(capacity_msg(capacity, self.clock_s.now_s()))
 
     def _say(self, state):
         self._states.publish(instance_state(state, self.clock_s.now_s()))

@@ -173,10 +173,10 @@ def counts_of(msg):
         for stats in msg.cameras)
 
 
-def capacity_msg(capacity):
+def capacity_msg(capacity, now_s):
     """Return the message of a Capacity."""
     return CapacityMsg(
-        stamp=time_msg(capacity.told_s), process=capacity.process, serial=capacity.serial,
+        stamp=time_msg(now_s), process=capacity.process, serial=capacity.serial,
         drops_late=capacity.drops_late,
         instances=[InstanceCapacityMsg(
             instance=item.instance, model=item.model, description=item.description,
@@ -196,7 +196,7 @@ def capacity_of(msg):
                          tuple(run_ms / 1e3 for run_ms in item.run_ms), tuple(item.measured),
                          item.margin_ms / 1e3, item.handover_ms / 1e3, item.finish_ms / 1e3,
                          dict(zip(item.epochs, item.sequences)))
-        for item in msg.instances), s_of(msg.stamp))
+        for item in msg.instances))
 
 
 def executor_stats(node, stamp, executor, scheduler, instances, busy_share):

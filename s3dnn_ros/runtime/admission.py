@@ -95,7 +95,7 @@ class Admission:
         with self._lock:
             self._tell(Capacity(self._process, self._serial, self.drops_late, tuple(
                 self._instance(name, known, loads, now_s)
-                for name, known in self._known.items()), now_s))
+                for name, known in self._known.items())))
 
     def _instance(self, name, known, loads, now_s):
         instance = self._instances[name]

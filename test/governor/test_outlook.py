@@ -1,6 +1,5 @@
 """What executors can take: told, added to by what is on its way, gone with its process."""
 
-import dataclasses
 import math
 
 import pytest
@@ -8,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3dnn_ros.capacity import Capacity, InstanceCapacity
-from s3dnn_ros.governor.outlook import LOST_S, OLDEST_S, SILENT_S, Outlook
+from s3dnn_ros.governor.outlook import LOST_S, SILENT_S, Outlook
 
 EPOCH = 7
 RUN_S = 0.04
@@ -52,14 +51,6 @@ def test_nothing_follows_until_the_executor_tells_of_what_was_sent(outlook):
     assert outlook.opens_s('net', 0.002) is None
     outlook.tell(told('net', 'other', taken=5, wait_s=0.03), 0.003)
     assert outlook.opens_s('net', 0.003) == pytest.approx(0.033)
-
-
-@pytest.mark.parametrize('age_s, counted', [(0.0, True), (0.02, True), (OLDEST_S + 1e-6, False),
-                                            (-0.001, False), (3600.0, False)])
-def test_a_word_holds_from_when_it_was_told_unless_that_is_of_another_clock(
-        outlook, age_s, counted):
-    outlook.tell(dataclasses.replace(told('net', wait_s=0.5), told_s=10.0 - age_s), 10.0)
-    assert outlook.opens_s('net', 10.0) == pytest.approx(10.5 - age_s * counted)
 
 
 def test_on_a_parallel_device_only_its_own_batches_hold_an_instance_back(outlook):
