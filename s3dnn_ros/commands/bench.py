@@ -11,6 +11,7 @@ from s3dnn_ros.commands.building import add_building, add_level, building, chose
 from s3dnn_ros.commands.pictures import INT8_PICTURES, add_pictures, pictures_for
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.models.cache import write_whole
+from s3dnn_ros.scheduling import POLICIES
 from s3dnn_ros.settings import ENGINES
 
 
@@ -71,6 +72,25 @@ def register(subparsers):
     parser.add_argument('--out', type=new_file,
                         help='JSON file for the results, written anew after every run')
     parser.set_defaults(run=_overload)
+
+    parser = commands.add_parser(
+        'virtual', help='the core in virtual time on a simulated device: how fast it goes, and '
+                        'what the policies miss there')
+    parser.add_argument('--instances', type=above_zero(int), default=8, metavar='N',
+                        help='how many (default %(default)s)')
+    parser.add_argument('--segments', type=above_zero(int), default=4, metavar='N',
+                        help='of each network (default %(default)s)')
+    parser.add_argument('--load', type=above_zero(float), default=0.9, metavar='SHARE',
+                        help='of the device, that all ask for (default %(default)s)')
+    parser.add_argument('--seconds', type=above_zero(float), default=300.0, metavar='T',
+                        help='of virtual time per run (default %(default)s)')
+    parser.add_argument('--policies', nargs='+', choices=sorted(POLICIES),
+                        help='which (default: all)')
+    parser.add_argument('--runs', type=above_zero(int), default=3, metavar='N',
+                        help='of each (default %(default)s)')
+    parser.add_argument('--out', type=new_file,
+                        help='JSON file for the results, written anew after every run')
+    parser.set_defaults(run=_virtual)
 
     parser = commands.add_parser(
         's3dnn', help='scheduling policies under the same load, on one engine')
@@ -205,6 +225,17 @@ def _s3dnn(arguments):
     plan = s3dnn_bench.Plan(runs=arguments.runs, seconds=arguments.seconds,
                             target_ms=arguments.target_ms, sms=arguments.sms, **given)
     s3dnn_bench.run(engine, clock, plan, save=functools.partial(_write, arguments.out))
+
+
+def _virtual(arguments):
+    from s3dnn_ros.lab import virtual_bench
+    from s3dnn_ros.lab.results import tables
+
+    given = {'policies': tuple(arguments.policies)} if arguments.policies else {}
+    plan = virtual_bench.Plan(arguments.instances, arguments.segments, arguments.load,
+                              arguments.seconds, runs=arguments.runs, **given)
+    results = virtual_bench.run(plan, functools.partial(_write, arguments.out))
+    print('\n'.join(tables(results)))
 
 
 def _cohort(arguments):

@@ -15,13 +15,15 @@ from s3dnn_ros.lab import (
     overload_results,
     s3dnn_plots,
     s3dnn_results,
+    virtual_results,
 )
 
 BENCHES = {'s3dnn': s3dnn_results, 'neuos': neuos_results, 'engines': engines_results,
-           'overload': overload_results}
+           'overload': overload_results, 'virtual': virtual_results}
 WITH_PICTURES = {'s3dnn': s3dnn_plots, 'overload': overload_plots}
 # By what only its results have; those of `s3dnn` have whatever parts were asked for.
-_BY_KEY = {'cohorts': 'neuos', 'rows': 'engines', 'overloads': 'overload'}
+_BY_KEY = {'cohorts': 'neuos', 'rows': 'engines', 'overloads': 'overload',
+           'virtual': 'virtual'}
 
 
 def read_results(path, benches: Collection[str] = tuple(BENCHES)) -> Dict:

@@ -11,7 +11,6 @@ import dataclasses
 import functools
 import random
 import resource
-import statistics
 import time
 import types
 from typing import Callable, Dict, List, Sequence
@@ -21,6 +20,7 @@ from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.frames import FrameBatch, FrameInfo, Transform
 from s3dnn_ros.lab.enough import above_zero, at_least_one
 from s3dnn_ros.lab.environment import environment
+from s3dnn_ros.lab.virtual_results import FORMAT
 from s3dnn_ros.profiling.table import ProfileRow, ProfileTable
 from s3dnn_ros.runtime.clock import VirtualClock
 from s3dnn_ros.runtime.core import Arrival, Core, Parameters
@@ -30,7 +30,6 @@ from s3dnn_ros.runtime.line import Line
 from s3dnn_ros.runtime.virtual_driver import VirtualDriver
 from s3dnn_ros.scheduling import POLICIES, make_scheduler
 
-FORMAT = 1
 # Of each network alone, and what of the device its segments want.
 NETWORK_S = (0.020, 0.040)
 UTILIZATION = (0.3, 0.9)
@@ -138,9 +137,9 @@ def run(plan: Plan, save: Callable[[Dict], None] = lambda results: None,
     for seed in range(plan.runs):
         for row in rows:
             row['runs'].append(_run(plan, row['policy'], seed))
+            say(f"{row['policy']}, run {seed + 1} of {plan.runs}: "
+                f"{row['runs'][-1]['times_real']:.0f} times real time")
             save(results)
-    for row in rows:
-        say(_sentence(row))
     return results
 
 
@@ -157,18 +156,6 @@ def _run(plan, policy, seed):
             'segment_us': 1e6 * cpu_s / max(1, simulation.segments - segments),
             'missed_share': (simulation.missed + simulation.dropped) / max(1, requests),
             'requests': requests, 'grown_kb': _memory_kb() - memory_kb}
-
-
-def _sentence(row):
-    def spread(name, form):
-        values = [run[name] for run in row['runs']]
-        low, middle, high = (format(value, form) for value in (
-            min(values), statistics.median(values), max(values)))
-        return f'{middle} ({low}–{high})'
-
-    return (f"{row['policy']}: {spread('times_real', '.0f')} times real time, "
-            f"{spread('segment_us', '.0f')} µs a segment, missed {spread('missed_share', '.1%')}, "
-            f"memory grew by {spread('grown_kb', '.0f')} kB in {spread('segments', '.0f')} of them")
 
 
 def _profile(name, segments, chance) -> ProfileTable:

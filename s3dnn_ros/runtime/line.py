@@ -104,6 +104,11 @@ class Line:
             return self._runs.typical_s(nearest) * batch / nearest, False
         return self.expect.run_s(batch), False
 
+    def pace(self, frames) -> float:
+        """Return what a run of so many frames takes, as a multiple of what is expected."""
+        told_s, expected_s = self.told_run_s(frames)[0], self._run_s(frames)
+        return told_s / expected_s if told_s and expected_s else 1.0
+
     def margin_s(self, frames) -> float:
         """Return by how much few runs of so many frames exceed what was told."""
         batch = self.network.padded(frames)

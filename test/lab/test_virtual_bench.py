@@ -4,6 +4,7 @@ import pytest
 
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.lab import virtual_bench
+from s3dnn_ros.lab.results import tables
 from s3dnn_ros.lab.virtual_bench import Plan, Simulation
 from s3dnn_ros.scheduling import POLICIES
 
@@ -46,8 +47,10 @@ def test_results_have_a_row_for_each_policy_and_are_saved_after_each_run():
                                 lambda results: saved.append(results), said.append)
     assert [(row['policy'], len(row['runs'])) for row in results['virtual']] == [
         ('fifo', 2), ('edf', 2)]
-    assert len(saved) == 4 and len(said) == 2
-    assert 'times real time' in said[0] and results['device'] == 'simulated'
+    assert len(saved) == len(said) == 4
+    assert results['device'] == 'simulated'
+    text = '\n'.join(tables(results))
+    assert '`fifo`' in text and '`edf`' in text and 'not measured' in text
 
 
 @pytest.mark.parametrize('wrong, said', [

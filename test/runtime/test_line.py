@@ -247,3 +247,12 @@ def test_what_is_left_takes_as_little_as_in_the_quickest_of_the_last_runs(
         line.ran(1, factor * took_s)
     assert line.least_left_s(1, 1) == pytest.approx(least_s)
     assert line.least_left_s(0, 1) == pytest.approx(2.0 * least_s)
+
+
+def test_the_pace_is_what_runs_take_of_what_is_expected(make_line):
+    line = make_line(times=(0.4, 0.0))
+    assert line.pace(1) == 1.0
+    for _ in range(3):
+        line.ran(1, 0.1)
+    assert line.pace(1) == pytest.approx(0.25)
+    assert make_line(times=None).pace(1) == 1.0
