@@ -432,7 +432,7 @@ class Core:
         """Tell whether what is left of a job can answer no request in time, and may be dropped."""
         if self._parameters.late_policy != 'drop':
             return False
-        left_s = job.line.least_left_s(work.segment + 1, job.batch)
+        left_s = job.line.expect.least_left_s(work.segment + 1, job.batch)
         return all(now_s + left_s > request.deadline_s and not request.run_late
                    for request in job.requests)
 

@@ -47,6 +47,10 @@ class Expectation:
         """Tell whether the times were measured beforehand, for every batch."""
         return self._profile is not None
 
+    def least_s(self, batch: int) -> float:
+        """Return what a run takes at least: 0 unless it was profiled."""
+        return self.least_left_s(0, batch) if self._profile is not None else 0.0
+
     def least_left_s(self, segment: int, batch: int) -> float:
         """Return what a segment and all behind it take at least.
 

@@ -136,13 +136,12 @@ class Job:
 
     def left_s(self, now_s) -> Tuple[float, float]:
         """Return what it will still take, and how much of that is the segment that runs."""
-        pace = self.line.pace(self.frames)
         if not self.under_way or self.expected is None:
             # the second, while its first segment could not be submitted
-            return (pace * self.work.remaining_s if self.work else 0.0), 0.0
+            return (self.work.remaining_s if self.work else 0.0), 0.0
         ran_s = now_s - self.expected_from_s
-        return (max(0.0, pace * self.expected.remaining_s - ran_s),
-                max(0.0, pace * self.expected.time_s - ran_s))
+        return (max(0.0, self.expected.remaining_s - ran_s),
+                max(0.0, self.expected.time_s - ran_s))
 
     @property
     def urgent(self) -> Request:

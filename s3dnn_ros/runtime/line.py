@@ -63,17 +63,9 @@ class Line:
         if request.run_late:
             return False
         batch = self.network.padded(request.frames)
-        return now_s + self.least_left_s(0, batch) > request.deadline_s
-
-    def least_left_s(self, segment, batch) -> float:
-        """Return what a segment and all behind it take if they are quick.
-
-        As much as is expected, or less if the last runs of this batch were quicker: the times of
-        a profile are those that few runs exceed.
-        """
-        least_s, whole_s = (self.expect.least_left_s(first, batch) for first in (segment, 0))
-        quick_s = self._runs.low_s(batch)
-        return least_s * quick_s / whole_s if 0.0 < quick_s < whole_s else least_s
+        least_s = (self.expect.least_s(batch) if self.expect.profiled
+                   else self._runs.low_s(batch))
+        return now_s + least_s > request.deadline_s
 
     def observe(self, job, segment, runs):
         """Learn from runs of consecutive segments, the first of them `segment`, that went well."""
@@ -103,11 +95,6 @@ class Line:
         if nearest is not None:
             return self._runs.typical_s(nearest) * batch / nearest, False
         return self.expect.run_s(batch), False
-
-    def pace(self, frames) -> float:
-        """Return what a run of so many frames takes, as a multiple of what is expected."""
-        told_s, expected_s = self.told_run_s(frames)[0], self._run_s(frames)
-        return told_s / expected_s if told_s and expected_s else 1.0
 
     def margin_s(self, frames) -> float:
         """Return by how much few runs of so many frames exceed what was told."""

@@ -356,16 +356,3 @@ def test_the_scheduler_is_asked_again_when_it_wants_to_wake(bench):
     core.admit(5)
     core.let_pass(0.1)
     assert core.finish()[0] == 5
-
-
-def test_the_load_is_told_as_runs_went_and_not_as_profiled(bench, make_profile):
-    told = []
-    core = bench({'net': {'profile': make_profile(0.4, 0.0), 'segments': 1}},
-                 tell=lambda loads, now_s: told.append(loads))
-    for _ in range(3):
-        core.lines['net'].ran(1, 0.1)
-    core.admit()
-    core.let_pass(0.05)
-    core.post(LoadWanted())
-    (load,) = told[-1]
-    assert load.left_s == pytest.approx(0.05) and load.segment_s == pytest.approx(0.05)

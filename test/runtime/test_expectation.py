@@ -88,10 +88,10 @@ def test_what_is_given_up_for_an_overhead_that_nothing_confirms_is_tried_again(m
     expect = Expectation(1, make_profile(0.1, 0.0))
     for _ in range(MANY):
         expect.observe(0, 1, 0.5)
-    assert expect.least_left_s(0, 1) == pytest.approx(0.5)
+    assert expect.least_s(1) == pytest.approx(0.5)
     for _ in range(MANY):
         expect.doubt()
-    assert expect.least_left_s(0, 1) == pytest.approx(0.1)
+    assert expect.least_s(1) == pytest.approx(0.1)
 
 
 def test_a_run_faster_than_its_profile_makes_no_time(make_profile):
@@ -130,7 +130,7 @@ def test_a_slower_device_stretches_what_was_profiled_and_not_what_comes_on_top(m
     assert expect.scale() == 3.0
     assert expect.run_s(1) == pytest.approx(2.4 + overhead_s)
     # it may be configured as it was
-    assert expect.least_left_s(0, 1) == pytest.approx(0.8 + overhead_s)
+    assert expect.least_s(1) == pytest.approx(0.8 + overhead_s)
     assert expect.segment_s(0, 1) == pytest.approx(1.2 + overhead_s)
     assert expect.work('net', 1, 9.0, 0, 1) == expect.work('net', 1, 9.0, 0).successor
     work = expect.work('net', 1, 9.0, 0)
@@ -143,9 +143,9 @@ def test_a_slower_device_stretches_what_was_profiled_and_not_what_comes_on_top(m
 def test_at_least_it_takes_what_the_fastest_choices_do(make_profile):
     expect = Expectation(2, make_profile(0.0, 0.8, segments=2), lambda: 4.0,
                          lambda: (0.5, 0.25))
-    assert expect.least_left_s(0, 1) == pytest.approx(0.4 * 0.5 + 0.4 * 0.25)
+    assert expect.least_s(1) == pytest.approx(0.4 * 0.5 + 0.4 * 0.25)
     assert expect.least_left_s(1, 2) == pytest.approx(0.8 * 0.25)
     # without a profile nobody knows how much faster it could be
     unknown = Expectation(2, None, lambda: 4.0, lambda: (0.5, 0.25))
     unknown.observe(1, 1, 0.3)
-    assert unknown.scale() == 1.0
+    assert unknown.least_s(1) == 0.0 and unknown.scale() == 1.0

@@ -235,24 +235,3 @@ def test_a_run_counts_from_its_own_start_if_it_did_not_wait(make_line):
     line.expect = Expectation(3)
     line.observe(job(1), 1, [Run(1.0, 2.0), Run(5.0, 5.25)])
     assert times_of(line.expect) == [0.0, 1.0, 0.25]
-
-
-@pytest.mark.parametrize('took_s, least_s', [(0.2, 0.1), (0.4, 0.2), (9.0, 0.2)])
-def test_what_is_left_takes_as_little_as_in_the_quickest_of_the_last_runs(
-        make_profile, took_s, least_s):
-    network = types.SimpleNamespace(padded=lambda frames: frames)
-    line = Line(network, Expectation(2, make_profile(0.4, 0.0, 2)))
-    assert line.least_left_s(1, 1) == pytest.approx(0.2)
-    for factor in (1.0, 1.3):
-        line.ran(1, factor * took_s)
-    assert line.least_left_s(1, 1) == pytest.approx(least_s)
-    assert line.least_left_s(0, 1) == pytest.approx(2.0 * least_s)
-
-
-def test_the_pace_is_what_runs_take_of_what_is_expected(make_line):
-    line = make_line(times=(0.4, 0.0))
-    assert line.pace(1) == 1.0
-    for _ in range(3):
-        line.ran(1, 0.1)
-    assert line.pace(1) == pytest.approx(0.25)
-    assert make_line(times=None).pace(1) == 1.0
