@@ -120,6 +120,8 @@ class Core:
         How long something ran.
     step_s : float
         What the last step took; the driver tells it.
+    has_started : bool
+        The last step started something: the next should come at once, with a fresh time.
 
     """
 
@@ -130,6 +132,7 @@ class Core:
         self.steering = steering
         self.notify: Callable = self.post
         self.busy_s = self.step_s = 0.0
+        self.has_started = False
         self._scheduler = scheduler
         self._finished = finished
         self._dropped = dropped
@@ -165,15 +168,19 @@ class Core:
         self._events.append(event)
 
     def step(self, now_s) -> Optional[float]:
-        """Take the events in, and do all that is due; return when to step though none comes."""
+        """Take the events in, and start what one decision of the scheduler says.
+
+        Returns when to step again though no event comes; None: never.
+        """
         self._settle_lead()
         while self._events:
             event = self._events.popleft()
             self._handlers[type(event)](event, now_s)
         self._foresee(now_s)
         self._schedule(now_s)
-        self._submit(now_s)
-        self._keep_bound(now_s)
+        self.has_started = self._submit(now_s)
+        if self.has_started or self._keep_bound():
+            return now_s
         if self._stopping:
             self._drop_waiting()
         self._tell(now_s)
@@ -301,20 +308,17 @@ class Core:
 
     # submitting
 
-    def _submit(self, now_s):
-        """Start what the scheduler chooses, until it chooses nothing."""
-        while True:
-            chosen = self._scheduler.dequeue(now_s)
-            if not chosen.submit:
-                return
-            for work, level in zip(chosen.submit, chosen.levels or itertools.repeat(0)):
-                job = self._queued.pop(id(work))
-                if job.flight is None and self._sort_out_late(job, now_s):
-                    self._scheduler.complete(work, now_s)
-                else:
-                    job.level = level
-                    self._start(job, work, now_s)
-            self._schedule(now_s)
+    def _submit(self, now_s) -> bool:
+        """Start what the scheduler chooses; tell whether it chose anything."""
+        chosen = self._scheduler.dequeue(now_s)
+        for work, level in zip(chosen.submit, chosen.levels or itertools.repeat(0)):
+            job = self._queued.pop(id(work))
+            if job.flight is None and self._sort_out_late(job, now_s):
+                self._scheduler.complete(work, now_s)
+            else:
+                job.level = level
+                self._start(job, work, now_s)
+        return bool(chosen.submit)
 
     def _sort_out_late(self, job, now_s):
         """Drop what is too late to start, if that is the policy; the others wait again."""
@@ -471,16 +475,17 @@ class Core:
 
     # dropping
 
-    def _keep_bound(self, now_s):
-        """Drop the oldest of too many that wait, now that all have started that could."""
+    def _keep_bound(self) -> bool:
+        """Drop the oldest of too many that wait, now that all have started that could.
+
+        Tells whether it dropped any.
+        """
         max_queue = self._parameters.max_queue
-        if len(self._waiting) <= max_queue:
-            return
+        too_many = len(self._waiting) > max_queue
         while len(self._waiting) > max_queue:
             self._drop(next(iter(self._waiting.values())), 'queue',
                        f'more than max_queue ({max_queue}) batches waited')
-        self._schedule(now_s)
-        self._submit(now_s)
+        return too_many
 
     def _drop_waiting(self):
         for request in list(self._waiting.values()):
