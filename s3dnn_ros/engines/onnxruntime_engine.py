@@ -137,8 +137,7 @@ class OnnxRuntimeEngine:
     parallel = False
     levels = 1
     poll_s = None
-    # its thread takes the next segment at once: to hear of an end and decide takes longer
-    lead_s = 0.002
+    lead_s = 0.0
     loads_bytes = True
 
     def __init__(self, clock, threads=0):
