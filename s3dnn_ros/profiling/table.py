@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from pathlib import Path
 from typing import Any, Dict, Iterable, Mapping, Tuple
 
@@ -197,6 +198,18 @@ class ProfileTable:
             self._answers['remaining', batch] = found
         return found[segment]
 
+    def whole(self) -> ProfileTable:
+        """Return the same for the network in one segment.
+
+        What is rare in each segment, is rarer in all of them at once: a statistic of the sum lies
+        above the sum of the medians by the root of the squares (DERIVED: as if segments were slow
+        independently of each other).
+        """
+        return dataclasses.replace(
+            self, rows=tuple(_sum(self, batch) for batch in self.batches), cuts=(),
+            configurations=tuple(dataclasses.replace(row, times_ms=(sum(row.times_ms),))
+                                 for row in self.configurations))
+
     def utilization(self, segment, batch) -> float:
         """Return what share of the device a run of a segment takes from others."""
         return self.row(segment, batch).utilization
@@ -299,6 +312,21 @@ def _check_row(row):
         value = getattr(row, name)
         if not is_number(value):
             raise ValueError(f'{where}: {name} is {value!r}, not a number from 0 to {LARGEST:g}')
+
+
+def _sum(table, batch) -> ProfileRow:
+    rows = [table.row(segment, batch) for segment in range(table.segments)]
+    median_ms = sum(row.median_ms for row in rows)
+
+    def above(statistic):
+        return median_ms + math.hypot(*(getattr(row, statistic) - row.median_ms for row in rows))
+
+    def mean(name):
+        return sum(getattr(row, name) * row.median_ms for row in rows) / median_ms
+
+    return ProfileRow(0, batch, median_ms, above('p99_ms'), above('worst_ms'), mean('tb_ratio'),
+                      mean('utilization'), max(row.memory_mb for row in rows),
+                      any(row.noisy for row in rows))
 
 
 def _mix(batch, first, second, weight, other):

@@ -164,6 +164,8 @@ class Executor:
         self.coordination: Optional[Coordination] = None
         # one thread of their own: other networks go on, also with decoding
         self._restarts = concurrent.futures.ThreadPoolExecutor(1, 's3dnn-restart')
+        # where nothing can come between them, segments only cost time
+        self._is_alone = len(specs) == 1 and not engine.parallel and not settings.cohort
         self._instances = self._load_all(specs, settings)
         # one pool for each: nothing urgent is staged behind the boxes of something else
         self._stagers = WorkerPool(settings.cpu_workers, 's3dnn-stage')
@@ -311,6 +313,8 @@ class Executor:
     def _open_line(self, name, spec, settings, lanes):
         table, reason = find_table(settings.instances[name].profile, spec, self.engine.name,
                                    self.engine.device)
+        if table is not None and self._is_alone:
+            table = table.whole()
         approximates = settings.cohort and table is not None
         pieces = (prepare if self.engine.loads_bytes and not approximates else cut_anew)(
             spec, table, reason)

@@ -313,3 +313,31 @@ def test_configurations_of_other_segments_are_refused(measured):
     row = ConfigurationRow('slow', 1.0, (1.0,))
     with pytest.raises(ValueError, match='times of 1 segments; there are 2'):
         dataclasses.replace(measured, configurations=(row,))
+
+
+# in one segment
+
+@given(tables())
+def test_in_one_segment_it_takes_what_all_took(measured):
+    whole = measured.whole()
+    assert whole.segments == 1 and whole.cuts == () and whole.batches == measured.batches
+    for batch in measured.batches:
+        assert whole.segment_times_s(batch) == pytest.approx(
+            [sum(measured.segment_times_s(batch))])
+        ratios = [measured.tb_ratio(segment, batch) for segment in range(measured.segments)]
+        assert min(ratios) - 1e-9 <= whole.tb_ratio(0, batch) <= max(ratios) + 1e-9
+
+
+@given(st.lists(st.tuples(TIMES_MS, st.floats(0.0, 100.0)), min_size=1, max_size=5))
+def test_in_one_segment_what_is_rare_is_less_than_if_all_were_slow_at_once(times_ms):
+    measured = table([row(segment, 1, median_ms, p99_ms=median_ms + above_ms)
+                      for segment, (median_ms, above_ms) in enumerate(times_ms)])
+    most_s = max(above_ms for _, above_ms in times_ms) / 1e3
+    whole_s, median_s = measured.whole().time_s(1), measured.time_s(1, 'median')
+    assert median_s + most_s - 1e-9 <= whole_s <= measured.time_s(1) + 1e-9
+
+
+def test_in_one_segment_a_configuration_has_one_time():
+    rows = [row(0, 1), row(1, 1)]
+    measured = table(rows, configurations=(ConfigurationRow('low', 5.0, (1.0, 2.0)),))
+    assert measured.whole().configurations == (ConfigurationRow('low', 5.0, (3.0,)),)

@@ -67,6 +67,10 @@ class FakeMeter:
         self.closed = True
 
 
+# Instances of one network that may interrupt each other.
+TWO = ('net', 'other')
+
+
 class Bench:
     """An executor with an engine that waits for us, and what it published and complained of."""
 
@@ -879,7 +883,7 @@ def segments_of(run):
 
 def test_a_profile_tells_where_to_cut_and_how_long_it_takes(bench, make_batch, cuttable):
     cuttable.profile(('a',), ('c',))
-    run = bench(spec=cuttable.spec)
+    run = bench(TWO, spec=cuttable.spec)
     assert segments_of(run) == [['a'], ['c']]
     (note,) = run.executor.notes
     assert note == f"chain: profile {profile_path('chain', 'fake')}"
@@ -890,6 +894,18 @@ def test_a_profile_tells_where_to_cut_and_how_long_it_takes(bench, make_batch, c
     run.executor.accept(make_batch(model='chain'))
     for _ in range(3):
         run.engine.finish()
+    assert len(run.published()) == 1
+
+
+def test_a_network_that_nothing_can_interrupt_runs_in_one_segment(bench, make_batch, cuttable):
+    cuttable.profile(('a',), ('c',))
+    run = bench(spec=cuttable.spec)
+    assert segments_of(run) == []
+    expect = run.executor._instances['net'].line.expect
+    assert expect.run_s(1) == pytest.approx(0.3)
+    assert expect.work('net', 1, 0.0, 0).successor is None
+    run.executor.accept(make_batch(model='chain'))
+    run.engine.finish()
     assert len(run.published()) == 1
 
 
@@ -958,7 +974,7 @@ def test_results_tell_the_configuration_at_the_end_of_their_run(
 
 
 def test_without_a_cohort_nothing_but_the_exact_network_is_loaded(bench, in_variants):
-    run = bench(spec=in_variants.spec)
+    run = bench(TWO, spec=in_variants.spec)
     assert run.engine.networks['net'].variants == [1, 1]
 
 
@@ -1054,13 +1070,13 @@ def test_without_plan_and_profile_the_network_stays_whole(bench, cuttable):
 def test_a_profile_whose_cuts_do_not_exist_is_refused_with_the_remedy(bench, cuttable):
     cuttable.profile(('gone',))
     with pytest.raises(ModelError, match=r'cuts at gone.*`s3dnn profile chain` again'):
-        bench(spec=cuttable.spec)
+        bench(TWO, spec=cuttable.spec)
 
 
 def test_a_profile_with_other_segments_than_cuts_is_refused_with_the_remedy(bench, cuttable):
     cuttable.profile(('a',), ('c',), rows=(ProfileRow(0, 1, 1.0, 1.0, 1.0, 1.0),))
     with pytest.raises(ProfileError, match='`s3dnn profile chain`'):
-        bench(spec=cuttable.spec)
+        bench(TWO, spec=cuttable.spec)
 
 
 # the scheduler
