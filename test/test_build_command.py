@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent / 'engines'))
 from fake_cuda import FakeCuda
 from fake_tensorrt import FakeParser, InProcess, fake_tensorrt
 
+from s3dnn_ros import engines
 from s3dnn_ros.cli import main
 from s3dnn_ros.engines import tensorrt_builder, tensorrt_engine, tensorrt_plans
 from s3dnn_ros.engines.cuda import find_cuda
@@ -51,6 +52,7 @@ def device(monkeypatch):
         monkeypatch.setattr(module, 'find_cuda', FakeCuda)
     monkeypatch.setattr(tensorrt_plans, 'ChildProcess', InProcess)
     monkeypatch.setitem(sys.modules, 'tensorrt', fake_tensorrt('8.6.0'))
+    monkeypatch.setattr(engines, 'look_for_driver', lambda: None)
 
 
 def test_all_segments_are_built_with_progress_and_only_once(device, capsys, tmp_path):

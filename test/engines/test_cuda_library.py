@@ -120,3 +120,13 @@ def test_without_any_library_the_remedy_is_told(monkeypatch):
     with pytest.raises(ImportError, match=r"cuda-bindings: .*; CUDA's own libraries: there is no "
                                           'libcudart'):
         find_cuda()
+
+
+@pytest.mark.parametrize('name, found', [('libc.so.6', True), ('libcuda_of_nobody.so.1', False)])
+def test_a_machine_without_a_driver_is_told_so(monkeypatch, name, found):
+    monkeypatch.setattr(cuda_library, '_DRIVERS', (name,))
+    if found:
+        cuda_library.look_for_driver()
+    else:
+        with pytest.raises(ImportError, match=f'no NVIDIA driver.*{name}'):
+            cuda_library.look_for_driver()

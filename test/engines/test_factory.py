@@ -106,3 +106,17 @@ def test_without_a_device_tensorrt_is_refused_and_nothing_crashes():
             make_engine('tensorrt', None)
     else:
         pytest.skip('there is a CUDA device')
+
+
+def test_without_a_driver_no_library_is_loaded_that_needs_one(monkeypatch):
+    pytest.importorskip('onnxruntime')
+
+    def there_is_none():
+        raise ImportError('there is no driver')
+
+    monkeypatch.setattr(engines, '_look_for', lambda package: None)
+    monkeypatch.setattr(engines, 'look_for_driver', there_is_none)
+    engine, reason = make_engine('auto', VirtualClock(), 1)
+    engine.close()
+    assert engine.name == 'onnxruntime'
+    assert reason.endswith('tensorrt: there is no driver; torch: there is no driver')
