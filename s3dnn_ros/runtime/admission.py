@@ -16,6 +16,9 @@ from s3dnn_ros.runtime.line import Line
 
 # Front ends come and go; so many are remembered.
 MOST_FRONT_ENDS = 16
+# A batch that seems to have been longer on its way is of another clock, or does not say when it
+# was sent.
+MOST_HANDOVER_S = 1.0
 # Runs of more images are estimated from the largest that is told.
 MOST_SIZES = 8
 
@@ -79,7 +82,9 @@ class Admission:
         batch = request.batch
         with self._lock:
             known = self._known[request.instance.name]
-            known.handover.add(max(0.0, request.arrived_s - batch.sent_s))
+            handover_s = request.arrived_s - batch.sent_s
+            if handover_s <= MOST_HANDOVER_S:
+                known.handover.add(max(0.0, handover_s))
             known.allowance_s = request.deadline_s - request.arrived_s
             known.taken.pop(batch.epoch, None)
             known.taken[batch.epoch] = batch.sequence

@@ -4,7 +4,7 @@ import types
 
 import pytest
 
-from s3dnn_ros.runtime.admission import MOST_FRONT_ENDS, Admission, Load
+from s3dnn_ros.runtime.admission import MOST_FRONT_ENDS, MOST_HANDOVER_S, Admission, Load
 
 NOW_S = 100.0
 RUN_S = 0.04
@@ -140,3 +140,13 @@ def test_a_clock_that_differs_makes_no_handover_negative():
 def test_before_the_first_run_no_times_are_told():
     _, tell, _ = make(instance('net', Line(run_s=0.0)))
     assert tell()['net'].run_s == ()
+
+
+@pytest.mark.parametrize('sent_s', [0.0, NOW_S - MOST_HANDOVER_S - 0.001])
+def test_who_does_not_say_when_it_sent_tells_nothing_of_the_handover(sent_s):
+    net = instance('net')
+    admission, tell, _ = make(net)
+    admission.arrived(request(net, sent_s=sent_s))
+    assert tell()['net'].handover_s == 0.0
+    admission.arrived(request(net, sent_s=NOW_S - 0.003, sequence=2))
+    assert tell()['net'].handover_s == pytest.approx(0.003)
