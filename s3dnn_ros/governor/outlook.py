@@ -123,7 +123,9 @@ class Outlook:
     def rival_of(self, instance, now_s) -> str:
         """Return a second process that tells of this instance; empty if there is none."""
         process, told_s = self._rivals.get(instance, ('', 0.0))
-        return process if now_s - told_s < SILENT_S else ''
+        # it may have taken over meanwhile
+        is_rival = process != self.process_of(instance) and now_s - told_s < SILENT_S
+        return process if is_rival else ''
 
     def silent_s(self, instance, now_s) -> float:
         """Return for how long its executor has told nothing."""

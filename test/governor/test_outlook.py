@@ -109,7 +109,7 @@ def test_the_other_executor_takes_over_when_the_one_that_has_the_instance_ends(o
         outlook.tell(Capacity('two', True, True, ()), 0.3)
     now_s = 0.4 if says_so else 0.1 + SILENT_S
     assert outlook.tell(told('net'), now_s) == (() if says_so else ('net',))
-    assert outlook.process_of('net') == 'one'
+    assert outlook.process_of('net') == 'one' and outlook.rival_of('net', now_s) == ''
 
 
 def test_an_executor_that_stops_takes_nothing(outlook):
