@@ -5,6 +5,11 @@ from __future__ import annotations
 import dataclasses
 from typing import Mapping, Tuple
 
+# A front end that knows so well when its next batch would start needs no new word of it; the
+# second is a part of what a run takes.
+START_TOLERANCE_S = 0.001
+START_TOLERANCE = 0.1
+
 
 @dataclasses.dataclass(frozen=True)
 class InstanceCapacity:
@@ -47,6 +52,19 @@ class InstanceCapacity:
     finish_s: float = 0.0
     taken: Mapping[int, int] = dataclasses.field(default_factory=dict)
 
+    def follows(self, told: 'InstanceCapacity', since_s) -> bool:
+        """Tell whether front ends know this from what they were told `since_s` ago.
+
+        What was learned of the last run goes with what is told of the next one's start.
+        """
+        if not (self.run_s and told.run_s):
+            return self == told
+        early_s = max(0.0, told.wait_s - since_s) - self.wait_s
+        return (abs(early_s) <= min(START_TOLERANCE_S, START_TOLERANCE * told.run_s[0])
+                and self == dataclasses.replace(
+                    told, wait_s=self.wait_s, run_s=self.run_s, margin_s=self.margin_s,
+                    handover_s=self.handover_s, finish_s=self.finish_s))
+
 
 @dataclasses.dataclass(frozen=True)
 class Capacity:
@@ -69,3 +87,10 @@ class Capacity:
     serial: bool
     drops_late: bool
     instances: Tuple[InstanceCapacity, ...]
+
+    def follows(self, told: 'Capacity', since_s) -> bool:
+        """Tell whether front ends know this from what they were told `since_s` ago."""
+        return self == dataclasses.replace(told, instances=self.instances) and len(
+            self.instances) == len(told.instances) and all(
+                item.follows(before, since_s)
+                for item, before in zip(self.instances, told.instances))

@@ -104,13 +104,16 @@ class Counters:
     def snapshot(self) -> Tuple[CameraCount, ...]:
         """Return all counters, in the order of their first appearance."""
         with self._lock:
-            return tuple(
-                CameraCount(
-                    camera, instance, counts.frames, counts.published, counts.missed,
-                    tuple(sorted(counts.dropped.items())), counts.last_error,
-                    Percentiles.of(counts.latencies_ms))
-                for (camera, instance), counts in self._counts.items()
-            )
+            copies = [(*stream, counts.frames, counts.published, counts.missed,
+                       tuple(sorted(counts.dropped.items())), counts.last_error,
+                       tuple(counts.latencies_ms))
+                      for stream, counts in self._counts.items()]
+        # percentiles take longer than any frame should be held up
+        return tuple(CameraCount(*copy, Percentiles.of(latencies_ms))
+                     for *copy, latencies_ms in copies)
 
     def _of(self, camera, instance):
-        return self._counts.setdefault((camera, instance), _Counts())
+        stream = camera, instance
+        if stream not in self._counts:
+            self._counts[stream] = _Counts()
+        return self._counts[stream]

@@ -24,6 +24,7 @@ class RecentTimes:
 
     def __init__(self, kept=KEPT):
         self._times_s = collections.deque(maxlen=kept)
+        self._sorted_s = ()             # read more often than added to
 
     def __len__(self):
         return len(self._times_s)
@@ -31,6 +32,7 @@ class RecentTimes:
     def add(self, time_s):
         """Remember a run."""
         self._times_s.append(time_s)
+        self._sorted_s = sorted(self._times_s)
 
     @property
     def typical_s(self):
@@ -48,7 +50,7 @@ class RecentTimes:
         return self._at(0.0)
 
     def _at(self, part):
-        times_s = sorted(self._times_s)
+        times_s = self._sorted_s
         return times_s[int(part * (len(times_s) - 1))] if times_s else 0.0
 
 

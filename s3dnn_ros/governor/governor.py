@@ -24,6 +24,8 @@ from s3dnn_ros.scheduling.turns import Turns, all_in_time
 
 # While every slot is under way, releases are looked for at this period.
 STARVED_POLL_S = 0.005
+# Slots that are out for too long are looked for at this period.
+OVERDUE_LOOK_S = 0.05
 # A slot is not taken back before so many times the time in which its results should be there.
 LEAST_LEASE = 4.0
 REMOVED = 'it was removed before its frame could run'
@@ -119,6 +121,7 @@ class Governor:
         self._sent: Dict[str, Dict[int, Tuple[Batch, float]]] = {
             name: {} for name in settings.instances}
         self._sequence = 0
+        self._looked_s = float('-inf')          # when slots were last looked at
         self.configure(settings)
 
     def configure(self, settings):
@@ -206,8 +209,10 @@ class Governor:
         for synchroniser in self._groups.values():
             self._enqueue(synchroniser.poll(now_s), now_s)
         self._look_at_groups(now_s)
-        for name in self._queues:
-            self._withdraw_overdue(name, now_s)
+        if not 0.0 <= now_s - self._looked_s < OVERDUE_LOOK_S:
+            self._looked_s = now_s
+            for name in self._queues:
+                self._withdraw_overdue(name, now_s)
         batches, full = [], set()
         while True:
             name = self._next_instance(now_s, lambda name: name not in full and listening(name))
@@ -357,10 +362,10 @@ class Governor:
     def _open_s(self, name, now_s) -> Optional[float]:
         """Return from when on a batch of this instance should be chosen; None: not yet known."""
         queue = self._queues[name]
-        due_s, opens_s = queue.due_s(), self._outlook.opens_s(name, now_s)
-        if due_s is None or opens_s is None:
+        opens_s = self._outlook.opens_s(name, now_s) if queue else None
+        if opens_s is None:
             return None
-        return max(due_s, opens_s, queue.held_until_s(max(now_s, opens_s)))
+        return max(queue.due_s(), opens_s, queue.held_until_s(max(now_s, opens_s)))
 
     def _is_open(self, name, now_s) -> bool:
         open_s = self._open_s(name, now_s)
@@ -370,10 +375,9 @@ class Governor:
         """Return the instance whose batch is to be chosen now."""
         ready = []
         for name in filter(listening, self._queues):
-            if self._is_open(name, now_s):
-                self._give_up_lost(name, now_s)
-                if self._is_open(name, now_s):
-                    ready.append(name)
+            if self._is_open(name, now_s) and (not self._give_up_lost(name, now_s)
+                                               or self._is_open(name, now_s)):
+                ready.append(name)
         if len(ready) < 2:
             return next(iter(ready), None)
         leader = max(ready, key=self._outlook.priority)
@@ -387,19 +391,20 @@ class Governor:
             return min(ready, key=lambda name: firsts[name].deadline_s)
         return min(ready, key=lambda name: self._queues[name].rank(firsts[name]))
 
-    def _give_up_lost(self, name, now_s):
+    def _give_up_lost(self, name, now_s) -> bool:
         """Drop the frames that cannot be in time any more, or have them run if nobody loses by it.
 
-        Which of the two is the executor's policy.
+        Which of the two is the executor's policy. Tells whether there were any.
         """
         if not self._outlook.drops_late(name):
-            self._queues[name].set_lost_aside(now_s)
-            return
-        for request in self._queues[name].remove_lost(now_s):
+            return self._queues[name].set_lost_aside(now_s)
+        lost = self._queues[name].remove_lost(now_s)
+        for request in lost:
             self._counters.dropped(
                 request.camera, name, reason='late',
                 sentence=f"instance '{name}': the deadline could not be met any more when its "
                          'turn came')
+        return bool(lost)
 
     def _acquire(self, name, now_s):
         try:

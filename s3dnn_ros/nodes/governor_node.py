@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import secrets
 import sys
 
@@ -70,6 +71,7 @@ class GovernorNode(S3dnnNode):
         self._batches = {}
         self._stats = None
         self._wake = None
+        self._is_waking = False         # it has been set
         self._bridge = CvBridge() if CvBridge else None
         self._camera_services = CameraServices(self)
 
@@ -104,6 +106,7 @@ class GovernorNode(S3dnnNode):
         self._stats = self.create_publisher(StageStats, '~/stats', 10)
         self._wake = self.every(1.0, self._pump)
         self._wake.cancel()
+        self._is_waking = False
         self._capacities = self.create_subscription(Capacity, 'capacity', self._on_capacity,
                                                     qos('latched', 10))
         self._cameras_told = self.create_publisher(Cameras, 'cameras', qos('latched', 1))
@@ -318,11 +321,12 @@ class GovernorNode(S3dnnNode):
         for sentence in self._governor.news():
             self.get_logger().warning(sentence)
         wake_s = self._governor.next_wake_s(now_s, self._listening)
-        if wake_s is None:
-            self._wake.cancel()
-        else:
+        if wake_s is not None:
             self._wake.timer_period_ns = max(1, round(1e9 * (wake_s - now_s)))
             self._wake.reset()
+        elif self._is_waking:
+            self._wake.cancel()
+        self._is_waking = wake_s is not None
 
     def _listening(self, instance):
         if self._executor is not None:
@@ -332,7 +336,7 @@ class GovernorNode(S3dnnNode):
     def _send(self, batch):
         pool = self._pools[batch.instance]
         sent_s = self.clock_s.now_s()
-        pixels = batch.slot.pixels[:int(np.prod(batch.shape))].reshape(batch.shape)
+        pixels = batch.slot.pixels[:math.prod(batch.shape)].reshape(batch.shape)
         if self._executor is not None:
             self._executor.accept(Frames(
                 self.get_fully_qualified_name(), batch.sequence, batch.instance, batch.model,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from typing import Callable, Dict, Iterable, Mapping, Sequence
+from typing import Callable, Dict, Iterable, Mapping, Optional, Sequence
 
 from s3dnn_ros.capacity import Capacity, InstanceCapacity
 from s3dnn_ros.recent import RecentTimes
@@ -75,6 +75,8 @@ class Admission:
         self._process = process
         self._tell = tell
         self._lock = threading.Lock()
+        self._told: Optional[Capacity] = None       # and when
+        self._told_s = 0.0
         self._known: Dict[str, _Known] = {name: _Known() for name in instances}
 
     def arrived(self, request: Request):
@@ -95,12 +97,20 @@ class Admission:
         """Take note of the time from a run's end to the publication of a result; any thread."""
         self._known[instance].finish.add(took_s)
 
-    def tell(self, loads: Sequence[Load], now_s):
-        """Tell what can be taken now."""
+    def tell(self, loads: Sequence[Load], now_s, must=True) -> bool:
+        """Tell what can be taken now, if it must be or is not what was told; return whether.
+
+        Every message takes time from what runs and from front ends.
+        """
         with self._lock:
-            self._tell(Capacity(self._process, self._serial, self.drops_late, tuple(
+            capacity = Capacity(self._process, self._serial, self.drops_late, tuple(
                 self._instance(name, known, loads, now_s)
-                for name, known in self._known.items())))
+                for name, known in self._known.items()))
+        if not must and self._told and capacity.follows(self._told, now_s - self._told_s):
+            return False
+        self._told, self._told_s = capacity, now_s
+        self._tell(capacity)
+        return True
 
     def _instance(self, name, known, loads, now_s):
         instance = self._instances[name]

@@ -108,8 +108,8 @@ class Core:
     steering : Steering
         Chooses the variant of every segment.
     tell : callable, optional
-        Called with all that has started or waits, and the time, when that has changed, and at
-        least every `MOST_SILENCE_S`.
+        Called with all that has started or waits, the time, and whether it must be told, when
+        that has changed. Returns whether it was told; it must be every `MOST_SILENCE_S`.
 
     Attributes
     ----------
@@ -128,7 +128,7 @@ class Core:
     def __init__(self, scheduler, engine: Engine, finished: Callable[[Job], None],
                  dropped: Callable[[Request, str, str], None], report: Callable[[str], None],
                  parameters: Parameters = Parameters(), steering: Steering = EXACT,
-                 tell: Optional[Callable[[List[Load], float], None]] = None):
+                 tell: Optional[Callable[[List[Load], float, bool], bool]] = None):
         self.steering = steering
         self.notify: Callable = self.post
         self.busy_s = self.step_s = 0.0
@@ -158,6 +158,7 @@ class Core:
         self._started: Dict[int, Job] = {}         # by id: jobs with a lane
         self._news_s = math.inf                    # from when on to tell what has changed
         self._told_s = -math.inf
+        self._must_tell = False
         self._changed: Dict[Line, None] = {}       # lines with new requests or a free lane
         self._busy_since_s = 0.0
         self._busy = BusyTimes()
@@ -235,7 +236,7 @@ class Core:
         self._parameters = event.parameters
 
     def _want_load(self, _, now_s):
-        self._news_s = now_s
+        self._news_s, self._must_tell = now_s, True
 
     def _stop(self, *_):
         self._stopping = True
@@ -513,8 +514,10 @@ class Core:
     def _tell(self, now_s):
         """Tell what the device has to do, if that has changed, or was told long ago."""
         if self._load_told is not None and now_s >= self._tell_s():
-            self._told_s, self._news_s = now_s, math.inf
-            self._load_told(self._loads(now_s), now_s)
+            must = self._must_tell or now_s - self._told_s >= MOST_SILENCE_S
+            if self._load_told(self._loads(now_s), now_s, must):
+                self._told_s, self._must_tell = now_s, False
+            self._news_s = math.inf
 
     def _loads(self, now_s) -> List[Load]:
         loads = []

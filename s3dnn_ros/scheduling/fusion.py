@@ -253,14 +253,17 @@ class FusionQueue:
             self.turns.lose(self._stream(request.camera))
         return lost
 
-    def set_lost_aside(self, now_s):
+    def set_lost_aside(self, now_s) -> bool:
         """Have the requests that `remove_lost` would remove wait until nobody loses by them.
 
         They run where nothing can be in time. They have no turn, and take none from their cameras.
+        Tells whether there were any.
         """
-        for request in self._lost(now_s):
+        lost = self._lost(now_s)
+        for request in lost:
             self._aside.add(request.camera)
             self.turns.lose(self._stream(request.camera))
+        return bool(lost)
 
     def watch(self, cameras) -> Tuple[Request, ...]:
         """Take frames of these cameras from now on; remove and return those of others."""

@@ -122,6 +122,22 @@ def test_it_tells_which_batches_are_here_and_how_they_came():
     assert capacity.finish_s == 0.003
 
 
+def test_what_front_ends_know_already_is_told_only_where_it_must_be():
+    net = instance('net')
+    admission, _, told = make(net)
+    admission.arrived(request(net))
+    running = load(net.line, left_s=RUN_S)
+    assert admission.tell([running], NOW_S, False)
+    assert not admission.tell([], NOW_S + RUN_S, False)         # it ends as foretold
+    assert len(told) == 1
+    assert admission.tell([], NOW_S + RUN_S, True)
+    assert admission.tell([running], NOW_S + RUN_S, False)
+    assert admission.tell([], NOW_S + 1.5 * RUN_S, False)       # it ends sooner
+    admission.arrived(request(net, sequence=2))
+    assert admission.tell([], NOW_S + 1.5 * RUN_S, False)
+    assert len(told) == 5
+
+
 def test_front_ends_that_went_are_forgotten():
     net = instance('net')
     admission, tell, _ = make(net)

@@ -93,8 +93,12 @@ def test_a_late_batch_is_dropped_if_that_is_the_policy_and_the_next_one_runs(ben
 
 def test_the_load_is_told_when_a_batch_starts_and_when_it_ends(bench):
     told = []
-    core = bench(tell=lambda loads, now_s: told.append((loads, now_s)))
-    assert told == [([], NOW_S)]
+
+    def tell(loads, now_s, must):
+        told.append((loads, must))
+        return True
+    core = bench(tell=tell)
+    assert told == [([], True)]
     core.admit(1, deadline_s=NOW_S + 7.0)
     core.let_pass(LEAST_SILENCE_S)
     (load,), _ = told[-1]
@@ -103,7 +107,7 @@ def test_the_load_is_told_when_a_batch_starts_and_when_it_ends(bench):
     core.let_pass(0.1)
     before = len(told)
     core.post(LoadWanted())
-    assert len(told) == before + 1
+    assert [must for _, must in told[before:]] == [True]
     assert sorted(load.started for load in told[-1][0]) == [False, True]
     for _ in range(2):
         core.finish()
@@ -113,9 +117,29 @@ def test_the_load_is_told_when_a_batch_starts_and_when_it_ends(bench):
 
 def test_the_load_is_told_again_and_again_though_nothing_changes(bench):
     told = []
-    core = bench(tell=lambda loads, now_s: told.append(now_s - NOW_S))
+
+    def tell(loads, now_s, must):
+        told.append(now_s - NOW_S)
+        assert must
+        return True
+    core = bench(tell=tell)
     core.let_pass(3.5 * MOST_SILENCE_S)
     assert told == pytest.approx([0.0, MOST_SILENCE_S, 2 * MOST_SILENCE_S, 3 * MOST_SILENCE_S])
+
+
+def test_a_load_that_was_not_worth_telling_leaves_the_silence_as_it_is(bench):
+    asked = []
+
+    def tell(loads, now_s, must):
+        asked.append((now_s - NOW_S, must))
+        return must
+    core = bench(tell=tell)
+    core.let_pass(0.5 * MOST_SILENCE_S)
+    core.admit(1)
+    core.let_pass(0.6 * MOST_SILENCE_S)
+    times_s, musts = zip(*asked)
+    assert times_s == pytest.approx([0.0, 0.5 * MOST_SILENCE_S, MOST_SILENCE_S], abs=0.003)
+    assert musts == (True, False, True)
 
 
 def test_a_batch_that_starts_at_its_deadline_is_not_late(bench):
