@@ -28,6 +28,8 @@ EARLIEST_END = 0.9
 # The load is told no more often than this, and no less often than that.
 LEAST_SILENCE_S = 0.002
 MOST_SILENCE_S = 0.25
+# A start is told so much later: the engine's thread needs the interpreter first.
+START_TOLD_S = 0.0005
 # Something that only waits is told so much later: mostly there is something else to tell by then.
 ARRIVAL_TOLD_S = 0.01
 
@@ -372,7 +374,7 @@ class Core:
     def _take_lane(self, job, now_s):
         """Take a lane; from here on no request of the job can be dropped."""
         self._started[id(job)] = job
-        self._news_s = now_s
+        self._news_s = min(self._news_s, now_s + START_TOLD_S)
         job.line.pending.remove(job)
         job.line.lanes_taken += 1
         self._changed[job.line] = None
