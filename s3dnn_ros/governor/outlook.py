@@ -74,6 +74,10 @@ class Outlook:
         self._former: Dict[str, Deque[str]] = {}
         self._rivals: Dict[str, Tuple[str, float]] = {}
         self._preparation: Dict[str, RecentTimes] = {}  # by instance
+        # by instance, as they are asked for several times for each frame: `lead_s`, and `time_s`
+        # of 1, 2, … frames
+        self._leads_s: Dict[str, float] = {}
+        self._times_s: Dict[str, Tuple[float, ...]] = {}
 
     def tell(self, capacity: Capacity, now_s) -> Tuple[str, ...]:
         """Take over what an executor tells; return instances that another process had before.
@@ -82,9 +86,10 @@ class Outlook:
         for the successor of one that died. If that one still tells of the instance, it is not
         heard, as long as the other is not silent.
         """
-        capacity = dataclasses.replace(capacity, instances=tuple(
-            item for item in capacity.instances
-            if not self._is_rival(item.instance, capacity.process, now_s)))
+        heard = tuple(item for item in capacity.instances
+                      if not self._is_rival(item.instance, capacity.process, now_s))
+        if len(heard) < len(capacity.instances):
+            capacity = dataclasses.replace(capacity, instances=heard)
         moved = tuple(item.instance for item in capacity.instances
                       if self._process_of.get(item.instance, capacity.process)
                       != capacity.process)
@@ -93,12 +98,15 @@ class Outlook:
             former.append(self._process_of[instance])
         executor = self._executors.setdefault(capacity.process, _Executor(capacity.process))
         executor.tell(capacity, self.epoch, now_s)
-        for instance in [name for name, process in self._process_of.items()
-                         if process == capacity.process]:
+        gone = [name for name, process in self._process_of.items()
+                if process == capacity.process and name not in executor.instances]
+        for instance in gone:
             del self._process_of[instance]
-        self._process_of.update({item.instance: capacity.process for item in capacity.instances})
+        self._process_of.update(dict.fromkeys(executor.instances, capacity.process))
         for process in set(self._executors) - set(self._process_of.values()):
             del self._executors[process]
+        for instance in (*gone, *executor.instances):
+            self._reckon(instance)
         return moved
 
     def sent(self, instance, sequence, frames, now_s):
@@ -111,6 +119,7 @@ class Outlook:
     def prepared(self, instance, took_s):
         """Take note of how long it took to choose, open and fit the frames of a batch."""
         self._preparation.setdefault(instance, RecentTimes()).add(took_s)
+        self._reckon(instance)
 
     def takes(self, instance) -> bool:
         """Tell whether any executor takes batches of this instance."""
@@ -165,16 +174,19 @@ class Outlook:
 
     def lead_s(self, instance) -> float:
         """Return how long a batch takes from its choice to the executor."""
-        times = self._preparation.get(instance)
-        return (times.typical_s if times else 0.0) + self._told(instance).handover_s
+        return self._leads_s.get(instance, 0.0)
 
     def time_s(self, instance, frames) -> Optional[float]:
         """Return the time from the choice of a batch to its results on a free device.
 
         None where it is not known yet.
         """
-        run_s = self.run_s(instance, frames)
-        return run_s and self.lead_s(instance) + run_s + self._told(instance).finish_s
+        times_s = self._times_s.get(instance)
+        if not times_s:
+            return None
+        if frames <= len(times_s):
+            return times_s[frames - 1]
+        return times_s[-1] + self.run_s(instance, frames) - self.run_s(instance, len(times_s))
 
     def run_s(self, instance, frames) -> Optional[float]:
         """Return what a run of so many frames takes; None where it is not known yet."""
@@ -197,6 +209,12 @@ class Outlook:
         if frames > len(measured) or not measured[frames - 1]:
             return math.inf
         return self.time_s(instance, 1) + (frames - 1) * self.run_s(instance, 1)
+
+    def _reckon(self, instance):
+        told, preparation = self._told(instance), self._preparation.get(instance)
+        lead_s = (preparation.typical_s if preparation else 0.0) + told.handover_s
+        self._leads_s[instance] = lead_s
+        self._times_s[instance] = tuple(lead_s + run_s + told.finish_s for run_s in told.run_s)
 
     def _is_rival(self, instance, process, now_s):
         """Tell whether an instance was taken from this process by one that has it now."""

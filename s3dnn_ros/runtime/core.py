@@ -122,8 +122,9 @@ class Core:
         How long something ran.
     step_s : float
         What the last step took; the driver tells it.
-    has_started : bool
-        The last step started something: the next should come at once, with a fresh time.
+    has_more : bool
+        The last step started something, and more waits: the next should come at once, with a
+        fresh time.
 
     """
 
@@ -134,7 +135,7 @@ class Core:
         self.steering = steering
         self.notify: Callable = self.post
         self.busy_s = self.step_s = 0.0
-        self.has_started = False
+        self.has_more = False
         self._scheduler = scheduler
         self._finished = finished
         self._dropped = dropped
@@ -181,8 +182,8 @@ class Core:
             self._handlers[type(event)](event, now_s)
         self._foresee(now_s)
         self._schedule(now_s)
-        self.has_started = self._submit(now_s)
-        if self.has_started or self._keep_bound():
+        self.has_more = self._submit(now_s) and bool(self._queued or self._waiting)
+        if self.has_more or self._keep_bound():
             return now_s
         if self._stopping:
             self._drop_waiting()
