@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import gc
 import itertools
 import math
 import os
@@ -130,9 +129,6 @@ class ExecutorNode(S3dnnNode):
                                                     qos('latched', 10)))
         self._stats = self.create_publisher(ExecutorStats, '~/stats', 10)
         self._last_busy = (self.clock_s.now_s(), 0.0)
-        # a garbage collection would walk all that was loaded, and take 100 ms for it
-        gc.collect()
-        gc.freeze()
         self.get_logger().info('ready: ' + ', '.join(
             f'{name} runs {spec.name}' for name, spec in specs.items()))
 
@@ -159,7 +155,6 @@ class ExecutorNode(S3dnnNode):
         if self._runtime is not None:
             self._runtime.close()
             self._runtime = None
-            gc.unfreeze()
         for thread in filter(None, (self._state_publisher, self._capacity_publisher)):
             thread.close()
         self._state_publisher = self._capacity_publisher = None

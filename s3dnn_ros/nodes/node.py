@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -120,6 +121,9 @@ class S3dnnNode(GuardedCallbacks, LifecycleNode):
         period_s = getattr(self.settings, 'stats_period_s', None)
         if period_s:
             self._timer = self.every(period_s, self._report)
+        # a garbage collection would walk all that was loaded, and hold frames up for 50 to 100 ms
+        gc.collect()
+        gc.freeze()
         return TransitionCallbackReturn.SUCCESS
 
     def on_activate(self, state):
@@ -172,6 +176,7 @@ class S3dnnNode(GuardedCallbacks, LifecycleNode):
             self.destroy_publisher(self._diagnostics)
             self.deactivate()
             self.stop()
+            gc.unfreeze()
 
     # parameters
 
