@@ -1,5 +1,6 @@
 """The lifecycle, again and again: nothing is lost, nothing leaks."""
 
+import gc
 import threading
 
 import pytest
@@ -34,6 +35,15 @@ def test_deactivate_and_activate(world, kind, composed):
         assert nodes[kind].trigger_activate() == SUCCESS
         world.round_trip('front')
         world.round_trip('rear')
+
+
+@pytest.mark.parametrize('index', [0, 1], ids=['governor', 'executor'])
+def test_no_collection_walks_what_a_configured_node_has_loaded(world, index):
+    node = world.system()[index]
+    gc.unfreeze()
+    for step in ('deactivate', 'cleanup', 'configure'):
+        assert getattr(node, f'trigger_{step}')() == SUCCESS
+        assert bool(gc.get_freeze_count()) == (step == 'configure')
 
 
 @pytest.mark.parametrize('composed', [False, True])
