@@ -122,9 +122,6 @@ class Core:
         How long something ran.
     step_s : float
         What the last step took; the driver tells it.
-    has_more : bool
-        The last step started something, and more waits: the next should come at once, with a
-        fresh time.
 
     """
 
@@ -135,7 +132,6 @@ class Core:
         self.steering = steering
         self.notify: Callable = self.post
         self.busy_s = self.step_s = 0.0
-        self.has_more = False
         self._scheduler = scheduler
         self._finished = finished
         self._dropped = dropped
@@ -172,7 +168,7 @@ class Core:
         self._events.append(event)
 
     def step(self, now_s) -> Optional[float]:
-        """Take the events in, and start what one decision of the scheduler says.
+        """Take the events in, and start what the scheduler chooses, until it chooses nothing.
 
         Returns when to step again though no event comes; None: never.
         """
@@ -182,8 +178,9 @@ class Core:
             self._handlers[type(event)](event, now_s)
         self._foresee(now_s)
         self._schedule(now_s)
-        self.has_more = self._submit(now_s) and bool(self._queued or self._waiting)
-        if self.has_more or self._keep_bound():
+        while self._submit(now_s):
+            self._schedule(now_s)
+        if self._keep_bound():
             return now_s
         if self._stopping:
             self._drop_waiting()
@@ -313,7 +310,7 @@ class Core:
     # submitting
 
     def _submit(self, now_s) -> bool:
-        """Start what the scheduler chooses; tell whether it chose anything."""
+        """Start what the scheduler chooses; tell whether it may choose more."""
         chosen = self._scheduler.dequeue(now_s)
         for work, level in zip(chosen.submit, chosen.levels or itertools.repeat(0)):
             job = self._queued.pop(id(work))
@@ -322,7 +319,7 @@ class Core:
             else:
                 job.level = level
                 self._start(job, work, now_s)
-        return bool(chosen.submit)
+        return bool(chosen.submit and (self._queued or self._waiting))
 
     def _sort_out_late(self, job, now_s):
         """Drop what is too late to start, if that is the policy; the others wait again."""

@@ -113,13 +113,8 @@ class Driver:
                 self._core.post(self._inbox.get_nowait())
 
     def _step(self):
-        """Step until nothing more starts; return when to step next."""
-        core, now_s = self._core, self._clock.now_s()
-        while True:
-            wake_s = core.step(now_s)
-            ended_s = self._clock.now_s()
-            core.step_s = ended_s - now_s
-            if not core.has_more:
-                return wake_s
-            now_s = ended_s
-            self._take_in()
+        """Step once; return when to step next."""
+        now_s = self._clock.now_s()
+        wake_s = self._core.step(now_s)
+        self._core.step_s = self._clock.now_s() - now_s
+        return wake_s
