@@ -19,7 +19,7 @@ from s3dnn_ros.governor.outlook import SILENT_S, Outlook
 from s3dnn_ros.governor.slots import Slot, SlotPool
 from s3dnn_ros.governor.stamps import NS_PER_S, Stamps, clock_sentence
 from s3dnn_ros.governor.synchroniser import Stamped, Synchroniser
-from s3dnn_ros.scheduling.fusion import FusionQueue, Request
+from s3dnn_ros.scheduling.fusion import FusionQueue, WaitingFrame
 from s3dnn_ros.scheduling.turns import Turns, all_in_time
 
 # While every slot is under way, releases are looked for at this period.
@@ -345,8 +345,8 @@ class Governor:
             for stamped in moment:
                 for name in self._watchers[stamped.camera]:
                     deadline_s = stamped.item[2] + self._deadline_s[name]
-                    request = Request(stamped.camera, deadline_s, now_s, stamped.item)
-                    if self._queues[name].put(request):
+                    frame = WaitingFrame(stamped.camera, deadline_s, now_s, stamped.item)
+                    if self._queues[name].put(frame):
                         self._counters.dropped(stamped.camera, name, reason='replaced')
 
     def _meet(self, name, queue):

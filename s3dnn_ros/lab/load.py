@@ -23,8 +23,8 @@ from s3dnn_ros.runtime.clock import SWITCH_INTERVAL_S, sharpen_timers
 from s3dnn_ros.runtime.core import Arrival, Core, Parameters
 from s3dnn_ros.runtime.driver import Driver
 from s3dnn_ros.runtime.expectation import Expectation
-from s3dnn_ros.runtime.instance import Instance, Request
-from s3dnn_ros.runtime.line import Line
+from s3dnn_ros.runtime.job import Instance, Request
+from s3dnn_ros.runtime.model_queue import ModelQueue
 from s3dnn_ros.runtime.steering import EXACT, Steering
 from s3dnn_ros.scheduling import make_scheduler
 
@@ -121,10 +121,10 @@ class Rig:
         """Return a run that is ready to start; with `trace` its record will have spans."""
         return Run(self, clients, policy, trace, steering)
 
-    def line(self, model, steering):
-        """Return a new line for a model's network."""
+    def queue(self, model, steering):
+        """Return a new queue for a model's network."""
         network = self._networks[model]
-        return Line(network, Expectation(
+        return ModelQueue(network, Expectation(
             network.segments, self._profiles.get(model),
             functools.partial(steering.scale, model), functools.partial(steering.least, model)))
 
@@ -158,11 +158,11 @@ class Run:
         self._rig = rig
         self._clients = {client.name: client for client in clients}
         self._images = {client.name: rig.images(client) for client in clients}
-        lines = {client.model: rig.line(client.model, steering) for client in clients}
+        queues = {client.model: rig.queue(client.model, steering) for client in clients}
         settings = types.SimpleNamespace(priority=0)
         self._instances = {
             client.name: Instance(client.name, types.SimpleNamespace(name=client.model),
-                                  lines[client.model], None, settings)
+                                  queues[client.model], None, settings)
             for client in clients}
         self._scheduler = (_Traced if trace else _Timed)(rig.scheduler(policy))
         self._failures: List[str] = []

@@ -25,8 +25,8 @@ from s3dnn_ros.profiling.table import ProfileRow, ProfileTable
 from s3dnn_ros.runtime.clock import VirtualClock
 from s3dnn_ros.runtime.core import Arrival, Core, Parameters
 from s3dnn_ros.runtime.expectation import Expectation
-from s3dnn_ros.runtime.instance import Instance, Request
-from s3dnn_ros.runtime.line import Line
+from s3dnn_ros.runtime.job import Instance, Request
+from s3dnn_ros.runtime.model_queue import ModelQueue
 from s3dnn_ros.runtime.virtual_driver import VirtualDriver
 from s3dnn_ros.scheduling import POLICIES, make_scheduler
 
@@ -99,8 +99,8 @@ class Simulation:
         for name, profile in profiles.items():
             spec = types.SimpleNamespace(name=name)
             network = engine.load(name, [None] * plan.segments, [], spec)
-            instance = Instance(name, spec, Line(network, Expectation(network.segments, profile)),
-                                None, types.SimpleNamespace(priority=0))
+            queue = ModelQueue(network, Expectation(network.segments, profile))
+            instance = Instance(name, spec, queue, None, types.SimpleNamespace(priority=0))
             alone_s = profile.time_s(1)
             wanted_s = alone_s * profile.utilization(0, 1)
             client = _Client(instance, wanted_s * plan.instances / plan.load,

@@ -11,8 +11,8 @@ from typing import Callable, Dict, Iterable, Mapping, Optional, Sequence
 
 from s3dnn_ros.capacity import Capacity, InstanceCapacity
 from s3dnn_ros.recent import RecentTimes
-from s3dnn_ros.runtime.instance import Instance, Request
-from s3dnn_ros.runtime.line import Line
+from s3dnn_ros.runtime.job import Instance, Request
+from s3dnn_ros.runtime.model_queue import ModelQueue
 
 # Front ends come and go; so many are remembered.
 MOST_FRONT_ENDS = 16
@@ -31,7 +31,7 @@ class Load:
     the segment that runs. Both are 0 where nothing is known yet.
     """
 
-    line: Line
+    queue: ModelQueue
     priority: int
     deadline_s: float
     left_s: float
@@ -114,14 +114,14 @@ class Admission:
 
     def _instance(self, name, known, loads, now_s):
         instance = self._instances[name]
-        most = min(MOST_SIZES, instance.line.network.largest)
-        times = [instance.line.told_run_s(frames) for frames in range(1, most + 1)]
+        most = min(MOST_SIZES, instance.queue.network.largest)
+        times = [instance.queue.told_run_s(frames) for frames in range(1, most + 1)]
         priority = instance.settings.priority
         return InstanceCapacity(
             name, instance.settings.model, instance.spec.fingerprint, priority,
             self._wait_s(instance, priority, now_s + known.allowance_s, loads),
             tuple(run_s for run_s, _ in times) if times[0][0] else (),
-            tuple(measured for _, measured in times), instance.line.margin_s(1),
+            tuple(measured for _, measured in times), instance.queue.margin_s(1),
             known.handover.typical_s, known.finish.typical_s, dict(known.taken))
 
     def _wait_s(self, instance, priority, deadline_s, loads: Iterable[Load]):
@@ -131,10 +131,10 @@ class Admission:
         by priority and deadline. Elsewhere only its own network's lanes are in its way.
         """
         if not self._serial:
-            own = [load for load in loads if load.line is instance.line]
+            own = [load for load in loads if load.queue is instance.queue]
             started = sorted(load.left_s for load in own if load.started)
             waiting_s = sum(load.left_s for load in own if not load.started)
-            if len(started) < instance.line.network.lanes:
+            if len(started) < instance.queue.network.lanes:
                 return waiting_s
             return started[0] + waiting_s
         wait_s = 0.0

@@ -17,9 +17,9 @@ from typing import Callable, Deque, Dict, List, NamedTuple, Optional, Sequence
 from s3dnn_ros.engines.base import Engine, Run
 from s3dnn_ros.runtime.admission import Load
 from s3dnn_ros.runtime.busy import BusyTimes
-from s3dnn_ros.runtime.instance import Job, Request
+from s3dnn_ros.runtime.job import Job, Request
 from s3dnn_ros.runtime.lead import Lead
-from s3dnn_ros.runtime.line import Line
+from s3dnn_ros.runtime.model_queue import ModelQueue
 from s3dnn_ros.runtime.steering import EXACT, Steering
 from s3dnn_ros.scheduling import SegmentWork
 
@@ -158,7 +158,7 @@ class Core:
         self._news_s = math.inf                    # from when on to tell what has changed
         self._told_s = -math.inf
         self._must_tell = False
-        self._changed: Dict[Line, None] = {}       # lines with new requests or a free lane
+        self._changed: Dict[ModelQueue, None] = {}       # queues with new requests or a free lane
         self._busy_since_s = 0.0
         self._busy = BusyTimes()
         self._stopping = False
@@ -222,8 +222,8 @@ class Core:
         if self._stopping:
             self._dropped(request, 'shutdown', '')
             return
-        request.instance.line.put(request)
-        self._changed[request.instance.line] = None
+        request.instance.queue.put(request)
+        self._changed[request.instance.queue] = None
         self._waiting[id(request)] = request
         self._news_s = min(self._news_s, now_s + ARRIVAL_TOLD_S)
 
@@ -269,26 +269,26 @@ class Core:
     def _schedule(self, now_s):
         """Make jobs of what waits, and hand them to the scheduler."""
         while self._changed:
-            line = next(iter(self._changed))
-            del self._changed[line]
+            queue = next(iter(self._changed))
+            del self._changed[queue]
             # what a batch costs that never ran, nobody knows: without a profile none is made
-            fuse = self._parameters.fusion and line.expect.profiled
+            fuse = self._parameters.fusion and queue.expect.profiled
             if fuse:
-                self._refill(line, now_s)
-            while line.ready(fuse):
-                job = Job(line, line.take(now_s, fuse, self._parameters.max_batch))
-                line.pending.append(job)
+                self._refill(queue, now_s)
+            while queue.ready(fuse):
+                job = Job(queue, queue.take(now_s, fuse, self._parameters.max_batch))
+                queue.pending.append(job)
                 self._try(job, self._enqueue, job, now_s)
                 if job.error:
                     # a job that nobody knows of would keep its requests for ever
                     self._take_lane(job, now_s)
                     self._finish(job, now_s)
 
-    def _refill(self, line, now_s):
+    def _refill(self, queue, now_s):
         """Let what waits for its start take in what arrived since."""
-        for job in list(line.pending):
+        for job in list(queue.pending):
             # one that stays as it is keeps its place with the scheduler
-            if line.choose(now_s, True, self._parameters.max_batch,
+            if queue.choose(now_s, True, self._parameters.max_batch,
                            job.requests) != job.requests:
                 self._dissolve(job)
 
@@ -304,8 +304,8 @@ class Core:
         """Take a job that has not started back; its requests wait again."""
         self._scheduler.withdraw(job.work)
         del self._queued[id(job.work)]
-        job.line.pending.remove(job)
-        job.line.put_back(job.requests)
+        job.queue.pending.remove(job)
+        job.queue.put_back(job.requests)
 
     # submitting
 
@@ -324,12 +324,12 @@ class Core:
     def _sort_out_late(self, job, now_s):
         """Drop what is too late to start, if that is the policy; the others wait again."""
         late = [request for request in job.requests
-                if self._parameters.late_policy == 'drop' and job.line.is_late(request, now_s)]
+                if self._parameters.late_policy == 'drop' and job.queue.is_late(request, now_s)]
         if late:
-            job.line.pending.remove(job)
-            job.line.put_back(job.requests)
+            job.queue.pending.remove(job)
+            job.queue.put_back(job.requests)
             for request in late:
-                job.line.expect.doubt()
+                job.queue.expect.doubt()
                 self._drop(request, 'late', 'the deadline could not be met any more when the '
                            'batch was to start')
         return bool(late)
@@ -343,7 +343,7 @@ class Core:
         if alone:
             self._busy.began(job.instances, now_s)
         whole = self._scheduler.whole_networks
-        last = job.line.network.segments - 1 if whole else work.segment
+        last = job.queue.network.segments - 1 if whole else work.segment
         runs: List[Run] = []
         ended = itertools.count(work.segment)   # whoever ends the last one tells
 
@@ -356,7 +356,7 @@ class Core:
         try:
             if job.flight is None:
                 self._take_lane(job, now_s)
-                job.network = job.line.network
+                job.network = job.queue.network
                 job.flight = job.network.open([request.staged for request in job.requests])
                 job.take(self.steering.choose(job, 0, now_s), 0)
             if alone:
@@ -373,9 +373,9 @@ class Core:
         """Take a lane; from here on no request of the job can be dropped."""
         self._started[id(job)] = job
         self._news_s = min(self._news_s, now_s + START_TOLD_S)
-        job.line.pending.remove(job)
-        job.line.lanes_taken += 1
-        self._changed[job.line] = None
+        job.queue.pending.remove(job)
+        job.queue.lanes_taken += 1
+        self._changed[job.queue] = None
         for request in job.requests:
             del self._waiting[id(request)]
 
@@ -384,9 +384,9 @@ class Core:
         self._reckon_end(job)
 
     def _reckon_end(self, job):
-        work = job.expected
+        work, expect = job.expected, job.queue.expect
         # since the scheduler had it, a variant may have been chosen, or the device been configured
-        time_s = job.line.expect.segment_s(work.segment, job.batch) * job.time_factor(work.segment)
+        time_s = expect.segment_s(work.segment, job.batch) * job.time_factor(work.segment)
         job.look_s = min(job.look_s, job.expected_from_s + EARLIEST_END * time_s)
         if self._lead.seconds and not self._scheduler.whole_networks:
             near_s = job.expected_from_s + time_s - self._lead.seconds
@@ -407,7 +407,7 @@ class Core:
             job.started_s = runs[0].started_s
         job.error = job.error or next((run.error for run in runs if run.error), '')
         if not job.error:
-            self._try(job, job.line.observe, job, work.segment, runs)
+            self._try(job, job.queue.observe, job, work.segment, runs)
         job.ended_s = runs[-1].ended_s
         if job.foretold is work:
             self._lead.learn(now_s - job.handed_over_s)
@@ -426,7 +426,7 @@ class Core:
     def _go_on(self, job, work, segments, now_s):
         """Make room for others; hand over what is behind so many segments, if it is worth it."""
         self._scheduler.complete(work, now_s)
-        if job.error or work.segment + segments >= job.line.network.segments:
+        if job.error or work.segment + segments >= job.queue.network.segments:
             return
         if self._is_hopeless(job, work, now_s):
             job.late = True
@@ -437,7 +437,7 @@ class Core:
         """Tell whether what is left of a job can answer no request in time, and may be dropped."""
         if self._parameters.late_policy != 'drop':
             return False
-        left_s = job.line.expect.least_left_s(work.segment + 1, job.batch)
+        left_s = job.queue.expect.least_left_s(work.segment + 1, job.batch)
         return all(now_s + left_s > request.deadline_s and not request.run_late
                    for request in job.requests)
 
@@ -453,8 +453,8 @@ class Core:
             self._try(job, self.steering.ended, job, now_s)
         del self._started[id(job)]
         self._news_s = now_s
-        job.line.lanes_taken -= 1
-        self._changed[job.line] = None
+        job.queue.lanes_taken -= 1
+        self._changed[job.queue] = None
         if not job.late:
             try:
                 self._finished(job)
@@ -493,12 +493,12 @@ class Core:
             self._drop(request, 'shutdown', '')
 
     def _drop(self, request, reason, sentence):
-        line = request.instance.line
-        for job in list(line.pending):
+        queue = request.instance.queue
+        for job in list(queue.pending):
             if request in job.requests:
                 self._dissolve(job)
-        line.remove(request)
-        self._changed[line] = None
+        queue.remove(request)
+        self._changed[queue] = None
         del self._waiting[id(request)]
         self._dropped(request, reason, sentence)
 
@@ -523,10 +523,10 @@ class Core:
         loads = []
         for job in self._started.values():
             left_s, segment_s = job.left_s(now_s)
-            loads.append(Load(job.line, job.priority, job.urgent.deadline_s, left_s, segment_s,
+            loads.append(Load(job.queue, job.priority, job.urgent.deadline_s, left_s, segment_s,
                               True))
         for request in self._waiting.values():
-            line = request.instance.line
-            loads.append(Load(line, request.priority, request.deadline_s,
-                              line.told_run_s(request.frames)[0], 0.0, False))
+            queue = request.instance.queue
+            loads.append(Load(queue, request.priority, request.deadline_s,
+                              queue.told_run_s(request.frames)[0], 0.0, False))
         return loads

@@ -37,8 +37,8 @@ from s3dnn_ros.runtime.core import (
 from s3dnn_ros.runtime.driver import Driver
 from s3dnn_ros.runtime.energy import EnergyAccount, EnergyUse
 from s3dnn_ros.runtime.expectation import Expectation
-from s3dnn_ros.runtime.instance import Instance, Request
-from s3dnn_ros.runtime.line import Line
+from s3dnn_ros.runtime.job import Instance, Request
+from s3dnn_ros.runtime.model_queue import ModelQueue
 from s3dnn_ros.runtime.outputs import not_finite
 from s3dnn_ros.runtime.prepared import cut_again, cut_anew, prepare
 from s3dnn_ros.runtime.recovery import Recovery
@@ -218,7 +218,7 @@ class Executor:
             self.counters.arrived(frame.camera, batch.instance)
         request = Request(instance, batch, now_s)
         self._admission.arrived(request)
-        if not instance.line.network.stages:
+        if not instance.queue.network.stages:
             self._stage(request)
             return
         try:
@@ -279,8 +279,8 @@ class Executor:
         self.engine.close()
 
     def _load_all(self, specs, settings) -> Dict[str, Instance]:
-        lines: Dict[object, Tuple[Line, Recovery]] = {}     # by _network_of
-        return {name: self._load(name, specs, settings, lines) for name in specs}
+        queues: Dict[object, Tuple[ModelQueue, Recovery]] = {}     # by _network_of
+        return {name: self._load(name, specs, settings, queues) for name in specs}
 
     def _load_anew(self, specs, settings):
         """Return new instances, proven by a run, while others serve."""
@@ -292,25 +292,25 @@ class Executor:
             self._is_lost()
             raise
 
-    def _load(self, name, specs, settings, lines):
+    def _load(self, name, specs, settings, queues):
         spec = specs[name]
         key = _network_of(spec)
-        if key not in lines:
+        if key not in queues:
             # as many lanes as there are instances to ask for one
             lanes = sum(_network_of(other) == key for other in specs.values())
-            lines[key] = self._open_line(name, spec, settings, lanes)
-        line, recovery = lines[key]
+            queues[key] = self._open_queue(name, spec, settings, lanes)
+        queue, recovery = queues[key]
         decoder = make_decoder(spec.decoder, spec.width, spec.height, **spec.decoder_options)
         try:
-            decoder.check(line.network.output_shapes)
-            self._warm_up(line, decoder, spec, settings.warmup_runs)
+            decoder.check(queue.network.output_shapes)
+            self._warm_up(queue, decoder, spec, settings.warmup_runs)
         except S3dnnError:
             raise
         except Exception as error:
             raise EngineError(name, f'{spec.onnx} does not run: {error}') from error
-        return Instance(name, spec, line, decoder, settings.instances[name], recovery)
+        return Instance(name, spec, queue, decoder, settings.instances[name], recovery)
 
-    def _open_line(self, name, spec, settings, lanes):
+    def _open_queue(self, name, spec, settings, lanes):
         table, reason = find_table(settings.instances[name].profile, spec, self.engine.name,
                                    self.engine.device)
         if table is not None and self._is_alone:
@@ -343,11 +343,11 @@ class Executor:
             self.notes.append(network.note)
         if table is not None:
             self._profiles[spec.name] = table
-        line = Line(network, Expectation(
+        queue = ModelQueue(network, Expectation(
             network.segments, table, scale=lambda: self._core.steering.scale(spec.name),
             least=lambda: self._core.steering.least(spec.name)))
-        return line, Recovery(
-            name, line, functools.partial(self._load_again, load, spec, pieces.cuts),
+        return queue, Recovery(
+            name, queue, functools.partial(self._load_again, load, spec, pieces.cuts),
             self._restarts.submit, self._clock, self._report, self._is_lost)
 
     def _load_again(self, load, spec, cuts):
@@ -365,13 +365,13 @@ class Executor:
             self._lost(f'engine {self.engine.name} on {self.engine.device} is lost: {reason}')
         return bool(reason)
 
-    def _warm_up(self, line, decoder, spec, runs):
-        network = line.network
+    def _warm_up(self, queue, decoder, spec, runs):
+        network = queue.network
         for run in range(runs):
             started_s = self._clock.now_s()
             outputs = network.run(_black_image(spec))
             if run == runs - 1:
-                line.ran(network.padded(1), self._clock.now_s() - started_s)
+                queue.ran(network.padded(1), self._clock.now_s() - started_s)
             decoder.decode(outputs, 0.5, 0.5, 1)
         # a variant that cannot run must not be found out on the road
         for variant in range(1, max(network.variants)):
@@ -380,7 +380,7 @@ class Executor:
 
     def _stage(self, request):
         try:
-            request.staged = request.instance.line.network.stage(request.batch.pixels)
+            request.staged = request.instance.queue.network.stage(request.batch.pixels)
         except Exception as error:
             # whatever the device's driver raises, this batch cannot run and the next may
             request.batch.release()
@@ -416,7 +416,7 @@ class Executor:
         shape = (len(batch.frames), spec.height, spec.width, 3)
         if batch.pixels.shape != shape:
             return f'{asks} with pixels of shape {batch.pixels.shape}; {shape} was expected'
-        most = min(instance.line.network.largest, spec.max_batch or len(batch.frames))
+        most = min(instance.queue.network.largest, spec.max_batch or len(batch.frames))
         if len(batch.frames) > most:
             return (f'{asks} with {len(batch.frames)} frames; it takes {most} at most '
                     '(max_batch of executor and model)')
@@ -440,7 +440,7 @@ class Executor:
         if job.error:
             self._is_lost()
         else:
-            job.line.ran(job.batch, job.ended_s - job.started_s)
+            job.queue.ran(job.batch, job.ended_s - job.started_s)
         with self._lock:
             for name in job.instances:
                 record = self._records[name]

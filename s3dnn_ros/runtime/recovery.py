@@ -15,7 +15,7 @@ LONGEST_DELAY_S = 30.0
 
 
 class Recovery:
-    """Replaces a line's network after a failed run.
+    """Replaces a queue's network after a failed run.
 
     Until the new one is there, `refusal` says why requests are not taken; those that wait
     already fail when they start. An attempt that has to wait for its time comes with the first
@@ -25,7 +25,7 @@ class Recovery:
     ----------
     instance : str
         The one that the network was loaded for, for the reports.
-    line : Line
+    queue : ModelQueue
     load : callable
         Returns the network anew, proven by a run; may raise anything.
     submit : callable
@@ -38,10 +38,10 @@ class Recovery:
 
     """
 
-    def __init__(self, instance, line, load, submit, clock, report: Callable[[str], None],
+    def __init__(self, instance, queue, load, submit, clock, report: Callable[[str], None],
                  is_lost: Callable[[], bool]):
         self._instance = instance
-        self._line = line
+        self._queue = queue
         self._load = load
         self._submit = submit
         self._clock = clock
@@ -56,13 +56,13 @@ class Recovery:
     def ended(self, job):
         """Take note of a job's end; the first one that fails takes its network out of use."""
         with self._lock:
-            if self._error or job.network is not self._line.network:
+            if self._error or job.network is not self._queue.network:
                 return      # it ran on a network that is out of use already
             if not job.error:
                 self._delay_s = 0.0
                 return
             self._error = job.error
-            self._line.network = _OutOfUse(job.network, self._sentence())
+            self._queue.network = _OutOfUse(job.network, self._sentence())
             self._put_off()
             self._try()
         self._report(f"instance '{self._instance}': {self._sentence()}")
@@ -104,7 +104,7 @@ class Recovery:
                              f'{error}; the next attempt comes in {wait_s:g} s or later')
             return
         with self._lock:
-            self._line.network = network
+            self._queue.network = network
             self._error = ''
             self._loading = False
         self._report(f"instance '{self._instance}': its network was restarted and runs again")

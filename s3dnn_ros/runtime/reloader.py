@@ -8,7 +8,7 @@ import threading
 from typing import Callable, Dict, Mapping, Optional
 
 from s3dnn_ros.errors import RestartError
-from s3dnn_ros.runtime.instance import Instance
+from s3dnn_ros.runtime.job import Instance
 
 # Front ends hear of another model within milliseconds. For so long, what they send for the one
 # before it still runs on that one; then its memory is free.

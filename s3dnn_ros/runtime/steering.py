@@ -7,7 +7,7 @@ import math
 from typing import Counter, Mapping, Optional, Protocol, Sequence
 
 from s3dnn_ros.cohort import Cohort, ModelTables
-from s3dnn_ros.runtime.instance import Choice, Job
+from s3dnn_ros.runtime.job import Choice, Job
 
 
 class Steering(Protocol):
@@ -83,7 +83,7 @@ class CohortSteering:
             return None
         variant = self._cohort.boundary(
             request.instance.name, model, segment, now_s - request.arrived_s, deadline_s,
-            job.variant(segment - 1), now_s, job.line.expect.overhead_s(segment))
+            job.variant(segment - 1), now_s, job.queue.expect.overhead_s(segment))
         if segment == 0:
             self._under_way[request.instance.name] += 1
         return Choice(variant, 1.0 / tables.accuracy[segment].speedup[variant])

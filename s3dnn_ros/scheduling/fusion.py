@@ -1,12 +1,12 @@
 """Which waiting frames go into the next batch of an instance, and when.
 
 S3DNN's governor (RTAS 2018, Algorithm 1; the rules here are DERIVED) fuses
-requests of one model and shape, as long as the most urgent of them still meets
+frames of one model and shape, as long as the most urgent of them still meets
 its deadline and one run costs less than several. Per camera only the newest
 frame waits, so that nothing queues without bound.
 
 W(k) is the time from now to the results of one run with k frames, in seconds. A
-request is *lost* when even a run of its own would end after its deadline: now +
+frame is *lost* when even a run of its own would end after its deadline: now +
 W(1) > deadline. One that was lost when it came runs where nobody loses by it. If
 that is so of several in a row, their deadline says nothing: the camera is far away,
 or the network slow. Then they count as if they had none.
@@ -15,7 +15,18 @@ or the network slow. Then they count as if they had none.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Set,
+    Tuple,
+)
 
 from s3dnn_ros.scheduling.turns import Need, Turns, all_in_time
 
@@ -31,7 +42,7 @@ NEVER = float('inf')
 
 
 @dataclasses.dataclass(frozen=True)
-class Request:
+class WaitingFrame:
     """A frame that waits for a run of an instance; `item` is passed through."""
 
     camera: str
@@ -40,9 +51,17 @@ class Request:
     item: Any
 
 
+class ExpectedFrame(NamedTuple):
+    """The next frame of a camera: it should be ready at `ready_s`, and by `late_s` with jitter."""
+
+    ready_s: float
+    late_s: float
+    deadline_s: float
+
+
 def best_batch(deadlines_s: Sequence[float], now_s, time_s: Optional[Callable[[int], float]],
                max_batch, apart_s: Optional[Callable[[int], float]] = None) -> int:
-    """Return how many of these requests, in this order, should run as one batch.
+    """Return how many of these frames, in this order, should run as one batch.
 
     The largest k with now + W(k) ≤ the earliest deadline among the first k and
     W(k) < k·W(1), else 1 (Algorithm 1, DERIVED). Deadlines that are lost hold back
@@ -117,7 +136,7 @@ class FusionQueue:
         self.weights: Mapping[str, float] = {}
         self.turns = turns or Turns()
         self.name = name
-        self._waiting: Dict[str, Request] = {}
+        self._waiting: Dict[str, WaitingFrame] = {}
         # cameras whose frame waits until nothing else does
         self._aside: Set[str] = set()
         # by camera: how many of its last frames, in a row, were lost when they came
@@ -130,20 +149,20 @@ class FusionQueue:
     def __len__(self):
         return len(self._waiting)
 
-    def put(self, request) -> Optional[Request]:
-        """Add a request; return the older one of the same camera that it replaces.
+    def put(self, frame) -> Optional[WaitingFrame]:
+        """Add a frame; return the older one of the same camera that it replaces.
 
         It takes over the older one's place.
         """
-        camera = request.camera
+        camera = frame.camera
         _, last_s = self._arrivals.get(camera, (0.0, float('-inf')))
-        self._arrivals[camera] = last_s, request.ready_s
-        self._allowances_s[camera] = request.deadline_s - request.ready_s
+        self._arrivals[camera] = last_s, frame.ready_s
+        self._allowances_s[camera] = frame.deadline_s - frame.ready_s
         replaced = self._waiting.get(camera)
         self._aside.discard(camera)
         self.turns.wait(self._stream(camera), self._weight(camera))
-        self._waiting[camera] = request
-        lost = request.ready_s + (self.time_s(1) if self.time_s else 0.0) > request.deadline_s
+        self._waiting[camera] = frame
+        lost = frame.ready_s + (self.time_s(1) if self.time_s else 0.0) > frame.deadline_s
         self._hopeless[camera] = self._hopeless.get(camera, 0) + 1 if lost else 0
         return replaced
 
@@ -158,7 +177,7 @@ class FusionQueue:
         """
         if not self._waiting:
             return None
-        oldest_s = min(request.ready_s for request in self._waiting.values())
+        oldest_s = min(frame.ready_s for frame in self._waiting.values())
         full = min(self.max_batch, len(self.cameras))
         if len(self._waiting) >= full:
             return oldest_s
@@ -184,7 +203,7 @@ class FusionQueue:
         if self.time_s is None or not self._waiting:
             return 0.0
         if self._aside.issuperset(self._waiting):
-            return min((request.item for request in self._expected(now_s)), default=0.0)
+            return min((frame.late_s for frame in self._expected(now_s)), default=0.0)
         first = self._ordered(now_s)[0].camera
         latest_s = now_s + HOLD * self.time_s(1)
         until_s = 0.0
@@ -200,16 +219,16 @@ class FusionQueue:
     def needs(self) -> List[Need]:
         """Return what waits, as `all_in_time` takes it; W must be known."""
         alone_s = self.time_s(1)
-        return [Need(self._deadline_s(request), self._replaced_s(request.camera), alone_s)
-                for request in self._waiting.values()]
+        return [Need(self._deadline_s(frame), self._replaced_s(frame.camera), alone_s)
+                for frame in self._waiting.values()]
 
-    def first(self, now_s) -> Request:
-        """Return the request that is next; something must wait."""
+    def first(self, now_s) -> WaitingFrame:
+        """Return the frame that is next; something must wait."""
         return self._ordered(now_s)[0]
 
-    def rank(self, request):
-        """Return whose turn it is among requests of queues that share their `turns`."""
-        return self.turns.rank(self._stream(request.camera), self._weight(request.camera))
+    def rank(self, frame):
+        """Return whose turn it is among frames of queues that share their `turns`."""
+        return self.turns.rank(self._stream(frame.camera), self._weight(frame.camera))
 
     def share(self, turns: Turns):
         """Take turns with other queues from now on."""
@@ -220,8 +239,8 @@ class FusionQueue:
             for camera in self._waiting:
                 turns.wait(self._stream(camera), self._weight(camera))
 
-    def take(self, now_s) -> Tuple[Request, ...]:
-        """Remove and return the next batch, the request that is next first.
+    def take(self, now_s) -> Tuple[WaitingFrame, ...]:
+        """Remove and return the next batch, the frame that is next first.
 
         Requests that are lost come after all others: they ride along where the
         batch meets its deadlines in spite of them, else they wait for their turn.
@@ -230,96 +249,95 @@ class FusionQueue:
         size = best_batch(list(map(self._deadline_s, order)), now_s, self.time_s, self.max_batch,
                           self.apart_s)
         batch = tuple(order[:size])
-        for request in batch:
-            if request.camera not in self._aside:
-                self.turns.serve(self._stream(request.camera), self._weight(request.camera))
-            self._remove(request)
+        for frame in batch:
+            if frame.camera not in self._aside:
+                self.turns.serve(self._stream(frame.camera), self._weight(frame.camera))
+            self._remove(frame)
         return batch
 
-    def is_hopeless(self, request) -> bool:
-        """Tell whether a request that waits was lost when it came."""
-        return self._hopeless.get(request.camera, 0) > 0
+    def is_hopeless(self, frame) -> bool:
+        """Tell whether a frame that waits was lost when it came."""
+        return self._hopeless.get(frame.camera, 0) > 0
 
-    def remove_lost(self, now_s) -> Tuple[Request, ...]:
-        """Remove and return the requests that cannot be in time any more.
+    def remove_lost(self, now_s) -> Tuple[WaitingFrame, ...]:
+        """Remove and return the frames that cannot be in time any more.
 
         One that was lost when it came stays, unless another one waits that can be in time, or is
         expected. Where the next frame might be late behind a run from now on, those go, too, that
         might be late themselves: otherwise one frame after the other starts too late. DERIVED.
         """
         lost = self._lost(now_s)
-        for request in lost:
-            self._remove(request)
-            self.turns.lose(self._stream(request.camera))
+        for frame in lost:
+            self._remove(frame)
+            self.turns.lose(self._stream(frame.camera))
         return lost
 
     def set_lost_aside(self, now_s) -> bool:
-        """Have the requests that `remove_lost` would remove wait until nobody loses by them.
+        """Have the frames that `remove_lost` would remove wait until nobody loses by them.
 
         They run where nothing can be in time. They have no turn, and take none from their cameras.
         Tells whether there were any.
         """
         lost = self._lost(now_s)
-        for request in lost:
-            self._aside.add(request.camera)
-            self.turns.lose(self._stream(request.camera))
+        for frame in lost:
+            self._aside.add(frame.camera)
+            self.turns.lose(self._stream(frame.camera))
         return bool(lost)
 
-    def watch(self, cameras) -> Tuple[Request, ...]:
+    def watch(self, cameras) -> Tuple[WaitingFrame, ...]:
         """Take frames of these cameras from now on; remove and return those of others."""
         gone = self.cameras.difference(cameras)
         self.cameras = frozenset(cameras)
-        removed = tuple(request for camera, request in self._waiting.items() if camera in gone)
-        for request in removed:
-            self._remove(request)
+        removed = tuple(frame for camera, frame in self._waiting.items() if camera in gone)
+        for frame in removed:
+            self._remove(frame)
         for camera in gone:
             for known in (self._arrivals, self._allowances_s, self._hopeless):
                 known.pop(camera, None)
             self.turns.leave(self._stream(camera))
         return removed
 
-    def discard(self) -> Tuple[Request, ...]:
+    def discard(self) -> Tuple[WaitingFrame, ...]:
         """Remove and return everything."""
         waiting = tuple(self._waiting.values())
-        for request in waiting:
-            self._remove(request)
-            self.turns.leave(self._stream(request.camera))
+        for frame in waiting:
+            self._remove(frame)
+            self.turns.leave(self._stream(frame.camera))
         return waiting
 
-    def _remove(self, request):
-        del self._waiting[request.camera]
-        self._aside.discard(request.camera)
+    def _remove(self, frame):
+        del self._waiting[frame.camera]
+        self._aside.discard(frame.camera)
 
-    def _lost(self, now_s) -> Tuple[Request, ...]:
-        """Return the requests that only take time from others."""
+    def _lost(self, now_s) -> Tuple[WaitingFrame, ...]:
+        """Return the frames that only take time from others."""
         if self.time_s is None:
             return ()
         two_runs_s = 2.0 * (self.time_s(1) + self.margin_s)
-        delays = any(now_s + two_runs_s > request.deadline_s for request in self._expected(now_s))
+        delays = any(now_s + two_runs_s > frame.deadline_s for frame in self._expected(now_s))
         ahead_s = now_s + (self.margin_s if delays else 0.0)
         waiting = self._waiting.values()
-        others = delays or not all(self._is_lost(request, now_s) for request in waiting)
-        return tuple(request for request in waiting if self._is_lost(request, ahead_s)
-                     and (others or not self.is_hopeless(request)))
+        others = delays or not all(self._is_lost(frame, now_s) for frame in waiting)
+        return tuple(frame for frame in waiting if self._is_lost(frame, ahead_s)
+                     and (others or not self.is_hopeless(frame)))
 
-    def _ordered(self, now_s) -> List[Request]:
+    def _ordered(self, now_s) -> List[WaitingFrame]:
         waiting = list(self._waiting.values())
         if self.time_s is not None and all_in_time(self.needs(), now_s):
-            return sorted(waiting, key=lambda request: (self._deadline_s(request),
-                                                        request.ready_s))
-        return sorted(waiting, key=lambda request: (
-            request.camera in self._aside, self._is_lost(request, now_s),
-            () if request.camera in self._aside else self.rank(request),
-            self._deadline_s(request), request.ready_s))
+            return sorted(waiting, key=lambda frame: (self._deadline_s(frame), frame.ready_s))
+        return sorted(waiting, key=lambda frame: (
+            frame.camera in self._aside, self._is_lost(frame, now_s),
+            () if frame.camera in self._aside else self.rank(frame),
+            self._deadline_s(frame), frame.ready_s))
 
-    def _is_lost(self, request, now_s):
+    def _is_lost(self, frame, now_s):
         return (self.time_s is not None
-                and now_s + self.time_s(1) > self._deadline_s(request))
+                and now_s + self.time_s(1) > self._deadline_s(frame))
 
-    def _expected(self, now_s) -> List[Request]:
-        """Return the next frames that come during a run from now on, as they should be.
+    def _expected(self, now_s) -> List[ExpectedFrame]:
+        """Return the next frames that should come during a run from now on.
 
-        One that might be late in any case counts for nothing. `item` is by when it should be here.
+        One that might be late in any case counts for nothing.
         """
         took_s = self.time_s(1) + self.margin_s
         expected = []
@@ -327,13 +345,13 @@ class FusionQueue:
             period_s, allowed_s = newest_s - before_s, self._allowances_s[camera]
             ready_s = newest_s + period_s
             if now_s < ready_s < now_s + took_s <= now_s + allowed_s:
-                expected.append(Request(camera, ready_s + allowed_s, ready_s,
-                                        ready_s + JITTER * period_s))
+                expected.append(ExpectedFrame(ready_s, ready_s + JITTER * period_s,
+                                              ready_s + allowed_s))
         return expected
 
-    def _deadline_s(self, request):
-        says_nothing = self._hopeless.get(request.camera, 0) >= HOPELESS_FRAMES
-        return NEVER if says_nothing else request.deadline_s
+    def _deadline_s(self, frame):
+        says_nothing = self._hopeless.get(frame.camera, 0) >= HOPELESS_FRAMES
+        return NEVER if says_nothing else frame.deadline_s
 
     def _replaced_s(self, camera):
         """Return when a newer frame of the camera is expected."""

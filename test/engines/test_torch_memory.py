@@ -12,7 +12,7 @@ from s3dnn_ros.profiling.table import ProfileRow, ProfileTable
 from s3dnn_ros.runtime.clock import VirtualClock
 from s3dnn_ros.runtime.executor import Executor
 from s3dnn_ros.runtime.expectation import Expectation
-from s3dnn_ros.runtime.line import Line
+from s3dnn_ros.runtime.model_queue import ModelQueue
 
 BATCHES = (1, 2, 4, 8)
 
@@ -90,11 +90,11 @@ def test_a_network_that_does_not_even_fit_for_one_image_is_refused(make_spec):
 @pytest.mark.parametrize('images, largest', [(15, 8), (14, 4), (3, 2), (1, 1)])
 def test_fusion_makes_no_batch_that_was_left_out(make_spec, make_batch, images, largest):
     rows = tuple(ProfileRow(0, batch, 1.0, 1.0, 1.0, 1.0) for batch in BATCHES)
-    line = Line(load(make_spec, images), Expectation(1, ProfileTable(
+    queue = ModelQueue(load(make_spec, images), Expectation(1, ProfileTable(
         'tiny', '', 'torch', 'a fake GPU', 'default', {}, rows)))
     for _ in range(20):
-        line.put(types.SimpleNamespace(deadline_s=1e9, priority=0, frames=1, max_batch=0))
-    assert len(line.take(0.0, True, 64)) == largest
+        queue.put(types.SimpleNamespace(deadline_s=1e9, priority=0, frames=1, max_batch=0))
+    assert len(queue.take(0.0, True, 64)) == largest
 
 
 def test_what_was_left_out_is_told_once_for_all_instances_of_a_model(

@@ -281,7 +281,7 @@ def test_the_old_network_leaves_the_memory(world, monkeypatch):
     monkeypatch.setattr(reloader, 'FORMER_S', 0.05)
     _, executor = world.system()
     world.round_trip('front')
-    old = weakref.ref(executor._runtime._instances[world.instance].line.network)
+    old = weakref.ref(executor._runtime._instances[world.instance].queue.network)
     gc.disable()
     try:
         assert reload(world).success

@@ -12,8 +12,8 @@ from fake_engine import FakeEngine
 from s3dnn_ros.runtime.clock import VirtualClock
 from s3dnn_ros.runtime.core import Arrival, Core, Parameters, ParametersChanged, Stopping
 from s3dnn_ros.runtime.expectation import Expectation
-from s3dnn_ros.runtime.instance import Instance, Request
-from s3dnn_ros.runtime.line import Line
+from s3dnn_ros.runtime.job import Instance, Request
+from s3dnn_ros.runtime.model_queue import ModelQueue
 from s3dnn_ros.runtime.steering import EXACT
 from s3dnn_ros.runtime.virtual_driver import VirtualDriver
 from s3dnn_ros.scheduling import POLICIES, Dispatch, make_scheduler
@@ -115,7 +115,7 @@ class CoreBench:
         self.engine = SteppedEngine(self.clock, self.step)
         vars(self.engine).update(device)
         self.make_batch, self.make_frame = make_batch, make_frame
-        self.lines, self.instances = {}, {}
+        self.queues, self.instances = {}, {}
         for name, network in (networks or {'net': {}}).items():
             network = dict(network)
             profile = network.pop('profile', None)
@@ -124,10 +124,10 @@ class CoreBench:
             loaded = self.engine.load(
                 name, [None] * network.get('segments', 1), [], None,
                 lanes=network.get('lanes', 1), max_batch=network.get('largest', 64))
-            self.lines[name] = Line(loaded, Expectation(loaded.segments, profile, **pace))
+            self.queues[name] = ModelQueue(loaded, Expectation(loaded.segments, profile, **pace))
             for instance in (name, f'{name}2'):
                 self.instances[instance] = Instance(
-                    instance, None, self.lines[name], None, types.SimpleNamespace(priority=3))
+                    instance, None, self.queues[name], None, types.SimpleNamespace(priority=3))
         self.finished, self.dropped, self.reports = (collections.deque() for _ in range(3))
         self.take_finished = self.finished.append
         self.watched = Watched(make_scheduler(scheduler) if isinstance(scheduler, str)
@@ -141,7 +141,7 @@ class CoreBench:
 
     @property
     def network(self):
-        return self.lines['net'].network
+        return self.queues['net'].network
 
     @property
     def has_stopped(self):
@@ -183,14 +183,14 @@ class CoreBench:
             *(self.make_frame(deadline_s=deadline_s) for _ in range(frames)), instance=instance,
             pixels=np.full((frames, 4, 4, 3), value, np.uint8))
         request = Request(self.instances[instance], batch, self.clock.now_s())
-        request.staged = request.instance.line.network.stage(batch.pixels)
+        request.staged = request.instance.queue.network.stage(batch.pixels)
         self.post(Arrival(request))
         return request
 
     def occupy(self):
         """Let the network 'other' run something, so that all others wait."""
         self.admit(instance='other')
-        assert self.engine.running()[0].network is self.lines['other'].network
+        assert self.engine.running()[0].network is self.queues['other'].network
         return self.engine.running()[0]
 
     def announced(self, count=1):
@@ -207,12 +207,12 @@ class CoreBench:
 
     def on_their_way(self):
         """Return (network, segment) of all that was submitted and has not ended."""
-        names = {id(line.network): name for name, line in self.lines.items()}
+        names = {id(queue.network): name for name, queue in self.queues.items()}
         return [(names[id(step.network)], step.segment) for step in self.engine.submitted()]
 
     def end(self, name='net', **result):
         """End the segment of a network that runs."""
-        network = self.lines[name].network
+        network = self.queues[name].network
         self.engine.finish(next(step for step in self.engine.running()
                                 if step.network is network), **result)
 
@@ -241,8 +241,8 @@ class CoreBench:
 
     def free(self):
         """Tell whether every lane is free."""
-        return all(not line.lanes_taken and not line.pending and not line.network.flights
-                   for line in self.lines.values())
+        return all(not queue.lanes_taken and not queue.pending and not queue.network.flights
+                   for queue in self.queues.values())
 
 
 class Levelled:

@@ -10,8 +10,8 @@ NOW_S = 100.0
 RUN_S = 0.04
 
 
-class Line:
-    """A line as far as it is asked here: every run takes its time for each image."""
+class ModelQueue:
+    """A queue as far as it is asked here: every run takes its time for each image."""
 
     def __init__(self, lanes=1, largest=4, run_s=RUN_S):
         self.network = types.SimpleNamespace(lanes=lanes, largest=largest)
@@ -24,8 +24,8 @@ class Line:
         return 0.25 * frames * self._run_s
 
 
-def instance(name='net', line=None, priority=0):
-    return types.SimpleNamespace(name=name, line=line or Line(),
+def instance(name='net', queue=None, priority=0):
+    return types.SimpleNamespace(name=name, queue=queue or ModelQueue(),
                                  settings=types.SimpleNamespace(priority=priority, model='tiny'),
                                  spec=types.SimpleNamespace(fingerprint='f00d'))
 
@@ -47,8 +47,8 @@ def make(*instances, serial=True, whole=False):
     return admission, tell, told
 
 
-def load(line, *, priority=0, deadline_s=NOW_S + 0.05, left_s=0.03, segment_s=0.01, started=True):
-    return Load(line, priority, deadline_s, left_s, segment_s, started)
+def load(queue, *, priority=0, deadline_s=NOW_S + 0.05, left_s=0.03, segment_s=0.01, started=True):
+    return Load(queue, priority, deadline_s, left_s, segment_s, started)
 
 
 def test_a_free_device_takes_a_batch_at_once():
@@ -66,7 +66,7 @@ def test_a_serial_device_is_taken_by_all_networks():
     admission, tell, _ = make(net, other)
     for item in (net, other):
         admission.arrived(request(item, NOW_S + 1.0))
-    capacities = tell(load(net.line, left_s=0.03), load(other.line, left_s=0.04, started=False))
+    capacities = tell(load(net.queue, left_s=0.03), load(other.queue, left_s=0.04, started=False))
     assert capacities['net'].wait_s == capacities['other'].wait_s == pytest.approx(0.07)
 
 
@@ -75,8 +75,8 @@ def test_what_is_more_urgent_waits_for_the_segment_that_runs_alone():
     admission, tell, _ = make(net, urgent)
     admission.arrived(request(net, NOW_S + 1.0))
     admission.arrived(request(urgent, NOW_S + 0.02))        # 20 ms from its arrival
-    running = load(net.line, deadline_s=NOW_S + 0.9, left_s=0.2, segment_s=0.01)
-    waiting = load(net.line, deadline_s=NOW_S + 0.9, left_s=0.2, segment_s=0.0, started=False)
+    running = load(net.queue, deadline_s=NOW_S + 0.9, left_s=0.2, segment_s=0.01)
+    waiting = load(net.queue, deadline_s=NOW_S + 0.9, left_s=0.2, segment_s=0.0, started=False)
     capacities = tell(running, waiting)
     assert capacities['urgent'].wait_s == pytest.approx(0.01)
     assert capacities['net'].wait_s == pytest.approx(0.4)
@@ -87,7 +87,7 @@ def test_priority_goes_before_the_deadline():
     admission, tell, _ = make(low, high)
     for item in (low, high):
         admission.arrived(request(item, NOW_S + 10.0))
-    capacities = tell(load(low.line, deadline_s=NOW_S + 0.01, left_s=0.2, segment_s=0.01))
+    capacities = tell(load(low.queue, deadline_s=NOW_S + 0.01, left_s=0.2, segment_s=0.01))
     assert capacities['high'].wait_s == pytest.approx(0.01)
     assert capacities['high'].priority == 1
 
@@ -96,17 +96,17 @@ def test_whole_networks_let_nothing_in_between():
     net, urgent = instance('net'), instance('urgent')
     admission, tell, _ = make(net, urgent, whole=True)
     admission.arrived(request(urgent, NOW_S + 0.02))
-    assert tell(load(net.line, deadline_s=NOW_S + 0.9, left_s=0.2))['urgent'].wait_s == 0.2
+    assert tell(load(net.queue, deadline_s=NOW_S + 0.9, left_s=0.2))['urgent'].wait_s == 0.2
 
 
 def test_on_a_parallel_device_an_instance_waits_for_its_own_lanes_alone():
-    net, other = instance('net', Line(lanes=2)), instance('other')
+    net, other = instance('net', ModelQueue(lanes=2)), instance('other')
     _, tell, _ = make(net, other, serial=False)
-    one = load(net.line, left_s=0.03)
+    one = load(net.queue, left_s=0.03)
     assert tell(one)['net'].wait_s == tell(one)['other'].wait_s == 0.0
-    assert tell(one, load(net.line, left_s=0.02))['net'].wait_s == pytest.approx(0.02)
-    waiting = load(net.line, left_s=0.04, started=False)
-    assert tell(one, load(net.line, left_s=0.02), waiting)['net'].wait_s == pytest.approx(0.06)
+    assert tell(one, load(net.queue, left_s=0.02))['net'].wait_s == pytest.approx(0.02)
+    waiting = load(net.queue, left_s=0.04, started=False)
+    assert tell(one, load(net.queue, left_s=0.02), waiting)['net'].wait_s == pytest.approx(0.06)
 
 
 def test_it_tells_which_batches_are_here_and_how_they_came():
@@ -126,7 +126,7 @@ def test_what_front_ends_know_already_is_told_only_where_it_must_be():
     net = instance('net')
     admission, _, told = make(net)
     admission.arrived(request(net))
-    running = load(net.line, left_s=RUN_S)
+    running = load(net.queue, left_s=RUN_S)
     assert admission.tell([running], NOW_S, False)
     assert not admission.tell([], NOW_S + RUN_S, False)         # it ends as foretold
     assert len(told) == 1
@@ -154,7 +154,7 @@ def test_a_clock_that_differs_makes_no_handover_negative():
 
 
 def test_before_the_first_run_no_times_are_told():
-    _, tell, _ = make(instance('net', Line(run_s=0.0)))
+    _, tell, _ = make(instance('net', ModelQueue(run_s=0.0)))
     assert tell()['net'].run_s == ()
 
 

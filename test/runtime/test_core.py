@@ -269,7 +269,7 @@ class BrokenExpectation(Expectation):
 def test_a_job_that_cannot_be_scheduled_fails_alone_and_gives_its_lane_back(
         bench, scheduler, what, segment):
     core = bench({'net': {'segments': 2}}, scheduler=scheduler)
-    core.lines['net'].expect = BrokenExpectation(2, what, segment)
+    core.queues['net'].expect = BrokenExpectation(2, what, segment)
     core.engine.let_go()
     bad = core.admit(1)
     job = core.next_job()

@@ -177,7 +177,7 @@ def test_who_is_more_urgent_then_goes_behind_one_that_is_nearly_over(leading, sc
 def test_the_time_of_a_segment_does_not_count_the_lead(leading):
     core = leading()
     observed = []
-    core.lines['net'].expect.observe = lambda *what: observed.append(what)
+    core.queues['net'].expect.observe = lambda *what: observed.append(what)
     core.admit()
     for _ in range(3):
         core.let_pass(0.1)
@@ -212,14 +212,14 @@ def test_a_segment_that_fails_takes_back_the_one_that_waits_behind_it(leading, s
     assert (waiting.instance, waiting.segment) == ('net', 1)
     assert core.on_their_way() == [('net', 0), ('other', 0)]
     if fails == 'observe':
-        core.lines['net'].expect.observe = lambda *what: [][0]
+        core.queues['net'].expect.observe = lambda *what: [][0]
     core.end('net', error='lost device' if fails == 'run' else '')
     job = core.next_job()
     assert (job.requests, job.outputs) == ((bad,), None)
     assert job.error == ('lost device' if fails == 'run' else 'list index out of range')
     assert core.watched.withdrawn == [waiting]
     assert not core.network.flights
-    assert core.lines['net'].lanes_taken == 0
+    assert core.queues['net'].lanes_taken == 0
     for _ in range(3):
         core.end('other')
     assert not core.next_job().error
@@ -370,7 +370,7 @@ def test_segments_reach_the_device_at_the_level_that_the_scheduler_says(
         core.let_pass()
         for name in ('net', 'other'):
             (step,) = [step for step in core.engine.running()
-                       if step.network is core.lines[name].network]
+                       if step.network is core.queues[name].network]
             assert (step.segment, step.level) == (segment, wanted[name])
         core.end('net')
         core.end('other')

@@ -49,9 +49,9 @@ def test_every_request_ends_once_and_every_lane_is_free_at_the_end(
     assert outcomes == {id(request): 1 for request in requests}
     assert core.free()
     assert not core.reports
-    for line in core.lines.values():
-        assert line.network.most_flights <= line.network.lanes
-        assert scheduler in WHOLE or line.network.most_ahead <= (2 if lead_s else 1)
+    for queue in core.queues.values():
+        assert queue.network.most_flights <= queue.network.lanes
+        assert scheduler in WHOLE or queue.network.most_ahead <= (2 if lead_s else 1)
     for job in core.finished:
         assert len(job.requests) == 1 or (fuse and job.frames <= min(max_batch, 4))
         if not job.error:

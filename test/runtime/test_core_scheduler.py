@@ -21,7 +21,7 @@ def test_the_expected_time_follows_the_runs_that_went_well(bench):
     for took_s, error in ((1.0, ''), (50.0, 'failed'), (2.0, '')):
         core.admit()
         core.finish(took_s=took_s, error=error)
-    assert 1.0 < core.lines['net'].expect.run_s(1) < 2.0
+    assert 1.0 < core.queues['net'].expect.run_s(1) < 2.0
 
 
 def test_each_segment_is_announced_with_what_remains_and_the_one_behind_it(bench, make_profile):
@@ -58,7 +58,7 @@ def test_a_segment_that_fails_is_the_jobs_last(bench):
 
 def order_of(core, count):
     """End so many segments; return whose they were."""
-    names = {id(line.network): name for name, line in core.lines.items()}
+    names = {id(queue.network): name for name, queue in core.queues.items()}
     steps = [core.engine.finish(took_s=0.1) for _ in range(count)]
     return [(names[id(step.network)], step.segment) for step in steps]
 
@@ -178,7 +178,7 @@ def test_the_time_of_a_segment_does_not_count_the_wait_for_the_one_before(bench,
     for took_s in (0.1, 0.2, 0.4):
         core.engine.finish(took_s=took_s)
     core.next_job()
-    expect = core.lines['net'].expect
+    expect = core.queues['net'].expect
     first = expect.work('net', 1, 0.0, 0)
     chain = (first, first.successor, first.successor.successor)
     assert [work.time_s for work in chain] == pytest.approx([0.1, 0.2, 0.4])

@@ -3,7 +3,7 @@
 import pytest
 from core_bench import NOW_S, Chosen
 
-from s3dnn_ros.runtime.instance import Choice
+from s3dnn_ros.runtime.job import Choice
 
 
 def test_the_scheduler_is_told_what_segments_take_now(bench, make_profile):

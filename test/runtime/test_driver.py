@@ -11,8 +11,8 @@ from s3dnn_ros.runtime.clock import VirtualClock
 from s3dnn_ros.runtime.core import Arrival, Core, Parameters
 from s3dnn_ros.runtime.driver import Driver
 from s3dnn_ros.runtime.expectation import Expectation
-from s3dnn_ros.runtime.instance import Instance, Request
-from s3dnn_ros.runtime.line import Line
+from s3dnn_ros.runtime.job import Instance, Request
+from s3dnn_ros.runtime.model_queue import ModelQueue
 from s3dnn_ros.scheduling.fifo import Fifo
 
 WAIT_S = 30.0      # for what comes at once; a test that waits so long has failed
@@ -25,7 +25,7 @@ class DriverBench:
         self.engine = engine
         self.make_batch, self.make_frame = make_batch, make_frame
         self.network = engine.load('net', [None], [], None, lanes=1, max_batch=64)
-        self.instance = Instance('net', None, Line(self.network, Expectation(1)), None,
+        self.instance = Instance('net', None, ModelQueue(self.network, Expectation(1)), None,
                                  types.SimpleNamespace(priority=0))
         self.finished, self.dropped, self.reports = (queue.Queue() for _ in range(3))
         self.core = Core(Fifo(), engine, self.finished.put, self._drop, self.reports.put,

@@ -887,7 +887,7 @@ def test_a_profile_tells_where_to_cut_and_how_long_it_takes(bench, make_batch, c
     assert segments_of(run) == [['a'], ['c']]
     (note,) = run.executor.notes
     assert note == f"chain: profile {profile_path('chain', 'fake')}"
-    expect = run.executor._instances['net'].line.expect
+    expect = run.executor._instances['net'].queue.expect
     assert expect.run_s(1) == pytest.approx(0.3)
     work = expect.work('net', 1, 0.0, 0).successor
     assert (work.tb_ratio, work.utilization) == (0.5, 0.25)
@@ -901,7 +901,7 @@ def test_a_network_that_nothing_can_interrupt_runs_in_one_segment(bench, make_ba
     cuttable.profile(('a',), ('c',))
     run = bench(spec=cuttable.spec)
     assert segments_of(run) == []
-    expect = run.executor._instances['net'].line.expect
+    expect = run.executor._instances['net'].queue.expect
     assert expect.run_s(1) == pytest.approx(0.3)
     assert expect.work('net', 1, 0.0, 0).successor is None
     run.executor.accept(make_batch(model='chain'))
@@ -1284,7 +1284,7 @@ def test_instances_of_one_model_are_loaded_once(
     assert Reload(run, executor_settings(names), spec, names).finish() is None
     assert len(run.engine.loads) == 2
     assert run.engine.loads[1][3] == 2      # lanes
-    assert len({id(instance.line) for instance in run.executor._instances.values()}) == 1
+    assert len({id(instance.queue) for instance in run.executor._instances.values()}) == 1
 
 
 def test_a_network_that_failed_is_mended_by_a_reload(
@@ -1308,7 +1308,7 @@ def test_the_memory_of_the_former_is_free_without_a_collection(
     """The node freezes what was loaded, so that no collection would find it."""
     run = bench()
     spec = run.executor._instances['net'].spec
-    former = weakref.ref(run.executor._instances['net'].line)
+    former = weakref.ref(run.executor._instances['net'].queue)
     run.executor.accept(make_batch(make_frame('a')))
     run.engine.finish()
     gc.disable()

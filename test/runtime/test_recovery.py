@@ -14,13 +14,13 @@ NOW_S = 100.0
 
 
 class FakeNetwork:
-    """What a line needs to know of a network."""
+    """What a queue needs to know of a network."""
 
     segments, lanes, batch, largest, output_shapes = 2, 3, 0, 8, {'y': ('N', 3)}
 
 
 class Bench:
-    """A line with its recovery; attempts wait in `attempts` until the test runs them."""
+    """A queue with its recovery; attempts wait in `attempts` until the test runs them."""
 
     def __init__(self):
         self.clock = VirtualClock(NOW_S)
@@ -29,8 +29,8 @@ class Bench:
         self.errors = []        # what the next loads raise
         self.lost = False
         self.loaded = FakeNetwork()
-        self.line = types.SimpleNamespace(network=self.loaded)
-        self.recovery = Recovery('net', self.line, self.load, self.submit, self.clock,
+        self.queue = types.SimpleNamespace(network=self.loaded)
+        self.recovery = Recovery('net', self.queue, self.load, self.submit, self.clock,
                                  self.reports.append, lambda: self.lost)
 
     def submit(self, attempt):
@@ -45,7 +45,7 @@ class Bench:
     def end(self, error='', network=None):
         """Let a job end that ran on this network, the one in use unless told otherwise."""
         self.recovery.ended(types.SimpleNamespace(
-            network=network or self.line.network, error=error))
+            network=network or self.queue.network, error=error))
 
     def attempt(self):
         """Run the one attempt that was made."""
@@ -60,30 +60,30 @@ def bench():
 
 
 def test_a_network_that_runs_well_is_not_touched(bench):
-    network = bench.line.network
+    network = bench.queue.network
     bench.end()
     assert bench.recovery.refusal() == ''
-    assert bench.line.network is network
+    assert bench.queue.network is network
     assert bench.attempts == bench.reports == []
 
 
 def test_a_failed_run_has_the_network_replaced(bench):
-    failed = bench.line.network
+    failed = bench.queue.network
     bench.end('lost device')
     assert 'being restarted' in bench.recovery.refusal()
     assert 'lost device' in bench.recovery.refusal()
     bench.attempt()
     assert bench.recovery.refusal() == ''
-    assert bench.line.network is bench.loaded is not failed
+    assert bench.queue.network is bench.loaded is not failed
     assert ["instance 'net'" in report for report in bench.reports] == [True, True]
     assert 'lost device' in bench.reports[0]
     assert 'runs again' in bench.reports[1]
 
 
 def test_until_then_the_line_has_something_that_takes_nothing_and_keeps_no_memory(bench):
-    failed = bench.line.network
+    failed = bench.queue.network
     bench.end('lost device')
-    network = bench.line.network
+    network = bench.queue.network
     assert (network.segments, network.lanes, network.largest) == (2, 3, 8)
     for call in (network.open, network.stage):
         with pytest.raises(RestartError, match='lost device'):
@@ -92,7 +92,7 @@ def test_until_then_the_line_has_something_that_takes_nothing_and_keeps_no_memor
 
 
 def test_further_failures_of_a_network_that_is_out_of_use_change_nothing(bench):
-    failed = bench.line.network
+    failed = bench.queue.network
     for error in ('lost device', 'another', 'one more'):
         bench.end(error, failed)
     bench.end('its network is being restarted')     # what waited, and was refused at its start
@@ -153,7 +153,7 @@ def test_nothing_is_tried_after_the_end():
         raise RuntimeError('cannot schedule new futures after shutdown')
 
     bench = Bench()
-    recovery = Recovery('net', bench.line, bench.load, refuse, bench.clock, bench.reports.append,
+    recovery = Recovery('net', bench.queue, bench.load, refuse, bench.clock, bench.reports.append,
                         lambda: False)
-    recovery.ended(types.SimpleNamespace(network=bench.line.network, error='lost device'))
+    recovery.ended(types.SimpleNamespace(network=bench.queue.network, error='lost device'))
     assert recovery.refusal()

@@ -8,7 +8,7 @@ import pytest
 
 from s3dnn_ros.errors import ModelError, RestartError
 from s3dnn_ros.runtime import reloader as reloader_module
-from s3dnn_ros.runtime.instance import Instance
+from s3dnn_ros.runtime.job import Instance
 from s3dnn_ros.runtime.reloader import Reloader
 
 WAIT_S = 30.0      # for what comes at once; a test that waits so long has failed

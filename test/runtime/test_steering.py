@@ -14,7 +14,7 @@ from s3dnn_ros.cohort import (
     SpeedupPowerTable,
 )
 from s3dnn_ros.cohort.caution import RISE
-from s3dnn_ros.runtime.instance import Choice
+from s3dnn_ros.runtime.job import Choice
 from s3dnn_ros.runtime.steering import EXACT, CohortSteering
 
 POWER = SpeedupPowerTable([1.0, 2.0], [1.0, 3.0])
@@ -30,7 +30,7 @@ def make_job(arrived_s=10.0, deadline_s=10.04, model='model', variants=(), overh
     expect = types.SimpleNamespace(overhead_s=lambda segment: overhead_s)
     return types.SimpleNamespace(
         urgent=request, variant=lambda segment: dict(enumerate(variants)).get(segment, 0),
-        line=types.SimpleNamespace(expect=expect))
+        queue=types.SimpleNamespace(expect=expect))
 
 
 @pytest.fixture

@@ -4,13 +4,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3dnn_ros.scheduling.fusion import HOPELESS_FRAMES, JITTER, FusionQueue, Request, best_batch
+from s3dnn_ros.scheduling.fusion import (
+    HOPELESS_FRAMES,
+    JITTER,
+    FusionQueue,
+    WaitingFrame,
+    best_batch,
+)
 
 CAMERAS = ('a', 'b', 'c', 'd')
 # instants and durations are multiples of 1/8: sums of them are exact
 MOMENTS = st.integers(0, 80).map(lambda value: value / 8)
 REQUESTS = st.lists(
-    st.builds(Request, st.sampled_from(CAMERAS), MOMENTS, MOMENTS, st.uuids()), max_size=12)
+    st.builds(WaitingFrame, st.sampled_from(CAMERAS), MOMENTS, MOMENTS, st.uuids()), max_size=12)
 # W(1), W(2), ...: never less for more frames
 PROFILES = st.lists(st.integers(0, 16), min_size=5, max_size=5).map(
     lambda steps: lambda size: (1 + sum(steps[:size])) / 8)
@@ -25,7 +31,7 @@ def filled(requests, max_batch=2, max_delay_s=0.5, time_s=None):
 
 
 def request(camera, ready_s=0.0, deadline_s=100.0):
-    return Request(camera, deadline_s, ready_s, None)
+    return WaitingFrame(camera, deadline_s, ready_s, None)
 
 
 def cameras_of(batch):
@@ -125,7 +131,7 @@ def test_those_that_are_lost_come_last(requests, max_batch, time_s, now_s):
 @given(st.lists(MOMENTS, min_size=4, max_size=4), BATCHES, PROFILES)
 def test_while_all_can_be_in_time_the_earliest_deadline_is_first(deadlines_s, max_batch, time_s):
     deadlines_s = [deadline_s + 4 * time_s(1) for deadline_s in deadlines_s]
-    queue, _ = filled([Request(camera, deadline_s, 0.0, None)
+    queue, _ = filled([WaitingFrame(camera, deadline_s, 0.0, None)
                        for camera, deadline_s in zip(CAMERAS, deadlines_s)], max_batch,
                       time_s=time_s)
     taken = []
@@ -319,7 +325,7 @@ def overloaded(order, run_s, deadline_s, time_s, *, max_batch=1, rates=None, wei
             if batch:
                 free_s = now_s + run_s * len(batch)
         if camera:
-            queue.put(Request(camera, at_s + deadline_s, at_s, None))
+            queue.put(WaitingFrame(camera, at_s + deadline_s, at_s, None))
     return ran
 
 

@@ -7,7 +7,7 @@ from typing import Any, Dict, NamedTuple, Optional, Set, Tuple
 
 from s3dnn_ros.engines.base import Flight, Network
 from s3dnn_ros.frames import FrameBatch
-from s3dnn_ros.runtime.line import Line
+from s3dnn_ros.runtime.model_queue import ModelQueue
 from s3dnn_ros.scheduling import SegmentWork
 
 
@@ -22,12 +22,12 @@ class Choice(NamedTuple):
 class Instance:
     """A network in use; `settings` is replaced as a whole when parameters change.
 
-    Instances of one model share its `line`, and with it the weights and their `recovery`.
+    Instances of one model share its `queue`, and with it the weights and their `recovery`.
     """
 
     name: str
     spec: object
-    line: Line
+    queue: ModelQueue
     decoder: object
     settings: object
     recovery: object = None
@@ -94,7 +94,7 @@ class Job:
 
     """
 
-    line: Line
+    queue: ModelQueue
     requests: Tuple[Request, ...]
     frames: int = dataclasses.field(init=False)
     network: Optional[Network] = None
@@ -122,7 +122,7 @@ class Job:
     @property
     def batch(self) -> int:
         """Return the batch that runs."""
-        return self.line.network.padded(self.frames)
+        return self.queue.network.padded(self.frames)
 
     @property
     def instances(self) -> Set[str]:
@@ -151,14 +151,14 @@ class Job:
     def next_work(self) -> Optional[SegmentWork]:
         """Return the next segment as the scheduler sees it; None behind the last."""
         segment = self.work.segment + 1 if self.work else 0
-        scale = self.line.expect.scale()
+        scale = self.queue.expect.scale()
         if scale == self.scale:
             self.work = self.work.successor
-        elif segment < self.line.network.segments:
+        elif segment < self.queue.network.segments:
             # none was made yet, or of a device that was configured otherwise
             urgent = self.urgent
             self.scale = scale
-            self.work = self.line.expect.work(
+            self.work = self.queue.expect.work(
                 urgent.instance.name, self.batch, urgent.deadline_s,
                 self.priority, segment)
         else:

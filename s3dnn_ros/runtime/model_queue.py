@@ -13,7 +13,7 @@ from s3dnn_ros.scheduling.fusion import best_batch
 FEWEST_RUNS = 3
 
 
-class Line:
+class ModelQueue:
     """The requests for one network, of all instances and front ends.
 
     Not thread-safe; the core owns it.
