@@ -203,10 +203,11 @@ class Outlook:
     def apart_s(self, instance, frames) -> float:
         """Return what so many frames take in runs of their own, like `time_s`.
 
-        As long as nobody has measured a run of so many, fusing them is taken to pay.
+        As long as nobody has measured both a run of so many and one of a single frame, fusing
+        them is taken to pay.
         """
         measured = self._told(instance).measured
-        if frames > len(measured) or not measured[frames - 1]:
+        if frames > len(measured) or not (measured[0] and measured[frames - 1]):
             return math.inf
         return self.time_s(instance, 1) + (frames - 1) * self.run_s(instance, 1)
 

@@ -62,14 +62,17 @@ class Turns:
         self._lost.discard(stream)
         self._tags.pop(stream, None)
 
-    def serve(self, stream, weight):
-        """Take note that the frame of a stream that waits runs."""
+    def serve(self, stream, weight, chance=1.0):
+        """Take note that the frame of a stream that waits runs, with a chance to be in time.
+
+        It counts as so much of a frame: cameras have equal shares of what is in time.
+        """
         waiting = map(self._tags.__getitem__, self._waiting)
         self._now = max(self._now, min(waiting, default=self._now))
         self._waiting.discard(stream)
         self._lost.discard(stream)
         if weight > 0.0:
-            self._tags[stream] += 1.0 / weight
+            self._tags[stream] += chance / weight
 
     def rank(self, stream, weight) -> Tuple[bool, float]:
         """Return what the next of those that wait has least of; a weight of 0 comes last."""

@@ -21,15 +21,16 @@ def run_s(now_s, frames):
 def pipeline(governor_settings, make_spec):
     """Return a builder of pipelines with cameras that send; it returns the results."""
     def build(cameras, rate_hz, *, deadline_ms=100.0, max_batch=1, spread=False, seconds=SECONDS,
-              run_s=run_s, rates=None, **options):
+              run_s=run_s, rates=None, ways_s=None, noise=NOISE, **options):
         names = [f'camera_{index}' for index in range(cameras)]
         settings = governor_settings(names, (INSTANCE,), **{
             f'instances__{INSTANCE}__deadline_ms': deadline_ms,
             f'instances__{INSTANCE}__max_batch': max_batch})
-        made = Pipeline(settings, make_spec(), run_s, noise=NOISE, **options)
+        made = Pipeline(settings, make_spec(), run_s, noise=noise, **options)
         for index, name in enumerate(names):
             rate = (rates or {}).get(index, rate_hz)
-            made.camera(name, rate, seconds, index / rate / cameras if spread else 0.0)
+            made.camera(name, rate, seconds, index / rate / cameras if spread else 0.0,
+                        ways_s[index] if ways_s else 0.003)
         made.run(seconds + 1.0)
         return made
     return build
@@ -98,6 +99,16 @@ def test_late_frames_run_in_the_gaps_where_nothing_can_be_in_time(pipeline):
 def test_cameras_of_different_rates_have_equal_shares_of_what_is_too_little(pipeline):
     made = pipeline(4, 15.0, rates={2: 30.0, 3: 30.0}, deadline_ms=150.0)
     assert jain(shares(made.results), 4) >= 0.98
+
+
+@pytest.mark.parametrize('seed', range(4))
+def test_who_always_comes_second_has_its_share_of_what_is_in_time(pipeline, seed):
+    # two runs end about when the deadline does, so that the second may be late
+    made = pipeline(2, 15.0, seconds=20.0, seed=seed, noise=0.4, ways_s=(0.004, 0.012),
+                    run_s=lambda now_s, frames: 0.036 * frames)
+    counts = collections.Counter(result.camera for result in settled(made.results, 20.0)
+                                 if result.in_time)
+    assert min(counts.values()) >= 0.9 * max(counts.values())
 
 
 @pytest.mark.parametrize('seed', range(3))

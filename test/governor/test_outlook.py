@@ -137,6 +137,15 @@ def test_times_beyond_what_was_told_are_in_proportion(outlook):
     assert outlook.apart_s('net', 3) == math.inf
 
 
+@given(run_s=st.floats(0.001, 0.1), handover_s=st.floats(0.0, 0.01))
+def test_fusing_pays_as_long_as_nobody_has_measured_a_single_frame(run_s, handover_s):
+    # half of what a pair took is an estimate: a sum of it is no measure of what a pair saves
+    outlook = Outlook()
+    outlook.tell(told('net', run_s=(run_s / 2.0, run_s), measured=(False, True),
+                      handover_s=handover_s), 0.0)
+    assert outlook.apart_s('net', 2) > outlook.time_s('net', 2)
+
+
 def test_an_executor_that_knows_no_times_gets_one_batch_at_a_time(outlook):
     outlook.tell(told('net', run_s=(), measured=()), 0.0)
     assert outlook.time_s('net', 1) is None

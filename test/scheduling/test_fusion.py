@@ -4,13 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from s3dnn_ros.recent import TYPICAL
 from s3dnn_ros.scheduling.fusion import (
+    AT_RISK,
     HOPELESS_FRAMES,
     JITTER,
     FusionQueue,
     WaitingFrame,
     best_batch,
 )
+from s3dnn_ros.scheduling.turns import Turns
 
 CAMERAS = ('a', 'b', 'c', 'd')
 # instants and durations are multiples of 1/8: sums of them are exact
@@ -464,3 +467,19 @@ def test_cameras_that_leave_take_their_frames_along_and_no_others(requests, stay
     left = queue.discard()
     assert {item.camera for item in left} == later | {
         item.camera for item in waiting if item.camera in stay}
+
+
+@given(slack_s=st.floats(0.001, 1.0), margin_s=st.floats(0.001, 0.1))
+def test_a_frame_that_may_be_late_takes_less_of_its_cameras_share(slack_s, margin_s):
+    turns = Turns()
+    queue = FusionQueue(CAMERAS, 1, 0.0, lambda frames: 0.1 * frames, turns=turns)
+    queue.margin_s = margin_s
+    queue.put(WaitingFrame('a', 100.0 + 0.1 + slack_s, 99.99, None))
+    before = turns.rank(('', 'a'), 1.0)[1]
+    queue.take(100.0)
+    took = turns.rank(('', 'a'), 1.0)[1] - before
+    assert TYPICAL <= took <= 1.0
+    if slack_s >= AT_RISK * margin_s:
+        assert took == 1.0
+    elif slack_s < 0.99 * AT_RISK * margin_s:
+        assert took < 1.0
