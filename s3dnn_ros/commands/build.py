@@ -39,29 +39,23 @@ def _build(arguments):
     from s3dnn_ros.engines import make_engine
     from s3dnn_ros.engines.plan_cache import plans_dir
     from s3dnn_ros.engines.tensorrt_plans import provide
-    from s3dnn_ros.models.graph import load_graph, with_image_input
-    from s3dnn_ros.profiling.find import find_table
     from s3dnn_ros.runtime.clock import SystemClock
-    from s3dnn_ros.runtime.pieces import coarser, cut
+    from s3dnn_ros.runtime.network_loader import LoadOptions, choose_parts
     from s3dnn_ros.settings import SCORES
 
     spec = load_spec(arguments.model)
-    model = with_image_input(load_graph(spec), spec)
     clock = SystemClock()
     engine, _ = make_engine('tensorrt', clock, sms=arguments.sms,
                             build=building(arguments))
     try:
         print(f'TensorRT {engine.api.version} on {engine.device}')
-        table, reason = find_table('auto', spec, engine.name, engine.device)
-        cuts, segments, note = cut(spec, model, table, reason)
-        print(note)
-        variants, _, note = coarser(spec, engine, cuts, segments, SCORES[0])
-        print(note, flush=True)
-        wanted = engine.wanted(
-            spec.name, [segment.model for segment in segments],
-            [value.name for value in model.graph.output], coarser=variants,
-            lanes=arguments.lanes, max_batch=min(arguments.max_batch, spec.max_batch or 64))
-        calibration = _calibration(spec, model, wanted, arguments)
+        parts = choose_parts(spec, engine, LoadOptions(
+            max_batch=arguments.max_batch, lanes=arguments.lanes, score=SCORES[0]))
+        print('\n'.join(parts.notes), flush=True)
+        network = parts.network
+        wanted = engine.wanted(spec.name, list(network.models), list(network.outputs),
+                               **parts.engine_options)
+        calibration = _calibration(network, wanted, arguments)
         provided = provide(wanted, clock, limit_s=engine.options.limit_s,
                            calibration=calibration, jobs=arguments.jobs, again=True,
                            report=lambda line: print(line, flush=True))
@@ -77,13 +71,13 @@ def _build(arguments):
     return 0 if provided.plans else 1
 
 
-def _calibration(spec, model, wanted, arguments):
+def _calibration(network, wanted, arguments):
     """Return what calibrates int8; None for other precisions."""
     from s3dnn_ros.engines.tensorrt_plans import Calibration
     from s3dnn_ros.models.graph import batch_of
 
     if arguments.precision != 'int8':
         return None
-    pictures = real_pictures_for(spec, arguments.images, arguments.topic)
+    pictures = real_pictures_for(network.spec, arguments.images, arguments.topic)
     print(f'calibration: {pictures.calibration}', flush=True)
-    return Calibration(wanted, pictures.calibrating, batch_of(model) or 1)
+    return Calibration(wanted, pictures.calibrating, batch_of(network.models[0]) or 1)

@@ -12,7 +12,8 @@ import numpy as np
 from s3dnn_ros.engines import make_engine
 from s3dnn_ros.errors import ModelError, ParameterError
 from s3dnn_ros.governor.images import decode_compressed, fit
-from s3dnn_ros.models.graph import batch_of, load_graph, with_image_input
+from s3dnn_ros.models.cut_network import whole
+from s3dnn_ros.models.graph import batch_of
 from s3dnn_ros.models.spec import ModelSpec
 from s3dnn_ros.runtime.clock import SystemClock
 
@@ -81,14 +82,14 @@ def check_model(spec: ModelSpec, image: Optional[Path], score_threshold: float) 
 
     Raises ModelError, EngineError or ImageError that tells what does not work.
     """
-    model = load_graph(spec)
-    fed = with_image_input(model, spec)
-    batch = batch_of(fed)
+    network = whole(spec)
+    graph = network.models[0]
+    batch = batch_of(graph)
     shapes = {
         value.name: tuple(
             dim.dim_value or dim.dim_param or '?' for dim in value.type.tensor_type.shape.dim
         )
-        for value in model.graph.output
+        for value in graph.graph.output
     }
     decoder = spec.make_decoder()
     report = Report(
@@ -110,8 +111,8 @@ def check_model(spec: ModelSpec, image: Optional[Path], score_threshold: float) 
     except ParameterError as error:
         return dataclasses.replace(report, engine=f'none, so it was not run: {error}')
     try:
-        network = engine.load(spec.name, [fed], list(shapes), spec, max_batch=batch or 1)
-        outputs, run_ms = _best_ms(lambda: network.run(pixels))
+        loaded = network.load(engine, max_batch=batch or 1)
+        outputs, run_ms = _best_ms(lambda: loaded.run(pixels))
     finally:
         engine.close()
     boxes, decode_ms = _best_ms(

@@ -64,30 +64,28 @@ def register(subparsers) -> None:
 
 
 def _lowrank(arguments) -> None:
-    from s3dnn_ros.models.cache import sha256_of
-    from s3dnn_ros.models.graph import batch_of, load_graph, with_image_input
-    from s3dnn_ros.models.segment_plan import cut_at
+    from s3dnn_ros.models.cut_network import cut_there
+    from s3dnn_ros.models.graph import batch_of, image_network
     from s3dnn_ros.profiling.variant_profiler import measure_variants
     from s3dnn_ros.runtime.clock import SystemClock
 
     ratios = checked_ratios(arguments.ratios)
     spec = load_spec(arguments.model)
-    model = with_image_input(load_graph(spec), spec)
+    model = image_network(spec)
     pictures = pictures_for(spec, arguments.images, arguments.topic)
     engine, reason = chosen_engine(arguments, SystemClock(), partitions(arguments), print)
     print(f'engine {engine.name} on {engine.device} ({reason})', flush=True)
     try:
-        cuts = _cuts(engine, spec, arguments.target_ms)
-        segments = cut_at(model, cuts, spec.onnx, f'run `s3dnn profile {spec.name}` again')
+        cut = cut_there(spec, _cuts(engine, spec, arguments.target_ms), spec.onnx,
+                        f'run `s3dnn profile {spec.name}` again')
         calibration = _calibration(engine, spec, model, pictures, arguments.calibration)
         print(f'calibration: {calibration.source}; fidelity: {pictures.source}', flush=True)
-        variants = make_variants(variants_dir(spec.name, engine.name), segments, ratios,
-                                 calibration)
+        variants = make_variants(variants_dir(spec.name, engine.name), cut.segments,
+                                 ratios, calibration)
         with platform_of(arguments, engine) as platform:
             table = measure_variants(
-                engine, spec, variants, model_sha256=sha256_of(spec.onnx), cuts=cuts,
-                images=pictures.held_out, source=pictures.source, calibration=calibration,
-                outputs=[value.name for value in model.graph.output], repeats=arguments.repeats,
+                engine, cut, variants, images=pictures.held_out, source=pictures.source,
+                calibration=calibration, repeats=arguments.repeats,
                 batch=batch_of(model) or 1, platform=platform,
                 progress=lambda line: print(line, flush=True))
     finally:

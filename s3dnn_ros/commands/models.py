@@ -13,8 +13,8 @@ from s3dnn_ros.commands.check import check_model
 from s3dnn_ros.engines import make_engine
 from s3dnn_ros.errors import ModelError
 from s3dnn_ros.models.assets import ASSETS, DEMO, fetch
-from s3dnn_ros.models.graph import load_graph, with_image_input
-from s3dnn_ros.models.segment_plan import SegmentPlan, apply, plan_path
+from s3dnn_ros.models.cut_network import planned
+from s3dnn_ros.models.segment_plan import SegmentPlan, plan_path
 from s3dnn_ros.models.segmentation import Segment
 from s3dnn_ros.models.sizes import OF_ANY_SIZE
 from s3dnn_ros.models.spec import known_models, load_spec
@@ -151,8 +151,7 @@ def _segment(arguments) -> None:
             )
             path = plan_path(spec.name)
             plan.save(path)
-            model = with_image_input(load_graph(spec), spec)
-            _print_segments(plan, apply(plan, model, plan.sha256))
+            _print_segments(plan, planned(spec, plan).segments)
             print(f'{plan.engine} on {plan.device}; written to {path}')
     finally:
         engine.close()

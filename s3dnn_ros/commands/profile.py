@@ -52,10 +52,10 @@ def register(subparsers):
 
 
 def _profile(arguments):
+    from s3dnn_ros.models.cut_network import planned
     from s3dnn_ros.profiling.profiler import (
         SHARED_LANES,
         check_segments,
-        load_planned,
         make_plan,
         profile,
         read_configurations,
@@ -78,7 +78,7 @@ def _profile(arguments):
                 if imported:
                     check_segments(arguments.configurations, imported, len(plan.cuts) + 1)
                 most = min(arguments.max_batch, spec.max_batch or arguments.max_batch)
-                network = load_planned(engine, spec, plan, lanes=SHARED_LANES, max_batch=most)
+                network = planned(spec, plan).load(engine, lanes=SHARED_LANES, max_batch=most)
                 with BatchProgress(spec.name, most, clock) as progress:
                     table = profile(engine, spec, plan, network, batches=range(1, most + 1),
                                     repeats=arguments.repeats, progress=progress)

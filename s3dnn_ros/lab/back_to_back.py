@@ -12,10 +12,10 @@ import numpy as np
 from s3dnn_ros.engines import make_engine
 from s3dnn_ros.errors import S3dnnError
 from s3dnn_ros.lab.processes import ProcessError
-from s3dnn_ros.models.graph import load_graph, with_image_input
+from s3dnn_ros.models.cut_network import planned, whole
 from s3dnn_ros.models.spec import load_spec
 from s3dnn_ros.profiling.batch_timer import WARM_UP_RUNS
-from s3dnn_ros.profiling.profiler import SHARED_LANES, load_planned, make_plan, profile
+from s3dnn_ros.profiling.profiler import SHARED_LANES, make_plan, profile
 from s3dnn_ros.runtime.clock import SystemClock
 
 # As `s3dnn profile` cuts.
@@ -61,9 +61,7 @@ def _limit(model, engine_name, batches, seconds):
     clock = SystemClock()
     engine, _ = make_engine(engine_name, clock)
     spec = load_spec(model)
-    graph = with_image_input(load_graph(spec), spec)
-    network = engine.load(model, [graph], [value.name for value in graph.graph.output], spec,
-                          max_batch=max(batches))
+    network = whole(spec).load(engine, max_batch=max(batches))
     rates_hz = {str(batch): _rate_hz(network, clock, (batch, spec.height, spec.width, 3), seconds)
                 for batch in batches if batch <= network.largest}
     told = {'engine': engine.name, 'device': engine.device, 'versions': dict(engine.versions),
@@ -87,7 +85,7 @@ def _profile(model, engine_name, path, max_batch, repeats):
     engine, _ = make_engine(engine_name, SystemClock())
     spec = load_spec(model)
     plan = make_plan(engine, spec, target_ms=TARGET_MS)
-    network = load_planned(engine, spec, plan, lanes=SHARED_LANES, max_batch=max_batch)
+    network = planned(spec, plan).load(engine, lanes=SHARED_LANES, max_batch=max_batch)
     profile(engine, spec, plan, network, batches=range(1, max_batch + 1),
             repeats=repeats).save(path)
     engine.close()

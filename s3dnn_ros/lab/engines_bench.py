@@ -10,7 +10,7 @@ import contextlib
 import dataclasses
 import statistics
 import time
-from typing import Any, Dict, List, Mapping, Sequence
+from typing import Dict, List, Mapping, Sequence
 
 import numpy as np
 
@@ -21,9 +21,7 @@ from s3dnn_ros.lab.enough import above_zero, at_least_one
 from s3dnn_ros.lab.environment import environment, told_of
 from s3dnn_ros.lab.markdown import spread
 from s3dnn_ros.lab.networks import MAX_ALIVE, ready
-from s3dnn_ros.models.cache import sha256_of
-from s3dnn_ros.models.graph import load_graph, with_image_input
-from s3dnn_ros.models.segment_plan import apply
+from s3dnn_ros.models.cut_network import CutNetwork, planned, whole
 from s3dnn_ros.models.spec import load_spec
 from s3dnn_ros.profiling.profiler import WARM_UP_RUNS, make_plan
 
@@ -59,12 +57,10 @@ class Plan:
 
 @dataclasses.dataclass(frozen=True)
 class Subject:
-    """A network as everyone is to run it, and what it should answer."""
+    """A network, whole and cut, as everyone is to run it, and what it should answer."""
 
-    spec: Any
-    whole: Any
-    segments: Sequence[Any]
-    outputs: Sequence[str]
+    whole: CutNetwork
+    chain: CutNetwork
     images: np.ndarray
     exact: Sequence[Mapping[str, np.ndarray]]
 
@@ -106,31 +102,29 @@ def worst_error(exact: Sequence[Mapping[str, np.ndarray]],
 def _subject(clock, name, plan, pictures) -> Subject:
     """Return a network with its cuts, by the first engine, and its exact answers."""
     spec = load_spec(name)
-    whole = with_image_input(load_graph(spec), spec)
-    outputs = [value.name for value in whole.graph.output]
     images = pictures(spec).held_out[:PICTURES]
     with _engine(plan.engines[0], clock, plan.precisions[0], plan.build) as engine:
         cuts = make_plan(engine, spec, target_ms=plan.target_ms, max_alive=MAX_ALIVE)
     with _engine(EXACT, clock, 'fp32', plan.build) as engine:
-        exact = _answers(engine.load(name, [whole], outputs, spec), images)
-    segments = [segment.model for segment in apply(cuts, whole, sha256_of(spec.onnx))]
-    return Subject(spec, whole, segments, outputs, images, exact)
+        one = whole(spec)
+        exact = _answers(one.load(engine), images)
+    return Subject(one, planned(spec, cuts), images, exact)
 
 
 def _row(clock, subject: Subject, engine_name, precision, plan: Plan) -> Dict:
     """Return what was measured of a network on an engine."""
     built: List[str] = []
-    name = subject.spec.name
+    name = subject.whole.spec.name
     with _engine(engine_name, clock, precision, plan.build, built.append) as engine:
-        def load(segments):
+        def load(cut):
             begun_s, before = time.perf_counter(), len(built)
-            network = engine.load(name, segments, subject.outputs, subject.spec)
+            network = cut.load(engine)
             return network, {'s': time.perf_counter() - begun_s, 'steps': len(built) - before}
 
-        whole, whole_load = load([subject.whole])
-        _, first_load = load(subject.segments)
-        chain, second_load = load(subject.segments)
-        networks = {'whole': whole, 'chain': chain}
+        one, whole_load = load(subject.whole)
+        _, first_load = load(subject.chain)
+        chain, second_load = load(subject.chain)
+        networks = {'whole': one, 'chain': chain}
         times_ms: Dict[str, List[float]] = {kind: [] for kind in networks}
         # in turn, so that whatever the clocks do meets both alike
         for _ in range(plan.runs):
@@ -139,7 +133,7 @@ def _row(clock, subject: Subject, engine_name, precision, plan: Plan) -> Dict:
                 times_ms[kind].append(1e3 * statistics.median(
                     sum(times_s) for times_s in network.measure(1, plan.repeats)))
         return {
-            'model': name, 'segments': len(subject.segments), 'precision': precision,
+            'model': name, 'segments': len(subject.chain.segments), 'precision': precision,
             'computes_in': engine.precision, **told_of(engine), 'name': engine.name,
             'notes': [network.note for network in networks.values() if network.note],
             'errors': {kind: worst_error(subject.exact, _answers(network, subject.images))

@@ -9,7 +9,7 @@ import numpy as np
 
 from s3dnn_ros.engines import BuildOptions, make_engine
 from s3dnn_ros.lab.processes import ProcessError
-from s3dnn_ros.models.graph import load_graph, with_image_input
+from s3dnn_ros.models.cut_network import whole
 from s3dnn_ros.models.spec import load_spec
 from s3dnn_ros.runtime.clock import SystemClock
 
@@ -77,8 +77,7 @@ def _serve(connection, engine_name, options, model_name):
     """Work while told to, until the other side has gone."""
     engine, _ = make_engine(engine_name, SystemClock(), build=options)
     spec = load_spec(model_name)
-    model = with_image_input(load_graph(spec), spec)
-    network = engine.load(model_name, [model], [value.name for value in model.graph.output], spec)
+    network = whole(spec).load(engine)
     image = np.zeros((1, spec.height, spec.width, 3), np.uint8)
     network.run(image)
     try:

@@ -8,9 +8,10 @@ from typing import Callable, Dict, Iterable
 
 from s3dnn_ros.lab.load import FAR_S, STREAMS, Client, Rig
 from s3dnn_ros.lab.record import Measured
+from s3dnn_ros.models.cut_network import planned
 from s3dnn_ros.models.spec import load_spec
 from s3dnn_ros.models.zoo import make_ready
-from s3dnn_ros.profiling.profiler import SHARED_LANES, load_planned, make_plan, profile
+from s3dnn_ros.profiling.profiler import SHARED_LANES, make_plan, profile
 
 # So many tensors may be alive at a cut: with fewer, detectors have nowhere to cut.
 MAX_ALIVE = 3
@@ -63,8 +64,8 @@ def prepare(engine, clock, lanes: Dict[str, int], *, max_batch, target_ms, repea
     for name, count in lanes.items():
         spec = load_spec(name)
         plan = make_plan(engine, spec, target_ms=target_ms, max_alive=MAX_ALIVE)
-        network = load_planned(engine, spec, plan, lanes=max(count, SHARED_LANES),
-                               max_batch=max_batch)
+        network = planned(spec, plan).load(engine, lanes=max(count, SHARED_LANES),
+                                           max_batch=max_batch)
         table = profile(engine, spec, plan, network, batches=range(1, max_batch + 1),
                         repeats=repeats)
         networks[name], profiles[name], plans[name] = network, table, plan
@@ -81,6 +82,6 @@ def prepare(engine, clock, lanes: Dict[str, int], *, max_batch, target_ms, repea
 def load_again(engine, clock, name, plan, table) -> Rig:
     """Load one model that was prepared, in another process, for one image at a time."""
     spec = load_spec(name)
-    network = load_planned(engine, spec, plan)
+    network = planned(spec, plan).load(engine)
     return Rig({name: network}, {name: table}, engine, clock,
                {name: (spec.height, spec.width)}, max_batch=1)

@@ -13,11 +13,10 @@ from s3dnn_ros.cohort import ModelTables
 from s3dnn_ros.lab.memory import memory_kb
 from s3dnn_ros.lab.networks import MAX_ALIVE
 from s3dnn_ros.lab.record import percentiles_us
-from s3dnn_ros.models.cache import sha256_of
 from s3dnn_ros.models.calibration import WEIGHTS_ALONE
+from s3dnn_ros.models.cut_network import planned
 from s3dnn_ros.models.fidelity import fidelity
-from s3dnn_ros.models.graph import load_graph, with_image_input
-from s3dnn_ros.models.segment_plan import apply
+from s3dnn_ros.models.graph import image_network
 from s3dnn_ros.models.spec import ModelSpec, load_spec
 from s3dnn_ros.models.variants import make_variants, variants_dir
 from s3dnn_ros.profiling.calibrator import calibrate
@@ -113,32 +112,30 @@ def load_in_variants(engine, platform, clock, name, pictures, *, ratios, target_
     """
     spec = load_spec(name)
     plan = make_plan(engine, spec, target_ms=target_ms, max_alive=MAX_ALIVE)
-    model = with_image_input(load_graph(spec), spec)
-    segments = apply(plan, model, sha256_of(spec.onnx))
-    outputs = [value.name for value in model.graph.output]
+    cut = planned(spec, plan)
     shown = pictures(spec)
     images = shown.held_out[:PICTURES]
-    calibration = (calibrate(engine, spec, model, shown.calibrating, shown.calibration)
-                   if len(shown.calibrating) else WEIGHTS_ALONE)
-    variants = make_variants(variants_dir(name, FOLDER), segments, ratios, calibration)
+    calibration = WEIGHTS_ALONE
+    if len(shown.calibrating):
+        calibration = calibrate(engine, spec, image_network(spec), shown.calibrating,
+                                shown.calibration)
+    variants = make_variants(variants_dir(name, FOLDER), cut.segments, ratios, calibration)
     measured = measure_variants(
-        engine, spec, variants, model_sha256=plan.sha256, cuts=plan.cuts, outputs=outputs,
-        images=images, source=shown.source, calibration=calibration, repeats=repeats,
-        platform=platform)
-    offered = [measured.offered(segment) for segment in range(len(segments))]
-    network = engine.load(
-        name, [segment.model for segment in segments], outputs, spec, lanes=lanes, max_batch=1,
-        coarser=[[each.at(row.ratio).model for row in rows[1:]]
-                 for rows, each in zip(offered, variants)])
+        engine, cut, variants, images=images, source=shown.source, calibration=calibration,
+        repeats=repeats, platform=platform)
+    offered = [measured.offered(segment) for segment in range(len(cut.segments))]
+    network = cut.load(engine, lanes=lanes, coarser=[
+        [each.at(row.ratio).model for row in rows[1:]]
+        for rows, each in zip(offered, variants)])
     table = profile(engine, spec, plan, network, batches=[1], repeats=repeats)
     powered = platform.power_mw() is not None
     if powered:
         table = dataclasses.replace(table, configurations=measure_configurations(
             network, platform, clock, seconds=CONFIGURATION_S))
-    accuracy = [measured.accuracy_table(segment) for segment in range(len(segments))]
+    accuracy = [measured.accuracy_table(segment) for segment in range(len(cut.segments))]
     tables_kb, tables = memory_kb(model_tables, table, powered, accuracy)
     told = {
-        'segments': len(segments), 'images': shown.source, 'calibration': calibration.source,
+        'segments': len(cut.segments), 'images': shown.source, 'calibration': calibration.source,
         # NeuOS's Table 3
         'memory': {'exact_mb': sum(rows[0].size_mb for rows in offered),
                    'coarser_mb': sum(row.size_mb for rows in offered for row in rows[1:]),

@@ -43,6 +43,11 @@ def load_graph(spec: ModelSpec) -> onnx.ModelProto:
     return model
 
 
+def image_network(spec: ModelSpec) -> onnx.ModelProto:
+    """Return the network of a model description with the image input in front."""
+    return with_image_input(load_graph(spec), spec)
+
+
 def require_file(spec: ModelSpec) -> None:
     """Raise ModelError if the ONNX file of a model description does not exist."""
     if not spec.onnx.is_file():

@@ -11,7 +11,7 @@ import numpy as np
 from s3dnn_ros.errors import PlatformError, ProfileError
 from s3dnn_ros.models.cache import sha256_of
 from s3dnn_ros.models.graph import load_graph, with_image_input
-from s3dnn_ros.models.segment_plan import SegmentPlan, apply, plan_segments
+from s3dnn_ros.models.segment_plan import SegmentPlan, plan_segments
 from s3dnn_ros.profiling.batch_timer import (
     WARM_UP_RUNS,
     BatchTimer,
@@ -37,7 +37,7 @@ PLAN_RUNS = 20
 def make_plan(engine, spec, *, target_ms, max_alive=1, batch=1) -> SegmentPlan:
     """Return the plan that cuts a model into segments of about `target_ms` on this engine."""
     model = with_image_input(load_graph(spec), spec)
-    outputs = _outputs(model)
+    outputs = [value.name for value in model.graph.output]
 
     def seconds(units):
         network = engine.load(spec.name, units, outputs, spec, max_batch=batch, keep=False)
@@ -46,14 +46,6 @@ def make_plan(engine, spec, *, target_ms, max_alive=1, batch=1) -> SegmentPlan:
 
     return plan_segments(model, spec.name, sha256_of(spec.onnx), seconds, target_ms / 1e3,
                          max_alive, engine.name, engine.device)
-
-
-def load_planned(engine, spec, plan: SegmentPlan, *, lanes=1, max_batch=1):
-    """Return the network, cut as planned, on the engine."""
-    model = with_image_input(load_graph(spec), spec)
-    segments = apply(plan, model, sha256_of(spec.onnx))
-    return engine.load(spec.name, [segment.model for segment in segments], _outputs(model), spec,
-                       lanes=lanes, max_batch=max_batch)
 
 
 def profile(engine, spec, plan: SegmentPlan, network, *, batches: Sequence[int],
@@ -65,8 +57,9 @@ def profile(engine, spec, plan: SegmentPlan, network, *, batches: Sequence[int],
 
     Parameters
     ----------
-    engine, spec, plan, network
-        As for `load_planned`, and what it returned.
+    engine, spec, plan
+    network : Network
+        What `planned(spec, plan).load(engine)` returned.
     batches, repeats, progress
         As for `BatchTimer`.
 
@@ -185,7 +178,3 @@ def _rows(network, times: BatchTimes, noisy: bool) -> Iterator[ProfileRow]:
             segment, batch, float(medians_ms[segment]), float(np.percentile(column, 99)),
             float(column.max()), float(ratios[segment]), utilization, network.memory_mb(batch),
             noisy)
-
-
-def _outputs(model):
-    return [value.name for value in model.graph.output]

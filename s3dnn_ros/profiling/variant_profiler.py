@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Callable, List, Mapping, Optional, Sequence, Tuple
+from typing import Callable, List, Mapping, Optional, Sequence
 
 import numpy as np
 
+from s3dnn_ros.models.cache import sha256_of
 from s3dnn_ros.models.calibration import Calibration
+from s3dnn_ros.models.cut_network import CutNetwork
 from s3dnn_ros.models.fidelity import fidelity, same_answers
-from s3dnn_ros.models.variants import EXACT, Variants
+from s3dnn_ros.models.variants import Variants
 from s3dnn_ros.profiling.profiler import WARM_UP_RUNS
 from s3dnn_ros.profiling.variant_table import VariantRow, VariantTable
 
 # Variants take turns in rounds of so many runs, so that what slows the machine down for a
 # while slows all of them.
 RUNS_PER_ROUND = 5
-Cuts = Tuple[Tuple[str, ...], ...]
 
 
-def measure_variants(engine, spec, variants: Sequence[Variants], *, model_sha256: str,
-                     cuts: Cuts, outputs: Sequence[str], images: np.ndarray, source: str,
-                     calibration: Calibration, repeats: int, batch: int = 1, platform=None,
+def measure_variants(engine, cut: CutNetwork, variants: Sequence[Variants], *,
+                     images: np.ndarray, source: str, calibration: Calibration, repeats: int,
+                     batch: int = 1, platform=None,
                      progress: Optional[Callable[[str], None]] = None) -> VariantTable:
     """Return what each variant gains and loses; nothing else may run.
 
@@ -31,12 +32,10 @@ def measure_variants(engine, spec, variants: Sequence[Variants], *, model_sha256
 
     Parameters
     ----------
-    engine, spec
-        As for `Engine.load`.
+    engine : Engine
+    cut : CutNetwork
     variants : sequence of Variants
         Of each segment.
-    model_sha256, cuts, outputs
-        What the network is: its file, where it is cut, and what it gives.
     images : ndarray
         uint8 (N, H, W, 3), fitted to the network; `source` says what they are.
     calibration : Calibration
@@ -54,9 +53,8 @@ def measure_variants(engine, spec, variants: Sequence[Variants], *, model_sha256
     tell = progress or (lambda line: None)
     ratios = sorted({variant.ratio for each in variants for variant in each.variants},
                     reverse=True)
-    network = engine.load(spec.name, [each.at(EXACT).model for each in variants], outputs, spec,
-                          coarser=[[variant.model for variant in each.variants[1:]]
-                                   for each in variants], max_batch=batch)
+    network = cut.load(engine, max_batch=batch, coarser=[
+        [variant.model for variant in each.variants[1:]] for each in variants])
     tell(f'times of {len(ratios)} ratios …')
     timed_in = _slowest_and_fastest(platform)
     timed_ms = _timed_ms(network, batch, repeats, platform, timed_in)
@@ -78,7 +76,7 @@ def measure_variants(engine, spec, variants: Sequence[Variants], *, model_sha256
             # a clock may see nothing of a segment that only renames
             speedup=min(float(exact_ms / time_ms) if time_ms > 0 and exact_ms > 0 else 1.0
                         for exact_ms, time_ms in totals_ms),
-            fidelity=fidelity(expected, found), answers=same_answers(spec, expected, found))
+            fidelity=fidelity(expected, found), answers=same_answers(cut.spec, expected, found))
 
     rows: List[VariantRow] = []
     for segment, each in enumerate(variants):
@@ -90,9 +88,10 @@ def measure_variants(engine, spec, variants: Sequence[Variants], *, model_sha256
     rows += [row(None, ratio, [each.index(ratio) for each in variants])
              for ratio in ratios]
     return VariantTable(
-        model=spec.name, model_sha256=model_sha256, engine=engine.name, device=engine.device,
-        images=source, calibration=calibration.source, calibration_sha256=calibration.sha256,
-        batch=batch, versions=engine.versions, cuts=cuts, rows=tuple(rows),
+        model=cut.spec.name, model_sha256=sha256_of(cut.spec.onnx), engine=engine.name,
+        device=engine.device, images=source, calibration=calibration.source,
+        calibration_sha256=calibration.sha256, batch=batch, versions=engine.versions,
+        cuts=cut.cuts, rows=tuple(rows),
         configurations=tuple(configuration.name for configuration in timed_in))
 
 

@@ -11,13 +11,13 @@ from onnx import TensorProto, helper, numpy_helper
 from s3dnn_ros.engines import make_engine
 from s3dnn_ros.errors import PlatformError, ProfileError
 from s3dnn_ros.models.cache import sha256_of
+from s3dnn_ros.models.cut_network import planned
 from s3dnn_ros.models.segment_plan import SegmentPlan
 from s3dnn_ros.profiling.find import find_table
 from s3dnn_ros.profiling.profiler import (
     PLAN_RUNS,
     WARM_UP_RUNS,
     check_segments,
-    load_planned,
     make_plan,
     measure_configurations,
     profile,
@@ -207,7 +207,7 @@ def test_a_network_is_cut_measured_and_kept_on_the_engine_itself(
     plan = make_plan(engine, chain_spec, target_ms=target_ms)
     assert len(plan.cuts) + 1 >= segments
     assert plan.cuts or segments == 1
-    network = load_planned(engine, chain_spec, plan, lanes=2, max_batch=3)
+    network = planned(chain_spec, plan).load(engine, lanes=2, max_batch=3)
     assert (network.segments, network.largest) == (len(plan.cuts) + 1, 3)
     table = profile(engine, chain_spec, plan, network, batches=(1, 2, 3), repeats=3)
     assert (table.batches, table.segments) == ((1, 2, 3), network.segments)
@@ -222,8 +222,8 @@ def test_a_network_is_cut_measured_and_kept_on_the_engine_itself(
 def test_the_cut_network_computes_what_the_whole_one_does(engine, chain_spec):
     pixels = np.random.default_rng(1).integers(0, 256, (2, 4, 4, 3), np.uint8)
     whole, cut = (
-        load_planned(engine, chain_spec, make_plan(engine, chain_spec, target_ms=target_ms),
-                     max_batch=2) for target_ms in (1e6, 1e-6))
+        planned(chain_spec, make_plan(engine, chain_spec, target_ms=target_ms)).load(
+            engine, max_batch=2) for target_ms in (1e6, 1e-6))
     assert (whole.segments, cut.segments > 1) == (1, True)
     assert cut.run(pixels)['scores'] == pytest.approx(whole.run(pixels)['scores'], rel=1e-5)
 
@@ -231,7 +231,7 @@ def test_the_cut_network_computes_what_the_whole_one_does(engine, chain_spec):
 def test_a_tiny_network_is_profiled(engine, make_spec, tiny_onnx):
     spec = make_spec(onnx=tiny_onnx)
     plan = make_plan(engine, spec, target_ms=5.0)
-    network = load_planned(engine, spec, plan)
+    network = planned(spec, plan).load(engine)
     table = profile(engine, spec, plan, network, batches=(1,), repeats=2)
     assert (table.segments, table.batches, table.cuts) == (1, (1,), ())
 

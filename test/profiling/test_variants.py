@@ -11,11 +11,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from s3dnn_ros.engines import make_engine
 from s3dnn_ros.errors import ProfileError
-from s3dnn_ros.models.cache import sha256_of
 from s3dnn_ros.models.calibration import Calibration
+from s3dnn_ros.models.cut_network import cut_there
 from s3dnn_ros.models.fidelity import random_images
 from s3dnn_ros.models.graph import with_image_input
-from s3dnn_ros.models.segment_plan import cut_at
 from s3dnn_ros.models.variants import make_variants, variants_dir
 from s3dnn_ros.platforms.base import Configuration
 from s3dnn_ros.profiling.variant_profiler import measure_variants
@@ -155,8 +154,8 @@ def _network(make_spec, tmp_path, monkeypatch):
                                 opset_imports=[helper.make_opsetid('', 13)]), str(path))
     spec = make_spec(name='net', onnx=path, labels=())
     model = with_image_input(onnx.load(str(path)), spec)
-    variants = make_variants(variants_dir('net', 'onnxruntime'), cut_at(model, CUTS, path, ''),
-                             (0.7, 0.4))
+    variants = make_variants(variants_dir('net', 'onnxruntime'),
+                             cut_there(spec, CUTS, path, '').segments, (0.7, 0.4))
     return spec, model, variants
 
 
@@ -164,8 +163,8 @@ def measure(engine, network, **changes):
     spec, _, variants = network
     options = {'repeats': 7, 'images': random_images(spec, 3),
                'calibration': Calibration('2 photos', 'ab', {}), **changes}
-    return measure_variants(engine, spec, variants, model_sha256=sha256_of(spec.onnx), cuts=CUTS,
-                            outputs=['scores'], source='3 images of noise', **options)
+    return measure_variants(engine, cut_there(spec, CUTS, '', ''), variants,
+                            source='3 images of noise', **options)
 
 
 def test_variants_are_measured_on_an_engine(network, tmp_path):

@@ -23,7 +23,7 @@ from s3dnn_ros.models.segment_plan import SegmentPlan, cut_at, plan_path
 from s3dnn_ros.models.variants import make_variants, variants_dir
 from s3dnn_ros.profiling.table import ConfigurationRow, ProfileRow, ProfileTable, profile_path
 from s3dnn_ros.profiling.variant_table import VariantRow, VariantTable, variant_table_path
-from s3dnn_ros.runtime import executor as executor_module
+from s3dnn_ros.runtime import network_loader
 from s3dnn_ros.runtime.clock import SystemClock, VirtualClock
 from s3dnn_ros.runtime.coordination import Surroundings
 from s3dnn_ros.runtime.energy import EnergyAccount
@@ -372,7 +372,7 @@ def test_when_publication_fails_the_rest_of_the_batch_is_counted(
 @pytest.mark.parametrize('found', [0, 1])
 def test_frames_that_the_decoder_forgets_are_counted(
         bench, make_batch, make_frame, monkeypatch, found):
-    monkeypatch.setattr(executor_module, 'make_decoder',
+    monkeypatch.setattr('s3dnn_ros.models.spec.make_decoder',
                         lambda *_, **__: FakeDecoder(lambda outputs: [Boxes.none()] * found))
     run = bench()
     run.executor.accept(make_batch(make_frame('a'), make_frame('b')))
@@ -688,7 +688,7 @@ def fused(bench, make_batch, make_frame, make_profile, monkeypatch):
     It takes (camera, instance, images, options of make_batch) each, and returns the executor's
     bench with these running.
     """
-    monkeypatch.setattr(executor_module, 'find_table',
+    monkeypatch.setattr(network_loader, 'find_table',
                         lambda *arguments: (make_profile(0.1, 0.01), 'made for this test'))
 
     def build(*requests, **values):

@@ -10,7 +10,8 @@ from onnx import TensorProto, external_data_helper, helper, numpy_helper
 from s3dnn_ros.errors import ModelError
 from s3dnn_ros.models import graph
 from s3dnn_ros.models.cache import cache_dir
-from s3dnn_ros.runtime.prepared import cut_anew, prepare
+from s3dnn_ros.models.cut_network import cut_as_known
+from s3dnn_ros.models.prepared import prepare
 
 REASON = 'there is none'
 
@@ -33,7 +34,7 @@ def spec(make_spec, tmp_path):
     path = tmp_path / 'own.onnx'
     onnx.save(helper.make_model(network, opset_imports=[helper.make_opsetid('', 13)],
                                 ir_version=8), str(path))
-    return make_spec(onnx=path)
+    return make_spec(onnx=path, width=4, height=4)
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def test_the_second_start_reads_no_network_and_gets_the_same(spec, reads):
     first = prepare(spec, None, REASON)
     assert len(reads) == 1 and first == prepare(spec, None, REASON)
     assert len(reads) == 1
-    anew = cut_anew(spec, None, REASON)
+    anew = cut_as_known(spec, None, REASON)
     assert first.models == tuple(model.SerializeToString() for model in anew.models)
     assert (first.outputs, first.cuts, first.note) == (anew.outputs, anew.cuts, anew.note)
 
@@ -83,7 +84,7 @@ def test_it_is_made_again_when_anything_changes(spec, reads, change):
     found = prepare(changed, None, REASON)
     assert len(reads) == 2
     assert found.models == tuple(
-        model.SerializeToString() for model in cut_anew(changed, None, REASON).models)
+        model.SerializeToString() for model in cut_as_known(changed, None, REASON).models)
 
 
 def test_a_missing_file_is_told_whatever_is_kept(spec):

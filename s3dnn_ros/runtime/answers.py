@@ -1,0 +1,197 @@
+"""From a run's outputs to results: slots given back, boxes decoded and published, all counted."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import threading
+from typing import Callable, Dict, Mapping, Tuple
+
+from s3dnn_ros.counters import Counters, Percentiles
+from s3dnn_ros.errors import EngineError, ModelError
+from s3dnn_ros.frames import FrameInfo
+from s3dnn_ros.runtime.job import Instance, Job, Request
+from s3dnn_ros.runtime.outputs import not_finite
+from s3dnn_ros.runtime.worker_pool import WorkerPool
+
+# Runs of an instance whose times its percentiles are of.
+_KEPT_RUNS = 256
+
+
+@dataclasses.dataclass(frozen=True)
+class FrameResult:
+    """What one network saw in one frame; times in seconds on the executor's clock.
+
+    `xyxy` is float32 (n, 4) in source pixels, best score first.
+    """
+
+    frame: FrameInfo
+    instance: str
+    model: str
+    labels: Tuple[str, ...]
+    xyxy: object
+    scores: object
+    class_ids: object
+    batch: int
+    sent_s: float
+    arrived_s: float
+    started_s: float
+    ended_s: float
+    variants: Tuple[int, ...] = ()
+    configuration: str = ''
+
+
+@dataclasses.dataclass(frozen=True)
+class InstanceCount:
+    """One instance's counters; part of ExecutorStats.msg."""
+
+    instance: str
+    model: str
+    batches: int
+    errors: int
+    engine_ms: Percentiles
+
+
+class _Record:
+    def __init__(self):
+        self.batches = self.errors = 0
+        self.engine_ms = collections.deque(maxlen=_KEPT_RUNS)
+
+
+class Answers:
+    """Answers the requests of jobs that ended, in worker threads of its own; counts all frames.
+
+    Parameters
+    ----------
+    instances : mapping of str to Instance
+        Its entries may be replaced.
+    workers : int
+        Threads.
+    publish : callable
+        Called in a worker thread with a FrameResult; returns when it was published, in seconds.
+    report : callable
+        Called with a sentence when frames are refused.
+    published : callable
+        Called with an instance's name and the seconds from a run's end to a result.
+
+    Attributes
+    ----------
+    counters : Counters
+
+    """
+
+    def __init__(self, instances: Mapping[str, Instance], workers: int,
+                 publish: Callable[[FrameResult], float], report: Callable[[str], None],
+                 published: Callable[[str, float], None]):
+        self.counters = Counters()
+        self._instances = instances
+        self._publish = publish
+        self._report = report
+        self._published = published
+        self._lock = threading.Lock()
+        self._records = {name: _Record() for name in instances}
+        self._workers = WorkerPool(workers, 's3dnn-cpu')
+
+    def counts(self) -> Tuple[InstanceCount, ...]:
+        """Return the instances' counters; any thread."""
+        with self._lock:
+            return tuple(InstanceCount(name, self._instances[name].spec.name, record.batches,
+                                       record.errors, Percentiles.of(record.engine_ms))
+                         for name, record in self._records.items())
+
+    def finished(self, job: Job, configuration: str):
+        """Answer the requests of a job, which ran in a configuration; the core's thread."""
+        took_ms = 1e3 * (job.ended_s - job.started_s)
+        with self._lock:
+            for name in job.instances:
+                record = self._records[name]
+                if job.error:
+                    record.errors += 1
+                else:
+                    record.batches += 1
+                    record.engine_ms.append(took_ms)
+        first = 0
+        for request in job.requests:
+            try:
+                self._answer(request, job, first, configuration)
+            except Exception as error:
+                # a slot that cannot be given back must not cost the other requests theirs
+                self.refuse(request.batch.frames, request.instance.name, 'lease',
+                            f"instance '{request.instance.name}': the batch cannot be given "
+                            f'back: {error}')
+            first += request.frames
+
+    def refuse(self, frames, instance, reason, sentence):
+        """Count frames as dropped, and tell why; any thread."""
+        for frame in frames:
+            self.counters.dropped(frame.camera, instance, reason=reason, sentence=sentence)
+        self._report(sentence)
+
+    def dropped(self, request: Request, reason, sentence):
+        """Give a request back that will not run, and count its frames."""
+        request.batch.release()
+        name = request.instance.name
+        for frame in request.batch.frames:
+            self.counters.dropped(frame.camera, name, reason=reason,
+                                  sentence=sentence and f"instance '{name}': {sentence}")
+
+    def close(self):
+        """Finish what is being decoded."""
+        self._workers.shutdown()
+
+    def _answer(self, request, job, first, configuration):
+        """Send a request on to decoding; its images are in the outputs from `first` on."""
+        intact = request.batch.release()
+        name = request.instance.name
+        if job.error:
+            self.refuse(request.batch.frames, name, 'engine',
+                        str(EngineError(name, f'the engine failed: {job.error}')))
+        elif not intact:
+            self.refuse(request.batch.frames, name, 'lease',
+                        f"instance '{name}': the batch was taken back while it ran; "
+                        'slot_lease_ms is shorter than the engine needs')
+        else:
+            self._workers.submit(request, self._decode, request, job, first, configuration)
+
+    def _without(self, bad: Dict[int, str], frames, outputs, instance):
+        """Refuse the frames whose outputs are no numbers; return the others and their outputs."""
+        for index, output in bad.items():
+            self.refuse([frames[index]], instance.name, 'nan', (
+                f"instance '{instance.name}': output '{output}' holds NaN or infinity; try this "
+                f'image with `s3dnn models check {instance.spec.name}`'))
+        good = [index for index in range(len(frames)) if index not in bad]
+        return ([frames[index] for index in good],
+                {name: array[good] for name, array in outputs.items()})
+
+    def _decode(self, request, job, first, configuration):
+        instance, frames = request.instance, request.batch.frames
+        settings, spec = instance.settings, instance.spec
+        done = 0
+        try:
+            outputs = {name: array[first:first + request.frames]
+                       for name, array in job.outputs.items()}
+            bad = not_finite(outputs)
+            if bad:
+                frames, outputs = self._without(bad, frames, outputs, instance)
+                if not frames:
+                    return
+            found = instance.decoder.decode(outputs, settings.score_threshold,
+                                            settings.iou_threshold, settings.max_detections)
+            if len(found) != len(frames):
+                raise ModelError(spec.onnx, f'gave {len(found)} results for {len(frames)} frames')
+            for frame, boxes in zip(frames, found):
+                published_s = self._publish(FrameResult(
+                    frame, instance.name, spec.name, spec.labels,
+                    frame.transform.to_source(boxes.xyxy, frame.width, frame.height),
+                    boxes.scores, boxes.class_ids, job.frames, request.batch.sent_s,
+                    request.arrived_s, job.started_s, job.ended_s, job.ran_as(), configuration))
+                self._published(instance.name, published_s - job.ended_s)
+                self.counters.published(frame.camera, instance.name,
+                                        latency_s=published_s - frame.taken_s,
+                                        missed=published_s > frame.deadline_s)
+                done += 1
+        except Exception as error:
+            # a worker's exception would vanish in its future, and the frames with it
+            self.refuse(frames[done:], instance.name, 'decoder',
+                        f"instance '{instance.name}': results cannot be decoded or "
+                        f'published: {error}')
