@@ -37,6 +37,8 @@ class InstanceCapacity:
         From the end of a run to the publication of its results.
     taken : mapping of int to int
         By the front end's `epoch`: the newest of its batches that is here.
+    in_time : mapping of str to float
+        By camera: the part of its last frames here that were in time.
 
     """
 
@@ -51,6 +53,7 @@ class InstanceCapacity:
     handover_s: float = 0.0
     finish_s: float = 0.0
     taken: Mapping[int, int] = dataclasses.field(default_factory=dict)
+    in_time: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     def follows(self, told: 'InstanceCapacity', since_s) -> bool:
         """Tell whether front ends know this from what they were told `since_s` ago.
@@ -63,7 +66,8 @@ class InstanceCapacity:
         return (abs(early_s) <= min(START_TOLERANCE_S, START_TOLERANCE * told.run_s[0])
                 and self == dataclasses.replace(
                     told, wait_s=self.wait_s, run_s=self.run_s, margin_s=self.margin_s,
-                    handover_s=self.handover_s, finish_s=self.finish_s))
+                    handover_s=self.handover_s, finish_s=self.finish_s,
+                    in_time=self.in_time))
 
 
 @dataclasses.dataclass(frozen=True)

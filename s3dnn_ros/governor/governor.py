@@ -358,6 +358,7 @@ class Governor:
                         else self._times_s.get(name))
         queue.apart_s = functools.partial(self._outlook.apart_s, name) if known else None
         queue.margin_s = self._outlook.margin_s(name)
+        queue.in_time = self._outlook.in_time(name)
 
     def _open_s(self, name, now_s) -> Optional[float]:
         """Return from when on a batch of this instance should be chosen; None: not yet known."""

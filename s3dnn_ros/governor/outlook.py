@@ -9,7 +9,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import math
-from typing import Deque, Dict, List, Optional, Tuple
+from typing import Deque, Dict, List, Mapping, Optional, Tuple
 
 from s3dnn_ros.capacity import Capacity, InstanceCapacity
 from s3dnn_ros.recent import RecentTimes
@@ -199,6 +199,10 @@ class Outlook:
     def margin_s(self, instance) -> float:
         """Return by what few runs exceed `time_s`."""
         return self._told(instance).margin_s
+
+    def in_time(self, instance) -> Mapping[str, float]:
+        """Return by camera what part of its last frames was in time."""
+        return self._told(instance).in_time
 
     def apart_s(self, instance, frames) -> float:
         """Return what so many frames take in runs of their own, like `time_s`.

@@ -184,7 +184,8 @@ def capacity_msg(capacity, now_s):
             run_ms=[1e3 * run_s for run_s in item.run_s], measured=list(item.measured),
             margin_ms=1e3 * item.margin_s, handover_ms=1e3 * item.handover_s,
             finish_ms=1e3 * item.finish_s,
-            epochs=list(item.taken), sequences=list(item.taken.values()))
+            epochs=list(item.taken), sequences=list(item.taken.values()),
+            cameras=list(item.in_time), in_time=list(item.in_time.values()))
             for item in capacity.instances])
 
 
@@ -195,7 +196,8 @@ def capacity_of(msg):
                          item.wait_ms / 1e3,
                          tuple(run_ms / 1e3 for run_ms in item.run_ms), tuple(item.measured),
                          item.margin_ms / 1e3, item.handover_ms / 1e3, item.finish_ms / 1e3,
-                         dict(zip(item.epochs, item.sequences)))
+                         dict(zip(item.epochs, item.sequences)),
+                         dict(zip(item.cameras, item.in_time)))
         for item in msg.instances))
 
 

@@ -14,8 +14,11 @@ from s3dnn_ros.recent import RecentTimes
 from s3dnn_ros.runtime.job import Instance, Request
 from s3dnn_ros.runtime.model_queue import ModelQueue
 
-# Front ends come and go; so many are remembered.
+# Front ends and cameras come and go; so many are remembered, of cameras for each instance.
 MOST_FRONT_ENDS = 16
+MOST_CAMERAS = 64
+# What was in time is an average of about so many frames of a camera.
+IN_TIME_FRAMES = 16
 # A batch that seems to have been longer on its way is of another clock, or does not say when it
 # was sent.
 MOST_HANDOVER_S = 1.0
@@ -47,6 +50,7 @@ class _Known:
     finish: RecentTimes = dataclasses.field(default_factory=RecentTimes)
     allowance_s: float = 0.0        # from arrival to deadline, of the newest request
     taken: Dict[int, int] = dataclasses.field(default_factory=dict)
+    in_time: Dict[str, float] = dataclasses.field(default_factory=dict)     # by camera
 
 
 class Admission:
@@ -97,6 +101,15 @@ class Admission:
         """Take note of the time from a run's end to the publication of a result; any thread."""
         self._known[instance].finish.add(took_s)
 
+    def settled(self, instance, camera, in_time):
+        """Take note of whether a frame that came here had its result in time; any thread."""
+        with self._lock:
+            parts = self._known[instance].in_time
+            part = parts.pop(camera, 1.0)
+            parts[camera] = part + (in_time - part) / IN_TIME_FRAMES
+            while len(parts) > MOST_CAMERAS:
+                del parts[next(iter(parts))]
+
     def tell(self, loads: Sequence[Load], now_s, must=True) -> bool:
         """Tell what can be taken now, if it must be or is not what was told; return whether.
 
@@ -122,7 +135,8 @@ class Admission:
             self._wait_s(instance, priority, now_s + known.allowance_s, loads),
             tuple(run_s for run_s, _ in times) if times[0][0] else (),
             tuple(measured for _, measured in times), instance.queue.margin_s(1),
-            known.handover.typical_s, known.finish.typical_s, dict(known.taken))
+            known.handover.typical_s, known.finish.typical_s, dict(known.taken),
+            dict(known.in_time))
 
     def _wait_s(self, instance, priority, deadline_s, loads: Iterable[Load]):
         """Return when a request that came now would start; DERIVED.

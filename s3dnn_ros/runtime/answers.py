@@ -10,6 +10,7 @@ from typing import Callable, Dict, Mapping, Tuple
 from s3dnn_ros.counters import Counters, Percentiles
 from s3dnn_ros.errors import EngineError, ModelError
 from s3dnn_ros.frames import FrameInfo
+from s3dnn_ros.runtime.admission import Admission
 from s3dnn_ros.runtime.job import Instance, Job, Request
 from s3dnn_ros.runtime.outputs import not_finite
 from s3dnn_ros.runtime.worker_pool import WorkerPool
@@ -71,8 +72,8 @@ class Answers:
         Called in a worker thread with a FrameResult; returns when it was published, in seconds.
     report : callable
         Called with a sentence when frames are refused.
-    published : callable
-        Called with an instance's name and the seconds from a run's end to a result.
+    admission : Admission
+        Learns how long results take from a run's end, and what was in time.
 
     Attributes
     ----------
@@ -82,12 +83,12 @@ class Answers:
 
     def __init__(self, instances: Mapping[str, Instance], workers: int,
                  publish: Callable[[FrameResult], float], report: Callable[[str], None],
-                 published: Callable[[str, float], None]):
+                 admission: Admission):
         self.counters = Counters()
         self._instances = instances
         self._publish = publish
         self._report = report
-        self._published = published
+        self._admission = admission
         self._lock = threading.Lock()
         self._records = {name: _Record() for name in instances}
         self._workers = WorkerPool(workers, 's3dnn-cpu')
@@ -132,6 +133,8 @@ class Answers:
         request.batch.release()
         name = request.instance.name
         for frame in request.batch.frames:
+            if reason == 'late':
+                self._admission.settled(name, frame.camera, False)
             self.counters.dropped(frame.camera, name, reason=reason,
                                   sentence=sentence and f"instance '{name}': {sentence}")
 
@@ -185,10 +188,11 @@ class Answers:
                     frame.transform.to_source(boxes.xyxy, frame.width, frame.height),
                     boxes.scores, boxes.class_ids, job.frames, request.batch.sent_s,
                     request.arrived_s, job.started_s, job.ended_s, job.ran_as(), configuration))
-                self._published(instance.name, published_s - job.ended_s)
+                missed = published_s > frame.deadline_s
+                self._admission.published(instance.name, published_s - job.ended_s)
+                self._admission.settled(instance.name, frame.camera, not missed)
                 self.counters.published(frame.camera, instance.name,
-                                        latency_s=published_s - frame.taken_s,
-                                        missed=published_s > frame.deadline_s)
+                                        latency_s=published_s - frame.taken_s, missed=missed)
                 done += 1
         except Exception as error:
             # a worker's exception would vanish in its future, and the frames with it

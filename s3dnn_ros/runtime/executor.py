@@ -103,7 +103,7 @@ class Executor:
         # one pool for each: nothing urgent is staged behind the boxes of something else
         self._stagers = WorkerPool(settings.cpu_workers, 's3dnn-stage')
         self._answers = Answers(self._instances, settings.cpu_workers, publish, report,
-                                self._admission.published)
+                                self._admission)
         dropped = self._answers.dropped
         self._core = Core(scheduler, engine, self._finished, dropped, report,
                           tell=self._admission.tell)

@@ -28,7 +28,6 @@ from typing import (
     Tuple,
 )
 
-from s3dnn_ros.recent import TYPICAL
 from s3dnn_ros.scheduling.turns import Need, Turns, all_in_time
 
 # A camera that comes later than its period says is waited for by this part of
@@ -36,13 +35,11 @@ from s3dnn_ros.scheduling.turns import Need, Turns, all_in_time
 JITTER = 0.1
 # A frame whose camera is ahead of its share by more than one waits for that of another
 # camera, if it is expected within this part of a run: the device stands still no longer.
-HOLD = 0.25
+HOLD = 0.5
 # So many frames of a camera in a row that were lost when they came are more than jitter.
 HOPELESS_FRAMES = 3
-# A frame is surely in time only with a slack of so many margins: its own run may be slow, and so
-# may the one that it waits for. Who always comes second has 0.93 to 1.02 of the first one's share
-# with it, in virtual time; 0.88 to 0.98 with 3.
-AT_RISK = 4.0
+# A camera whose frames are mostly late has so much of the device for what is in time, not more.
+LEAST_CHANCE = 0.5
 NEVER = float('inf')
 
 
@@ -119,6 +116,9 @@ class FusionQueue:
         What few runs take longer than W says.
     weights : mapping of camera to float
         1 for those that are missing.
+    in_time : mapping of camera to float
+        The part of its last frames that were in time, 1 for those that are missing: cameras have
+        equal shares of what is in time.
 
     Parameters
     ----------
@@ -139,6 +139,7 @@ class FusionQueue:
         self.apart_s = None
         self.margin_s = 0.0
         self.weights: Mapping[str, float] = {}
+        self.in_time: Mapping[str, float] = {}
         self.turns = turns or Turns()
         self.name = name
         self._waiting: Dict[str, WaitingFrame] = {}
@@ -257,7 +258,7 @@ class FusionQueue:
         for frame in batch:
             if frame.camera not in self._aside:
                 self.turns.serve(self._stream(frame.camera), self._weight(frame.camera),
-                                 self._chance(frame, size, now_s))
+                                 self._chance(frame))
             self._remove(frame)
         return batch
 
@@ -340,17 +341,14 @@ class FusionQueue:
         return (self.time_s is not None
                 and now_s + self.time_s(1) > self._deadline_s(frame))
 
-    def _chance(self, frame, size, now_s) -> float:
-        """Return how likely a frame is in time that starts now with others; DERIVED.
+    def _chance(self, frame) -> float:
+        """Return how much of a frame in time it is that this one runs.
 
-        So many runs as TYPICAL says take no longer than W. One that is lost counts as if it were
-        in time: it takes the device like any other.
+        One that was lost when it came takes a turn like any other, and no more of them.
         """
-        slack_s = self._deadline_s(frame) - now_s - (self.time_s(size) if self.time_s else 0.0)
-        at_risk_s = AT_RISK * self.margin_s
-        if not 0.0 <= slack_s < at_risk_s:
+        if self.is_hopeless(frame):
             return 1.0
-        return TYPICAL + (1.0 - TYPICAL) * slack_s / at_risk_s
+        return max(LEAST_CHANCE, self.in_time.get(frame.camera, 1.0))
 
     def _expected(self, now_s) -> List[ExpectedFrame]:
         """Return the next frames that should come during a run from now on.

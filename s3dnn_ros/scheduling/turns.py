@@ -65,7 +65,7 @@ class Turns:
     def serve(self, stream, weight, chance=1.0):
         """Take note that the frame of a stream that waits runs, with a chance to be in time.
 
-        It counts as so much of a frame: cameras have equal shares of what is in time.
+        It counts as so much of a frame, so that shares are of what is in time.
         """
         waiting = map(self._tags.__getitem__, self._waiting)
         self._now = max(self._now, min(waiting, default=self._now))

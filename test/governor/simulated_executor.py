@@ -22,6 +22,7 @@ from s3dnn_ros.recent import RecentTimes, RunTimes
 
 START_S = 1000.0
 HEARTBEAT_S = 0.25
+IN_TIME_FRAMES = 16
 # This share of the runs takes twice as long.
 STALLS = 0.01
 INSTANCE = 'net'
@@ -69,6 +70,7 @@ class Pipeline:
         self._runs = RunTimes()
         self._finish, self._handover = RecentTimes(), RecentTimes()
         self._taken = 0
+        self._in_time = {}              # by camera: the part of its last frames
         self._now_s = START_S
         self._wake_number = 0
 
@@ -130,6 +132,8 @@ class Pipeline:
                     and self._now_s + self._least_s(len(batch.frames))
                     > min(frame.deadline_s for frame in batch.frames)):
                 self._pool.release(batch.slot)
+                for frame in batch.frames:
+                    self._settled(frame.camera, False)
                 continue
             frames = len(batch.frames)
             took_s = self._run_s(self._now_s, frames) * (
@@ -149,10 +153,17 @@ class Pipeline:
         finish_s = self._random.uniform(0.002, 0.004)
         self._finish.add(finish_s)
         if self._pool.release(batch.slot):
-            self.results += [Result(frame, self._now_s + finish_s) for frame in batch.frames]
+            found = [Result(frame, self._now_s + finish_s) for frame in batch.frames]
+            self.results += found
+            for result in found:
+                self._settled(result.camera, result.in_time)
         self._start()
         if self._running is None:
             self._tell()
+
+    def _settled(self, camera, in_time):
+        part = self._in_time.get(camera, 1.0)
+        self._in_time[camera] = part + (in_time - part) / IN_TIME_FRAMES
 
     def _margin_s(self):
         return self._runs.slow_s(1) - self._runs.typical_s(1) if self._runs.runs(1) else 0.0
@@ -180,5 +191,6 @@ class Pipeline:
             INSTANCE, wait_s=wait_s, run_s=run_s if run_s[0] else (),
             measured=tuple(bool(self._runs.runs(size) or self._profile) for size in range(1, 5)),
             margin_s=self._margin_s(), handover_s=self._handover.typical_s,
-            finish_s=self._finish.typical_s, taken={0: self._taken}),))
+            finish_s=self._finish.typical_s, taken={0: self._taken},
+            in_time=dict(self._in_time)),))
         self._at(self._now_s + self._random.uniform(0.0003, 0.002), self._told, capacity)

@@ -4,7 +4,14 @@ import types
 
 import pytest
 
-from s3dnn_ros.runtime.admission import MOST_FRONT_ENDS, MOST_HANDOVER_S, Admission, Load
+from s3dnn_ros.runtime.admission import (
+    IN_TIME_FRAMES,
+    MOST_CAMERAS,
+    MOST_FRONT_ENDS,
+    MOST_HANDOVER_S,
+    Admission,
+    Load,
+)
 
 NOW_S = 100.0
 RUN_S = 0.04
@@ -116,7 +123,10 @@ def test_it_tells_which_batches_are_here_and_how_they_came():
     admission.arrived(request(net, sent_s=NOW_S - 0.002, epoch=5, sequence=9))
     admission.arrived(request(net, sent_s=NOW_S - 0.002, epoch=6, sequence=1))
     admission.published('net', 0.003)
+    admission.settled('net', 'front', True)
+    admission.settled('net', 'rear', False)
     capacity = tell()['net']
+    assert capacity.in_time == {'front': 1.0, 'rear': 1.0 - 1.0 / IN_TIME_FRAMES}
     assert capacity.taken == {5: 9, 6: 1}
     assert capacity.handover_s == pytest.approx(0.002)
     assert capacity.finish_s == 0.003
@@ -144,6 +154,14 @@ def test_front_ends_that_went_are_forgotten():
     for epoch in range(3 * MOST_FRONT_ENDS):
         admission.arrived(request(net, epoch=epoch))
     assert sorted(tell()['net'].taken) == list(range(2 * MOST_FRONT_ENDS, 3 * MOST_FRONT_ENDS))
+
+
+def test_cameras_that_went_are_forgotten():
+    admission, tell, _ = make(instance('net'))
+    for camera in range(3 * MOST_CAMERAS):
+        admission.settled('net', f'camera_{camera}', True)
+    assert list(tell()['net'].in_time) == [
+        f'camera_{camera}' for camera in range(2 * MOST_CAMERAS, 3 * MOST_CAMERAS)]
 
 
 def test_a_clock_that_differs_makes_no_handover_negative():
