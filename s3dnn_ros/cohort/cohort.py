@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import threading
 from typing import Callable, Dict, Mapping, Optional, Sequence, Set, Tuple
 
 from s3dnn_ros.cohort.caution import Caution
 from s3dnn_ros.cohort.coordinator import ROUNDING, Coordinator, Decision, Member
 from s3dnn_ros.cohort.demand import Demand
-from s3dnn_ros.cohort.lag import HORIZONS, needed_speedup
+from s3dnn_ros.cohort.lag import (
+    HORIZONS,
+    lag_s,
+    needed_speedup,
+    proportional_sub_deadlines,
+)
 from s3dnn_ros.cohort.membership import Membership, MemberState
 from s3dnn_ros.cohort.tables import SpeedupAccuracyTable, SpeedupPowerTable
 
@@ -53,18 +59,17 @@ class ModelTables:
                    configuration: int) -> Tuple[float, float]:
         """Return LAG and horizon of a job before a segment, so long after its arrival.
 
-        Equation 1 with the sub-deadlines of equation 2 (both DERIVED): what lies behind the job
-        by its plan, less what has passed. Before the first segment there is nothing to sum up.
-        `horizon` is one of HORIZONS.
+        Equation 1 with the sub-deadlines of equation 2 (both DERIVED), of the segments that have
+        ended taken as one layer: what has passed is known of all of them together. Before the
+        first segment there is nothing to sum up. `horizon` is one of HORIZONS.
         """
         if horizon == 'slack':
             remaining_s = self._remaining_s(segment, configuration)
             return deadline_s - elapsed_s - remaining_s, remaining_s
-        lag_s = self._planned_s(0, segment, deadline_s) - elapsed_s if segment else 0.0
-        if horizon == 'deadline':
-            return lag_s, deadline_s
-        last = len(self.times_s) if horizon == 'remaining' else segment + 1
-        return lag_s, self._planned_s(segment, last, deadline_s)
+        behind, last = self.plan[segment], segment + 1 if horizon == 'next' else -1
+        ahead_s = lag_s([deadline_s * behind], [elapsed_s]) if segment else 0.0
+        return ahead_s, deadline_s * (
+            1.0 if horizon == 'deadline' else self.plan[last] - behind)
 
     def pressed_s(self, segment: int, left_s: float, careful_s: float,
                   configuration: int) -> Tuple[float, float]:
@@ -82,6 +87,11 @@ class ModelTables:
     def total_s(self) -> float:
         """Return the sum of `times_s`."""
         return sum(self.times_s)
+
+    @functools.cached_property
+    def plan(self) -> Tuple[float, ...]:
+        """Return the part of any deadline before each segment, and at the end (equation 2)."""
+        return (0.0, *itertools.accumulate(proportional_sub_deadlines(self.times_s, 1.0)))
 
     # once: a board may have tens of thousands of configurations
     @functools.cached_property
@@ -101,9 +111,6 @@ class ModelTables:
 
     def _remaining_s(self, segment, configuration):
         return self.scale(configuration) * sum(self.times_s[segment:])
-
-    def _planned_s(self, first, last, deadline_s):
-        return deadline_s * sum(self.times_s[first:last]) / self.total_s
 
 
 class Cohort:
@@ -185,11 +192,11 @@ class Cohort:
                 self._demand.started(instance, tables.least_s + overhead_s, deadline_s, now_s)
             taken = self._demand.of_others(instance, now_s)
             caution = self._caution.share(instance)
-        lag_s, horizon_s = self._standing_s(tables, segment, deadline_s, elapsed_s, overhead_s,
-                                            taken, caution)
+        ahead_s, horizon_s = self._standing_s(tables, segment, deadline_s, elapsed_s, overhead_s,
+                                              taken, caution)
         state = MemberState(
             self.membership.board, self._process, instance, model, self._next(), segment,
-            lag_s, deadline_s, horizon_s, self.configuration, variant)
+            ahead_s, deadline_s, horizon_s, self.configuration, variant)
         with self._lock:
             self.membership.hear(state, now_s)
             decision = self._decide(now_s)

@@ -261,6 +261,34 @@ def test_what_others_usually_ask_for_is_reserved():
     assert (board.said[-1].lag_s, board.said[-1].horizon_s) == pytest.approx((-0.002, 0.03))
 
 
+@pytest.mark.parametrize('names', [('one', 'one'), ('one', 'other')],
+                         ids=['own', 'by topic'])
+@pytest.mark.parametrize('segments', [(0,), (0, 1)])
+def test_a_job_is_one_request_however_many_segments_it_has(names, segments):
+    board = Board(['one', 'other'], 'min_energy')
+    ours, theirs = (board.cohorts[name] for name in names)
+    ours.margin = 0.0
+    for arrived_s in (0.0, 0.1, 0.2):
+        for segment in segments:
+            board.now_s = arrived_s + 0.005 * segment
+            theirs.boundary('theirs', 'model', segment, 0.0, DEADLINE_S, 0, board.now_s)
+        theirs.leave('theirs', 'model', board.now_s)
+    ours.boundary('ours', 'model', 1, 0.005, DEADLINE_S, 0, board.now_s)
+    # it comes every 100 ms for 20 of them: a fifth of 35 ms is another's
+    assert board.said[-1].lag_s == pytest.approx(-0.002)
+
+
+@pytest.mark.parametrize('margin, elapsed_s', [(0.0, 0.015), (0.1, 0.015), (0.0, 0.035)],
+                         ids=['as it is', 'careful', 'nothing is fast enough any more'])
+def test_what_remains_takes_its_overhead_besides(margin, elapsed_s):
+    said = []
+    cohort = Cohort(Membership('board', LEASE_S), Coordinator(), TABLES, 'alone', 1,
+                    say=said.append, margin=margin)
+    for overhead_s in (0.0, 0.002):
+        cohort.boundary('net', 'model', 1, elapsed_s, DEADLINE_S, 0, 0.0, overhead_s)
+    assert said[0].lag_s - said[1].lag_s == pytest.approx(0.002)
+
+
 def test_who_was_late_keeps_more_free():
     board = Board(['owner'])
     owner = board.cohorts['owner']
