@@ -1,6 +1,7 @@
 """The house's rules, held by a test: imports run downward, ROS stays in nodes/."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -12,14 +13,17 @@ PACKAGE = ROOT / 's3dnn_ros'
 ROS = {'rclpy', 'sensor_msgs', 'std_msgs', 'diagnostic_msgs', 'builtin_interfaces',
        'rcl_interfaces', 'lifecycle_msgs', 'vision_msgs', 'cv_bridge', 'message_filters',
        'launch', 'launch_ros'}
-# each room may import from itself and from those after it
-FLOORS = ['cli', 'commands', ('nodes', 'lab'), 'runtime', ('engines', 'governor'),
-          'profiling', ('media', 'summary', 'drawing', 'middleware', 'respawn'), 'models',
-          'settings', 'parameters',
-          ('scheduling', 'cohort', 'platforms', 'frames', 'counters'),
-          ('capacity', 'recent'), 'errors']
-FLOOR_OF = {room: index for index, floor in enumerate(FLOORS)
-            for room in ([floor] if isinstance(floor, str) else floor)}
+ROW = re.compile(r'\| (\d+) \| ([^|]+) \|')
+
+
+def floors():
+    """Return the floor of every room, as the table in ARCHITECTURE.md has it."""
+    return {room.strip(' `'): int(floor)
+            for floor, rooms in ROW.findall((ROOT / 'ARCHITECTURE.md').read_text())
+            for room in rooms.split(',')}
+
+
+FLOOR_OF = floors()
 
 
 def modules():
@@ -42,16 +46,34 @@ def imports_of(path):
 @pytest.mark.parametrize('path', modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_run_downward_and_ros_stays_in_nodes(path):
     room = room_of(path)
-    assert room in FLOOR_OF, f'{room} has no floor in FLOORS'
+    assert room in FLOOR_OF, f'{room} has no floor in ARCHITECTURE.md'
     for name in imports_of(path):
         first, *rest = name.split('.')
         if first == 's3dnn_ros' and rest and rest[0] not in ('msg', 'srv'):
-            assert FLOOR_OF[rest[0]] >= FLOOR_OF[room], f'{room} imports {name}'
+            assert FLOOR_OF[rest[0]] <= FLOOR_OF[room], f'{room} imports {name}'
             if FLOOR_OF[rest[0]] == FLOOR_OF[room]:
                 assert rest[0] == room, f'{room} imports its neighbour {name}'
         if room != 'nodes':
             assert first not in ROS, f'{room} imports {name}'
             assert name not in ('s3dnn_ros.msg', 's3dnn_ros.srv'), f'{room} imports {name}'
+
+
+def test_every_floor_has_a_room_that_is_there():
+    rooms = {room_of(path) for path in modules()}
+    assert set(FLOOR_OF) == rooms
+
+
+def test_every_decision_is_a_short_page_that_architecture_links():
+    pages = {path.name: path.read_text().splitlines()
+             for path in (ROOT / 'docs' / 'decisions').glob('*.md')}
+    linked = dict(re.findall(r'\[(.+)\]\(docs/decisions/(.+)\)',
+                             (ROOT / 'ARCHITECTURE.md').read_text()))
+    assert {f'# {title}': name for title, name in linked.items()} == {
+        lines[0]: name for name, lines in pages.items()}
+    for name, lines in pages.items():
+        assert len(lines) <= 40, name
+        assert [line for line in lines if line.startswith('## ')] == [
+            '## Context', '## Decision', '## Consequences'], name
 
 
 def test_the_parameter_reference_is_current():

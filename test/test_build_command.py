@@ -15,10 +15,10 @@ from fake_cuda import FakeCuda
 from fake_tensorrt import FakeParser, InProcess, fake_tensorrt
 
 from s3dnn_ros import engines
+from s3dnn_ros.base.cache import sha256_of
 from s3dnn_ros.cli import main
 from s3dnn_ros.engines import tensorrt_builder, tensorrt_engine, tensorrt_plans
 from s3dnn_ros.engines.cuda import find_cuda
-from s3dnn_ros.models.cache import sha256_of
 from s3dnn_ros.models.segment_plan import SegmentPlan, plan_path
 from s3dnn_ros.profiling.table import load_table, profile_path
 
@@ -70,11 +70,11 @@ def test_all_segments_are_built_with_progress_and_only_once(device, capsys, tmp_
 
 
 def test_what_is_built_is_what_the_executor_takes(device, monkeypatch, tmp_path):
+    from s3dnn_ros.base.clock import VirtualClock
     from s3dnn_ros.engines import make_engine
     from s3dnn_ros.models.graph import load_graph, with_image_input
     from s3dnn_ros.models.segment_plan import apply, load_plan
     from s3dnn_ros.models.spec import load_spec
-    from s3dnn_ros.runtime.clock import VirtualClock
 
     assert main(['build', 'net']) == 0
     monkeypatch.setattr(tensorrt_plans, 'build', None)

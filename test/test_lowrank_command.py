@@ -8,8 +8,8 @@ import pytest
 import yaml
 from onnx import TensorProto, helper, numpy_helper
 
+from s3dnn_ros.base.cache import sha256_of
 from s3dnn_ros.cli import main
-from s3dnn_ros.models.cache import sha256_of
 from s3dnn_ros.profiling import profiler
 from s3dnn_ros.profiling.variant_table import load_variant_table, variant_table_path
 

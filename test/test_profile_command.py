@@ -3,8 +3,8 @@
 import pytest
 import yaml
 
+from s3dnn_ros.base.cache import sha256_of
 from s3dnn_ros.cli import main
-from s3dnn_ros.models.cache import sha256_of
 from s3dnn_ros.models.spec import load_spec
 from s3dnn_ros.profiling.find import find_table
 from s3dnn_ros.profiling.table import load_table, profile_path

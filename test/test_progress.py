@@ -5,9 +5,9 @@ import io
 import pytest
 from rich.console import Console
 
+from s3dnn_ros.base.clock import VirtualClock
 from s3dnn_ros.commands.progress import BatchProgress, TimeLeft, duration
 from s3dnn_ros.profiling.batch_timer import Step
-from s3dnn_ros.runtime.clock import VirtualClock
 
 
 @pytest.mark.parametrize('seconds, said', [

@@ -129,8 +129,8 @@ class Cohort:
     configuration : int
         The device's, now.
     apply : callable, optional
-        Has the device's configuration set, and `told` called when that is done. Exactly one
-        process of a board has it: the owner.
+        Has the device's configuration set, and `configuration_set` called when that is done.
+        Exactly one process of a board has it: the owner.
     say : callable, optional
         Called with a MemberState for the others, at every boundary.
     horizon : str
@@ -241,7 +241,7 @@ class Cohort:
             # what was left out is looked at again
             self._known = {}
 
-    def told(self, board: str, configuration: int):
+    def configuration_set(self, board: str, configuration: int):
         """Take note of the configuration that the board's owner has set."""
         if board == self.membership.board and 0 <= configuration < self._size:
             self.configuration = configuration

@@ -6,11 +6,11 @@ import functools
 import json
 from pathlib import Path
 
+from s3dnn_ros.base.cache import write_whole
 from s3dnn_ros.commands.argument_types import above_zero, from_zero, image_size, new_file
 from s3dnn_ros.commands.building import add_building, add_level, building, chosen_engine
 from s3dnn_ros.commands.pictures import INT8_PICTURES, add_pictures, pictures_for
 from s3dnn_ros.errors import ParameterError
-from s3dnn_ros.models.cache import write_whole
 from s3dnn_ros.scheduling import POLICIES
 from s3dnn_ros.settings import ENGINES
 
@@ -190,9 +190,9 @@ def register(subparsers):
 
 
 def _overload(arguments):
+    from s3dnn_ros.base.clock import SystemClock
     from s3dnn_ros.lab import overload_bench
     from s3dnn_ros.lab.results import tables
-    from s3dnn_ros.runtime.clock import SystemClock
 
     count = arguments.cameras or len(arguments.rates or range(4))
     rates_hz = tuple(arguments.rates or [arguments.rate] * count)
@@ -213,8 +213,8 @@ def _overload(arguments):
 
 
 def _s3dnn(arguments):
+    from s3dnn_ros.base.clock import SystemClock
     from s3dnn_ros.lab import s3dnn_bench
-    from s3dnn_ros.runtime.clock import SystemClock
 
     clock = SystemClock()
     engine, _ = chosen_engine(arguments, clock, arguments.sms, print)
@@ -245,9 +245,9 @@ def _cohort(arguments):
 
 
 def _neuos(arguments):
+    from s3dnn_ros.base.clock import SystemClock
     from s3dnn_ros.lab import neuos_bench
     from s3dnn_ros.lab.closed_loop import contenders
-    from s3dnn_ros.runtime.clock import SystemClock
 
     clock = SystemClock()
     given = {name: tuple(value) for name, value in vars(arguments).items()
@@ -264,8 +264,8 @@ def _neuos(arguments):
 
 
 def _engines(arguments):
+    from s3dnn_ros.base.clock import SystemClock
     from s3dnn_ros.lab import engines_bench
-    from s3dnn_ros.runtime.clock import SystemClock
 
     given = {name: tuple(value) for name, value in vars(arguments).items()
              if name in ('models', 'engines', 'precisions') and value}

@@ -36,10 +36,10 @@ def register(subparsers):
 
 
 def _build(arguments):
+    from s3dnn_ros.base.clock import SystemClock
     from s3dnn_ros.engines import make_engine
     from s3dnn_ros.engines.plan_cache import plans_dir
     from s3dnn_ros.engines.tensorrt_plans import provide
-    from s3dnn_ros.runtime.clock import SystemClock
     from s3dnn_ros.runtime.network_loader import LoadOptions, choose_parts
     from s3dnn_ros.settings import SCORES
 

@@ -9,13 +9,13 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 
+from s3dnn_ros.base.clock import SystemClock
 from s3dnn_ros.engines import make_engine
 from s3dnn_ros.errors import ModelError, ParameterError
 from s3dnn_ros.governor.images import decode_compressed, fit
 from s3dnn_ros.models.cut_network import whole
 from s3dnn_ros.models.graph import batch_of
 from s3dnn_ros.models.spec import ModelSpec
-from s3dnn_ros.runtime.clock import SystemClock
 
 RUNS = 5
 IOU_THRESHOLD = 0.6

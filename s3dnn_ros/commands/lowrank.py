@@ -64,10 +64,10 @@ def register(subparsers) -> None:
 
 
 def _lowrank(arguments) -> None:
+    from s3dnn_ros.base.clock import SystemClock
     from s3dnn_ros.models.cut_network import cut_there
     from s3dnn_ros.models.graph import batch_of, image_network
     from s3dnn_ros.profiling.variant_profiler import measure_variants
-    from s3dnn_ros.runtime.clock import SystemClock
 
     ratios = checked_ratios(arguments.ratios)
     spec = load_spec(arguments.model)
@@ -116,7 +116,7 @@ def _calibration(engine, spec: ModelSpec, model, pictures, wanted: str):
 
 def _cuts(engine, spec: ModelSpec, target_ms: float) -> Tuple[Tuple[str, ...], ...]:
     """Return the cuts that the executor goes by: a profile's, else a plan's, made if need be."""
-    from s3dnn_ros.models.cache import sha256_of
+    from s3dnn_ros.base.cache import sha256_of
     from s3dnn_ros.models.segment_plan import load_plan, plan_path
     from s3dnn_ros.profiling.find import find_table
     from s3dnn_ros.profiling.profiler import make_plan

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import List, Sequence
 
+from s3dnn_ros.base.clock import SystemClock
 from s3dnn_ros.commands import lowrank
 from s3dnn_ros.commands.argument_types import above_zero
 from s3dnn_ros.commands.check import check_model
@@ -20,7 +21,6 @@ from s3dnn_ros.models.sizes import OF_ANY_SIZE
 from s3dnn_ros.models.spec import known_models, load_spec
 from s3dnn_ros.models.zoo import ZOO, assets_of, export, is_known, state_of, zoo_model
 from s3dnn_ros.profiling.profiler import make_plan
-from s3dnn_ros.runtime.clock import SystemClock
 from s3dnn_ros.settings import ENGINES
 
 

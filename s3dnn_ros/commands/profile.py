@@ -52,6 +52,7 @@ def register(subparsers):
 
 
 def _profile(arguments):
+    from s3dnn_ros.base.clock import SystemClock
     from s3dnn_ros.models.cut_network import planned
     from s3dnn_ros.profiling.profiler import (
         SHARED_LANES,
@@ -61,7 +62,6 @@ def _profile(arguments):
         read_configurations,
     )
     from s3dnn_ros.profiling.table import profile_path
-    from s3dnn_ros.runtime.clock import SystemClock
 
     # whatever is wrong with the file is told before anything is measured
     imported = arguments.configurations and read_configurations(arguments.configurations)

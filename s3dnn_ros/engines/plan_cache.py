@@ -14,9 +14,9 @@ import struct
 from pathlib import Path
 from typing import Any, Callable, Dict, Mapping, Tuple
 
+from s3dnn_ros.base.cache import cache_dir, write_whole
 from s3dnn_ros.engines.tensorrt_api import Tensor
 from s3dnn_ros.errors import BuildError
-from s3dnn_ros.models.cache import cache_dir, write_whole
 
 MAGIC = b's3dnnPLN'
 # Grows whenever plans are built in another way, so that caches are renewed.

@@ -11,12 +11,12 @@ from typing import List, Optional, Sequence, Tuple
 import onnx
 from onnx import TensorProto
 
+from s3dnn_ros.base.cache import cache_dir, locked, write_whole
 from s3dnn_ros.engines.cuda import find_cuda
 from s3dnn_ros.engines.int8 import Feed, calibrator
 from s3dnn_ros.engines.plan_cache import Plan, PlanKey
 from s3dnn_ros.engines.tensorrt_api import CHANNELS_LAST, TensorRt, dtype_of
 from s3dnn_ros.errors import BuildError
-from s3dnn_ros.models.cache import cache_dir, locked, write_whole
 from s3dnn_ros.models.graph import IMAGE_INPUT
 
 

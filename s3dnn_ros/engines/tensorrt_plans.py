@@ -16,6 +16,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
+from s3dnn_ros.base.cache import locked
 from s3dnn_ros.engines import int8
 from s3dnn_ros.engines.base import DEFAULTS, BuildOptions, silent
 from s3dnn_ros.engines.child_process import ChildProcess
@@ -32,7 +33,6 @@ from s3dnn_ros.engines.plan_cache import (
 )
 from s3dnn_ros.engines.tensorrt_builder import Built, Order, build, with_float_image
 from s3dnn_ros.errors import BuildError, PassingBuildError, SlowBuildError
-from s3dnn_ros.models.cache import locked
 from s3dnn_ros.models.graph import IMAGE_INPUT
 
 # Where contexts cannot share a profile: for so many lanes at least, so that profiling, building

@@ -9,6 +9,7 @@ from typing import Dict, Sequence
 
 import numpy as np
 
+from s3dnn_ros.base.clock import SystemClock
 from s3dnn_ros.engines import make_engine
 from s3dnn_ros.errors import S3dnnError
 from s3dnn_ros.lab.processes import ProcessError
@@ -16,7 +17,6 @@ from s3dnn_ros.models.cut_network import planned, whole
 from s3dnn_ros.models.spec import load_spec
 from s3dnn_ros.profiling.batch_timer import WARM_UP_RUNS
 from s3dnn_ros.profiling.profiler import SHARED_LANES, make_plan, profile
-from s3dnn_ros.runtime.clock import SystemClock
 
 # As `s3dnn profile` cuts.
 TARGET_MS = 5.0

@@ -11,7 +11,7 @@ from s3dnn_ros.cohort import MODES, Cohort, Coordinator, Membership, ModelTables
 from s3dnn_ros.cohort.rivals import MaxN, Uncoordinated
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.runtime.actuator import Actuator
-from s3dnn_ros.runtime.steering import CohortSteering
+from s3dnn_ros.runtime.variant_chooser import CohortChooser
 from s3dnn_ros.settings import ExecutorSettings
 
 NAME = 'bench'      # of the board, and of the one process that it has
@@ -61,7 +61,7 @@ def contenders(names: Sequence[str]) -> Sequence[Contender]:
 
 
 class ClosedLoop:
-    """A contender in charge of the device, for one run; a Steering for the loop.
+    """A contender in charge of the device, for one run; a VariantChooser for the loop.
 
     Parameters
     ----------
@@ -87,21 +87,21 @@ class ClosedLoop:
         self._cohort = Cohort(Membership(NAME, LEASE_S), contender.make(fastest), tables, NAME,
                               fastest, apply=self._actuator.apply,
                               horizon=contender.horizon, margin=contender.margin)
-        self._steering = CohortSteering(self._cohort, tables)
-        self.scale = self._steering.scale
-        self.least = self._steering.least
+        self._chooser = CohortChooser(self._cohort, tables)
+        self.scale = self._chooser.scale
+        self.least = self._chooser.least
         self._actuator.apply(fastest)
 
     def choose(self, job, segment, now_s):
         """Choose as the contender does."""
         begun_ns = time.perf_counter_ns()
-        choice = self._steering.choose(job, segment, now_s)
+        choice = self._chooser.choose(job, segment, now_s)
         self.times_ns.append(time.perf_counter_ns() - begun_ns)
         return choice
 
     def ended(self, job, now_s):
         """Take a job out of the cohort."""
-        self._steering.ended(job, now_s)
+        self._chooser.ended(job, now_s)
         if self._rest is not None and not self._cohort.membership.members(now_s):
             self._actuator.apply(self._rest)
 
@@ -122,7 +122,7 @@ class ClosedLoop:
         return {configuration: share for configuration, share in shares.items() if share > 0.0}
 
     def _applied(self, configuration):
-        self._cohort.told(NAME, configuration)
+        self._cohort.configuration_set(NAME, configuration)
         self._log.append((self._clock.now_s(), configuration))
 
     def _least_power(self):

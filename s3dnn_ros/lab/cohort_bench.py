@@ -11,10 +11,10 @@ from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
 import numpy as np
 
 from s3dnn_ros.cohort import MODES, Coordinator, Member, SpeedupAccuracyTable, SpeedupPowerTable
-from s3dnn_ros.lab.enough import at_least_one
 from s3dnn_ros.lab.environment import environment
 from s3dnn_ros.lab.markdown import spread
 from s3dnn_ros.lab.memory import memory_kb
+from s3dnn_ros.lab.option_checks import at_least_one
 from s3dnn_ros.lab.record import percentiles_us
 from s3dnn_ros.lab.sampling_cost import sampling_cost
 

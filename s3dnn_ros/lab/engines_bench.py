@@ -17,10 +17,10 @@ import numpy as np
 from s3dnn_ros.engines import BuildOptions, make_engine
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.lab.engines_results import FORMAT
-from s3dnn_ros.lab.enough import above_zero, at_least_one
 from s3dnn_ros.lab.environment import environment, told_of
 from s3dnn_ros.lab.markdown import spread
 from s3dnn_ros.lab.networks import MAX_ALIVE, ready
+from s3dnn_ros.lab.option_checks import above_zero, at_least_one
 from s3dnn_ros.models.cut_network import CutNetwork, planned, whole
 from s3dnn_ros.models.spec import load_spec
 from s3dnn_ros.profiling.profiler import WARM_UP_RUNS, make_plan

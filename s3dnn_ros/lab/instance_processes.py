@@ -5,12 +5,12 @@ from __future__ import annotations
 import multiprocessing
 from typing import Any, Dict, NamedTuple, Sequence
 
+from s3dnn_ros.base.clock import SystemClock
 from s3dnn_ros.engines import make_engine
 from s3dnn_ros.lab.load import SETTLE_S, Client, Policy
 from s3dnn_ros.lab.networks import Prepared, load_again
 from s3dnn_ros.lab.processes import ProcessError
 from s3dnn_ros.lab.record import Record, joined
-from s3dnn_ros.runtime.clock import SystemClock
 
 # For a process to start, to load its network, or to answer what takes no time.
 PATIENCE_S = 120.0

@@ -7,11 +7,11 @@ import time
 
 import numpy as np
 
+from s3dnn_ros.base.clock import SystemClock
 from s3dnn_ros.engines import BuildOptions, make_engine
 from s3dnn_ros.lab.processes import ProcessError
 from s3dnn_ros.models.cut_network import whole
 from s3dnn_ros.models.spec import load_spec
-from s3dnn_ros.runtime.clock import SystemClock
 
 # For the process to start and to load its network.
 PATIENCE_S = 120.0

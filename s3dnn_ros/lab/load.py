@@ -17,15 +17,15 @@ from typing import Dict, List, Sequence, Tuple
 
 import numpy as np
 
+from s3dnn_ros.base.clock import SWITCH_INTERVAL_S, sharpen_timers
 from s3dnn_ros.frames import FrameBatch, FrameInfo, Transform
 from s3dnn_ros.lab.record import Answer, Offered, Record, Span
-from s3dnn_ros.runtime.clock import SWITCH_INTERVAL_S, sharpen_timers
 from s3dnn_ros.runtime.core import Arrival, Core, Parameters
 from s3dnn_ros.runtime.driver import Driver
 from s3dnn_ros.runtime.expectation import Expectation
 from s3dnn_ros.runtime.job import Instance, Request
 from s3dnn_ros.runtime.model_queue import ModelQueue
-from s3dnn_ros.runtime.steering import EXACT, Steering
+from s3dnn_ros.runtime.variant_chooser import EXACT, VariantChooser
 from s3dnn_ros.scheduling import make_scheduler
 
 # Left out of every measurement: the first part of a run, in which queues fill and clocks rise.
@@ -117,25 +117,25 @@ class Rig:
         self._random = np.random.default_rng(0)
 
     def run(self, clients: Sequence[Client], policy: Policy, trace=False,
-            steering: Steering = EXACT) -> Run:
+            chooser: VariantChooser = EXACT) -> Run:
         """Return a run that is ready to start; with `trace` its record will have spans."""
-        return Run(self, clients, policy, trace, steering)
+        return Run(self, clients, policy, trace, chooser)
 
-    def queue(self, model, steering):
+    def queue(self, model, chooser):
         """Return a new queue for a model's network."""
         network = self._networks[model]
         return ModelQueue(network, Expectation(
             network.segments, self._profiles.get(model),
-            functools.partial(steering.scale, model), functools.partial(steering.least, model)))
+            functools.partial(chooser.scale, model), functools.partial(chooser.least, model)))
 
     def scheduler(self, policy):
         """Return a new scheduler for the engine."""
         return policy.make(self._engine)
 
-    def drive(self, scheduler, finished, dropped, report, fuse, steering):
+    def drive(self, scheduler, finished, dropped, report, fuse, chooser):
         """Return a core on the engine, and its driver."""
         core = Core(scheduler, self._engine, finished, dropped, report,
-                    Parameters(100_000, 'drop', fuse, self._max_batch), steering)
+                    Parameters(100_000, 'drop', fuse, self._max_batch), chooser)
         return core, Driver(core, self._engine, self._clock, dropped, report)
 
     def now_s(self):
@@ -152,13 +152,13 @@ class Rig:
 class Run:
     """One policy under one load, once; `record` starts it."""
 
-    def __init__(self, rig, clients, policy, trace, steering):
+    def __init__(self, rig, clients, policy, trace, chooser):
         clients = [dataclasses.replace(client, frames=client.frames * policy.frames)
                    for client in clients]
         self._rig = rig
         self._clients = {client.name: client for client in clients}
         self._images = {client.name: rig.images(client) for client in clients}
-        queues = {client.model: rig.queue(client.model, steering) for client in clients}
+        queues = {client.model: rig.queue(client.model, chooser) for client in clients}
         settings = types.SimpleNamespace(priority=0)
         self._instances = {
             client.name: Instance(client.name, types.SimpleNamespace(name=client.model),
@@ -167,7 +167,7 @@ class Run:
         self._scheduler = (_Traced if trace else _Timed)(rig.scheduler(policy))
         self._failures: List[str] = []
         self._core, self._driver = rig.drive(self._scheduler, self._finished, self._dropped,
-                                             self._failures.append, policy.fuse, steering)
+                                             self._failures.append, policy.fuse, chooser)
         self._offered: List[Offered] = []
         self._answers: List[Answer] = []
         self._ending = threading.Event()

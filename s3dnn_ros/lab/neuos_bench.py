@@ -18,13 +18,13 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from s3dnn_ros.lab.closed_loop import CONTENDERS, ClosedLoop, Contender
 from s3dnn_ros.lab.energy_log import EnergyLog
-from s3dnn_ros.lab.enough import above_zero, at_least_one
 from s3dnn_ros.lab.environment import environment, told_of
 from s3dnn_ros.lab.interference import Interference
 from s3dnn_ros.lab.load import SETTLE_S, SUPERVISED, Client, Rig, mix
 from s3dnn_ros.lab.markdown import spread
 from s3dnn_ros.lab.networks import Prepared, ready
 from s3dnn_ros.lab.neuos_results import FORMAT, HALVES
+from s3dnn_ros.lab.option_checks import above_zero, at_least_one
 from s3dnn_ros.lab.record import Record, percentiles_us
 from s3dnn_ros.lab.variant_networks import load_in_variants
 
@@ -178,7 +178,7 @@ class Bench:
         clock, seconds = self._device.clock, self._plan.seconds
         closed = ClosedLoop(self._device.platform(), self._tables, contender, clock)
         disturb = threading.Timer(SETTLE_S + seconds / 2, interference.switch, [True])
-        run = self._prepared.rig.run(clients, SUPERVISED, steering=closed)
+        run = self._prepared.rig.run(clients, SUPERVISED, chooser=closed)
         with self._energy() as energy:
             disturb.start()
             try:

@@ -21,9 +21,9 @@ import yaml
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.lab.back_to_back import measure_limit, measure_profile
 from s3dnn_ros.lab.disturbance import DURATIONS_S, disturbed
-from s3dnn_ros.lab.enough import above_zero, at_least_one
 from s3dnn_ros.lab.environment import environment
 from s3dnn_ros.lab.networks import ready
+from s3dnn_ros.lab.option_checks import above_zero, at_least_one
 from s3dnn_ros.lab.overload_results import (
     FORMAT,
     drops,

@@ -15,7 +15,6 @@ import time
 from typing import Dict, List, Mapping, Sequence
 
 from s3dnn_ros.errors import ParameterError
-from s3dnn_ros.lab.enough import above_zero, at_least_one
 from s3dnn_ros.lab.environment import environment, told_of
 from s3dnn_ros.lab.gpu_meter import GpuMeter
 from s3dnn_ros.lab.ideal import jobs_of, missed_share
@@ -32,6 +31,7 @@ from s3dnn_ros.lab.load import (
 )
 from s3dnn_ros.lab.markdown import spread
 from s3dnn_ros.lab.networks import Prepared, prepare, ready
+from s3dnn_ros.lab.option_checks import above_zero, at_least_one
 from s3dnn_ros.lab.processes import ProcessError
 from s3dnn_ros.lab.s3dnn_results import FORMAT
 from s3dnn_ros.lab.scheduler_cost import decision_us

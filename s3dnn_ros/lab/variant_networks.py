@@ -23,7 +23,7 @@ from s3dnn_ros.profiling.calibrator import calibrate
 from s3dnn_ros.profiling.profiler import make_plan, measure_configurations, profile
 from s3dnn_ros.profiling.table import ProfileTable
 from s3dnn_ros.profiling.variant_profiler import measure_variants
-from s3dnn_ros.runtime.coordination import model_tables
+from s3dnn_ros.runtime.cohort_client import model_tables
 
 # On so many images fidelity is measured.
 PICTURES = 4

@@ -15,14 +15,14 @@ import time
 import types
 from typing import Callable, Dict, List, Sequence
 
+from s3dnn_ros.base.clock import VirtualClock
 from s3dnn_ros.engines.simulated import SimulatedEngine
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.frames import FrameBatch, FrameInfo, Transform
-from s3dnn_ros.lab.enough import above_zero, at_least_one
 from s3dnn_ros.lab.environment import environment
+from s3dnn_ros.lab.option_checks import above_zero, at_least_one
 from s3dnn_ros.lab.virtual_results import FORMAT
 from s3dnn_ros.profiling.table import ProfileRow, ProfileTable
-from s3dnn_ros.runtime.clock import VirtualClock
 from s3dnn_ros.runtime.core import Arrival, Core, Parameters
 from s3dnn_ros.runtime.expectation import Expectation
 from s3dnn_ros.runtime.job import Instance, Request

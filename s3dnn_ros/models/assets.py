@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Dict, Iterable, List, Tuple
 
+from s3dnn_ros.base.cache import cache_dir, locked, sha256_of, write_whole
 from s3dnn_ros.errors import FetchError
-from s3dnn_ros.models.cache import cache_dir, locked, sha256_of, write_whole
 
 
 @dataclass(frozen=True)

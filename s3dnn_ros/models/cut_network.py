@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Callable, Sequence, Tuple
 
+from s3dnn_ros.base.cache import plan_path, sha256_of
 from s3dnn_ros.errors import ModelError, ProfileError
-from s3dnn_ros.models.cache import plan_path, sha256_of
 
 Cuts = Tuple[Tuple[str, ...], ...]
 

@@ -10,9 +10,9 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx import TensorProto, helper, numpy_helper
 
+from s3dnn_ros.base.cache import sha256_of
 from s3dnn_ros.errors import ModelError
 from s3dnn_ros.models.batch import BATCH, free_batch
-from s3dnn_ros.models.cache import sha256_of
 from s3dnn_ros.models.shapes import fits, shape_of
 from s3dnn_ros.models.spec import ModelSpec
 

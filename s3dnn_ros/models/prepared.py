@@ -14,7 +14,7 @@ import zlib
 from pathlib import Path
 from typing import Optional
 
-from s3dnn_ros.models.cache import cache_dir, plan_path, sha256_of, write_whole
+from s3dnn_ros.base.cache import cache_dir, plan_path, sha256_of, write_whole
 from s3dnn_ros.models.cut_network import CutNetwork, cut_as_known
 
 # What makes a prepared network out of a file: a change in here makes all of them anew.

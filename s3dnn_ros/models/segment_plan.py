@@ -11,8 +11,8 @@ from typing import Any, Callable, Dict, List, Sequence, Tuple
 import numpy as np
 import onnx
 
+from s3dnn_ros.base.cache import plan_path, write_whole
 from s3dnn_ros.errors import ModelError
-from s3dnn_ros.models.cache import plan_path, write_whole
 from s3dnn_ros.models.segmentation import CutPoint, Segment, cut_points, split
 
 # Given the models of consecutive segments, returns the seconds that each of them takes.

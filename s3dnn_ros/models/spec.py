@@ -9,10 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Iterable, List, Mapping, Tuple
 
+from s3dnn_ros.base.cache import exported_path
+from s3dnn_ros.base.document import Document
 from s3dnn_ros.errors import ModelError
-from s3dnn_ros.models.cache import exported_path
 from s3dnn_ros.models.decoders import Decoder, decoder_names, make_decoder
-from s3dnn_ros.models.document import Document
 from s3dnn_ros.models.labels import NAMED_LABELS
 from s3dnn_ros.models.sizes import AT, SIZE_LIMIT, side_of
 

@@ -15,8 +15,8 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import onnx
 
+from s3dnn_ros.base.cache import cache_dir, locked, write_whole
 from s3dnn_ros.errors import ModelError, ParameterError
-from s3dnn_ros.models.cache import cache_dir, locked, write_whole
 from s3dnn_ros.models.calibration import WEIGHTS_ALONE, Calibration
 from s3dnn_ros.models.lowrank import Layer, LowRank, check_ratio, low_ranks
 from s3dnn_ros.models.macs import multiply_adds

@@ -12,10 +12,10 @@ from typing import Callable, Dict, Iterable, List, Tuple
 
 import onnx
 
+from s3dnn_ros.base.cache import cache_dir, exported_path, locked, sha256_of, write_whole
 from s3dnn_ros.errors import ModelError
 from s3dnn_ros.models import nanodet, squeezenet, torch_export
 from s3dnn_ros.models.assets import ASSETS, asset_path, fetch
-from s3dnn_ros.models.cache import cache_dir, exported_path, locked, sha256_of, write_whole
 from s3dnn_ros.models.graph import require_file
 from s3dnn_ros.models.sizes import AT, side_of
 from s3dnn_ros.models.spec import ModelSpec

@@ -48,7 +48,7 @@ from s3dnn_ros.nodes.qos import batch_qos, qos
 from s3dnn_ros.nodes.running import run
 from s3dnn_ros.nodes.state_publisher import StatePublisher
 from s3dnn_ros.platforms import board_here, find_meter, make_platform
-from s3dnn_ros.runtime.coordination import Surroundings
+from s3dnn_ros.runtime.cohort_client import BoardContext
 from s3dnn_ros.runtime.executor import Executor
 
 try:
@@ -105,14 +105,14 @@ class ExecutorNode(S3dnnNode):
                                      self.get_logger().info)
         self.get_logger().info(f'engine {engine.name} on {engine.device} ({reason})')
         self._overlay = Overlay(self, settings)
-        surroundings = self._surroundings(settings, engine)
+        board_context = self._board_context(settings, engine)
         self._capacity_publisher = NewestPublisher(self._tell, self.complain)
         try:
             self._runtime = Executor(settings, specs, engine, self.clock_s, self._publish,
-                                     self.complain, self._give_up, surroundings,
+                                     self.complain, self._give_up, board_context,
                                      self._capacity_publisher.say, self._process)
         except BaseException:
-            surroundings.close()
+            board_context.close()
             raise
         if settings.cohort:
             self._join(settings)
@@ -206,10 +206,10 @@ class ExecutorNode(S3dnnNode):
                        trouble or 'its network runs', {})
             for name, trouble in self._runtime.troubles().items()]
 
-    def _surroundings(self, settings, engine):
+    def _board_context(self, settings, engine):
         """Return what the executor shares its board with; opens the publishers of the cohort."""
         if not settings.cohort:
-            return Surroundings(meter=self._meter(settings, engine))
+            return BoardContext(meter=self._meter(settings, engine))
         self._states = self.create_publisher(InstanceState, 'cohort/states', qos('reliable', 100))
         self._decisions = self.create_publisher(CohortDecision, 'cohort/decision',
                                                 qos('latched', 1))
@@ -219,7 +219,7 @@ class ExecutorNode(S3dnnNode):
             self.get_logger().info(f'platform {platform.name}: {len(platform.configurations)} '
                                    'configurations, which this node sets')
         board = board_here(engine.gpu)
-        return Surroundings(board, self._process, platform, self._state_publisher.say,
+        return BoardContext(board, self._process, platform, self._state_publisher.say,
                             functools.partial(self._applied, board),
                             self._meter(settings, engine))
 
@@ -253,15 +253,15 @@ class ExecutorNode(S3dnnNode):
 
     def _join(self, settings):
         """Listen to the other processes on the board."""
-        coordination = self._runtime.coordination
+        client = self._runtime.cohort_client
         self._heard.append(self.create_subscription(
             InstanceState, 'cohort/states',
-            lambda msg: coordination.cohort.hear(member_state(msg), self.clock_s.now_s()),
+            lambda msg: client.cohort.hear(member_state(msg), self.clock_s.now_s()),
             qos('reliable', 100)))
         if settings.platform == 'follow':
             self._heard.append(self.create_subscription(
                 CohortDecision, 'cohort/decision',
-                lambda msg: coordination.told(msg.board, msg.configuration, msg.name),
+                lambda msg: client.configuration_set(msg.board, msg.configuration, msg.name),
                 qos('latched', 1)))
 
     def _on_cameras(self, msg):

@@ -212,7 +212,7 @@ def executor_stats(node, stamp, executor, scheduler, instances, busy_share):
         engine_p50_ms=[count.engine_ms.p50 for count in instances],
         engine_p99_ms=[count.engine_ms.p99 for count in instances],
         busy_share=busy_share, **_energy_stats(executor.energy, instances),
-        **_cohort_stats(executor.coordination),
+        **_cohort_stats(executor.cohort_client),
         cameras=[camera_stats(count) for count in executor.counters.snapshot()])
 
 
@@ -223,16 +223,16 @@ def _energy_stats(use, instances):
                                   for count in instances]}
 
 
-def _cohort_stats(coordination):
-    if coordination is None:
+def _cohort_stats(cohort_client):
+    if cohort_client is None:
         return {}
-    platform = coordination.platform
+    platform = cohort_client.platform
     return {
-        'cohort_mode': coordination.cohort.coordinator.mode,
-        'configuration': coordination.configuration,
+        'cohort_mode': cohort_client.cohort.coordinator.mode,
+        'configuration': cohort_client.configuration,
         'transitions': platform.transitions if platform else 0,
         'transition_s': platform.transition_s if platform else 0.0,
-        'states_ignored': sum(coordination.cohort.membership.ignored.values())}
+        'states_ignored': sum(cohort_client.cohort.membership.ignored.values())}
 
 
 def diagnostic(name, hardware_id, level, message, values):

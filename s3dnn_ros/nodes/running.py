@@ -11,9 +11,9 @@ from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
+from s3dnn_ros.base.clock import SWITCH_INTERVAL_S
 from s3dnn_ros.errors import LASTING, S3dnnError
 from s3dnn_ros.respawn import UNUSABLE
-from s3dnn_ros.runtime.clock import SWITCH_INTERVAL_S
 from s3dnn_ros.runtime.memory import keep_freed_memory
 
 # With no time limit, Kilted's events executor turns idly and runs nothing; a signal is looked at

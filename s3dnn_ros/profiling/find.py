@@ -6,9 +6,9 @@ import glob
 from pathlib import Path
 from typing import List, Optional, Tuple
 
+from s3dnn_ros.base.cache import sha256_of
 from s3dnn_ros.cohort import SpeedupAccuracyTable
 from s3dnn_ros.errors import ProfileError
-from s3dnn_ros.models.cache import sha256_of
 from s3dnn_ros.profiling.table import ProfileTable, load_table, profile_path
 
 

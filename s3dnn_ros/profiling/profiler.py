@@ -8,8 +8,8 @@ from typing import Callable, Iterator, Optional, Sequence, Tuple
 
 import numpy as np
 
+from s3dnn_ros.base.cache import sha256_of
 from s3dnn_ros.errors import PlatformError, ProfileError
-from s3dnn_ros.models.cache import sha256_of
 from s3dnn_ros.models.graph import load_graph, with_image_input
 from s3dnn_ros.models.segment_plan import SegmentPlan, plan_segments
 from s3dnn_ros.profiling.batch_timer import (

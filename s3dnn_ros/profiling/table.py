@@ -13,9 +13,9 @@ import math
 from pathlib import Path
 from typing import Any, Dict, Iterable, Mapping, Tuple
 
+from s3dnn_ros.base.cache import cache_dir, write_whole
 from s3dnn_ros.cohort import SpeedupPowerTable
 from s3dnn_ros.errors import ProfileError
-from s3dnn_ros.models.cache import cache_dir, write_whole
 from s3dnn_ros.profiling.document import (
     LARGEST,
     LEAST,

@@ -6,7 +6,7 @@ from typing import Callable, List, Mapping, Optional, Sequence
 
 import numpy as np
 
-from s3dnn_ros.models.cache import sha256_of
+from s3dnn_ros.base.cache import sha256_of
 from s3dnn_ros.models.calibration import Calibration
 from s3dnn_ros.models.cut_network import CutNetwork
 from s3dnn_ros.models.fidelity import fidelity, same_answers

@@ -7,9 +7,9 @@ import json
 from pathlib import Path
 from typing import Any, Mapping, Optional, Tuple
 
+from s3dnn_ros.base.cache import write_whole
 from s3dnn_ros.cohort import SpeedupAccuracyTable
 from s3dnn_ros.errors import ProfileError
-from s3dnn_ros.models.cache import write_whole
 from s3dnn_ros.models.fidelity import points
 from s3dnn_ros.models.variants import EXACT, variants_dir
 from s3dnn_ros.profiling.document import (

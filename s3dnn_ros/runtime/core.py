@@ -20,7 +20,7 @@ from s3dnn_ros.runtime.busy import BusyTimes
 from s3dnn_ros.runtime.job import Job, Request
 from s3dnn_ros.runtime.lead import Lead
 from s3dnn_ros.runtime.model_queue import ModelQueue
-from s3dnn_ros.runtime.steering import EXACT, Steering
+from s3dnn_ros.runtime.variant_chooser import EXACT, VariantChooser
 from s3dnn_ros.scheduling import SegmentWork
 
 # Nothing is looked for before this part of its expected time has passed.
@@ -107,7 +107,7 @@ class Core:
     report : callable
         Called with a sentence when something failed that nobody answers for.
     parameters : Parameters
-    steering : Steering
+    chooser : VariantChooser
         Chooses the variant of every segment.
     tell : callable, optional
         Called with all that has started or waits, the time, and whether it must be told, when
@@ -127,9 +127,9 @@ class Core:
 
     def __init__(self, scheduler, engine: Engine, finished: Callable[[Job], None],
                  dropped: Callable[[Request, str, str], None], report: Callable[[str], None],
-                 parameters: Parameters = Parameters(), steering: Steering = EXACT,
+                 parameters: Parameters = Parameters(), chooser: VariantChooser = EXACT,
                  tell: Optional[Callable[[List[Load], float, bool], bool]] = None):
-        self.steering = steering
+        self.chooser = chooser
         self.notify: Callable = self.post
         self.busy_s = self.step_s = 0.0
         self._scheduler = scheduler
@@ -252,11 +252,11 @@ class Core:
         """
         while self._ends and self._ends[0].near_s <= now_s:
             job, work = heapq.heappop(self._ends)[2:]
-            if id(work) not in self._running or job.foretold is work:
+            if id(work) not in self._running or job.nearly_over is work:
                 continue
             first = all(job.level <= other.level for other in self._running.values())
             if first and (work.successor is not None or len(self._running) == 1):
-                job.foretold = work
+                job.nearly_over = work
                 job.handed_over_s = now_s
                 self._handed_over.append(job)
                 self._try(job, self._go_on, job, work, 1, now_s)
@@ -289,14 +289,14 @@ class Core:
         for job in list(queue.pending):
             # one that stays as it is keeps its place with the scheduler
             if queue.choose(now_s, True, self._parameters.max_batch,
-                           job.requests) != job.requests:
+                            job.requests) != job.requests:
                 self._dissolve(job)
 
     def _enqueue(self, job, now_s):
         work = job.next_work()
         if job.flight is not None:
             # that of the first segment is chosen when it starts
-            work = job.steer(self.steering.choose(job, work.segment, now_s))
+            work = job.run_as(self.chooser.choose(job, work.segment, now_s))
         self._scheduler.enqueue(work, now_s)
         self._queued[id(work)] = job
 
@@ -329,7 +329,7 @@ class Core:
             job.queue.pending.remove(job)
             job.queue.put_back(job.requests)
             for request in late:
-                job.queue.expect.doubt()
+                job.queue.expect.lower_overheads()
                 self._drop(request, 'late', 'the deadline could not be met any more when the '
                            'batch was to start')
         return bool(late)
@@ -358,7 +358,7 @@ class Core:
                 self._take_lane(job, now_s)
                 job.network = job.queue.network
                 job.flight = job.network.open([request.staged for request in job.requests])
-                job.take(self.steering.choose(job, 0, now_s), 0)
+                job.take(self.chooser.choose(job, 0, now_s), 0)
             if alone:
                 self._expect_end(job, work, now_s)
             while segment <= last:
@@ -409,7 +409,7 @@ class Core:
         if not job.error:
             self._try(job, job.queue.observe, job, work.segment, runs)
         job.ended_s = runs[-1].ended_s
-        if job.foretold is work:
+        if job.nearly_over is work:
             self._lead.learn(now_s - job.handed_over_s)
         else:
             self._try(job, self._go_on, job, work, len(runs), now_s)
@@ -450,7 +450,7 @@ class Core:
         except Exception as error:
             job.error = job.error or str(error) or repr(error)
         if job.choices:
-            self._try(job, self.steering.ended, job, now_s)
+            self._try(job, self.chooser.ended, job, now_s)
         del self._started[id(job)]
         self._news_s = now_s
         job.queue.lanes_taken -= 1

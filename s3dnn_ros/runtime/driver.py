@@ -9,8 +9,8 @@ import threading
 import time
 from typing import Callable
 
+from s3dnn_ros.base.clock import sharpen_timers
 from s3dnn_ros.engines.base import Engine
-from s3dnn_ros.runtime.clock import sharpen_timers
 from s3dnn_ros.runtime.core import Arrival, Core, Stopping
 
 # After a step that failed, the next one comes so much later.

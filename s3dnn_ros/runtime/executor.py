@@ -14,7 +14,7 @@ from s3dnn_ros.frames import FrameBatch
 from s3dnn_ros.profiling.find import cached_tables
 from s3dnn_ros.runtime.admission import Admission
 from s3dnn_ros.runtime.answers import Answers, FrameResult, InstanceCount
-from s3dnn_ros.runtime.coordination import Coordination, Surroundings
+from s3dnn_ros.runtime.cohort_client import BoardContext, CohortClient
 from s3dnn_ros.runtime.core import (
     Arrival,
     ConfigurationChanged,
@@ -31,7 +31,7 @@ from s3dnn_ros.runtime.reloader import Reloader
 from s3dnn_ros.runtime.worker_pool import WorkerPool
 from s3dnn_ros.scheduling import make_scheduler
 
-ALONE = Surroundings()
+ALONE = BoardContext()
 
 
 def _nobody(capacity):
@@ -66,7 +66,7 @@ class Executor:
     lost : callable
         Called with a sentence, by any thread, when the engine can run nothing any more in this
         process.
-    surroundings : Surroundings
+    board_context : BoardContext
         What it shares its board with, and what tells the board's energy.
     tell : callable
         Called in the core's thread with a Capacity; returns at once.
@@ -75,7 +75,7 @@ class Executor:
 
     Attributes
     ----------
-    coordination : Coordination or None
+    cohort_client : CohortClient or None
         With the cohort, if settings want it.
 
     """
@@ -83,10 +83,10 @@ class Executor:
     def __init__(self, settings, specs: Mapping[str, object], engine, clock,
                  publish: Callable[[FrameResult], float], report: Callable[[str], None],
                  lost: Optional[Callable[[str], None]] = None,
-                 surroundings: Surroundings = ALONE,
+                 board_context: BoardContext = ALONE,
                  tell: Callable[[Capacity], None] = _nobody, process=''):
         self.engine = engine
-        self.coordination: Optional[Coordination] = None
+        self.cohort_client: Optional[CohortClient] = None
         self._clock = clock
         self._report = report
         self._lost = lost or report
@@ -94,7 +94,7 @@ class Executor:
         self._restarts = concurrent.futures.ThreadPoolExecutor(1, 's3dnn-restart')
         # where nothing can come between them, segments only cost time
         self._is_alone = len(specs) == 1 and not engine.parallel and not settings.cohort
-        self._loader = InstanceLoader(engine, clock, lambda: self._core.steering,
+        self._loader = InstanceLoader(engine, clock, lambda: self._core.chooser,
                                       self._restarts.submit, report, self._is_lost)
         self._instances = self._loader.load(specs, settings, self._is_alone)
         scheduler = _scheduler(settings, engine)
@@ -110,15 +110,15 @@ class Executor:
         self._driver = Driver(self._core, engine, clock, dropped, report)
         self._reloader = Reloader(self._instances, self._load_anew, self.tell_capacity)
         if settings.cohort:
-            self.coordination = Coordination(
-                settings, self._loader.profiles, self._loader.accuracy, surroundings, report,
+            self.cohort_client = CohortClient(
+                settings, self._loader.profiles, self._loader.accuracy, board_context, report,
                 functools.partial(self._driver.post, ConfigurationChanged()),
                 sorted({spec.name for spec in specs.values()}),
                 functools.partial(cached_tables, engine=engine.name, device=engine.device,
                                   score=settings.cohort_score), self._restarts.submit)
-            self._core.steering = self.coordination.steering
-        self._energy = surroundings.meter and EnergyAccount(
-            surroundings.meter, specs,
+            self._core.chooser = self.cohort_client.chooser
+        self._energy = board_context.meter and EnergyAccount(
+            board_context.meter, specs,
             lambda: self._core.busy_s_of_instances(clock.now_s()), report)
         self.configure(settings)
         self._driver.start()
@@ -130,8 +130,8 @@ class Executor:
         self._driver.post(ParametersChanged(Parameters(
             settings.max_queue, settings.late_policy, settings.fusion, settings.max_batch)))
         self._admission.drops_late = settings.late_policy == 'drop'
-        if self.coordination:
-            self.coordination.configure(settings)
+        if self.cohort_client:
+            self.cohort_client.configure(settings)
         for name, instance in self._instances.items():
             instance.settings = settings.instances[name]
 
@@ -205,9 +205,9 @@ class Executor:
         self._driver.stop()
         if self._energy:
             self._energy.close()
-        if self.coordination:
+        if self.cohort_client:
             try:
-                self.coordination.close()
+                self.cohort_client.close()
             except PlatformError as error:
                 self._report(str(error))
         self._restarts.shutdown(wait=True)
@@ -278,7 +278,7 @@ class Executor:
 
     def _finished(self, job):
         # by the time that it is decoded, the board may be set otherwise
-        configuration = self.coordination.configuration if self.coordination else ''
+        configuration = self.cohort_client.configuration if self.cohort_client else ''
         if job.error:
             self._is_lost()
         else:

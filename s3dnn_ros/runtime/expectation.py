@@ -105,7 +105,7 @@ class Expectation:
         self._overheads_s[segment] += (
             SMOOTHING * more_s if more_s < 0.0 else RISE * min(more_s, time_s))
 
-    def doubt(self):
+    def lower_overheads(self):
         """Trust the overheads less, because a run was given up for them, and taught nothing."""
         self._overheads_s = [(1.0 - RISE) * overhead_s for overhead_s in self._overheads_s]
 

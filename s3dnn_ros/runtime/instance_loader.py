@@ -18,7 +18,7 @@ from s3dnn_ros.runtime.network_loader import (
     load_network,
 )
 from s3dnn_ros.runtime.recovery import Recovery
-from s3dnn_ros.runtime.steering import Steering
+from s3dnn_ros.runtime.variant_chooser import VariantChooser
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,8 +43,8 @@ class InstanceLoader:
     ----------
     engine : Engine
     clock : Clock
-    steering : callable
-        Returns the Steering that tells what the device takes of profiled times now.
+    chooser : callable
+        Returns the VariantChooser that tells what the device takes of profiled times now.
     submit : callable
         Runs a function in another thread; after the end it raises RuntimeError.
     report : callable
@@ -63,14 +63,14 @@ class InstanceLoader:
 
     """
 
-    def __init__(self, engine, clock, steering: Callable[[], Steering], submit,
+    def __init__(self, engine, clock, chooser: Callable[[], VariantChooser], submit,
                  report: Callable[[str], None], is_lost: Callable[[], bool]):
         self.notes: List[str] = []
         self.profiles: Dict[str, ProfileTable] = {}
         self.accuracy: Dict[str, Sequence[SpeedupAccuracyTable]] = {}
         self._engine = engine
         self._clock = clock
-        self._steering = steering
+        self._chooser = chooser
         self._submit = submit
         self._report = report
         self._is_lost = is_lost
@@ -109,8 +109,8 @@ class InstanceLoader:
                         f'goes; cut it finer: `s3dnn profile {spec.name} --target-ms …`')
         queue = ModelQueue(loaded.network, Expectation(
             loaded.network.segments, parts.profile,
-            scale=lambda: self._steering().scale(spec.name),
-            least=lambda: self._steering().least(spec.name)))
+            scale=lambda: self._chooser().scale(spec.name),
+            least=lambda: self._chooser().least(spec.name)))
 
         def load_again():
             network = loaded.load_again()

@@ -79,7 +79,7 @@ class Job:
         Of urgency on the device.
     under_way : int
         Works on the device, the one behind the other.
-    foretold : SegmentWork or None
+    nearly_over : SegmentWork or None
         What is nearly over: the one behind it is decided.
     handed_over_s : float
         When that was submitted.
@@ -103,7 +103,7 @@ class Job:
     scale: float = 0.0
     level: int = 0
     under_way: int = 0
-    foretold: Optional[SegmentWork] = None
+    nearly_over: Optional[SegmentWork] = None
     handed_over_s: float = 0.0
     choices: Dict[int, Choice] = dataclasses.field(default_factory=dict)
     expected: Optional[SegmentWork] = None
@@ -170,7 +170,7 @@ class Job:
         if choice is not None:
             self.choices[segment] = choice
 
-    def steer(self, choice: Optional[Choice]) -> SegmentWork:
+    def run_as(self, choice: Optional[Choice]) -> SegmentWork:
         """Take over how the next segment runs; return its work with the time that it will take."""
         work = self.work
         self.take(choice, work.segment)

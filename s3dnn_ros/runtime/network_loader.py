@@ -11,10 +11,10 @@ from typing import Any, Callable, Optional, Sequence, Tuple
 
 import numpy as np
 
+from s3dnn_ros.base.cache import sha256_of
 from s3dnn_ros.cohort import SpeedupAccuracyTable
 from s3dnn_ros.engines.base import Engine, Network
 from s3dnn_ros.errors import ModelError, ProfileError
-from s3dnn_ros.models.cache import sha256_of
 from s3dnn_ros.models.cut_network import CutNetwork, cut_as_known, cut_there
 from s3dnn_ros.models.decoders import Decoder
 from s3dnn_ros.models.prepared import prepare

@@ -7,7 +7,7 @@ import itertools
 import math
 from typing import Callable, List, Tuple
 
-from s3dnn_ros.runtime.clock import VirtualClock
+from s3dnn_ros.base.clock import VirtualClock
 from s3dnn_ros.runtime.core import Core
 from s3dnn_ros.runtime.driver import look
 

@@ -51,7 +51,7 @@ class Board:
     def apply(self, configuration):
         self.set.append(configuration)
         for cohort in self.cohorts.values():
-            cohort.told('board', configuration)
+            cohort.configuration_set('board', configuration)
 
     def boundary(self, name, lag_s, segment=1, instance=None, variant=0):
         # a quarter of the plan lies behind segment 0
@@ -110,9 +110,9 @@ def test_it_is_said_when_the_device_is_configured_otherwise():
     told = []
     cohort = Cohort(Membership('board', LEASE_S), Coordinator(), TABLES, 'other', 0,
                     changed=lambda: told.append(cohort.configuration))
-    cohort.told('board', 2)
-    cohort.told('another', 1)
-    cohort.told('board', 3)
+    cohort.configuration_set('board', 2)
+    cohort.configuration_set('another', 1)
+    cohort.configuration_set('board', 3)
     assert told == [2]
 
 
@@ -204,7 +204,7 @@ def test_a_forged_word_of_another_board_changes_nothing():
     board.boundary('other', 0.0)
     forged = dataclasses.replace(board.said[-1], board='another', sequence=9, lag_s=-0.03)
     board.cohorts['owner'].hear(forged, 0.0)
-    board.cohorts['other'].told('another', 0)
+    board.cohorts['other'].configuration_set('another', 0)
     assert board.set == [] and board.cohorts['other'].configuration == 1
     assert board.cohorts['owner'].membership.ignored == {'board': 1}
 

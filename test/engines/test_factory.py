@@ -3,11 +3,11 @@
 import pytest
 
 from s3dnn_ros import engines
+from s3dnn_ros.base.clock import VirtualClock
 from s3dnn_ros.engines import build_options, make_engine
 from s3dnn_ros.engines.base import BuildOptions
 from s3dnn_ros.engines.cuda import find_cuda
 from s3dnn_ros.errors import ParameterError
-from s3dnn_ros.runtime.clock import VirtualClock
 from s3dnn_ros.settings import ENGINES
 
 

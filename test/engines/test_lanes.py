@@ -6,8 +6,8 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
+from s3dnn_ros.base.clock import VirtualClock
 from s3dnn_ros.engines.lanes import LaneEngine, batches_up_to
-from s3dnn_ros.runtime.clock import VirtualClock
 
 
 class FakeEvents:

@@ -8,11 +8,11 @@ import threading
 import numpy as np
 import pytest
 
+from s3dnn_ros.base.clock import SystemClock
 from s3dnn_ros.engines import ENGINES, make_engine
 from s3dnn_ros.errors import EngineError, ParameterError
 from s3dnn_ros.models.graph import with_image_input
 from s3dnn_ros.models.segmentation import cut_points, split
-from s3dnn_ros.runtime.clock import SystemClock
 
 onnx = pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')

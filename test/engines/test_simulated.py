@@ -6,9 +6,9 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
+from s3dnn_ros.base.clock import VirtualClock
 from s3dnn_ros.engines.simulated import SimulatedEngine
 from s3dnn_ros.profiling.table import ProfileRow, ProfileTable
-from s3dnn_ros.runtime.clock import VirtualClock
 
 TIMES_S = st.floats(1e-4, 0.1)
 SHARES = st.floats(0.05, 1.0)

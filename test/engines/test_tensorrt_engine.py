@@ -9,13 +9,13 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from s3dnn_ros.base.clock import SystemClock
 from s3dnn_ros.engines import tensorrt_plans
 from s3dnn_ros.engines.base import BuildOptions
 from s3dnn_ros.engines.cuda import find_cuda
 from s3dnn_ros.errors import EngineError
 from s3dnn_ros.models.graph import with_image_input
 from s3dnn_ros.models.segmentation import cut_points, split
-from s3dnn_ros.runtime.clock import SystemClock
 
 try:
     find_cuda()

@@ -24,13 +24,13 @@ from fake_tensorrt import (
 )
 from onnx import TensorProto, helper
 
+from s3dnn_ros.base.clock import VirtualClock
 from s3dnn_ros.engines import tensorrt_builder, tensorrt_engine, tensorrt_plans
 from s3dnn_ros.engines.base import BuildOptions
 from s3dnn_ros.engines.host_segment import HostStep
 from s3dnn_ros.engines.tensorrt_api import TensorRt
 from s3dnn_ros.engines.tensorrt_engine import TensorRtEngine
 from s3dnn_ros.errors import EngineError, ParameterError
-from s3dnn_ros.runtime.clock import VirtualClock
 
 pytest.importorskip('onnxruntime')
 TOLERANCE = 2e-3        # of float16 between segments

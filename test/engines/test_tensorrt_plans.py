@@ -15,12 +15,12 @@ from fake_cuda import FakeCuda
 from fake_tensorrt import VERSIONS
 from onnx import TensorProto, helper
 
+from s3dnn_ros.base.clock import VirtualClock
 from s3dnn_ros.engines import int8, plan_cache, tensorrt_builder, tensorrt_plans
 from s3dnn_ros.engines.base import BuildOptions
 from s3dnn_ros.engines.plan_cache import plan_path, plans_dir, refusal_path
 from s3dnn_ros.engines.tensorrt_plans import Calibration, Machine, provide, wanted_plans
 from s3dnn_ros.errors import BuildError, ModelError
-from s3dnn_ros.runtime.clock import VirtualClock
 
 SECONDS = 3.0       # that a build takes
 

@@ -14,10 +14,10 @@ if not torch.cuda.is_available():
 
 import onnxruntime
 
+from s3dnn_ros.base.clock import SystemClock
 from s3dnn_ros.engines import BuildOptions, make_engine
 from s3dnn_ros.models.graph import with_image_input
 from s3dnn_ros.models.segmentation import cut_points, split
-from s3dnn_ros.runtime.clock import SystemClock
 
 TOLERANCE = 0.02       # of float16, relative to the largest output
 WAIT_S = 30.0

@@ -7,9 +7,9 @@ import pytest
 
 pytest.importorskip('torch', reason='PyTorch is not here')
 
+from s3dnn_ros.base.clock import VirtualClock
 from s3dnn_ros.engines.torch_engine import TorchNetwork
 from s3dnn_ros.profiling.table import ProfileRow, ProfileTable
-from s3dnn_ros.runtime.clock import VirtualClock
 from s3dnn_ros.runtime.executor import Executor
 from s3dnn_ros.runtime.expectation import Expectation
 from s3dnn_ros.runtime.model_queue import ModelQueue

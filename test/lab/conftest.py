@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from s3dnn_ros.base.clock import SystemClock
 from s3dnn_ros.engines import make_engine
 from s3dnn_ros.lab import networks
 from s3dnn_ros.lab.s3dnn_results import FORMAT
-from s3dnn_ros.runtime.clock import SystemClock
 
 # importlib mode leaves the tests' directories off sys.path; overloads is here
 sys.path.insert(0, str(Path(__file__).parent))

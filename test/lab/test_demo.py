@@ -8,9 +8,9 @@ import sys
 import pytest
 import yaml
 
+from s3dnn_ros.base.cache import cache_dir, exported_path
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.lab.demo import demo_parameters
-from s3dnn_ros.models.cache import cache_dir, exported_path
 from s3dnn_ros.settings import NODES
 
 # The machine may be busy with others.

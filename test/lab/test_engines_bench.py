@@ -6,11 +6,11 @@ import json
 import numpy as np
 import pytest
 
+from s3dnn_ros.base.clock import SystemClock
 from s3dnn_ros.commands.pictures import pictures_for
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.lab.engines_bench import Plan, run, worst_error
 from s3dnn_ros.lab.engines_results import tables
-from s3dnn_ros.runtime.clock import SystemClock
 
 
 def test_all_that_is_asked_for_is_measured(tiny_model):

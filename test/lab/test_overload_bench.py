@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from s3dnn_ros.base.clock import SystemClock
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.lab import overload_bench
 from s3dnn_ros.lab.disturbance import DURATIONS_S
 from s3dnn_ros.lab.overload_bench import Plan, run
 from s3dnn_ros.lab.overload_results import tables
-from s3dnn_ros.runtime.clock import SystemClock
 
 HZ = st.floats(1.0, 120.0)
 

@@ -26,10 +26,10 @@ MODELS = ['cells', 'mean']
 def generate_test_description():
     from launched import include, make_parameters
 
+    from s3dnn_ros.base.cache import sha256_of
+    from s3dnn_ros.base.clock import SystemClock
     from s3dnn_ros.engines import make_engine
-    from s3dnn_ros.models.cache import sha256_of
     from s3dnn_ros.profiling.table import ProfileRow, ProfileTable
-    from s3dnn_ros.runtime.clock import SystemClock
 
     path = make_parameters(INSTANCES[0], engine='onnxruntime', instance_names=INSTANCES,
                            instances={name: {'model': model}

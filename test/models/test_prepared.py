@@ -7,9 +7,9 @@ import onnx
 import pytest
 from onnx import TensorProto, external_data_helper, helper, numpy_helper
 
+from s3dnn_ros.base.cache import cache_dir
 from s3dnn_ros.errors import ModelError
 from s3dnn_ros.models import graph
-from s3dnn_ros.models.cache import cache_dir
 from s3dnn_ros.models.cut_network import cut_as_known
 from s3dnn_ros.models.prepared import prepare
 

@@ -9,11 +9,11 @@ import numpy as np
 import onnx
 import pytest
 
+from s3dnn_ros.base.cache import exported_path
 from s3dnn_ros.errors import FetchError, ModelError
 from s3dnn_ros.governor.images import decode_compressed, fit
 from s3dnn_ros.models import squeezenet, zoo
 from s3dnn_ros.models.assets import ASSETS, asset_path
-from s3dnn_ros.models.cache import exported_path
 from s3dnn_ros.models.graph import batch_of, load_graph, with_image_input
 from s3dnn_ros.models.spec import load_spec
 from s3dnn_ros.models.tfjs import TfGraph, TfNode

@@ -11,8 +11,8 @@ pytest.importorskip('s3dnn_ros.msg', reason='the package is not built')
 from rclpy.lifecycle import TransitionCallbackReturn
 from s3dnn_ros.msg import CohortDecision, InstanceState
 
+from s3dnn_ros.base.cache import sha256_of
 from s3dnn_ros.errors import ParameterError
-from s3dnn_ros.models.cache import sha256_of
 from s3dnn_ros.nodes import executor_node
 from s3dnn_ros.nodes.qos import qos
 from s3dnn_ros.platforms import board_here
@@ -50,8 +50,8 @@ class FakePlatform:
 def _cohort(world, monkeypatch, tmp_path):
     """Return the parameters of an executor in a cohort, and what the cohort says."""
     monkeypatch.setenv('S3DNN_CACHE', str(tmp_path / 'cache'))
+    from s3dnn_ros.base.clock import SystemClock
     from s3dnn_ros.engines import make_engine
-    from s3dnn_ros.runtime.clock import SystemClock
 
     engine, _ = make_engine('onnxruntime', SystemClock(), 1)
     engine.close()
@@ -88,7 +88,7 @@ def test_an_instance_tells_its_lag_and_that_it_leaves(world, cohort):
 
 def test_others_are_members_as_long_as_they_speak(world, cohort):
     executor = world.executor(cohort_lease_ms=300.0, **cohort.values)
-    membership = executor._runtime.coordination.cohort.membership
+    membership = executor._runtime.cohort_client.cohort.membership
     publisher = world.observer.create_publisher(InstanceState, 'cohort/states',
                                                 qos('reliable', 100))
     state = InstanceState(board=board_here(), process='another', instance='far', model='cells',
@@ -127,13 +127,13 @@ def test_a_follower_hears_what_the_owner_set(world, cohort):
     publisher.publish(CohortDecision(board=board_here(), process='owner', configuration=0,
                                      name='slow'))
     executor = world.executor(platform='follow', **cohort.values)
-    world.wait_for(lambda: executor._runtime.coordination.configuration == 'slow')
+    world.wait_for(lambda: executor._runtime.cohort_client.configuration == 'slow')
 
 
 def test_the_mode_changes_while_it_runs(world, cohort):
     executor = world.executor(**cohort.values)
     assert world.set('executor', 'cohort_mode', 'max_accuracy').successful
-    assert executor._runtime.coordination.cohort.coordinator.mode == 'max_accuracy'
+    assert executor._runtime.cohort_client.cohort.coordinator.mode == 'max_accuracy'
 
 
 @pytest.mark.parametrize('changes, said', [
@@ -194,6 +194,6 @@ def test_hostile_states_and_decisions_end_nothing(world, cohort):
                                 (0, 'slow')):
         decisions.publish(CohortDecision(board=board, process='owner',
                                          configuration=configuration, name=name))
-    world.wait_for(lambda: executor._runtime.coordination.configuration == 'slow')
+    world.wait_for(lambda: executor._runtime.cohort_client.configuration == 'slow')
     world.round_trip('front')
     assert not world.said('is dropped')

@@ -336,8 +336,8 @@ def test_each_network_has_a_topic_of_vision_msgs_where_they_are_installed(world)
 
 
 def test_a_real_detector_finds_the_astronaut(world):
+    from s3dnn_ros.base.cache import cache_dir, exported_path
     from s3dnn_ros.models.assets import asset_path
-    from s3dnn_ros.models.cache import cache_dir, exported_path
 
     if not exported_path('nanodet_g').is_file() \
             or not (cache_dir() / 'assets' / 'astronaut.png').is_file():

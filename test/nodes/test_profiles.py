@@ -7,10 +7,10 @@ pytest.importorskip('s3dnn_ros.msg', reason='the package is not built')
 
 from rclpy.lifecycle import TransitionCallbackReturn
 
+from s3dnn_ros.base.cache import sha256_of
+from s3dnn_ros.base.clock import SystemClock
 from s3dnn_ros.engines import make_engine
-from s3dnn_ros.models.cache import sha256_of
 from s3dnn_ros.profiling.table import ProfileRow, ProfileTable, profile_path
-from s3dnn_ros.runtime.clock import SystemClock
 
 pytestmark = pytest.mark.ros
 

@@ -5,10 +5,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from s3dnn_ros.base.clock import SystemClock
 from s3dnn_ros.engines import make_engine
 from s3dnn_ros.models.graph import with_image_input
 from s3dnn_ros.profiling.calibrator import calibrate
-from s3dnn_ros.runtime.clock import SystemClock
 
 pytest.importorskip('onnxruntime')
 

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
+from s3dnn_ros.base.cache import sha256_of
 from s3dnn_ros.errors import ProfileError
-from s3dnn_ros.models.cache import sha256_of
 from s3dnn_ros.profiling.find import cached_tables, find_table
 from s3dnn_ros.profiling.table import ProfileRow, ProfileTable, profile_path
 from s3dnn_ros.profiling.variant_table import VariantRow, VariantTable, variant_table_path

@@ -8,9 +8,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from s3dnn_ros.base.cache import sha256_of
+from s3dnn_ros.base.clock import SystemClock, VirtualClock
 from s3dnn_ros.engines import make_engine
 from s3dnn_ros.errors import PlatformError, ProfileError
-from s3dnn_ros.models.cache import sha256_of
 from s3dnn_ros.models.cut_network import planned
 from s3dnn_ros.models.segment_plan import SegmentPlan
 from s3dnn_ros.profiling.find import find_table
@@ -24,7 +25,6 @@ from s3dnn_ros.profiling.profiler import (
     read_configurations,
 )
 from s3dnn_ros.profiling.table import ConfigurationRow, load_table, profile_path
-from s3dnn_ros.runtime.clock import SystemClock, VirtualClock
 
 
 @pytest.fixture(autouse=True)

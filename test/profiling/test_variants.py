@@ -9,6 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from s3dnn_ros.base.clock import SystemClock
 from s3dnn_ros.engines import make_engine
 from s3dnn_ros.errors import ProfileError
 from s3dnn_ros.models.calibration import Calibration
@@ -24,7 +25,6 @@ from s3dnn_ros.profiling.variant_table import (
     load_variant_table,
     variant_table_path,
 )
-from s3dnn_ros.runtime.clock import SystemClock
 
 CUTS = (('a',),)
 

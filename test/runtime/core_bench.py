@@ -9,12 +9,12 @@ import types
 import numpy as np
 from fake_engine import FakeEngine
 
-from s3dnn_ros.runtime.clock import VirtualClock
+from s3dnn_ros.base.clock import VirtualClock
 from s3dnn_ros.runtime.core import Arrival, Core, Parameters, ParametersChanged, Stopping
 from s3dnn_ros.runtime.expectation import Expectation
 from s3dnn_ros.runtime.job import Instance, Request
 from s3dnn_ros.runtime.model_queue import ModelQueue
-from s3dnn_ros.runtime.steering import EXACT
+from s3dnn_ros.runtime.variant_chooser import EXACT
 from s3dnn_ros.runtime.virtual_driver import VirtualDriver
 from s3dnn_ros.scheduling import POLICIES, Dispatch, make_scheduler
 
@@ -110,7 +110,7 @@ class CoreBench:
     """
 
     def __init__(self, make_batch, make_frame, networks=None, scheduler='fifo', device=(),
-                 steering=EXACT, tell=None, **parameters):
+                 chooser=EXACT, tell=None, **parameters):
         self.clock = VirtualClock(NOW_S)
         self.engine = SteppedEngine(self.clock, self.step)
         vars(self.engine).update(device)
@@ -135,7 +135,7 @@ class CoreBench:
         self.parameters = Parameters(**parameters)
         self.core = Core(self.watched, self.engine, lambda job: self.take_finished(job),
                          lambda *what: self.dropped.append(what), self.reports.append,
-                         self.parameters, steering, tell)
+                         self.parameters, chooser, tell)
         self.driver = VirtualDriver(self.core, self.engine, self.clock)
         self._held = False
 
@@ -273,7 +273,7 @@ class Levelled:
 
 
 class Chosen:
-    """A steering that has its choices by segment, and notes who asks."""
+    """A chooser that has its choices by segment, and notes who asks."""
 
     def __init__(self, *choices):
         self.choices = choices

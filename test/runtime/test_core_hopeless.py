@@ -95,7 +95,7 @@ def test_what_was_expected_is_doubted_once_for_each_request_that_is_too_late_to_
     core = bench({'net': {'profile': make_profile(0.4, 0.1)}, 'other': {}}, fusion=fuse,
                  late_policy='drop', max_queue=3)
     doubts = []
-    core.queues['net'].expect.doubt = lambda: doubts.append(len(core.dropped))
+    core.queues['net'].expect.lower_overheads = lambda: doubts.append(len(core.dropped))
     other = core.occupy()
     bounded, *late = [core.admit(value, NOW_S + 1.0) for value in range(3)]
     core.admit(3, NOW_S + 9.0)

@@ -87,7 +87,7 @@ def test_it_is_looked_for_by_the_configuration_in_which_it_was_submitted(bench, 
             scale[0] = 1.0
 
     core = bench({'net': {'profile': make_profile(0.1, 0.0), 'scale': lambda: scale[0]}},
-                 device={'poll_s': POLL_S}, steering=Hurrying())
+                 device={'poll_s': POLL_S}, chooser=Hurrying())
     looks_s = []
     core.engine.poll = lambda: looks_s.append(core.clock.now_s() - NOW_S)
     core.admit()

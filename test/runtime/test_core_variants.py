@@ -40,23 +40,23 @@ def test_nothing_is_given_up_that_could_be_hurried(bench, make_profile, least, h
 # variants
 
 def test_every_segment_runs_in_the_variant_that_was_chosen_for_it(bench, make_profile):
-    steering = Chosen(Choice(1, 0.5), None, Choice(2, 0.25))
+    chooser = Chosen(Choice(1, 0.5), None, Choice(2, 0.25))
     core = bench({'net': {'segments': 3, 'variants': 3, 'profile': make_profile(0.0, 1.2, 3)}},
-                 scheduler='edf', steering=steering)
+                 scheduler='edf', chooser=chooser)
     core.admit()
     for segment, variant in enumerate((1, 0, 2)):
         assert core.engine.running()[0].variant == variant
         # the next one's is chosen at its own boundary
-        assert steering.asked == list(range(segment + 1))
+        assert chooser.asked == list(range(segment + 1))
         core.engine.finish()
     job = core.next_job()
-    assert not job.error and steering.left.pop() is job
+    assert not job.error and chooser.left.pop() is job
     assert [job.variant(segment) for segment in range(3)] == [1, 0, 2]
 
 
 def test_the_scheduler_is_told_what_a_variant_will_take(bench, make_profile):
     core = bench({'net': {'segments': 3, 'variants': 3, 'profile': make_profile(0.0, 1.2, 3)}},
-                 scheduler='edf', steering=Chosen(Choice(1, 0.5), None, Choice(2, 0.25)))
+                 scheduler='edf', chooser=Chosen(Choice(1, 0.5), None, Choice(2, 0.25)))
     core.admit()
     for _ in range(3):
         core.engine.finish()
@@ -68,30 +68,30 @@ def test_the_scheduler_is_told_what_a_variant_will_take(bench, make_profile):
 
 
 def test_what_waits_is_in_no_cohort(bench):
-    steering = Chosen(Choice(0, 1.0))
-    core = bench(steering=steering, max_queue=1)
+    chooser = Chosen(Choice(0, 1.0))
+    core = bench(chooser=chooser, max_queue=1)
     core.admit(0)
     core.engine.running()
     core.admit(1)
     dropped = core.admit(2)
     assert core.next_drop()[0] is not dropped
-    assert steering.asked == [0] and not steering.left
+    assert chooser.asked == [0] and not chooser.left
     core.finish()
     core.finish()
-    assert steering.asked == [0, 0] and len(steering.left) == 2
+    assert chooser.asked == [0, 0] and len(chooser.left) == 2
 
 
 @pytest.mark.parametrize('segment', [0, 1])
 def test_a_choice_that_fails_costs_its_job_only(bench, segment):
     choices = [Choice(0, 1.0), Choice(0, 1.0)]
     choices[segment] = ValueError('no table')
-    steering = Chosen(*choices)
-    core = bench({'net': {'segments': 2}}, scheduler='edf', steering=steering)
+    chooser = Chosen(*choices)
+    core = bench({'net': {'segments': 2}}, scheduler='edf', chooser=chooser)
     core.admit()
     if segment:
         core.engine.finish()
     assert core.next_job().error == 'no table'
-    steering.choices = (None, None)
+    chooser.choices = (None, None)
     core.admit()
     core.engine.finish()
     core.engine.finish()
@@ -99,12 +99,12 @@ def test_a_choice_that_fails_costs_its_job_only(bench, segment):
 
 
 def test_whole_networks_choose_once(bench):
-    steering = Chosen(Choice(1, 0.5), Choice(1, 0.5))
-    core = bench({'net': {'segments': 2, 'variants': 2}}, steering=steering)
+    chooser = Chosen(Choice(1, 0.5), Choice(1, 0.5))
+    core = bench({'net': {'segments': 2, 'variants': 2}}, chooser=chooser)
     core.admit()
     core.engine.running()
     assert [step.variant for step in core.engine.submitted()] == [1, 0]
     core.engine.finish()
     core.engine.finish()
     core.next_job()
-    assert steering.asked == [0]
+    assert chooser.asked == [0]

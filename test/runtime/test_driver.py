@@ -7,7 +7,7 @@ import types
 import numpy as np
 import pytest
 
-from s3dnn_ros.runtime.clock import VirtualClock
+from s3dnn_ros.base.clock import VirtualClock
 from s3dnn_ros.runtime.core import Arrival, Core, Parameters
 from s3dnn_ros.runtime.driver import Driver
 from s3dnn_ros.runtime.expectation import Expectation

@@ -13,19 +13,19 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from s3dnn_ros.base.cache import sha256_of
+from s3dnn_ros.base.clock import SystemClock, VirtualClock
 from s3dnn_ros.engines import make_engine
 from s3dnn_ros.errors import EngineError, ModelError, ProfileError
 from s3dnn_ros.frames import Transform
 from s3dnn_ros.models.boxes import Boxes
-from s3dnn_ros.models.cache import sha256_of
 from s3dnn_ros.models.graph import load_graph, with_image_input
 from s3dnn_ros.models.segment_plan import SegmentPlan, cut_at, plan_path
 from s3dnn_ros.models.variants import make_variants, variants_dir
 from s3dnn_ros.profiling.table import ConfigurationRow, ProfileRow, ProfileTable, profile_path
 from s3dnn_ros.profiling.variant_table import VariantRow, VariantTable, variant_table_path
 from s3dnn_ros.runtime import network_loader
-from s3dnn_ros.runtime.clock import SystemClock, VirtualClock
-from s3dnn_ros.runtime.coordination import Surroundings
+from s3dnn_ros.runtime.cohort_client import BoardContext
 from s3dnn_ros.runtime.energy import EnergyAccount
 from s3dnn_ros.runtime.executor import ALONE, Executor
 
@@ -74,7 +74,7 @@ TWO = ('net', 'other')
 class Bench:
     """An executor with an engine that waits for us, and what it published and complained of."""
 
-    def __init__(self, engine, clock, settings, specs, surroundings):
+    def __init__(self, engine, clock, settings, specs, board_context):
         self.clock = clock
         self.engine = engine
         self.results = queue.Queue()
@@ -85,7 +85,7 @@ class Bench:
         self.may_publish.set()
         self._complained = threading.Condition()
         self.executor = Executor(settings, specs, engine, clock, self._publish, self._complain,
-                                 self._lose, surroundings)
+                                 self._lose, board_context)
 
     def _lose(self, sentence):
         self.losses.put((sentence, list(self.complaints)))
@@ -144,12 +144,12 @@ def bench(fake_engine, executor_settings, make_spec, tiny_onnx):
     built = []
 
     def build(instances=('net',), engine=None, clock=None, spec=None, specs=None, network=None,
-              surroundings=ALONE, **values):
+              board_context=ALONE, **values):
         clock = clock or VirtualClock(NOW_S)
         spec = spec or make_spec(onnx=tiny_onnx, decoder_options={'top_k': 3})
         built.append(Bench(engine or fake_engine(clock, **network or {}), clock,
                            executor_settings(instances, **{'late_policy': 'run', **values}),
-                           specs or dict.fromkeys(instances, spec), surroundings))
+                           specs or dict.fromkeys(instances, spec), board_context))
         return built[-1]
 
     yield build
@@ -247,7 +247,7 @@ def test_the_engines_time_is_counted(bench, make_batch):
 def test_the_energy_of_every_instance_is_known_if_there_is_a_meter(bench, make_batch, monkeypatch):
     monkeypatch.setattr(EnergyAccount, 'start', EnergyAccount.read)     # and then when we want
     meter = FakeMeter()
-    run = bench(('net', 'second'), surroundings=Surroundings(meter=meter))
+    run = bench(('net', 'second'), board_context=BoardContext(meter=meter))
     run.executor.accept(make_batch())
     run.engine.finish(took_s=0.5)
     run.results.get(timeout=WAIT_S)
@@ -960,7 +960,7 @@ def test_results_tell_the_configuration_at_the_end_of_their_run(
     run = bench(spec=cuttable.spec, cpu_workers=1, **FOLLOWER)
     run.may_publish.clear()         # the worker is busy with the first image
     for image, configuration in enumerate(('low', 'middle')):
-        run.executor.coordination.told('', image, configuration)
+        run.executor.cohort_client.configuration_set('', image, configuration)
         run.executor.accept(make_batch(make_frame(), model='chain'))
         run.engine.finish()
         run.engine.finish()
@@ -968,7 +968,7 @@ def test_results_tell_the_configuration_at_the_end_of_their_run(
         while run.executor.snapshot()[0][0].batches <= image:
             assert time.monotonic() < end_s
             time.sleep(0.001)
-    run.executor.coordination.told('', 0, 'low')
+    run.executor.cohort_client.configuration_set('', 0, 'low')
     run.may_publish.set()
     assert [result.configuration for result in run.published()] == ['low', 'middle']
 

@@ -90,7 +90,7 @@ def test_what_is_given_up_for_an_overhead_that_nothing_confirms_is_tried_again(m
         expect.observe(0, 1, 0.5)
     assert expect.least_s(1) == pytest.approx(0.5)
     for _ in range(MANY):
-        expect.doubt()
+        expect.lower_overheads()
     assert expect.least_s(1) == pytest.approx(0.1)
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from s3dnn_ros.base.clock import VirtualClock
 from s3dnn_ros.errors import RestartError
-from s3dnn_ros.runtime.clock import VirtualClock
 from s3dnn_ros.runtime.recovery import FIRST_DELAY_S, LONGEST_DELAY_S, Recovery
 
 NOW_S = 100.0

@@ -2,7 +2,7 @@
 
 import time
 
-from s3dnn_ros.runtime.clock import SystemClock, VirtualClock
+from s3dnn_ros.base.clock import SystemClock, VirtualClock
 
 
 def test_the_system_clock_counts_from_1970():

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from s3dnn_ros.errors import ParameterError
-from s3dnn_ros.lab.enough import above_zero, at_least_one
+from s3dnn_ros.lab.option_checks import above_zero, at_least_one
 
 
 @pytest.mark.parametrize('check, good, bad', [

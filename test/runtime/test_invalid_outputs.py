@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from s3dnn_ros.runtime.outputs import not_finite
+from s3dnn_ros.runtime.invalid_outputs import not_finite
 
 NONE = (np.nan, np.inf, -np.inf)
 

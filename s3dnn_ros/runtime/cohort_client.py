@@ -19,7 +19,7 @@ from s3dnn_ros.platforms import Configuration, EnergyMeter, Platform
 from s3dnn_ros.platforms.base import Once
 from s3dnn_ros.profiling.table import ProfileTable
 from s3dnn_ros.runtime.actuator import Actuator
-from s3dnn_ros.runtime.steering import CohortSteering
+from s3dnn_ros.runtime.variant_chooser import CohortChooser
 
 # What is told when the owner has given the board back: nobody sets it.
 NOBODYS = Configuration(0, '')
@@ -31,7 +31,7 @@ def _nothing(*_):
 
 
 @dataclasses.dataclass(frozen=True)
-class Surroundings:
+class BoardContext:
     """What an executor shares its board with.
 
     Attributes
@@ -67,7 +67,7 @@ class Surroundings:
             self.platform.close()
 
 
-class Coordination:
+class CohortClient:
     """Joins the cohort with everything that has a profile.
 
     Parameters
@@ -76,7 +76,7 @@ class Coordination:
     profiles : mapping of model name to ProfileTable
     accuracy : mapping of model name to sequence of SpeedupAccuracyTable
         Of each segment, for models that have variants.
-    surroundings : Surroundings
+    board_context : BoardContext
     report : callable
         Called with a sentence when the board cannot be set, or differs from what was profiled.
     changed : callable
@@ -97,29 +97,29 @@ class Coordination:
 
     def __init__(self, settings, profiles: Mapping[str, ProfileTable],
                  accuracy: Mapping[str, Sequence[SpeedupAccuracyTable]],
-                 surroundings: Surroundings, report: Callable[[str], None],
+                 board_context: BoardContext, report: Callable[[str], None],
                  changed: Callable[[], None] = _nothing, models: Collection[str] = (),
                  find: Optional[Find] = None, submit: Callable = _nothing):
-        self._surroundings = surroundings
+        self._board_context = board_context
         self._report = Once(report)
         self._find = find
         self._submit = submit
-        self._names = self._names_of(settings, profiles, surroundings.platform, models)
+        self._names = self._names_of(settings, profiles, board_context.platform, models)
         self._tables = {model: model_tables(table, bool(self._names), accuracy.get(model, ()))
                         for model, table in profiles.items()}
         first = self._fastest()
-        platform = surroundings.platform
+        platform = board_context.platform
         self._actuator = Actuator(platform, self._applied, report,
                                   self._announce) if platform else None
         # on another partition, only what is submitted next runs
         stays = platform is not None and platform.immediate
         self.cohort = Cohort(
-            Membership(surroundings.board, settings.cohort_lease_ms / 1e3), Coordinator(),
-            self._tables, surroundings.process, first, say=surroundings.say,
+            Membership(board_context.board, settings.cohort_lease_ms / 1e3), Coordinator(),
+            self._tables, board_context.process, first, say=board_context.say,
             apply=self._actuator.apply if self._actuator else None,
             changed=_nothing if stays else changed, unknown=self._look_for)
         self.configure(settings)
-        self.steering = CohortSteering(self.cohort, self._tables)
+        self.chooser = CohortChooser(self.cohort, self._tables)
         if self._actuator:
             self._actuator.apply(first)
 
@@ -131,7 +131,7 @@ class Coordination:
     @property
     def platform(self) -> Optional[Platform]:
         """Return the board, if this process sets it."""
-        return self._surroundings.platform
+        return self._board_context.platform
 
     def configure(self, settings):
         """Take over changed settings."""
@@ -146,21 +146,21 @@ class Coordination:
             try:
                 self._actuator.close()
             finally:
-                self._surroundings.applied(NOBODYS)
+                self._board_context.applied(NOBODYS)
 
-    def told(self, board: str, configuration: int, name: str):
+    def configuration_set(self, board: str, configuration: int, name: str):
         """Take note of what the board's owner has set; it must be what we call so, too."""
-        if board != self._surroundings.board:
+        if board != self._board_context.board:
             return
         if not name:
-            self.cohort.told(board, self._fastest())
+            self.cohort.configuration_set(board, self._fastest())
         elif not 0 <= configuration < len(self._names) or self._names[configuration] != name:
             self._report.say('configuration', (
                 f"the board's owner has set configuration {configuration}, '{name}', which the "
                 'profiles here do not have there; profile all models with the same '
                 'configurations'))
         else:
-            self.cohort.told(board, configuration)
+            self.cohort.configuration_set(board, configuration)
 
     def _look_for(self, model):
         if self._find:
@@ -177,10 +177,10 @@ class Coordination:
                                     f'left out of decisions here: {error}')
 
     def _applied(self, configuration):
-        self.cohort.told(self._surroundings.board, configuration)
+        self.cohort.configuration_set(self._board_context.board, configuration)
 
     def _announce(self, configuration):
-        self._surroundings.applied(self.platform.configurations[configuration])
+        self._board_context.applied(self.platform.configurations[configuration])
 
     def _fastest(self):
         """Return the configuration in which all of it takes least."""

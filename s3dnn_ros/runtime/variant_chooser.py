@@ -10,7 +10,7 @@ from s3dnn_ros.cohort import Cohort, ModelTables
 from s3dnn_ros.runtime.job import Choice, Job
 
 
-class Steering(Protocol):
+class VariantChooser(Protocol):
     """Chooses for the core, and tells what it makes of profiled times; called in its thread."""
 
     def scale(self, model: str) -> float:
@@ -47,7 +47,7 @@ class Exact:
 EXACT = Exact()
 
 
-class CohortSteering:
+class CohortChooser:
     """Every boundary is one of the cohort, and the most urgent request speaks for its job.
 
     Parameters

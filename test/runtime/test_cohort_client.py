@@ -9,7 +9,7 @@ import pytest
 from s3dnn_ros.cohort import MemberState
 from s3dnn_ros.errors import ProfileError
 from s3dnn_ros.profiling.table import ConfigurationRow, ProfileRow, ProfileTable
-from s3dnn_ros.runtime.coordination import NOBODYS, Coordination, Surroundings
+from s3dnn_ros.runtime.cohort_client import NOBODYS, BoardContext, CohortClient
 
 WAIT_S = 30.0
 # half and full speed, at one and four watts
@@ -54,21 +54,21 @@ def heard():
 
 @pytest.fixture
 def join(heard):
-    """Return a builder of coordinations; they are closed at the end."""
+    """Return a builder of clients; they are closed at the end."""
     made = []
 
     def build(board=None, profiles=None, around=(), report=print, models=(), find=None,
               **changes):
-        made.append(Coordination(
+        made.append(CohortClient(
             settings(**changes), {'model': profile()} if profiles is None else profiles,
-            {}, Surroundings('board', 'process', board, **dict(around)), report,
+            {}, BoardContext('board', 'process', board, **dict(around)), report,
             lambda: heard.append(made and made[-1].configuration), models, find,
             lambda function, *arguments: function(*arguments)))
         return made[-1]
 
     yield build
-    for coordination in made:
-        coordination.close()
+    for cohort_client in made:
+        cohort_client.close()
 
 
 def wait_for(condition):
@@ -79,9 +79,9 @@ def wait_for(condition):
 
 
 def test_a_board_that_nobody_sets_has_one_configuration(join):
-    coordination = join()
-    assert coordination.configuration == '' and coordination.steering.scale('model') == 1.0
-    cohort = coordination.cohort
+    cohort_client = join()
+    assert cohort_client.configuration == '' and cohort_client.chooser.scale('model') == 1.0
+    cohort = cohort_client.cohort
     for elapsed_s in (0.0, 0.04):
         assert cohort.boundary('net', 'model', 1, elapsed_s, 0.04, 0, 0.0) == 0
     assert cohort.configuration == 0
@@ -89,63 +89,63 @@ def test_a_board_that_nobody_sets_has_one_configuration(join):
 
 def test_the_owner_begins_with_the_fastest_and_sets_what_is_decided(join):
     platform, applied = FakePlatform(), []
-    coordination = join(platform, platform='jetson', around={'applied': applied.append})
+    cohort_client = join(platform, platform='jetson', around={'applied': applied.append})
     wait_for(lambda: platform.set == [1])
-    assert coordination.configuration == 'fast' and coordination.steering.scale('model') == 1.0
+    assert cohort_client.configuration == 'fast' and cohort_client.chooser.scale('model') == 1.0
     # so far ahead that half the speed will do
-    coordination.cohort.boundary('net', 'model', 1, -0.03, 0.04, 0, 0.0)
-    wait_for(lambda: coordination.configuration == 'slow')
-    assert platform.set == [1, 0] and coordination.steering.scale('model') == 2.0
+    cohort_client.cohort.boundary('net', 'model', 1, -0.03, 0.04, 0, 0.0)
+    wait_for(lambda: cohort_client.configuration == 'slow')
+    assert platform.set == [1, 0] and cohort_client.chooser.scale('model') == 2.0
     wait_for(lambda: [one.name for one in applied] == ['fast', 'slow'])
-    coordination.close()
+    cohort_client.close()
     assert platform.closed and applied[-1] is NOBODYS
 
 
 @pytest.mark.parametrize('immediate', [False, True])
 def test_it_is_said_that_what_runs_takes_another_time(join, heard, immediate):
     platform = FakePlatform(immediate=immediate)
-    coordination = join(platform, platform='jetson')
+    cohort_client = join(platform, platform='jetson')
     wait_for(lambda: platform.set == [1])
-    coordination.cohort.boundary('net', 'model', 1, -0.03, 0.04, 0, 0.0)
-    wait_for(lambda: coordination.configuration == 'slow')
+    cohort_client.cohort.boundary('net', 'model', 1, -0.03, 0.04, 0, 0.0)
+    wait_for(lambda: cohort_client.configuration == 'slow')
     # a partition is another for what is submitted next
     wait_for(lambda: heard[-1:] == ([] if immediate else ['slow']))
 
 
 def test_a_follower_goes_by_what_it_is_told(join):
-    coordination = join(platform='follow')
-    assert coordination.configuration == 'fast'
-    coordination.told('board', 0, 'slow')
-    assert coordination.configuration == 'slow' and coordination.steering.scale('model') == 2.0
-    coordination.told('board', 0, '')       # the owner has given it back
-    assert coordination.configuration == 'fast'
+    cohort_client = join(platform='follow')
+    assert cohort_client.configuration == 'fast'
+    cohort_client.configuration_set('board', 0, 'slow')
+    assert cohort_client.configuration == 'slow' and cohort_client.chooser.scale('model') == 2.0
+    cohort_client.configuration_set('board', 0, '')       # the owner has given it back
+    assert cohort_client.configuration == 'fast'
 
 
 @pytest.mark.parametrize('configuration, name', [(7, 'fast'), (0, 'medium'), (1, 'slow')])
 def test_a_follower_does_not_go_by_what_it_calls_otherwise(join, configuration, name):
     said = []
-    coordination = join(platform='follow', report=said.append)
+    cohort_client = join(platform='follow', report=said.append)
     for _ in range(2):
-        coordination.told('board', configuration, name)
-    coordination.told('another board', configuration, name)
-    assert coordination.configuration == 'fast'
+        cohort_client.configuration_set('board', configuration, name)
+    cohort_client.configuration_set('another board', configuration, name)
+    assert cohort_client.configuration == 'fast'
     assert len(said) == 1 and f"configuration {configuration}, '{name}'" in said[0]
 
 
-def hear(coordination, model, sequence=1, segment=1, configuration=1):
-    coordination.cohort.hear(MemberState('board', 'another', 'far', model, sequence, segment,
-                                         -0.03, 0.04, 0.04, configuration, 0), 0.0)
+def hear(cohort_client, model, sequence=1, segment=1, configuration=1):
+    cohort_client.cohort.hear(MemberState('board', 'another', 'far', model, sequence, segment,
+                                          -0.03, 0.04, 0.04, configuration, 0), 0.0)
 
 
 def test_a_model_of_another_process_is_looked_up_and_heeded(join):
     platform = FakePlatform()
-    coordination = join(platform, platform='jetson', find=lambda model: (profile(), []))
-    coordination.cohort.boundary('net', 'model', 1, -0.03, 0.04, 0, 0.0)
-    wait_for(lambda: coordination.configuration == 'slow')
+    cohort_client = join(platform, platform='jetson', find=lambda model: (profile(), []))
+    cohort_client.cohort.boundary('net', 'model', 1, -0.03, 0.04, 0, 0.0)
+    wait_for(lambda: cohort_client.configuration == 'slow')
     for sequence in (1, 2):
-        hear(coordination, 'theirs', sequence, configuration=0)
-    wait_for(lambda: coordination.configuration == 'fast')
-    assert coordination.cohort.membership.ignored == {'tables': 1}
+        hear(cohort_client, 'theirs', sequence, configuration=0)
+    wait_for(lambda: cohort_client.configuration == 'fast')
+    assert cohort_client.cohort.membership.ignored == {'tables': 1}
 
 
 def nothing(model):
@@ -158,11 +158,11 @@ def nothing(model):
     (lambda model: (profile(), [None]), 'accuracy of 1')])
 def test_a_model_that_cannot_be_looked_up_is_told_once_and_left_out(join, find, words):
     said = []
-    coordination = join(platform='follow', report=said.append, find=find)
+    cohort_client = join(platform='follow', report=said.append, find=find)
     for sequence in (1, 2, 3):
-        hear(coordination, 'theirs', sequence)
+        hear(cohort_client, 'theirs', sequence)
     assert len(said) == 1 and "'theirs', which are left out" in said[0] and words in said[0]
-    assert coordination.cohort.membership.ignored == {'tables': 3}
+    assert cohort_client.cohort.membership.ignored == {'tables': 3}
 
 
 @pytest.mark.parametrize('platform', ['jetson', 'follow'])
@@ -183,26 +183,26 @@ def test_a_profile_of_another_board_is_refused(join, configurations, names, said
 
 
 def test_settings_change_while_it_runs(join):
-    coordination = join()
-    coordination.configure(settings(cohort_mode='max_accuracy', cohort_threshold=0.3,
-                                    cohort_horizon='next', cohort_margin=0.2))
-    cohort = coordination.cohort
+    cohort_client = join()
+    cohort_client.configure(settings(cohort_mode='max_accuracy', cohort_threshold=0.3,
+                                     cohort_horizon='next', cohort_margin=0.2))
+    cohort = cohort_client.cohort
     assert (cohort.coordinator.mode, cohort.coordinator.threshold, cohort.horizon,
             cohort.margin) == ('max_accuracy', 0.3, 'next', 0.2)
-    coordination.configure(settings(cohort_margin=-1.0))
+    cohort_client.configure(settings(cohort_margin=-1.0))
     assert cohort.coordinator.threshold is None and cohort.margin is None
 
 
 def test_models_without_a_profile_take_no_part(join):
-    coordination = join(profiles={})
-    assert coordination.steering.scale('model') == 1.0
+    cohort_client = join(profiles={})
+    assert cohort_client.chooser.scale('model') == 1.0
     job = types.SimpleNamespace(urgent=types.SimpleNamespace(
         arrived_s=0.0, deadline_s=1.0, instance=types.SimpleNamespace(
             name='net', spec=types.SimpleNamespace(name='model'))), variant=lambda segment: 0)
-    assert coordination.steering.choose(job, 0, 0.1) is None
+    assert cohort_client.chooser.choose(job, 0, 0.1) is None
 
 
-def test_surroundings_are_nothing_by_default():
-    alone = Surroundings()
+def test_the_board_context_is_nothing_by_default():
+    alone = BoardContext()
     assert alone.platform is None and dataclasses.is_dataclass(alone)
     assert alone.say(None) is None and alone.applied(None) is None

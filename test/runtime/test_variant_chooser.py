@@ -15,7 +15,7 @@ from s3dnn_ros.cohort import (
 )
 from s3dnn_ros.cohort.caution import RISE
 from s3dnn_ros.runtime.job import Choice
-from s3dnn_ros.runtime.steering import EXACT, CohortSteering
+from s3dnn_ros.runtime.variant_chooser import EXACT, CohortChooser
 
 POWER = SpeedupPowerTable([1.0, 2.0], [1.0, 3.0])
 ACCURACY = SpeedupAccuracyTable([1.0, 1.5, 3.0], [1.0, 0.9, 0.5])
@@ -45,9 +45,9 @@ def cohort(said):
 
 
 def test_the_cohort_is_told_the_lag_since_the_arrival(cohort, said):
-    steering = CohortSteering(cohort, TABLES)
-    steering.choose(make_job(), 0, 10.002)
-    steering.choose(make_job(variants=[2]), 1, 10.009)
+    chooser = CohortChooser(cohort, TABLES)
+    chooser.choose(make_job(), 0, 10.002)
+    chooser.choose(make_job(variants=[2]), 1, 10.009)
     before, after = said
     assert (before.instance, before.model) == ('net', 'model')
     assert (before.segment, before.variant) == (0, 0)
@@ -57,68 +57,68 @@ def test_the_cohort_is_told_the_lag_since_the_arrival(cohort, said):
 
 
 def test_who_is_late_on_a_device_that_gives_no_more_approximates(cohort):
-    steering = CohortSteering(cohort, TABLES)
-    assert steering.choose(make_job(), 1, 10.01) == Choice(0, 1.0)
+    chooser = CohortChooser(cohort, TABLES)
+    assert chooser.choose(make_job(), 1, 10.01) == Choice(0, 1.0)
     # 12 ms behind: 0.04 / 0.028 = 1.43 times faster than now, at the fastest configuration
-    assert steering.choose(make_job(), 1, 10.022) == Choice(1, pytest.approx(1 / 1.5))
-    assert steering.choose(make_job(), 1, 11.0) == Choice(2, pytest.approx(1 / 3.0))
+    assert chooser.choose(make_job(), 1, 10.022) == Choice(1, pytest.approx(1 / 1.5))
+    assert chooser.choose(make_job(), 1, 11.0) == Choice(2, pytest.approx(1 / 3.0))
 
 
 def test_what_is_lost_besides_the_profile_counts(cohort, said):
     cohort.margin = 0.0
-    steering = CohortSteering(cohort, TABLES)
+    chooser = CohortChooser(cohort, TABLES)
     # 32 ms are left for what takes 30
-    assert steering.choose(make_job(), 1, 10.008) == Choice(0, 1.0)
+    assert chooser.choose(make_job(), 1, 10.008) == Choice(0, 1.0)
     slower = make_job(overhead_s=0.004)
-    assert steering.choose(slower, 1, 10.008) == Choice(1, pytest.approx(1 / 1.5))
+    assert chooser.choose(slower, 1, 10.008) == Choice(1, pytest.approx(1 / 1.5))
     assert (said[-1].lag_s, said[-1].horizon_s) == pytest.approx((-0.002, 0.03))
 
 
 def test_it_tells_what_is_made_of_profiled_times(cohort):
-    steering = CohortSteering(cohort, TABLES)
-    assert steering.scale('model') == 1.0
-    cohort.told('board', 0)
-    assert steering.scale('model') == 2.0
+    chooser = CohortChooser(cohort, TABLES)
+    assert chooser.scale('model') == 1.0
+    cohort.configuration_set('board', 0)
+    assert chooser.scale('model') == 2.0
     # in the fastest configuration and variant
-    assert steering.least('model') == pytest.approx((1 / 3, 1 / 3))
-    assert steering.scale('another') == 1.0 and not steering.least('another')
+    assert chooser.least('model') == pytest.approx((1 / 3, 1 / 3))
+    assert chooser.scale('another') == 1.0 and not chooser.least('another')
 
 
 def test_who_ended_has_left(cohort, said):
-    steering = CohortSteering(cohort, TABLES)
-    steering.choose(make_job(), 0, 10.0)
-    steering.ended(make_job(), 10.03)
+    chooser = CohortChooser(cohort, TABLES)
+    chooser.choose(make_job(), 0, 10.0)
+    chooser.ended(make_job(), 10.03)
     assert said[-1].leaves and said[-1].instance == 'net'
     assert cohort.membership.members(10.03) == ()
 
 
 def test_who_was_late_keeps_more_of_its_next_deadline_free(cohort, said):
     cohort.margin = 0.0
-    cohort.told('board', 0)
-    steering = CohortSteering(cohort, TABLES)
+    cohort.configuration_set('board', 0)
+    chooser = CohortChooser(cohort, TABLES)
     # 80 ms, as the device is set, of 100
     for ended_s, lag_s in ((10.09, 0.0), (10.13 - 0.1 * RISE, -0.01)):
-        steering.choose(make_job(deadline_s=10.1), 0, 10.0)
-        steering.ended(make_job(deadline_s=10.1), ended_s)
-        steering.choose(make_job(deadline_s=10.1), 0, 10.0)
+        chooser.choose(make_job(deadline_s=10.1), 0, 10.0)
+        chooser.ended(make_job(deadline_s=10.1), ended_s)
+        chooser.choose(make_job(deadline_s=10.1), 0, 10.0)
         assert said[-1].lag_s == pytest.approx(lag_s)
 
 
 def test_who_has_another_job_stays(cohort, said):
-    steering = CohortSteering(cohort, TABLES)
-    steering.choose(make_job(), 0, 10.0)
-    steering.choose(make_job(), 0, 10.001)
-    steering.choose(make_job(), 1, 10.002)
-    steering.ended(make_job(), 10.03)
+    chooser = CohortChooser(cohort, TABLES)
+    chooser.choose(make_job(), 0, 10.0)
+    chooser.choose(make_job(), 0, 10.001)
+    chooser.choose(make_job(), 1, 10.002)
+    chooser.ended(make_job(), 10.03)
     assert len(cohort.membership.members(10.03)) == 1
-    steering.ended(make_job(), 10.031)
+    chooser.ended(make_job(), 10.031)
     assert said[-1].leaves and cohort.membership.members(10.031) == ()
 
 
 @pytest.mark.parametrize('job', [
     make_job(model='another'), make_job(deadline_s=math.inf), make_job(deadline_s=9.0)])
 def test_who_has_no_tables_or_no_deadline_runs_exact_and_takes_no_part(cohort, said, job):
-    assert CohortSteering(cohort, TABLES).choose(job, 0, 10.0) is None
+    assert CohortChooser(cohort, TABLES).choose(job, 0, 10.0) is None
     assert not said
 
 
