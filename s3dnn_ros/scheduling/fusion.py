@@ -348,7 +348,8 @@ class FusionQueue:
         """
         if self.is_hopeless(frame):
             return 1.0
-        return max(LEAST_CHANCE, self.in_time.get(frame.camera, 1.0))
+        # whatever an executor tells, no camera loses its place for good
+        return max(LEAST_CHANCE, min(1.0, self.in_time.get(frame.camera, 1.0)))
 
     def _expected(self, now_s) -> List[ExpectedFrame]:
         """Return the next frames that should come during a run from now on.

@@ -468,7 +468,8 @@ def test_cameras_that_leave_take_their_frames_along_and_no_others(requests, stay
         item.camera for item in waiting if item.camera in stay}
 
 
-@given(part=st.floats(0.0, 1.0), lost=st.booleans())
+@given(part=st.floats(0.0, 1.0) | st.sampled_from([-1.0, 7.0, float('inf'), float('nan')]),
+       lost=st.booleans())
 def test_a_camera_that_is_often_late_takes_less_of_its_share(part, lost):
     turns = Turns()
     queue = FusionQueue(CAMERAS, 1, 0.0, lambda frames: 0.1 * frames, turns=turns)
@@ -478,4 +479,4 @@ def test_a_camera_that_is_often_late_takes_less_of_its_share(part, lost):
     queue.take(100.0)
     took = turns.rank(('', 'a'), 1.0)[1] - before
     # one that was lost when it came gains nothing by more turns
-    assert took == (1.0 if lost else max(LEAST_CHANCE, part))
+    assert took == (1.0 if lost or not part <= 1.0 else max(LEAST_CHANCE, part))
