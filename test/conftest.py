@@ -4,10 +4,10 @@ import hypothesis
 import numpy as np
 import pytest
 
-from s3dnn_ros.frames import FrameBatch, FrameInfo, Transform
 from s3dnn_ros.models.spec import ModelSpec
 from s3dnn_ros.parameters import read
 from s3dnn_ros.settings import ExecutorSettings, GovernorSettings
+from s3dnn_ros.transport.frames import FrameBatch, FrameInfo, Transform
 
 # Reproducible, and nothing written into the checkout.
 hypothesis.settings.register_profile('s3dnn', deadline=None, derandomize=True, database=None)

@@ -184,8 +184,8 @@ def test_without_tensorrt_or_a_device_that_is_told(capsys):
 
 def test_a_bench_says_how_its_engine_built(device, tmp_path, monkeypatch):
     pytest.importorskip('onnxruntime')
-    monkeypatch.setattr('s3dnn_ros.lab.load.SETTLE_S', 0.05)
-    monkeypatch.setattr('s3dnn_ros.lab.networks.ALONE_S', 0.1)
+    monkeypatch.setattr('s3dnn_ros.bench.load.SETTLE_S', 0.05)
+    monkeypatch.setattr('s3dnn_ros.bench.networks.ALONE_S', 0.1)
     out = tmp_path / 'results.json'
     assert main(['bench', 's3dnn', '--engine', 'tensorrt', '--precision', 'fp32', '--runs', '1',
                  '--models', 'net', '--instances', '1', '--parts', 'throughput', '--seconds',

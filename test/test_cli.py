@@ -195,7 +195,7 @@ def test_results_that_cannot_be_read_are_told(command, tmp_path, capsys):
 
 def test_the_bench_of_policies_writes_what_the_table_reads(toy, tmp_path, capsys, monkeypatch):
     pytest.importorskip('onnxruntime')
-    monkeypatch.setattr('s3dnn_ros.lab.load.SETTLE_S', 0.05)
+    monkeypatch.setattr('s3dnn_ros.bench.load.SETTLE_S', 0.05)
     out = tmp_path / 'new' / 'results.json'
     assert main(['bench', 's3dnn', '--engine', 'onnxruntime', '--models', 'toy',
                  '--instances', '2', '--runs', '1', '--seconds', '0.1', '--target-ms', '1000',
@@ -232,7 +232,7 @@ def test_the_bench_of_cohorts_takes_images(toy, tmp_path, monkeypatch):
     for index in range(2):
         cv2.imwrite(str(tmp_path / f'{index}.png'), np.full((8, 8, 3), index, np.uint8))
     taken = []
-    monkeypatch.setattr('s3dnn_ros.lab.neuos_bench.run', lambda device, plan, pictures, save:
+    monkeypatch.setattr('s3dnn_ros.bench.neuos_bench.run', lambda device, plan, pictures, save:
                         taken.append(pictures(load_spec('toy'))))
     assert main(['bench', 'neuos', '--engine', 'onnxruntime', '--models', 'toy',
                  '--images', str(tmp_path)]) == 0
@@ -246,9 +246,9 @@ def test_the_bench_of_cohorts_takes_images(toy, tmp_path, monkeypatch):
     (['--loads', '0.5', '3'], (15.0,) * 4)])
 def test_the_bench_of_overload_takes_cameras_and_rates(arguments, rates_hz, monkeypatch):
     plans = []
-    monkeypatch.setattr('s3dnn_ros.lab.overload_bench.run',
+    monkeypatch.setattr('s3dnn_ros.bench.overload_bench.run',
                         lambda clock, plan, save: plans.append(plan))
-    monkeypatch.setattr('s3dnn_ros.lab.results.tables', lambda results: ['a table'])
+    monkeypatch.setattr('s3dnn_ros.bench.results.tables', lambda results: ['a table'])
     assert main(['bench', 'overload', '--size', '640x480', *arguments]) == 0
     plan, = plans
     assert (plan.rates_hz, plan.width, plan.height) == (rates_hz, 640, 480)

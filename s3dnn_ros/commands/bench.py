@@ -191,8 +191,8 @@ def register(subparsers):
 
 def _overload(arguments):
     from s3dnn_ros.base.clock import SystemClock
-    from s3dnn_ros.lab import overload_bench
-    from s3dnn_ros.lab.results import tables
+    from s3dnn_ros.bench import overload_bench
+    from s3dnn_ros.bench.results import tables
 
     count = arguments.cameras or len(arguments.rates or range(4))
     rates_hz = tuple(arguments.rates or [arguments.rate] * count)
@@ -214,7 +214,7 @@ def _overload(arguments):
 
 def _s3dnn(arguments):
     from s3dnn_ros.base.clock import SystemClock
-    from s3dnn_ros.lab import s3dnn_bench
+    from s3dnn_ros.bench import s3dnn_bench
 
     clock = SystemClock()
     engine, _ = chosen_engine(arguments, clock, arguments.sms, print)
@@ -228,8 +228,8 @@ def _s3dnn(arguments):
 
 
 def _virtual(arguments):
+    from s3dnn_ros.bench.results import tables
     from s3dnn_ros.lab import virtual_bench
-    from s3dnn_ros.lab.results import tables
 
     given = {'policies': tuple(arguments.policies)} if arguments.policies else {}
     plan = virtual_bench.Plan(arguments.instances, arguments.segments, arguments.load,
@@ -239,15 +239,15 @@ def _virtual(arguments):
 
 
 def _cohort(arguments):
-    from s3dnn_ros.lab import cohort_bench
+    from s3dnn_ros.bench import cohort_bench
 
     _write(arguments.out, cohort_bench.run(runs=arguments.runs, decisions=arguments.decisions))
 
 
 def _neuos(arguments):
     from s3dnn_ros.base.clock import SystemClock
-    from s3dnn_ros.lab import neuos_bench
-    from s3dnn_ros.lab.closed_loop import contenders
+    from s3dnn_ros.bench import neuos_bench
+    from s3dnn_ros.bench.closed_loop import contenders
 
     clock = SystemClock()
     given = {name: tuple(value) for name, value in vars(arguments).items()
@@ -265,7 +265,7 @@ def _neuos(arguments):
 
 def _engines(arguments):
     from s3dnn_ros.base.clock import SystemClock
-    from s3dnn_ros.lab import engines_bench
+    from s3dnn_ros.bench import engines_bench
 
     given = {name: tuple(value) for name, value in vars(arguments).items()
              if name in ('models', 'engines', 'precisions') and value}
@@ -282,7 +282,7 @@ def _sms(arguments):
 
 def _device(platform, engine, clock):
     """Return what contenders set, and the counter of its energy."""
-    from s3dnn_ros.lab.neuos_bench import Device
+    from s3dnn_ros.bench.neuos_bench import Device
     from s3dnn_ros.platforms import NullPlatform
 
     if platform == 'null':
@@ -306,7 +306,7 @@ def _device(platform, engine, clock):
 
 
 def _table(arguments):
-    from s3dnn_ros.lab.results import expect_whole, read_results, tables
+    from s3dnn_ros.bench.results import expect_whole, read_results, tables
 
     results = read_results(arguments.results)
     with expect_whole(arguments.results):
@@ -314,7 +314,7 @@ def _table(arguments):
 
 
 def _plot(arguments):
-    from s3dnn_ros.lab.results import WITH_PICTURES, expect_whole, plot, read_results
+    from s3dnn_ros.bench.results import WITH_PICTURES, expect_whole, plot, read_results
 
     results = read_results(arguments.results, WITH_PICTURES)
     with expect_whole(arguments.results):
@@ -331,7 +331,7 @@ def _write(path, results):
 
 
 def _pipeline(arguments):
-    from s3dnn_ros.lab import pipeline_bench
+    from s3dnn_ros.bench import pipeline_bench
 
     results = pipeline_bench.run(seconds=arguments.seconds, runs=arguments.runs,
                                  memory_seconds=arguments.memory_seconds, model=arguments.model)

@@ -32,7 +32,7 @@ def _engines():
 
 
 def _run(arguments):
-    from s3dnn_ros.lab import demo
+    from s3dnn_ros.bench import demo
 
     return demo.run(seconds=arguments.seconds, cameras=arguments.cameras, fps=arguments.fps,
                     engine=arguments.engine, composed=arguments.composed, out=arguments.out)

@@ -95,7 +95,7 @@ def _lowrank(arguments) -> None:
         table.save(path)
         print(f'written to {path}')
     if arguments.plot:
-        from s3dnn_ros.lab.lowrank_plot import plot
+        from s3dnn_ros.bench.lowrank_plot import plot
 
         print(plot(table, arguments.score, arguments.plot))
 

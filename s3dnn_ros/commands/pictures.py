@@ -10,9 +10,9 @@ import numpy as np
 
 from s3dnn_ros.base.cache import cache_dir
 from s3dnn_ros.errors import ParameterError
-from s3dnn_ros.governor.bag import bag_images, is_bag
-from s3dnn_ros.governor.images import ENCODINGS, Pixels, fit
-from s3dnn_ros.media import STILL_SUFFIXES, open_media
+from s3dnn_ros.images.bag import bag_images, is_bag
+from s3dnn_ros.images.media import STILL_SUFFIXES, open_media
+from s3dnn_ros.images.pixels import ENCODINGS, Pixels, fit
 from s3dnn_ros.models.assets import ASSETS
 from s3dnn_ros.models.fidelity import random_images
 from s3dnn_ros.models.spec import ModelSpec

@@ -13,14 +13,14 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Set, Tuple
 from s3dnn_ros.capacity import Capacity
 from s3dnn_ros.counters import Counters
 from s3dnn_ros.errors import ImageError, ParameterError, RingError
-from s3dnn_ros.frames import FrameInfo
-from s3dnn_ros.governor.images import fit
 from s3dnn_ros.governor.outlook import SILENT_S, Outlook
-from s3dnn_ros.governor.slots import Slot, SlotPool
 from s3dnn_ros.governor.stamps import NS_PER_S, Stamps, clock_sentence
 from s3dnn_ros.governor.synchroniser import Stamped, Synchroniser
+from s3dnn_ros.images.pixels import fit
 from s3dnn_ros.scheduling.fusion import FusionQueue, WaitingFrame
 from s3dnn_ros.scheduling.turns import Turns, all_in_time
+from s3dnn_ros.transport.frames import FrameInfo
+from s3dnn_ros.transport.slots import Slot, SlotPool
 
 # While every slot is under way, releases are looked for at this period.
 STARVED_POLL_S = 0.005

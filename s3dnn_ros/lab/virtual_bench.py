@@ -16,12 +16,11 @@ import types
 from typing import Callable, Dict, List, Sequence
 
 from s3dnn_ros.base.clock import VirtualClock
+from s3dnn_ros.bench.environment import environment
+from s3dnn_ros.bench.option_checks import above_zero, at_least_one
+from s3dnn_ros.bench.virtual_results import FORMAT
 from s3dnn_ros.engines.simulated import SimulatedEngine
 from s3dnn_ros.errors import ParameterError
-from s3dnn_ros.frames import FrameBatch, FrameInfo, Transform
-from s3dnn_ros.lab.environment import environment
-from s3dnn_ros.lab.option_checks import above_zero, at_least_one
-from s3dnn_ros.lab.virtual_results import FORMAT
 from s3dnn_ros.profiling.table import ProfileRow, ProfileTable
 from s3dnn_ros.runtime.core import Arrival, Core, Parameters
 from s3dnn_ros.runtime.expectation import Expectation
@@ -29,6 +28,7 @@ from s3dnn_ros.runtime.job import Instance, Request
 from s3dnn_ros.runtime.model_queue import ModelQueue
 from s3dnn_ros.runtime.virtual_driver import VirtualDriver
 from s3dnn_ros.scheduling import POLICIES, make_scheduler
+from s3dnn_ros.transport.frames import FrameBatch, FrameInfo, Transform
 
 # Of each network alone, and what of the device its segments want.
 NETWORK_S = (0.020, 0.040)

@@ -16,8 +16,6 @@ from rclpy.exceptions import InvalidTopicNameException
 
 from s3dnn_ros.engines import build_options, make_engine
 from s3dnn_ros.errors import ParameterError, RingError, StaleSlotError
-from s3dnn_ros.frames import FrameBatch as Frames
-from s3dnn_ros.governor.ring import SlotReader
 from s3dnn_ros.models.spec import load_spec
 from s3dnn_ros.msg import (
     Cameras,
@@ -50,6 +48,8 @@ from s3dnn_ros.nodes.state_publisher import StatePublisher
 from s3dnn_ros.platforms import board_here, find_meter, make_platform
 from s3dnn_ros.runtime.cohort_client import BoardContext
 from s3dnn_ros.runtime.executor import Executor
+from s3dnn_ros.transport.frames import FrameBatch as Frames
+from s3dnn_ros.transport.ring import SlotReader
 
 try:
     from vision_msgs.msg import Detection2DArray

@@ -14,13 +14,10 @@ from sensor_msgs.msg import Image as ImageMsg
 
 from s3dnn_ros.counters import Counters
 from s3dnn_ros.errors import ImageError, S3dnnError
-from s3dnn_ros.frames import FrameBatch as Frames
 from s3dnn_ros.governor.governor import Governor, Image, frame_bytes
-from s3dnn_ros.governor.images import ENCODINGS, Pixels, check_size, decode_compressed, view_raw
 from s3dnn_ros.governor.outlook import Outlook
 from s3dnn_ros.governor.rates import Rates, loss_sentence
-from s3dnn_ros.governor.ring import SharedSlots
-from s3dnn_ros.governor.slots import HeapSlots
+from s3dnn_ros.images.pixels import ENCODINGS, Pixels, check_size, decode_compressed, view_raw
 from s3dnn_ros.middleware import image_export
 from s3dnn_ros.models.spec import load_spec
 from s3dnn_ros.msg import Cameras, Capacity, FrameBatch, StageStats
@@ -37,6 +34,9 @@ from s3dnn_ros.nodes.node import S3dnnNode
 from s3dnn_ros.nodes.qos import batch_qos, qos
 from s3dnn_ros.nodes.running import run
 from s3dnn_ros.profiling.find import find_table
+from s3dnn_ros.transport.frames import FrameBatch as Frames
+from s3dnn_ros.transport.ring import SharedSlots
+from s3dnn_ros.transport.slots import HeapSlots
 
 try:
     from cv_bridge import CvBridge

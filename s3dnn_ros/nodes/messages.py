@@ -12,7 +12,6 @@ from std_msgs.msg import Header
 from s3dnn_ros.capacity import Capacity, InstanceCapacity
 from s3dnn_ros.cohort import MemberState
 from s3dnn_ros.counters import CameraCount, Percentiles
-from s3dnn_ros.frames import FrameInfo, Transform
 from s3dnn_ros.msg import (
     Camera,
     Cameras,
@@ -27,6 +26,7 @@ from s3dnn_ros.msg import Capacity as CapacityMsg
 from s3dnn_ros.msg import FrameBatch as FrameBatchMsg
 from s3dnn_ros.msg import FrameInfo as FrameInfoMsg
 from s3dnn_ros.msg import InstanceCapacity as InstanceCapacityMsg
+from s3dnn_ros.transport.frames import FrameInfo, Transform
 
 NS_PER_S = 1_000_000_000
 # What a Time message can hold.

@@ -15,9 +15,9 @@ import numpy as np
 from sensor_msgs.msg import CompressedImage
 from sensor_msgs.msg import Image as ImageMsg
 
-from s3dnn_ros.drawing import draw
 from s3dnn_ros.errors import ImageError
-from s3dnn_ros.governor.images import decode_compressed, fit, view_raw
+from s3dnn_ros.images.drawing import draw
+from s3dnn_ros.images.pixels import decode_compressed, fit, view_raw
 from s3dnn_ros.nodes.messages import header_of, label_of, ns_of
 from s3dnn_ros.nodes.qos import qos
 

@@ -8,7 +8,7 @@ from sensor_msgs.msg import CompressedImage
 from sensor_msgs.msg import Image as ImageMsg
 
 from s3dnn_ros.counters import Counters
-from s3dnn_ros.media import SimulatedCamera, open_media
+from s3dnn_ros.images.media import SimulatedCamera, open_media
 from s3dnn_ros.models.assets import asset_path
 from s3dnn_ros.msg import StageStats
 from s3dnn_ros.nodes.messages import stage_stats

@@ -10,13 +10,13 @@ import sys
 
 from s3dnn_ros.capacity import Capacity, InstanceCapacity
 from s3dnn_ros.counters import Counters
-from s3dnn_ros.governor.ring import SlotReader
 from s3dnn_ros.msg import Capacity as CapacityMsg
 from s3dnn_ros.msg import ExecutorStats, FrameBatch
 from s3dnn_ros.nodes.messages import camera_stats, capacity_msg, frames_of
 from s3dnn_ros.nodes.node import S3dnnNode
 from s3dnn_ros.nodes.qos import batch_qos, qos
 from s3dnn_ros.nodes.running import run
+from s3dnn_ros.transport.ring import SlotReader
 
 # A run of nothing: so short that front ends never wait for word of it.
 NO_TIME_S = 1e-9

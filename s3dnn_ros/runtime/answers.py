@@ -9,11 +9,11 @@ from typing import Callable, Dict, Mapping, Tuple
 
 from s3dnn_ros.counters import Counters, Percentiles
 from s3dnn_ros.errors import EngineError, ModelError
-from s3dnn_ros.frames import FrameInfo
 from s3dnn_ros.runtime.admission import Admission
 from s3dnn_ros.runtime.invalid_outputs import not_finite
 from s3dnn_ros.runtime.job import Instance, Job, Request
 from s3dnn_ros.runtime.worker_pool import WorkerPool
+from s3dnn_ros.transport.frames import FrameInfo
 
 # Runs of an instance whose times its percentiles are of.
 _KEPT_RUNS = 256

@@ -10,7 +10,6 @@ from typing import Callable, Dict, List, Mapping, Optional, Tuple
 from s3dnn_ros.capacity import Capacity
 from s3dnn_ros.counters import Counters
 from s3dnn_ros.errors import PlatformError
-from s3dnn_ros.frames import FrameBatch
 from s3dnn_ros.profiling.find import cached_tables
 from s3dnn_ros.runtime.admission import Admission
 from s3dnn_ros.runtime.answers import Answers, FrameResult, InstanceCount
@@ -30,6 +29,7 @@ from s3dnn_ros.runtime.job import Request
 from s3dnn_ros.runtime.reloader import Reloader
 from s3dnn_ros.runtime.worker_pool import WorkerPool
 from s3dnn_ros.scheduling import make_scheduler
+from s3dnn_ros.transport.frames import FrameBatch
 
 ALONE = BoardContext()
 

@@ -6,9 +6,9 @@ import dataclasses
 from typing import Any, Dict, NamedTuple, Optional, Set, Tuple
 
 from s3dnn_ros.engines.base import Flight, Network
-from s3dnn_ros.frames import FrameBatch
 from s3dnn_ros.runtime.model_queue import ModelQueue
 from s3dnn_ros.scheduling import SegmentWork
+from s3dnn_ros.transport.frames import FrameBatch
 
 
 class Choice(NamedTuple):

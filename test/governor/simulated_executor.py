@@ -16,9 +16,9 @@ import numpy as np
 from s3dnn_ros.capacity import Capacity, InstanceCapacity
 from s3dnn_ros.counters import Counters
 from s3dnn_ros.governor.governor import Governor, Image, frame_bytes
-from s3dnn_ros.governor.images import ENCODINGS, Pixels
-from s3dnn_ros.governor.slots import HeapSlots
+from s3dnn_ros.images.pixels import ENCODINGS, Pixels
 from s3dnn_ros.recent import RecentTimes, RunTimes
+from s3dnn_ros.transport.slots import HeapSlots
 
 START_S = 1000.0
 HEARTBEAT_S = 0.25

@@ -2,9 +2,9 @@
 
 import pytest
 
+from s3dnn_ros.bench.results import tables
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.lab import virtual_bench
-from s3dnn_ros.lab.results import tables
 from s3dnn_ros.lab.virtual_bench import Plan, Simulation
 from s3dnn_ros.scheduling import POLICIES
 

@@ -10,7 +10,7 @@ pytest.importorskip('s3dnn_ros.msg', reason='the package is not built')
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
-from s3dnn_ros.lab.processes import Processes
+from s3dnn_ros.bench.processes import Processes
 
 pytestmark = pytest.mark.ros
 

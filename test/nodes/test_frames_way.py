@@ -10,7 +10,7 @@ pytest.importorskip('s3dnn_ros.msg', reason='the package is not built')
 from ros_world import PERIOD_NS, ns_of
 from s3dnn_ros.msg import FrameBatch
 
-from s3dnn_ros.governor.images import ENCODINGS
+from s3dnn_ros.images.pixels import ENCODINGS
 from s3dnn_ros.nodes.qos import batch_qos
 
 pytestmark = pytest.mark.ros

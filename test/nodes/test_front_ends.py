@@ -13,7 +13,7 @@ from ros_world import ns_of, time_msg
 from s3dnn_ros.msg import FrameBatch, FrameInfo
 from tiny import SIDE
 
-from s3dnn_ros.governor.ring import SharedSlots
+from s3dnn_ros.transport.ring import SharedSlots
 
 pytestmark = pytest.mark.ros
 

@@ -10,7 +10,7 @@ pytest.importorskip('s3dnn_ros.msg', reason='the package is not built')
 from ros_world import ns_of
 from sensor_msgs.msg import Image
 
-from s3dnn_ros.drawing import draw
+from s3dnn_ros.images.drawing import draw
 
 pytestmark = pytest.mark.ros
 

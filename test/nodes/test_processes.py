@@ -14,7 +14,7 @@ pytest.importorskip('s3dnn_ros.msg', reason='the package is not built')
 
 from ros_world import ns_of
 
-from s3dnn_ros.lab.processes import Processes
+from s3dnn_ros.bench.processes import Processes
 from s3dnn_ros.respawn import UNUSABLE
 
 pytestmark = pytest.mark.ros

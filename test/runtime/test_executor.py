@@ -17,7 +17,6 @@ from s3dnn_ros.base.cache import sha256_of
 from s3dnn_ros.base.clock import SystemClock, VirtualClock
 from s3dnn_ros.engines import make_engine
 from s3dnn_ros.errors import EngineError, ModelError, ProfileError
-from s3dnn_ros.frames import Transform
 from s3dnn_ros.models.boxes import Boxes
 from s3dnn_ros.models.graph import load_graph, with_image_input
 from s3dnn_ros.models.segment_plan import SegmentPlan, cut_at, plan_path
@@ -28,6 +27,7 @@ from s3dnn_ros.runtime import network_loader
 from s3dnn_ros.runtime.cohort_client import BoardContext
 from s3dnn_ros.runtime.energy import EnergyAccount
 from s3dnn_ros.runtime.executor import ALONE, Executor
+from s3dnn_ros.transport.frames import Transform
 
 WAIT_S = 30.0      # for what comes at once; a test that waits so long has failed
 NOW_S = 100.0

@@ -1,0 +1,72 @@
+"""Result files of the benches: which bench wrote one, and its tables."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+from typing import Collection, Dict, Iterator, List
+
+from s3dnn_ros.bench import (
+    engines_results,
+    neuos_results,
+    overload_plots,
+    overload_results,
+    s3dnn_plots,
+    s3dnn_results,
+    virtual_results,
+)
+from s3dnn_ros.errors import ParameterError, S3dnnError
+
+BENCHES = {'s3dnn': s3dnn_results, 'neuos': neuos_results, 'engines': engines_results,
+           'overload': overload_results, 'virtual': virtual_results}
+WITH_PICTURES = {'s3dnn': s3dnn_plots, 'overload': overload_plots}
+# By what only its results have; those of `s3dnn` have whatever parts were asked for.
+_BY_KEY = {'cohorts': 'neuos', 'rows': 'engines', 'overloads': 'overload',
+           'virtual': 'virtual'}
+
+
+def read_results(path, benches: Collection[str] = tuple(BENCHES)) -> Dict:
+    """Return the results in a file.
+
+    Raises ParameterError if they are of none of these benches, or of another format.
+    """
+    expected = 'expected a file that ' + ' or '.join(
+        f'`s3dnn bench {name} --out`' for name in benches) + ' wrote'
+    try:
+        results = json.loads(Path(path).read_text(encoding='utf-8'))
+    except OSError as error:
+        raise ParameterError('RESULTS', str(path), f'{expected} ({error.strerror})') from error
+    except ValueError as error:
+        raise ParameterError('RESULTS', str(path), f'{expected} ({error})') from error
+    if (not isinstance(results, dict) or _bench(results) not in benches
+            or results.get('format') != BENCHES[_bench(results)].FORMAT):
+        raise ParameterError('RESULTS', str(path), f'{expected}, of the format that is written '
+                             'now; measure again')
+    return results
+
+
+@contextlib.contextmanager
+def expect_whole(path) -> Iterator[None]:
+    """Raise ParameterError where results of a file turn out to lack something."""
+    try:
+        yield
+    except S3dnnError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise ParameterError('RESULTS', str(path), 'something in it is missing or of another '
+                             f'kind than the bench writes ({error!r}); measure again') from error
+
+
+def tables(results) -> List[str]:
+    """Return results as lines of markdown."""
+    return BENCHES[_bench(results)].tables(results)
+
+
+def plot(results, directory: Path) -> List[Path]:
+    """Write pictures of results into a directory; return their paths. Raises PlotError."""
+    return WITH_PICTURES[_bench(results)].plot(results, directory)
+
+
+def _bench(results):
+    return next((bench for key, bench in _BY_KEY.items() if key in results), 's3dnn')

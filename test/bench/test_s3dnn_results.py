@@ -1,0 +1,40 @@
+"""Results of the policies become tables."""
+
+from s3dnn_ros.bench.s3dnn_results import tables
+
+
+def test_the_tables(synthetic_results):
+    lines = tables(synthetic_results)
+    assert '| streams | 1.01 (1.00–1.02), ×1.00, 100/s | 1.01 (1.00–1.02), ×1.00, 100/s |' in lines
+    assert '| no policy, batches of 4 | – | 2.00, 200/s |' in lines
+    assert '|  | 50% | 90% | 130% |' in lines
+    assert '| supervised, fused |' + 3 * ' 26.0 (25.0–27.0) |' in lines
+    assert '| ideal without fusion (computed) | 2.0 | 2.0 | 2.0 |' in lines
+    assert '| process per instance | – | – | – |' in lines
+    assert lines[-1].strip() == 'process per instance is left out where it says –: it died'
+    for table in '\n'.join(lines).split('\n\n'):
+        widths = {line.count('|') for line in table.splitlines() if line.startswith('|')}
+        assert len(widths) <= 1
+
+
+def test_the_tables_of_decisions_and_batches(synthetic_results):
+    took = [{'p50': 2.0, 'p95': 4.0, 'p99': 5.0, 'mean': 3.0}, {'p50': 3.0, 'p95': 4.0, 'p99': 5.0,
+                                                             'mean': 3.0}]
+    synthetic_results['decisions'] = [
+        {'policy': policy, 'queued': queued, 'us': took}
+        for policy in ('edf', 'supervised') for queued in (16, 64)]
+    synthetic_results['batches'] = [
+        {'policy': 'streams', 'streams': streams, 'batch': batch, 'ms': [9.0, 8.0, 10.0]}
+        for streams in (1, 4) for batch in (2, 4) if streams * batch < 16]
+    lines = tables(synthetic_results)
+    cells = ' 2.5 (2.0–3.0), 5.0 (5.0–5.0) |'
+    assert '|  | 16 | 64 |' in lines and f'| supervised |{2 * cells}' in lines
+    assert '|  | 1 × 2 | 1 × 4 | 4 × 2 |' in lines
+    assert '| streams |' + 3 * ' 9.0 (8.0–10.0) |' in lines
+
+
+def test_a_bench_that_was_cut_off_has_tables_of_what_there_is(synthetic_results):
+    del synthetic_results['deadlines'], synthetic_results['timeline']
+    assert any('| streams |' in line for line in tables(synthetic_results))
+    del synthetic_results['throughput']
+    assert len(tables(synthetic_results)) == 1
