@@ -97,18 +97,17 @@ class InstanceLoader:
         loaded = load_network(spec, self._engine, LoadOptions(
             settings.instances[name].profile, settings.max_batch, lanes, alone,
             settings.cohort_score if settings.cohort else '', settings.platform != 'none'), name)
-        parts = loaded.parts
         self.notes += loaded.notes
-        if parts.profile is not None:
-            self.profiles[spec.name] = parts.profile
+        if loaded.profile is not None:
+            self.profiles[spec.name] = loaded.profile
             if settings.cohort:
-                self.accuracy[spec.name] = parts.accuracy
+                self.accuracy[spec.name] = loaded.accuracy
                 if loaded.network.segments == 1:
                     self.notes.append(
                         f'{spec.name}: one segment, so that the cohort hears nothing of how it '
                         f'goes; cut it finer: `s3dnn profile {spec.name} --target-ms …`')
         queue = ModelQueue(loaded.network, Expectation(
-            loaded.network.segments, parts.profile,
+            loaded.network.segments, loaded.profile,
             scale=lambda: self._chooser().scale(spec.name),
             least=lambda: self._chooser().least(spec.name)))
 

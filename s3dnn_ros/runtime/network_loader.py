@@ -78,16 +78,13 @@ class NetworkParts:
 
 @dataclasses.dataclass(frozen=True)
 class LoadedNetwork:
-    """A network on an engine, with the parts that it was loaded from."""
+    """A network on an engine, and what is known of it, as in its NetworkParts."""
 
     network: Network
-    parts: NetworkParts
+    profile: Optional[ProfileTable]
+    accuracy: Sequence[SpeedupAccuracyTable]
+    notes: Tuple[str, ...]
     load_again: Callable[[], Network]
-
-    @property
-    def notes(self) -> Tuple[str, ...]:
-        """Return what the user may want to know."""
-        return (*self.parts.notes, *filter(None, (self.network.note,)))
 
     def decoder(self, spec) -> Decoder:
         """Return a decoder that fits what the network gives; raises ModelError."""
@@ -102,23 +99,23 @@ def load_network(spec, engine: Engine, options: LoadOptions, instance='') -> Loa
     Raises ModelError, ProfileError, or what the engine raises.
     """
     parts = choose_parts(spec, engine, options)
-
-    def load(network: CutNetwork) -> Network:
-        return network.load(engine, instance=instance, **parts.engine_options)
+    # a function that keeps `parts` would keep a second copy of all weights
+    cuts, engine_options = parts.network.cuts, parts.engine_options
 
     def load_again() -> Network:
         """Return the network in the same segments, proven by a run; its file is read again."""
-        again = load(cut_there(spec, parts.network.cuts, spec.onnx,
-                               'clean the node up and configure it again'))
+        again = cut_there(spec, cuts, spec.onnx, 'clean the node up and configure it again').load(
+            engine, instance=instance, **engine_options)
         again.run(black_image(spec))
         return again
 
-    network = load(parts.network)
+    network = parts.network.load(engine, instance=instance, **engine_options)
     if network.batch and not 0 < spec.max_batch <= network.batch:
         raise ModelError(spec.onnx, f'takes batches of {network.batch} at most; state '
                          f'max_batch: {network.batch} in {spec.name}.yaml, or export it with '
                          'a free batch')
-    return LoadedNetwork(network, parts, load_again)
+    return LoadedNetwork(network, parts.profile, parts.accuracy,
+                         (*parts.notes, *filter(None, (network.note,))), load_again)
 
 
 def choose_parts(spec, engine: Engine, options: LoadOptions) -> NetworkParts:
