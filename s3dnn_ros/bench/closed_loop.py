@@ -61,7 +61,7 @@ def contenders(names: Sequence[str]) -> Sequence[Contender]:
 
 
 class ClosedLoop:
-    """A contender in charge of the device, for one run; a VariantChooser for the loop.
+    """A contender in charge of the device, for one run; a VariantChooser for the core.
 
     Parameters
     ----------

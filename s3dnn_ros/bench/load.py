@@ -1,6 +1,6 @@
 """Offers load to the runtime, as clients with periods and deadlines would, and measures it.
 
-The loop, the schedulers and the engine are the shipped ones; only ROS and decoding are left
+The core, the schedulers and the engine are the shipped ones; only ROS and decoding are left
 out. All policies run on the same networks: the same engine, graphs and buffers.
 """
 
@@ -61,7 +61,7 @@ class Client:
 class Policy:
     """A scheduler with its options, under a name for the tables, and what goes with it.
 
-    `fuse` lets the loop make batches; with `frames` the clients make them: each collects so
+    `fuse` lets the core make batches; with `frames` the clients make them: each collects so
     many images to one request. With `processes` every client has a process of its own. With
     `levels` the scheduler uses as many levels of urgency as the device has.
     """
@@ -139,7 +139,7 @@ class Rig:
         return core, Driver(core, self._engine, self._clock, dropped, report)
 
     def now_s(self):
-        """Return the time on the clock of loop and clients."""
+        """Return the time on the clock of core and clients."""
         return self._clock.now_s()
 
     def images(self, client):
@@ -176,7 +176,7 @@ class Run:
     def record(self, seconds: float, started_s=None) -> Record:
         """Offer the clients' load, from now or from `started_s` on; return what happened.
 
-        Raises RuntimeError if the loop or the engine failed.
+        Raises RuntimeError if the core or the engine failed.
         """
         rig, core, driver = self._rig, self._core, self._driver
         started_s = rig.now_s() if started_s is None else started_s
@@ -299,7 +299,7 @@ class _Traced(_Timed):
 
     def _complete(self, work, now_s):
         submitted_s = self._submitted_s.pop(id(work))
-        if now_s > submitted_s:     # else the loop gave it back: too late to start
+        if now_s > submitted_s:     # else the core gave it back: too late to start
             self.spans.append(Span(work.instance, work.deadline_s, work.segment, submitted_s,
                                    now_s))
         self._scheduler.complete(work, now_s)

@@ -32,7 +32,7 @@ class Answer(NamedTuple):
 
 
 class Span(NamedTuple):
-    """A segment, or a whole network, from its submission until the loop knew of its end.
+    """A segment, or a whole network, from its submission until the core knew of its end.
 
     Client and deadline are those of the most urgent request in the batch.
     """
@@ -50,7 +50,7 @@ class Measured:
 
     `work_share` is the time that the finished images take alone on this device, one after
     another, per second: unlike images per second, it does not grow by answering cheap
-    requests first. `busy_share` is the loop's view: the share of time in which something was
+    requests first. `busy_share` is the core's view: the share of time in which something was
     submitted; None where several loops ran. `gpu_busy_share` is NVML's: the share in which any
     kernel ran, on however few multiprocessors; None where unknown.
     """
@@ -83,7 +83,7 @@ class Record:
     answers: Sequence[Answer]
     spans: Sequence[Span]           # empty unless they were asked for
     decisions_us: Sequence[float]
-    cpu_s: float                    # of the loop's thread
+    cpu_s: float                    # of the core's thread
     busy_s: Optional[float]
 
     def measured(self, alone_s: Mapping[str, float], gpu_busy_share=None) -> Measured:
