@@ -6,11 +6,12 @@ from typing import List, Mapping, Sequence, Tuple
 
 import numpy as np
 
-from s3dnn_ros.models.boxes import Boxes, at_least, best_candidates, select
+from s3dnn_ros.models.box_decoder import BoxDecoder, Candidates
+from s3dnn_ros.models.boxes import at_least, best_candidates
 from s3dnn_ros.models.shapes import Shapes, fits, refuse, size
 
 
-class NanoDetDecoder:
+class NanoDetDecoder(BoxDecoder):
     """Reads cls_STRIDE [N, cells, classes] and reg_STRIDE [N, cells, 4 × bins] per stride.
 
     One output [N, all cells, classes + 4 × bins], as upstream's exporter writes it, is read
@@ -29,7 +30,7 @@ class NanoDetDecoder:
     ):
         if bins < 2 or not strides or min(strides) < 1:
             raise ValueError('bins must be at least 2 and strides at least 1')
-        self._width, self._height = width, height
+        super().__init__(width, height)
         self._strides, self._bins = tuple(strides), bins
         self._grids = [_centres(width, height, stride, centre) for stride in self._strides]
         self._range = np.arange(bins, dtype=np.float32)
@@ -59,29 +60,13 @@ class NanoDetDecoder:
             output_shapes,
         )
 
-    def decode(
-        self,
-        outputs: Mapping[str, np.ndarray],
-        score_threshold: float,
-        iou_threshold: float,
-        max_detections: int,
-    ) -> List[Boxes]:
-        """Return one Boxes per image; see `decoders.Decoder`."""
-        self.check({name: array.shape for name, array in outputs.items()})
+    def candidates(self, outputs, score_threshold):
+        """Yield the candidates of one image after the other."""
         levels = self._levels(outputs)
         # The whole batch is compared at once: what is left is a handful of cells an image.
         hits = [at_least(scores, score_threshold) for scores, _ in levels]
-        images = len(levels[0][0])
-        return [
-            select(
-                *self._candidates(levels, hits, image),
-                self._width,
-                self._height,
-                iou_threshold,
-                max_detections,
-            )
-            for image in range(images)
-        ]
+        for image in range(len(levels[0][0])):
+            yield self._of_image(levels, hits, image)
 
     def _levels(self, outputs: Mapping[str, np.ndarray]) -> List[Tuple[np.ndarray, np.ndarray]]:
         if len(outputs) > 1:
@@ -91,7 +76,7 @@ class NanoDetDecoder:
         split = joint.shape[2] - 4 * self._bins
         return [(part[..., :split], part[..., split:]) for part in np.split(joint, ends, axis=1)]
 
-    def _candidates(self, levels, hits, image) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _of_image(self, levels, hits, image) -> Candidates:
         xyxy, scores, class_ids = [], [], []
         for (cls, reg), (of_image, cells, classes), stride, grid in zip(
             levels, hits, self._strides, self._grids

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import List, Mapping, Tuple
+from typing import Tuple
 
 import numpy as np
 
-from s3dnn_ros.models.boxes import Boxes, at_least, best_candidates, select
+from s3dnn_ros.models.box_decoder import BoxDecoder
+from s3dnn_ros.models.boxes import at_least, best_candidates
 from s3dnn_ros.models.shapes import Shapes, fits, refuse, size
 
 ORDERS = ('xyxy', 'yxyx')
 
 
-class SsdDecoder:
+class SsdDecoder(BoxDecoder):
     """Reads boxes [N, n, 4] with scores [N, n, classes], or scores [N, n] with classes [N, n].
 
     `boxes`, `scores` and `classes` name the outputs; `classes` stays empty where scores are
@@ -34,7 +35,7 @@ class SsdDecoder:
     ):
         if order not in ORDERS:
             raise ValueError(f'order is {order!r}; expected one of {", ".join(ORDERS)}')
-        self._width, self._height = width, height
+        super().__init__(width, height)
         self._boxes, self._scores, self._classes = boxes, scores, classes
         self._scale = np.array([width, height] * 2 if normalised else [1] * 4, np.float32)
         self._columns = [1, 0, 3, 2] if order == 'yxyx' else [0, 1, 2, 3]
@@ -56,32 +57,13 @@ class SsdDecoder:
             return 0
         return max(size(output_shapes[self._scores], 2) - self._background, 0)
 
-    def decode(
-        self,
-        outputs: Mapping[str, np.ndarray],
-        score_threshold: float,
-        iou_threshold: float,
-        max_detections: int,
-    ) -> List[Boxes]:
-        """Return one Boxes per image; see `decoders.Decoder`."""
-        self.check({name: array.shape for name, array in outputs.items()})
-        found = []
+    def candidates(self, outputs, score_threshold):
+        """Yield the candidates of one image after the other."""
         for image, boxes in enumerate(outputs[self._boxes]):
             rows, scores, class_ids = self._hits(outputs, image, score_threshold)
             best = best_candidates(scores)
-            xyxy = boxes[rows[best]][:, self._columns] * self._scale
-            found.append(
-                select(
-                    xyxy,
-                    scores[best],
-                    class_ids[best],
-                    self._width,
-                    self._height,
-                    iou_threshold,
-                    max_detections,
-                )
-            )
-        return found
+            yield (boxes[rows[best]][:, self._columns] * self._scale, scores[best],
+                   class_ids[best])
 
     def _hits(self, outputs, image, threshold) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
         scores = outputs[self._scores][image]
