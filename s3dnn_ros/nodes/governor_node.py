@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 import secrets
 import sys
 
@@ -20,23 +19,14 @@ from s3dnn_ros.governor.rates import Rates, loss_sentence
 from s3dnn_ros.images.pixels import ENCODINGS, Pixels, check_size, decode_compressed, view_raw
 from s3dnn_ros.middleware import image_export
 from s3dnn_ros.models.spec import load_spec
-from s3dnn_ros.msg import Cameras, Capacity, FrameBatch, StageStats
+from s3dnn_ros.msg import Cameras, Capacity, StageStats
 from s3dnn_ros.nodes.camera_services import CameraServices
-from s3dnn_ros.nodes.messages import (
-    batch_to_msg,
-    cameras_msg,
-    capacity_of,
-    diagnostic,
-    ns_of,
-    stage_stats,
-)
+from s3dnn_ros.nodes.messages import cameras_msg, capacity_of, diagnostic, ns_of, stage_stats
 from s3dnn_ros.nodes.node import S3dnnNode
-from s3dnn_ros.nodes.qos import batch_qos, qos
+from s3dnn_ros.nodes.qos import qos
+from s3dnn_ros.nodes.routes import make_route
 from s3dnn_ros.nodes.running import run
 from s3dnn_ros.profiling.find import find_table
-from s3dnn_ros.transport.frames import FrameBatch as Frames
-from s3dnn_ros.transport.ring import SharedSlots
-from s3dnn_ros.transport.slots import HeapSlots
 
 try:
     from cv_bridge import CvBridge
@@ -66,9 +56,8 @@ class GovernorNode(S3dnnNode):
         self._cameras_told = None
         self._rates = {}
         self._lossy = set()     # cameras whose losses were told
-        self._pools = {}
+        self._routes = {}       # by instance
         self._models = {}       # by instance: what executors told last, parameter and description
-        self._batches = {}
         self._stats = None
         self._wake = None
         self._is_waking = False         # it has been set
@@ -82,27 +71,20 @@ class GovernorNode(S3dnnNode):
         self._models = {name: (settings.instances[name].model, spec.fingerprint)
                         for name, spec in specs.items()}
         times_s = self._times_s(settings, specs)
-        self._pools = {}
         for name, spec in specs.items():
             # of each camera one frame at most is in a batch
             frames = max(1, min(len(settings.cameras_of(name)),
                                 settings.instances[name].max_batch))
-            size = min(frames, spec.max_batch or frames) * frame_bytes(spec)
-            shared = self._executor is None and settings.transport == 'shared_memory'
-            self._pools[name] = (
-                SharedSlots(f'{self.get_name()}_{name}', settings.ring_slots, size) if shared
-                else HeapSlots(settings.ring_slots, size))
+            self._routes[name] = make_route(
+                self, self._executor, name, settings,
+                min(frames, spec.max_batch or frames) * frame_bytes(spec))
         self._counters = Counters()
         self._epoch = secrets.randbits(63)
-        self._governor = Governor(settings, specs, self._pools, self._counters, times_s,
+        pools = {name: route.pool for name, route in self._routes.items()}
+        self._governor = Governor(settings, specs, pools, self._counters, times_s,
                                   Outlook(self._epoch))
         for note in self._governor.notes:
             self.get_logger().warning(note)
-        if self._executor is None:
-            self._batches = {
-                name: self.create_publisher(FrameBatch, f'batches/{name}',
-                                            batch_qos(settings.transport))
-                for name in settings.instances}
         self._stats = self.create_publisher(StageStats, '~/stats', 10)
         self._wake = self.every(1.0, self._pump)
         self._wake.cancel()
@@ -137,10 +119,8 @@ class GovernorNode(S3dnnNode):
         if self._governor is not None:
             self._governor.close()
             self._governor = None
-        # where start() failed, there is memory but no governor yet
-        for pool in self._pools.values():
-            pool.close()
-        self._pools = {}
+        while self._routes:
+            self._routes.popitem()[1].close()
         if self._wake is not None:
             self.destroy_timer(self._wake)
             self.destroy_subscription(self._capacities)
@@ -149,9 +129,6 @@ class GovernorNode(S3dnnNode):
         if self._cameras_told is not None:
             self.destroy_publisher(self._cameras_told)
             self._cameras_told = None
-        for publisher in self._batches.values():
-            self.destroy_publisher(publisher)
-        self._batches = {}
 
     def camera_report(self, camera, now_s):
         """Return what is wrong with a camera's clock or its way here, and its rates."""
@@ -329,26 +306,11 @@ class GovernorNode(S3dnnNode):
         self._is_waking = wake_s is not None
 
     def _listening(self, instance):
-        if self._executor is not None:
-            return self._executor.listening
-        return self._batches[instance].get_subscription_count() > 0
+        return self._routes[instance].is_open
 
     def _send(self, batch):
-        pool = self._pools[batch.instance]
         sent_s = self.clock_s.now_s()
-        pixels = batch.slot.pixels[:math.prod(batch.shape)].reshape(batch.shape)
-        if self._executor is not None:
-            self._executor.accept(Frames(
-                self.get_fully_qualified_name(), batch.sequence, batch.instance, batch.model,
-                batch.frames, sent_s, pixels, lambda: pool.release(batch.slot), self._epoch,
-                batch.max_batch, batch.run_late))
-        else:
-            shared = isinstance(pool, SharedSlots)
-            self._batches[batch.instance].publish(batch_to_msg(
-                batch, self.get_fully_qualified_name(), self._epoch, sent_s,
-                segment=pool.name if shared else '', data=b'' if shared else pixels.tobytes()))
-            if not shared:
-                pool.release(batch.slot)
+        self._routes[batch.instance].send(batch, self._epoch, sent_s)
         self._governor.sent(batch, sent_s)
 
 

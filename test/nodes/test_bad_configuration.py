@@ -204,7 +204,7 @@ def test_a_failure_that_may_pass_has_another_status(world, monkeypatch):
     def full(*_):
         raise RingError('/dev/shm is full')
 
-    monkeypatch.setattr('s3dnn_ros.nodes.governor_node.SharedSlots', full)
+    monkeypatch.setattr('s3dnn_ros.nodes.routes.SharedSlots', full)
     values = ['-p', 'camera_names:=[front]', '-p', 'instance_names:=[a]',
               '-p', 'instances.a.model:=cells', '-p', f'model_directories:=[{world.models}]']
     assert run(lambda *_: GovernorNode(), args=[
