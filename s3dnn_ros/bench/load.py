@@ -82,9 +82,8 @@ class Policy:
 
 STREAMS = Policy('streams', 'streams')
 # what the executor does with its default parameters
-DEFAULT = (('capacity', 1.0), ('overlap', True), ('order', 'deadline'),
-           ('successor_wait_s', 0.0))
-SUPERVISED = Policy('supervised', 'supervised', options=DEFAULT, levels=True)
+DEFAULT = (('capacity', 1.0), ('order', 'deadline'))
+SUPERVISED = Policy('supervised', 'overlapping', options=DEFAULT, levels=True)
 
 
 def mix(count, models) -> Sequence[Tuple[str, str]]:

@@ -60,7 +60,7 @@ PAPER = Policy('S3DNN', 'supervised')
 POLICIES = (STREAMS, Policy('fifo', 'fifo'), Policy('edf', 'edf'), PAPER, SUPERVISED,
             Policy('streams, fused', 'streams', fuse=True),
             Policy('S3DNN, fused', 'supervised', fuse=True),
-            Policy('supervised, fused', 'supervised', fuse=True, options=DEFAULT, levels=True),
+            Policy('supervised, fused', 'overlapping', fuse=True, options=DEFAULT, levels=True),
             Policy('application batching', 'streams', frames=APPLICATION_BATCH))
 # takes a while to load, so only by name
 PROCESSES = Policy('process per instance', 'fifo', processes=True)

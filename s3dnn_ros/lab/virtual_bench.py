@@ -92,7 +92,8 @@ class Simulation:
         profiles = {f'net_{index}': _profile(f'net_{index}', plan.segments, chance)
                     for index in range(plan.instances)}
         engine = SimulatedEngine(self._clock, profiles, levels=LEVELS, jitter=JITTER, seed=seed)
-        options = {'levels': LEVELS, 'successor_wait_s': 0.0} if policy == 'supervised' else {}
+        options = {'overlapping': {'levels': LEVELS},
+                   'supervised': {'successor_wait_s': 0.0}}.get(policy, {})
         self._core = Core(make_scheduler(policy, **options), engine, self._finished,
                           self._dropped, _fail, Parameters(100_000, 'drop', False, 1))
         self._driver = VirtualDriver(self._core, engine, self._clock)

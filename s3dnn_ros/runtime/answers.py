@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import functools
 import threading
 from typing import Callable, Dict, Mapping, Tuple
 
@@ -12,7 +13,7 @@ from s3dnn_ros.errors import EngineError, ModelError
 from s3dnn_ros.runtime.admission import Admission
 from s3dnn_ros.runtime.invalid_outputs import not_finite
 from s3dnn_ros.runtime.job import Instance, Job, Request
-from s3dnn_ros.runtime.worker_pool import WorkerPool
+from s3dnn_ros.runtime.subtasks import BEHIND, SubTask, SubTaskPool
 from s3dnn_ros.transport.frames import FrameInfo
 
 # Runs of an instance whose times its percentiles are of.
@@ -91,7 +92,7 @@ class Answers:
         self._admission = admission
         self._lock = threading.Lock()
         self._records = {name: _Record() for name in instances}
-        self._workers = WorkerPool(workers, 's3dnn-cpu')
+        self._workers = SubTaskPool(workers, 's3dnn-cpu')
 
     def counts(self) -> Tuple[InstanceCount, ...]:
         """Return the instances' counters; any thread."""
@@ -154,7 +155,8 @@ class Answers:
                         f"instance '{name}': the batch was taken back while it ran; "
                         'slot_lease_ms is shorter than the engine needs')
         else:
-            self._workers.submit(request, self._decode, request, job, first, configuration)
+            self._workers.submit(SubTask(request, BEHIND, functools.partial(
+                self._decode, request, job, first, configuration)))
 
     def _without(self, bad: Dict[int, str], frames, outputs, instance):
         """Refuse the frames whose outputs are no numbers; return the others and their outputs."""

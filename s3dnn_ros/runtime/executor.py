@@ -27,7 +27,7 @@ from s3dnn_ros.runtime.energy import EnergyAccount, EnergyUse
 from s3dnn_ros.runtime.instance_loader import InstanceLoader
 from s3dnn_ros.runtime.job import Request
 from s3dnn_ros.runtime.reloader import Reloader
-from s3dnn_ros.runtime.worker_pool import WorkerPool
+from s3dnn_ros.runtime.subtasks import BEFORE, SubTask, SubTaskPool
 from s3dnn_ros.scheduling import make_scheduler
 from s3dnn_ros.transport.frames import FrameBatch
 
@@ -39,14 +39,14 @@ def _nobody(capacity):
 
 
 def _scheduler(settings, engine):
-    options = {'supervised': {'capacity': settings.capacity, 'share': settings.share,
-                              'order': settings.order,
-                              # one after another, an engine would lose the order
-                              'overlap': settings.overlap and engine.parallel,
-                              'levels': engine.levels,
-                              # the core hands a successor over with the completion, or never
-                              'successor_wait_s': 0.0}}
-    return make_scheduler(settings.scheduler, **options.get(settings.scheduler, {}))
+    if settings.scheduler != 'supervised':
+        return make_scheduler(settings.scheduler)
+    options = {'capacity': settings.capacity, 'share': settings.share, 'order': settings.order}
+    # one after another, an engine would lose the order
+    if settings.overlap and engine.parallel:
+        return make_scheduler('overlapping', levels=engine.levels, **options)
+    # the core hands a successor over with the completion, or never
+    return make_scheduler('supervised', successor_wait_s=0.0, **options)
 
 
 class Executor:
@@ -93,15 +93,15 @@ class Executor:
         # one thread of their own: other networks go on, also with decoding
         self._restarts = concurrent.futures.ThreadPoolExecutor(1, 's3dnn-restart')
         # where nothing can come between them, segments only cost time
-        self._is_alone = len(specs) == 1 and not engine.parallel and not settings.cohort
+        self._is_alone = len(specs) == 1 and not engine.parallel and not settings.cohort.enabled
         self._loader = InstanceLoader(engine, clock, lambda: self._core.chooser,
                                       self._restarts.submit, report, self._is_lost)
         self._instances = self._loader.load(specs, settings, self._is_alone)
-        scheduler = _scheduler(settings, engine)
+        scheduler = _scheduler(settings.scheduling, engine)
         self._admission = Admission(self._instances, not engine.parallel,
                                     scheduler.whole_networks, process, tell)
         # one pool for each: nothing urgent is staged behind the boxes of something else
-        self._stagers = WorkerPool(settings.cpu_workers, 's3dnn-stage')
+        self._stagers = SubTaskPool(settings.cpu_workers, 's3dnn-stage')
         self._answers = Answers(self._instances, settings.cpu_workers, publish, report,
                                 self._admission)
         dropped = self._answers.dropped
@@ -109,13 +109,13 @@ class Executor:
                           tell=self._admission.tell)
         self._driver = Driver(self._core, engine, clock, dropped, report)
         self._reloader = Reloader(self._instances, self._load_anew, self.tell_capacity)
-        if settings.cohort:
+        if settings.cohort.enabled:
             self.cohort_client = CohortClient(
                 settings, self._loader.profiles, self._loader.accuracy, board_context, report,
                 functools.partial(self._driver.post, ConfigurationChanged()),
                 sorted({spec.name for spec in specs.values()}),
                 functools.partial(cached_tables, engine=engine.name, device=engine.device,
-                                  score=settings.cohort_score), self._restarts.submit)
+                                  score=settings.cohort.score), self._restarts.submit)
             self._core.chooser = self.cohort_client.chooser
         self._energy = board_context.meter and EnergyAccount(
             board_context.meter, specs,
@@ -127,9 +127,11 @@ class Executor:
 
     def configure(self, settings):
         """Take over changed settings; those that are not live must be the same."""
+        scheduling = settings.scheduling
         self._driver.post(ParametersChanged(Parameters(
-            settings.max_queue, settings.late_policy, settings.fusion, settings.max_batch)))
-        self._admission.drops_late = settings.late_policy == 'drop'
+            scheduling.max_queue, scheduling.late_policy, scheduling.fusion,
+            scheduling.max_batch)))
+        self._admission.drops_late = scheduling.late_policy == 'drop'
         if self.cohort_client:
             self.cohort_client.configure(settings)
         for name, instance in self._instances.items():
@@ -154,7 +156,8 @@ class Executor:
             self._stage(request)
             return
         try:
-            self._stagers.submit(request, self._stage, request)
+            self._stagers.submit(SubTask(request, BEFORE,
+                                         functools.partial(self._stage, request)))
         except RuntimeError:
             # the pool is closed, and the core before it
             self._answers.dropped(request, 'shutdown', '')

@@ -23,6 +23,8 @@ LEAD_S = 0.01
 STEP_S = 0.001
 WHOLE = sorted(name for name in POLICIES if make_scheduler(name).whole_networks)
 STEPWISE = sorted(set(POLICIES) - set(WHOLE))
+# those that run nothing beside what fills the device, whatever slack it has
+ONE_BY_ONE = sorted(set(STEPWISE) - {'overlapping'})
 
 
 class Watched:

@@ -2,7 +2,7 @@
 
 import hypothesis.strategies as st
 import pytest
-from core_bench import LEAD_S, NOW_S, STEPWISE, WHOLE, CoreBench, Levelled
+from core_bench import LEAD_S, NOW_S, ONE_BY_ONE, STEPWISE, WHOLE, CoreBench, Levelled
 from hypothesis import given
 
 from s3dnn_ros.runtime.core import Stopping
@@ -143,7 +143,7 @@ def test_a_last_segment_is_told_of_before_its_end_only_if_nothing_runs_beside_it
     assert [core.next_job().error for _ in range(2)] == ['', '']
 
 
-@pytest.mark.parametrize('scheduler', STEPWISE)
+@pytest.mark.parametrize('scheduler', ONE_BY_ONE)
 def test_another_job_starts_behind_a_last_segment_that_is_nearly_over(leading, scheduler):
     core = leading(scheduler, segments=1)
     core.admit()
@@ -158,7 +158,7 @@ def test_another_job_starts_behind_a_last_segment_that_is_nearly_over(leading, s
     assert core.next_job().outputs is not None
 
 
-@pytest.mark.parametrize('scheduler', STEPWISE)
+@pytest.mark.parametrize('scheduler', ONE_BY_ONE)
 def test_who_is_more_urgent_then_goes_behind_one_that_is_nearly_over(leading, scheduler):
     core = leading(scheduler, segments=2)
     core.admit(deadline_s=NOW_S + 10.0)
@@ -200,7 +200,7 @@ def test_the_busy_time_counts_once_what_is_behind_another(leading):
 
 # what goes wrong when the next segment is decided already
 
-@pytest.mark.parametrize('scheduler', STEPWISE)
+@pytest.mark.parametrize('scheduler', ONE_BY_ONE)
 @pytest.mark.parametrize('fails', ['run', 'observe'])
 def test_a_segment_that_fails_takes_back_the_one_that_waits_behind_it(leading, scheduler, fails):
     core = leading(scheduler)
@@ -392,7 +392,7 @@ def test_the_next_segment_may_have_another_level(leading):
 
 
 def test_with_levels_an_urgent_job_starts_at_once_and_goes_first(leading):
-    core = leading(make_scheduler('supervised', levels=3), levels=3)
+    core = leading(make_scheduler('overlapping', levels=3), levels=3)
     core.admit(deadline_s=NOW_S + 10.0)
     core.let_pass(0.01)
     core.admit(deadline_s=NOW_S + 1.0, instance='other')

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3dnn_ros.scheduling import make_scheduler
-from s3dnn_ros.scheduling.overlap import RESERVE
 from s3dnn_ros.scheduling.supervised import Supervised
 
 ROUNDING = 1e-9
@@ -166,59 +165,8 @@ def test_an_idle_scheduler_remembers_nothing(data, kit):
     assert not any(memory)
 
 
-def load_s(works, of='time_s'):
-    """Return how long works keep the whole device busy, one after another."""
-    return sum(getattr(work, of) * min(1.0, work.utilization) for work in works)
-
-
 def utilization(works):
     return sum(work.utilization for work in works)
-
-
-def in_time_or_lost(work, others_s, now_s):
-    """Tell whether others may take so much time of the whole device first."""
-    slack_s, spare_s = work.slack_s(now_s), work.time_s * max(0.0, 1.0 - work.utilization)
-    return slack_s < 0.0 or others_s - spare_s <= (1.0 - RESERVE) * slack_s + ROUNDING
-
-
-OVERLAPPING = {'look_ahead': st.booleans(), 'max_passes': st.sampled_from([1, 3, 64])}
-
-
-@pytest.mark.parametrize('share', [tb_ratio, utilization])
-@given(data=st.data(), delay_s=DELAYS_S, capacity=st.sampled_from([0.5, 1.0, 2.0]),
-       options=st.fixed_dictionaries(OVERLAPPING))
-def test_with_overlap_all_that_runs_stays_in_time_whatever_order_the_device_takes(
-        share, data, delay_s, capacity, options, kit):
-    scheduler = Supervised(capacity, share.__name__, overlap=True, **options)
-    story = data.draw(kit.stories(priorities=(0, 0, 1), slacks_s=(-0.01, 0.0, *AMPLE_S)))
-    for turn in kit.tell(story, scheduler, delay_s).rounds:
-        running = list(turn.running)
-        for joining in turn.dispatch.submit:
-            if running and share([*running, joining]) > capacity + ROUNDING:
-                for work in running:
-                    others_s = load_s([*running, joining]) - load_s([work])
-                    assert in_time_or_lost(work, others_s, turn.now_s)
-            running.append(joining)
-
-
-@given(data=st.data(), delay_s=DELAYS_S)
-def test_with_overlap_what_would_go_without_still_goes_while_the_device_is_idle(
-        data, delay_s, kit):
-    story = data.draw(kit.stories(slacks_s=AMPLE_S))
-    machine = kit.tell(story, Supervised(overlap=True, look_ahead=False), delay_s)
-    for turn in machine.rounds:
-        if turn.queued and not turn.running and not turn.coming:
-            assert turn.dispatch.submit
-            assert in_order(turn.queued, 0.0)[0] is turn.dispatch.submit[0]
-
-
-@given(data=st.data(), delay_s=DELAYS_S)
-def test_with_overlap_nothing_goes_while_higher_priority_stays_queued(data, delay_s, kit):
-    machine = kit.tell(data.draw(kit.stories(priorities=(0, 1, 2))), Supervised(overlap=True),
-                       delay_s)
-    for turn in machine.rounds:
-        lowest = min((work.priority for work in turn.dispatch.submit), default=math.inf)
-        assert all(work.priority <= lowest for work in turn.left)
 
 
 @given(data=st.data(), capacity=st.sampled_from([0.5, 1.0, 2.0]))
@@ -236,80 +184,15 @@ def test_the_device_is_never_overfull_by_utilization_if_that_is_the_share(data, 
 
 # examples
 
-def test_without_overlap_large_kernels_run_alone_however_much_time_there_is(kit):
+def test_large_kernels_run_alone_however_much_time_there_is(kit):
     machine = kit.Machine(Supervised())
     machine.arrive(*(kit.work(tb_ratio=1.0, slack_s=100.0) for _ in range(3)))
     assert len(machine.dequeue()) == 1
 
 
-@pytest.mark.parametrize('slack_s, together', [(0.5, 3), (0.15, 2), (0.05, 1), (-1.0, 3)])
-def test_with_overlap_as_many_join_as_the_tightest_bears(slack_s, together, kit):
-    machine = kit.Machine(Supervised(overlap=True, look_ahead=False))
-    machine.arrive(kit.work(tb_ratio=1.0, slack_s=slack_s, time_s=0.01),
-                   *(kit.work(tb_ratio=2.0, slack_s=10.0, time_s=0.01) for _ in range(2)))
-    assert len(machine.dequeue()) == together
-
-
-def test_with_overlap_work_counts_for_no_more_than_its_part_of_the_device(kit):
-    machine = kit.Machine(Supervised(overlap=True, look_ahead=False))
-    # each leaves 5 ms of its 10 to others and takes 5 of theirs: the fourth would be too much
-    machine.arrive(*(
-        dataclasses.replace(kit.work(tb_ratio=1.0, slack_s=0.06, time_s=0.01), utilization=0.5)
-        for _ in range(4)))
-    assert len(machine.dequeue()) == 3
-
-
-# levels
-
-def levels_of(machine):
-    """Return the levels of all that runs, in order of slack, after one more dequeue."""
-    machine.dequeue()
-    levels = {id(work): level for turn in machine.rounds
-              for work, level in zip(turn.dispatch.submit, turn.dispatch.levels)}
-    turn = machine.rounds[-1]
-    running = [*turn.running, *turn.dispatch.submit]
-    return [levels[id(work)] for work in in_order(running, 0.0)]
-
-
-def test_without_levels_the_device_is_told_none(machine, kit):
-    machine.arrive(kit.work(tb_ratio=0.1))
-    machine.dequeue()
-    assert machine.rounds[-1].dispatch.levels == ()
-
-
-def test_what_comes_before_all_that_runs_starts_at_once_where_the_device_prefers_it(kit):
-    machine = kit.Machine(Supervised(levels=6))
-    for slack_s in (0.3, 0.2, 0.1):
-        machine.arrive(kit.work(tb_ratio=1.0, slack_s=slack_s, time_s=0.01))
-        levels = levels_of(machine)
-        assert levels == sorted(levels)
-    assert len(levels) == 3
-    machine.arrive(kit.work(tb_ratio=1.0, slack_s=0.4, time_s=0.01))
-    assert machine.dequeue() == []
-
-
-@given(data=st.data(), count=st.sampled_from([2, 3, 6]))
-def test_levels_are_those_of_the_device_and_a_group_has_them_in_its_order(data, count, kit):
-    story = data.draw(kit.stories(slacks_s=AMPLE_S))
-    for turn in kit.tell(story, Supervised(levels=count)).rounds:
-        levels = turn.dispatch.levels
-        assert len(levels) == len(turn.dispatch.submit)
-        assert all(0 <= level < count for level in levels)
-
-
-@given(slacks_s=st.lists(st.integers(1, 50), min_size=1, max_size=5, unique=True))
-def test_one_after_the_other_they_keep_apart_as_long_as_there_is_room(slacks_s, kit):
-    machine = kit.Machine(Supervised(levels=64))
-    for slack_s in slacks_s:
-        machine.arrive(kit.work(tb_ratio=0.1, slack_s=float(slack_s)))
-        levels = levels_of(machine)
-    assert levels == sorted(set(levels))
-
-
-@pytest.mark.parametrize('share, overlap, together', [
-    ('tb_ratio', False, 1), ('utilization', False, 4), ('tb_ratio', True, 4)])
-def test_the_share_that_was_asked_for_is_the_one_that_counts(share, overlap, together, kit):
-    machine = kit.Machine(Supervised(share=share, overlap=overlap, look_ahead=False))
+@pytest.mark.parametrize('share, together', [('tb_ratio', 1), ('utilization', 4)])
+def test_the_share_that_was_asked_for_is_the_one_that_counts(share, together, kit):
+    machine = kit.Machine(Supervised(share=share, look_ahead=False))
     machine.arrive(*(dataclasses.replace(kit.work(tb_ratio=1.0, slack_s=0.001, time_s=0.01),
                                          utilization=0.25) for _ in range(5)))
     assert len(machine.dequeue()) == together
@@ -383,7 +266,7 @@ def test_a_steady_stream_of_small_work_holds_a_large_one_up_for_so_long(slack_s,
 @pytest.mark.parametrize('option, value', [
     ('capacity', 0.0), ('capacity', math.nan), ('capacity', math.inf), ('capacity', '1'),
     ('share', 'memory'), ('share', 'priority'), ('share', None), ('share', ['tb_ratio']),
-    ('order', 'fifo'), ('order', None), ('overlap', 1), ('overlap', None), ('overlap', 'yes'),
+    ('order', 'fifo'), ('order', None),
     ('look_ahead', 1), ('successor_wait_s', -1e-6), ('successor_wait_s', None),
     ('max_passes', 0), ('max_passes', 1.5), ('max_passes', True)])
 def test_an_option_out_of_range_is_refused_in_a_sentence(option, value):
