@@ -10,9 +10,9 @@ from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Seq
 from s3dnn_ros.cohort import MODES, Cohort, Coordinator, Membership, ModelTables
 from s3dnn_ros.cohort.rivals import MaxN, Uncoordinated
 from s3dnn_ros.errors import ParameterError
-from s3dnn_ros.runtime.actuator import Actuator
+from s3dnn_ros.runtime.board_control import BoardControl
 from s3dnn_ros.runtime.variant_chooser import CohortChooser
-from s3dnn_ros.settings import ExecutorSettings
+from s3dnn_ros.settings.cohort import CohortSettings
 
 NAME = 'bench'      # of the board, and of the one process that it has
 LEASE_S = 5.0
@@ -42,7 +42,7 @@ def _modes(suffix='', **options):
 
 
 # what the executor does with its default parameters
-MARGIN = ExecutorSettings.cohort_margin
+MARGIN = CohortSettings.margin
 CONTENDERS = (Contender('Max-N', MaxN), Contender('race to idle', MaxN, rests=True),
               Contender('uncoordinated', lambda fastest: Uncoordinated()),
               *_modes(margin=MARGIN))
@@ -83,14 +83,13 @@ class ClosedLoop:
         fastest = min(range(len(totals_s)), key=totals_s.__getitem__)
         self._rest = self._least_power() if contender.rests else None
         self._log: List[Tuple[float, int]] = []
-        self._actuator = Actuator(platform, self._applied, self._failures.append)
+        self._board = BoardControl(fastest, platform, self._changed, self._failures.append)
         self._cohort = Cohort(Membership(NAME, LEASE_S), contender.make(fastest), tables, NAME,
-                              fastest, apply=self._actuator.apply,
-                              horizon=contender.horizon, margin=contender.margin)
+                              self._board, horizon=contender.horizon, margin=contender.margin)
         self._chooser = CohortChooser(self._cohort, tables)
         self.scale = self._chooser.scale
         self.least = self._chooser.least
-        self._actuator.apply(fastest)
+        self._board.want(fastest)
 
     def choose(self, job, segment, now_s):
         """Choose as the contender does."""
@@ -103,13 +102,13 @@ class ClosedLoop:
         """Take a job out of the cohort."""
         self._chooser.ended(job, now_s)
         if self._rest is not None and not self._cohort.membership.members(now_s):
-            self._actuator.apply(self._rest)
+            self._board.want(self._rest)
 
     def close(self):
         """Restore the device; raises RuntimeError if a configuration could not be set."""
         self.transitions = self._platform.transitions
         self.transition_s = self._platform.transition_s
-        self._actuator.close()
+        self._board.close()
         if self._failures:
             raise RuntimeError(self._failures[0])
 
@@ -121,9 +120,8 @@ class ClosedLoop:
             shares[configuration] += (last_s - first_s) / (end_s - begin_s)
         return {configuration: share for configuration, share in shares.items() if share > 0.0}
 
-    def _applied(self, configuration):
-        self._cohort.configuration_set(NAME, configuration)
-        self._log.append((self._clock.now_s(), configuration))
+    def _changed(self):
+        self._log.append((self._clock.now_s(), self._board.configuration))
 
     def _least_power(self):
         powerup = next(iter(self._tables.values())).power[0].powerup

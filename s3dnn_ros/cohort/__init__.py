@@ -4,9 +4,9 @@ from s3dnn_ros.cohort.cohort import Cohort, ModelTables
 from s3dnn_ros.cohort.coordinator import MODES, Coordinator, Decision, Member
 from s3dnn_ros.cohort.lag import HORIZONS, lag_s, needed_speedup, proportional_sub_deadlines
 from s3dnn_ros.cohort.membership import Membership, MemberState
-from s3dnn_ros.cohort.tables import SpeedupAccuracyTable, SpeedupPowerTable
+from s3dnn_ros.cohort.tables import SCORES, SpeedupAccuracyTable, SpeedupPowerTable
 
 __all__ = [
-    'HORIZONS', 'MODES', 'Cohort', 'Coordinator', 'Decision', 'Member', 'MemberState',
+    'HORIZONS', 'MODES', 'SCORES', 'Cohort', 'Coordinator', 'Decision', 'Member', 'MemberState',
     'Membership', 'ModelTables', 'SpeedupAccuracyTable', 'SpeedupPowerTable', 'lag_s',
     'needed_speedup', 'proportional_sub_deadlines']

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import itertools
 import threading
-from typing import Callable, Dict, Mapping, Optional, Sequence, Set, Tuple
+from typing import Callable, Dict, Mapping, Optional, Protocol, Sequence, Set, Tuple
 
 from s3dnn_ros.cohort.caution import Caution
 from s3dnn_ros.cohort.coordinator import ROUNDING, Coordinator, Decision, Member
@@ -113,6 +113,19 @@ class ModelTables:
         return self.scale(configuration) * sum(self.times_s[segment:])
 
 
+class Board(Protocol):
+    """What a cohort knows of its board, and asks of it."""
+
+    configuration: int      # what it is set to
+
+    @property
+    def is_ours(self) -> bool:
+        """Tell whether this process sets it."""
+
+    def want(self, configuration: int) -> None:
+        """Have a configuration set, if this process sets it; whatever is wanted already."""
+
+
 class Cohort:
     """Decides at every segment boundary of its own instances; thread-safe.
 
@@ -126,11 +139,8 @@ class Cohort:
         counts as ignored ('tables'), until `know` is called for it.
     process : str
         This one, under a name that no other has, nor the same after a restart.
-    configuration : int
-        The device's, now.
-    apply : callable, optional
-        Has the device's configuration set, and `configuration_set` called when that is done.
-        Exactly one process of a board has it: the owner.
+    board : Board
+        Exactly one process of a board has one that `is_ours`: the owner.
     say : callable, optional
         Called with a MemberState for the others, at every boundary.
     horizon : str
@@ -139,8 +149,6 @@ class Cohort:
         Share of every deadline that is kept free; more, where jobs were late. With it, who
         would not be in time if what usually comes came asks for more than its LAG does;
         without, the LAG alone counts, as in the paper.
-    changed : callable, optional
-        Called when the device has another configuration.
     unknown : callable, optional
         Called with the name of a model that another process runs and of which there are no
         tables; once for each, and it must not take long.
@@ -148,10 +156,9 @@ class Cohort:
     """
 
     def __init__(self, membership: Membership, coordinator: Coordinator,
-                 tables: Mapping[str, ModelTables], process: str, configuration: int, *,
-                 apply: Optional[Callable[[int], None]] = None,
+                 tables: Mapping[str, ModelTables], process: str, board: Board, *,
                  say: Callable[[MemberState], None] = lambda state: None, horizon='deadline',
-                 margin: Optional[float] = None, changed: Callable[[], None] = lambda: None,
+                 margin: Optional[float] = None,
                  unknown: Callable[[str], None] = lambda model: None):
         if horizon not in HORIZONS:
             raise ValueError(f'horizon is {horizon!r}; expected one of ' + ', '.join(HORIZONS))
@@ -162,20 +169,22 @@ class Cohort:
         self.coordinator = coordinator
         self.horizon = horizon
         self.margin = margin
-        self.configuration = configuration
+        self.board = board
         self.membership = membership
         self._process = process
-        self._apply = apply
         self._say = say
-        self._changed = changed
         self._unknown = unknown
         self._asked: Set[str] = set()
-        self._wanted = configuration        # the last that was asked for
         self._sequence = 0
         self._known: Dict[str, Tuple[MemberState, Optional[Member]]] = {}
         self._demand = Demand()
         self._caution = Caution()
         self._lock = threading.Lock()       # a topic's thread hears, the runtime's decides
+
+    @property
+    def configuration(self) -> int:
+        """Return what the board is set to."""
+        return self.board.configuration
 
     def boundary(self, instance: str, model: str, segment: int, elapsed_s: float,
                  deadline_s: float, variant: int, now_s: float,
@@ -229,7 +238,7 @@ class Cohort:
             if state.segment == 0 and not state.leaves and state.model in self._tables:
                 self._demand.started(state.instance, self._tables[state.model].least_s,
                                      state.deadline_s, now_s)
-            if self._apply:
+            if self.board.is_ours:
                 self._decide(now_s)
         if is_news:
             self._unknown(state.model)
@@ -240,12 +249,6 @@ class Cohort:
             self._add(model, tables)
             # what was left out is looked at again
             self._known = {}
-
-    def configuration_set(self, board: str, configuration: int):
-        """Take note of the configuration that the board's owner has set."""
-        if board == self.membership.board and 0 <= configuration < self._size:
-            self.configuration = configuration
-            self._changed()
 
     def _standing_s(self, tables, segment, deadline_s, elapsed_s, overhead_s, taken, caution
                     ) -> Tuple[float, float]:
@@ -265,10 +268,7 @@ class Cohort:
         if not members:
             return None
         decision = self.coordinator.decide(members)
-        # also if it is set: a wish of before may be on its way
-        if self._apply and not decision.configuration == self.configuration == self._wanted:
-            self._wanted = decision.configuration
-            self._apply(decision.configuration)
+        self.board.want(decision.configuration)
         return decision
 
     def _members(self, now_s) -> Sequence[Member]:

@@ -10,6 +10,8 @@ import bisect
 import math
 from typing import List, Sequence
 
+# What the accuracy of a coarser variant is told in: as measured, or NeuOS's points.
+SCORES = ('fidelity', 'points')
 # Buckets for each row that an index can answer with: most buckets hold one or none.
 BUCKETS_PER_ROW = 4
 

@@ -18,7 +18,7 @@ from s3dnn_ros.errors import ProfileError
 from s3dnn_ros.platforms import Configuration, EnergyMeter, Platform
 from s3dnn_ros.platforms.base import Once
 from s3dnn_ros.profiling.table import ProfileTable
-from s3dnn_ros.runtime.actuator import Actuator
+from s3dnn_ros.runtime.board_control import BoardControl
 from s3dnn_ros.runtime.variant_chooser import CohortChooser
 
 # What is told when the owner has given the board back: nobody sets it.
@@ -109,24 +109,22 @@ class CohortClient:
                         for model, table in profiles.items()}
         first = self._fastest()
         platform = board_context.platform
-        self._actuator = Actuator(platform, self._applied, report,
-                                  self._announce) if platform else None
         # on another partition, only what is submitted next runs
         stays = platform is not None and platform.immediate
+        self._board = BoardControl(first, platform, _nothing if stays else changed, report,
+                                   self._announce)
         self.cohort = Cohort(
-            Membership(board_context.board, settings.cohort_lease_ms / 1e3), Coordinator(),
-            self._tables, board_context.process, first, say=board_context.say,
-            apply=self._actuator.apply if self._actuator else None,
-            changed=_nothing if stays else changed, unknown=self._look_for)
+            Membership(board_context.board, settings.cohort.lease_ms / 1e3), Coordinator(),
+            self._tables, board_context.process, self._board, say=board_context.say,
+            unknown=self._look_for)
         self.configure(settings)
         self.chooser = CohortChooser(self.cohort, self._tables)
-        if self._actuator:
-            self._actuator.apply(first)
+        self._board.want(first)
 
     @property
     def configuration(self) -> str:
         """Return the name of the board's configuration; empty if nobody sets it."""
-        return self._names[self.cohort.configuration] if self._names else ''
+        return self._names[self._board.configuration] if self._names else ''
 
     @property
     def platform(self) -> Optional[Platform]:
@@ -135,17 +133,17 @@ class CohortClient:
 
     def configure(self, settings):
         """Take over changed settings."""
-        self.cohort.coordinator.mode = settings.cohort_mode
-        self.cohort.coordinator.threshold = _or_none(settings.cohort_threshold)
-        self.cohort.horizon = settings.cohort_horizon
-        self.cohort.margin = _or_none(settings.cohort_margin)
+        self.cohort.coordinator.mode = settings.cohort.mode
+        self.cohort.coordinator.threshold = _or_none(settings.cohort.threshold)
+        self.cohort.horizon = settings.cohort.horizon
+        self.cohort.margin = _or_none(settings.cohort.margin)
 
     def close(self):
         """Restore the board; raises PlatformError if that fails."""
-        if self._actuator:
-            try:
-                self._actuator.close()
-            finally:
+        try:
+            self._board.close()
+        finally:
+            if self._board.is_ours:
                 self._board_context.applied(NOBODYS)
 
     def configuration_set(self, board: str, configuration: int, name: str):
@@ -153,14 +151,14 @@ class CohortClient:
         if board != self._board_context.board:
             return
         if not name:
-            self.cohort.configuration_set(board, self._fastest())
+            self._board.was_set(self._fastest())
         elif not 0 <= configuration < len(self._names) or self._names[configuration] != name:
             self._report.say('configuration', (
                 f"the board's owner has set configuration {configuration}, '{name}', which the "
                 'profiles here do not have there; profile all models with the same '
                 'configurations'))
         else:
-            self.cohort.configuration_set(board, configuration)
+            self._board.was_set(configuration)
 
     def _look_for(self, model):
         if self._find:
@@ -176,9 +174,6 @@ class CohortClient:
             self._report.say(model, f"the cohort has members with the model '{model}', which are "
                                     f'left out of decisions here: {error}')
 
-    def _applied(self, configuration):
-        self.cohort.configuration_set(self._board_context.board, configuration)
-
     def _announce(self, configuration):
         self._board_context.applied(self.platform.configurations[configuration])
 
@@ -191,7 +186,8 @@ class CohortClient:
     @staticmethod
     def _names_of(settings, profiles, platform, models):
         """Return the names of the board's configurations, none if nobody sets them."""
-        if settings.platform == 'none' or (platform is None and settings.platform != 'follow'):
+        if not settings.board.is_set or (platform is None
+                                         and settings.board.platform != 'follow'):
             return []
         for model in models:
             if model not in profiles:

@@ -95,12 +95,12 @@ class InstanceLoader:
 
     def _share(self, name, spec, settings, lanes, alone) -> _Shared:
         loaded = load_network(spec, self._engine, LoadOptions(
-            settings.instances[name].profile, settings.max_batch, lanes, alone,
-            settings.cohort_score if settings.cohort else '', settings.platform != 'none'), name)
+            settings.instances[name].profile, settings.scheduling.max_batch, lanes, alone,
+            settings.cohort.score if settings.cohort.enabled else '', settings.board.is_set), name)
         self.notes += loaded.notes
         if loaded.profile is not None:
             self.profiles[spec.name] = loaded.profile
-            if settings.cohort:
+            if settings.cohort.enabled:
                 self.accuracy[spec.name] = loaded.accuracy
                 if loaded.network.segments == 1:
                     self.notes.append(

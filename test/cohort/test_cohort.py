@@ -30,28 +30,52 @@ TABLES = {'model': ModelTables((0.01, 0.03), (POWER, POWER), (ACCURACY, ACCURACY
 SMALL = ModelTables((0.01,), (SpeedupPowerTable([1.0], [1.0]),), (ACCURACY,), (0.01,))
 
 
-class Board:
-    """Processes whose words reach all of them at once, and the configurations that were set."""
+class FakeBoard:
+    """A board that is set at once, if it is ours; `wanted` has what it was not set to before."""
+
+    def __init__(self, configuration=1, is_ours=False):
+        self.configuration = configuration
+        self.is_ours = is_ours
+        self.wanted = []
+
+    def want(self, configuration):
+        if self.is_ours and configuration != self.configuration:
+            self.wanted.append(configuration)
+            self.configuration = configuration
+
+
+class Others:
+    """The board as those see it who do not set it."""
+
+    is_ours = False
+
+    def __init__(self, board):
+        self._board = board
+
+    @property
+    def configuration(self):
+        return self._board.configuration
+
+    def want(self, configuration):
+        """Do nothing: it is not ours to set."""
+
+
+class Board(FakeBoard):
+    """Processes on one board, whose words reach all of them at once; the first sets it."""
 
     def __init__(self, names, mode='max_accuracy', configuration=1):
-        self.set = []
+        super().__init__(configuration, is_ours=True)
         self.said = []
         self.now_s = 0.0
         self.cohorts = {
             name: Cohort(Membership('board', LEASE_S), Coordinator(mode), TABLES, name,
-                         configuration, say=self.hear,
-                         apply=self.apply if name == names[0] else None)
+                         self if name == names[0] else Others(self), say=self.hear)
             for name in names}
 
     def hear(self, state):
         self.said.append(state)
         for cohort in self.cohorts.values():
             cohort.hear(state, self.now_s)
-
-    def apply(self, configuration):
-        self.set.append(configuration)
-        for cohort in self.cohorts.values():
-            cohort.configuration_set('board', configuration)
 
     def boundary(self, name, lag_s, segment=1, instance=None, variant=0):
         # a quarter of the plan lies behind segment 0
@@ -64,7 +88,7 @@ def test_the_owner_sets_what_another_process_needs():
     board = Board(['owner', 'other'])
     board.boundary('other', -0.015)
     # 0.04 / 0.025 = 1.6 times faster than configuration 1
-    assert board.set == [2]
+    assert board.wanted == [2]
     assert {cohort.configuration for cohort in board.cohorts.values()} == {2}
 
 
@@ -73,7 +97,7 @@ def test_only_changes_are_set():
     for _ in range(3):
         board.boundary('owner', 0.0)
         board.boundary('other', 0.0)
-    assert board.set == []
+    assert board.wanted == []
 
 
 def test_all_know_all_and_decide_the_same():
@@ -86,7 +110,8 @@ def test_all_know_all_and_decide_the_same():
 
 
 def test_instances_of_one_process_need_no_topic():
-    cohort = Cohort(Membership('board', LEASE_S), Coordinator('min_energy'), TABLES, 'alone', 2)
+    cohort = Cohort(Membership('board', LEASE_S), Coordinator('min_energy'), TABLES, 'alone',
+                    FakeBoard(2))
     cohort.boundary('ahead', 'model', 1, -0.02, DEADLINE_S, 0, 0.0)
     assert len(cohort.membership.members(0.0)) == 1
     # the one that is ahead would slow the device down; it is not ours to set
@@ -100,30 +125,20 @@ def test_with_slack_nobody_is_behind_who_would_be_in_time():
     # far behind a plan that fills a deadline of three times the time, and still in time
     owner = board.cohorts['owner']
     assert owner.boundary('net', 'model', 0, 0.05, 3 * DEADLINE_S, 0, 0.0) == 0
-    assert board.set == []
+    assert board.wanted == []
     # 20 ms are left for what takes 40 here
     assert owner.boundary('net', 'model', 0, 0.1, 3 * DEADLINE_S, 0, 0.0) == 0
-    assert board.set == [2]
-
-
-def test_it_is_said_when_the_device_is_configured_otherwise():
-    told = []
-    cohort = Cohort(Membership('board', LEASE_S), Coordinator(), TABLES, 'other', 0,
-                    changed=lambda: told.append(cohort.configuration))
-    cohort.configuration_set('board', 2)
-    cohort.configuration_set('another', 1)
-    cohort.configuration_set('board', 3)
-    assert told == [2]
+    assert board.wanted == [2]
 
 
 def test_a_need_is_that_of_the_configuration_in_which_it_was_told():
     board = Board(['owner', 'other'], 'max_accuracy')
     # 1.6 times faster than configuration 1
     board.boundary('other', -0.015)
-    assert board.set == [2]
+    assert board.wanted == [2]
     # in the faster one that suffices, and so does the slower one to nobody but us
     board.boundary('owner', 0.01)
-    assert board.set == [2]
+    assert board.wanted == [2]
 
 
 def test_who_leaves_is_asked_no_more():
@@ -133,7 +148,7 @@ def test_who_leaves_is_asked_no_more():
     assert all(not cohort.membership.members(0.0) for cohort in board.cohorts.values())
     # so far ahead that half the speed will do
     board.boundary('owner', DEADLINE_S / 4 + 0.03)
-    assert board.set == [2, 1]
+    assert board.wanted == [2, 1]
 
 
 def test_words_that_fit_no_table_are_left_out():
@@ -144,9 +159,9 @@ def test_words_that_fit_no_table_are_left_out():
     for sequence, changes in enumerate((
             {'model': 'another'}, {'segment': 2}, {'segment': -1}, {'variant': 3},
             {'configuration': 3}, {'configuration': -1}), 100):
-        board.set.clear()
+        board.wanted.clear()
         owner.hear(dataclasses.replace(said, sequence=sequence, lag_s=-0.03, **changes), 0.0)
-        assert board.set == []
+        assert board.wanted == []
         assert owner.membership.ignored == {'tables': sequence - 99}
 
 
@@ -154,34 +169,35 @@ def test_words_that_fit_no_table_are_left_out():
 def test_a_segment_with_fewer_variants_than_the_one_before_takes_part(make):
     fewer = SpeedupAccuracyTable([1.0, 1.5], [1.0, 0.9])
     tables = {'model': dataclasses.replace(TABLES['model'], accuracy=(ACCURACY, fewer))}
-    wanted = []
-    cohort = Cohort(Membership('board', LEASE_S), make(), tables, 'one', 1, apply=wanted.append)
+    board = FakeBoard(is_ours=True)
+    cohort = Cohort(Membership('board', LEASE_S), make(), tables, 'one', board)
     # far behind, though the segment that has ended ran in its fastest variant
     variant = cohort.boundary('net', 'model', 1, 0.06, DEADLINE_S, 2, 0.0)
-    assert wanted == [2] and variant == 1
+    assert board.wanted == [2] and variant == 1
     assert cohort.membership.ignored == {}
 
 
 def test_another_model_is_asked_for_once_and_counts_as_soon_as_it_is_known():
-    asked, wanted = [], []
-    owner = Cohort(Membership('board', LEASE_S), Coordinator('max_accuracy'), TABLES, 'owner', 0,
-                   apply=wanted.append, unknown=asked.append)
+    asked, board = [], FakeBoard(0, is_ours=True)
+    owner = Cohort(Membership('board', LEASE_S), Coordinator('max_accuracy'), TABLES, 'owner',
+                   board, unknown=asked.append)
     late = MemberState('board', 'other', 'far', 'another', 1, 1, -0.03, DEADLINE_S, DEADLINE_S,
                        0, 0)
     for sequence in (1, 2):
         owner.hear(dataclasses.replace(late, sequence=sequence), 0.0)
-    assert asked == ['another'] and wanted == [] and owner.membership.ignored == {'tables': 2}
+    assert asked == ['another'] and board.wanted == []
+    assert owner.membership.ignored == {'tables': 2}
     owner.know('another', TABLES['model'])
     # its last word counts, too
     owner.boundary('near', 'model', 1, 0.0, DEADLINE_S, 0, 0.0)
-    assert wanted == [2]
+    assert board.wanted == [2]
     with pytest.raises(ValueError, match=r"'small' and others have \[1, 3\] configurations"):
         owner.know('small', SMALL)
 
 
 def test_who_forges_models_does_not_keep_us_looking():
     asked = []
-    cohort = Cohort(Membership('board', LEASE_S), Coordinator(), TABLES, 'one', 0,
+    cohort = Cohort(Membership('board', LEASE_S), Coordinator(), TABLES, 'one', FakeBoard(0),
                     unknown=asked.append)
     for number in range(1000):
         cohort.hear(MemberState('board', 'forger', 'far', f'model {number}', number + 1, 0, 0.0,
@@ -189,23 +205,12 @@ def test_who_forges_models_does_not_keep_us_looking():
     assert len(asked) == MOST_UNKNOWN_MODELS
 
 
-def test_a_wish_that_is_under_way_does_not_outlive_a_newer_one():
-    wanted = []
-    owner = Cohort(Membership('board', LEASE_S), Coordinator('max_accuracy'), TABLES, 'owner', 2,
-                   apply=wanted.append)
-    for elapsed_s in (-0.03, 0.03, 0.03):
-        # nothing is set yet: the board takes its time
-        owner.boundary('net', 'model', 1, elapsed_s, DEADLINE_S, 0, 0.0)
-    assert wanted[0] < 2 and wanted[1:] == [2]
-
-
 def test_a_forged_word_of_another_board_changes_nothing():
     board = Board(['owner', 'other'])
     board.boundary('other', 0.0)
     forged = dataclasses.replace(board.said[-1], board='another', sequence=9, lag_s=-0.03)
     board.cohorts['owner'].hear(forged, 0.0)
-    board.cohorts['other'].configuration_set('another', 0)
-    assert board.set == [] and board.cohorts['other'].configuration == 1
+    assert board.wanted == [] and board.cohorts['other'].configuration == 1
     assert board.cohorts['owner'].membership.ignored == {'board': 1}
 
 
@@ -230,7 +235,8 @@ def test_the_horizon_is_that_of_the_segment():
     assert standing_s(1, 'slack') == pytest.approx((-0.002, 0.03))
     assert standing_s(1, 'slack', configuration=2) == pytest.approx((0.013, 0.015))
     with pytest.raises(ValueError, match='remaining'):
-        Cohort(Membership('board', LEASE_S), Coordinator(), TABLES, 'x', 0, horizon='tomorrow')
+        Cohort(Membership('board', LEASE_S), Coordinator(), TABLES, 'x', FakeBoard(),
+               horizon='tomorrow')
 
 
 @pytest.mark.parametrize('margin, lag_s, horizon_s', [
@@ -242,7 +248,7 @@ def test_the_horizon_is_that_of_the_segment():
     (0.05, -0.007, 0.03)])
 def test_who_cannot_be_in_time_as_it_is_asks_for_what_it_needs(margin, lag_s, horizon_s):
     said = []
-    cohort = Cohort(Membership('board', LEASE_S), Coordinator(), TABLES, 'alone', 1,
+    cohort = Cohort(Membership('board', LEASE_S), Coordinator(), TABLES, 'alone', FakeBoard(),
                     say=said.append, margin=margin)
     cohort.boundary('net', 'model', 1, 0.015, DEADLINE_S, 0, 0.0)
     assert (said[-1].lag_s, said[-1].horizon_s) == pytest.approx((lag_s, horizon_s))
@@ -282,7 +288,7 @@ def test_a_job_is_one_request_however_many_segments_it_has(names, segments):
                          ids=['as it is', 'careful', 'nothing is fast enough any more'])
 def test_what_remains_takes_its_overhead_besides(margin, elapsed_s):
     said = []
-    cohort = Cohort(Membership('board', LEASE_S), Coordinator(), TABLES, 'alone', 1,
+    cohort = Cohort(Membership('board', LEASE_S), Coordinator(), TABLES, 'alone', FakeBoard(),
                     say=said.append, margin=margin)
     for overhead_s in (0.0, 0.002):
         cohort.boundary('net', 'model', 1, elapsed_s, DEADLINE_S, 0, 0.0, overhead_s)
@@ -328,7 +334,7 @@ def test_tables_that_do_not_belong_together_are_refused():
         ModelTables((0.01, 0.02), (POWER,), (ACCURACY, ACCURACY), (0.03,) * 3)
     tables = {**TABLES, 'small': SMALL}
     with pytest.raises(ValueError, match=r'\[1, 3\] configurations'):
-        Cohort(Membership('board', LEASE_S), Coordinator(), tables, 'x', 0)
+        Cohort(Membership('board', LEASE_S), Coordinator(), tables, 'x', FakeBoard())
 
 
 def test_words_come_in_while_decisions_are_made():

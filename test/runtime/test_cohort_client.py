@@ -10,6 +10,9 @@ from s3dnn_ros.cohort import MemberState
 from s3dnn_ros.errors import ProfileError
 from s3dnn_ros.profiling.table import ConfigurationRow, ProfileRow, ProfileTable
 from s3dnn_ros.runtime.cohort_client import NOBODYS, BoardContext, CohortClient
+from s3dnn_ros.settings import ExecutorSettings
+from s3dnn_ros.settings.board import BoardSettings
+from s3dnn_ros.settings.cohort import CohortSettings
 
 WAIT_S = 30.0
 # half and full speed, at one and four watts
@@ -41,10 +44,11 @@ class FakePlatform:
         self.closed = True
 
 
-def settings(**changes):
-    values = {'cohort_lease_ms': 1000.0, 'cohort_mode': 'min_energy', 'cohort_threshold': -1.0,
-              'cohort_horizon': 'deadline', 'cohort_margin': 0.1, 'platform': 'none'}
-    return types.SimpleNamespace(**{**values, **changes})
+def settings(platform='none', **cohort):
+    """Return the settings of an executor in a cohort."""
+    return ExecutorSettings(
+        cohort=CohortSettings(enabled=True, **{'mode': 'min_energy', **cohort}),
+        board=BoardSettings(platform=platform))
 
 
 @pytest.fixture
@@ -184,12 +188,12 @@ def test_a_profile_of_another_board_is_refused(join, configurations, names, said
 
 def test_settings_change_while_it_runs(join):
     cohort_client = join()
-    cohort_client.configure(settings(cohort_mode='max_accuracy', cohort_threshold=0.3,
-                                     cohort_horizon='next', cohort_margin=0.2))
+    cohort_client.configure(settings(mode='max_accuracy', threshold=0.3,
+                                     horizon='next', margin=0.2))
     cohort = cohort_client.cohort
     assert (cohort.coordinator.mode, cohort.coordinator.threshold, cohort.horizon,
             cohort.margin) == ('max_accuracy', 0.3, 'next', 0.2)
-    cohort_client.configure(settings(cohort_margin=-1.0))
+    cohort_client.configure(settings(margin=-1.0))
     assert cohort.coordinator.threshold is None and cohort.margin is None
 
 

@@ -14,6 +14,7 @@ from s3dnn_ros.cohort import (
     SpeedupPowerTable,
 )
 from s3dnn_ros.cohort.caution import RISE
+from s3dnn_ros.runtime.board_control import BoardControl
 from s3dnn_ros.runtime.job import Choice
 from s3dnn_ros.runtime.variant_chooser import EXACT, CohortChooser
 
@@ -40,8 +41,8 @@ def said():
 
 @pytest.fixture
 def cohort(said):
-    return Cohort(Membership('board', 1.0), Coordinator('min_energy'), TABLES, 'process', 1,
-                  say=said.append)
+    return Cohort(Membership('board', 1.0), Coordinator('min_energy'), TABLES, 'process',
+                  BoardControl(1), say=said.append)
 
 
 def test_the_cohort_is_told_the_lag_since_the_arrival(cohort, said):
@@ -77,7 +78,7 @@ def test_what_is_lost_besides_the_profile_counts(cohort, said):
 def test_it_tells_what_is_made_of_profiled_times(cohort):
     chooser = CohortChooser(cohort, TABLES)
     assert chooser.scale('model') == 1.0
-    cohort.configuration_set('board', 0)
+    cohort.board.was_set(0)
     assert chooser.scale('model') == 2.0
     # in the fastest configuration and variant
     assert chooser.least('model') == pytest.approx((1 / 3, 1 / 3))
@@ -94,7 +95,7 @@ def test_who_ended_has_left(cohort, said):
 
 def test_who_was_late_keeps_more_of_its_next_deadline_free(cohort, said):
     cohort.margin = 0.0
-    cohort.configuration_set('board', 0)
+    cohort.board.was_set(0)
     chooser = CohortChooser(cohort, TABLES)
     # 80 ms, as the device is set, of 100
     for ended_s, lag_s in ((10.09, 0.0), (10.13 - 0.1 * RISE, -0.01)):
