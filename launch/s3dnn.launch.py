@@ -10,9 +10,9 @@ from launch_ros.actions import Node, SetParameter
 from launch_ros.descriptions import ParameterFile
 from launch_ros.substitutions import FindPackageShare
 
+from s3dnn_ros.engines.base import ENGINES
 from s3dnn_ros.middleware import image_environment
 from s3dnn_ros.nodes.launching import Respawn
-from s3dnn_ros.settings import ENGINES
 
 # what launch writes before each line: "[monitor-4] "
 PREFIX = 12

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from s3dnn_ros.models.spec import ModelSpec
-from s3dnn_ros.parameters import read
 from s3dnn_ros.settings import ExecutorSettings, GovernorSettings
+from s3dnn_ros.settings.parameters import read
 from s3dnn_ros.transport.frames import FrameBatch, FrameInfo, Transform
 
 # Reproducible, and nothing written into the checkout.

@@ -9,7 +9,7 @@ import onnx
 import pytest
 import yaml
 
-sys.path.insert(0, str(Path(__file__).parent / 'engines'))
+sys.path.insert(0, str(Path(__file__).parent / 'engines' / 'fakes'))
 
 from fake_cuda import FakeCuda
 from fake_tensorrt import FakeParser, InProcess, fake_tensorrt
@@ -17,8 +17,10 @@ from fake_tensorrt import FakeParser, InProcess, fake_tensorrt
 from s3dnn_ros import engines
 from s3dnn_ros.base.cache import sha256_of
 from s3dnn_ros.cli import main
-from s3dnn_ros.engines import tensorrt_builder, tensorrt_engine, tensorrt_plans
 from s3dnn_ros.engines.cuda import find_cuda
+from s3dnn_ros.engines.tensorrt import builder as tensorrt_builder
+from s3dnn_ros.engines.tensorrt import engine as tensorrt_engine
+from s3dnn_ros.engines.tensorrt import plans as tensorrt_plans
 from s3dnn_ros.models.segment_plan import SegmentPlan, plan_path
 from s3dnn_ros.profiling.table import load_table, profile_path
 

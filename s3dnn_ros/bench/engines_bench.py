@@ -19,7 +19,8 @@ from s3dnn_ros.bench.environment import environment, told_of
 from s3dnn_ros.bench.markdown import spread
 from s3dnn_ros.bench.networks import MAX_ALIVE, ready
 from s3dnn_ros.bench.option_checks import above_zero, at_least_one
-from s3dnn_ros.engines import BuildOptions, make_engine
+from s3dnn_ros.engines import make_engine
+from s3dnn_ros.engines.base import BuildOptions
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.models.cut_network import CutNetwork, planned, whole
 from s3dnn_ros.models.spec import load_spec

@@ -9,7 +9,8 @@ import numpy as np
 
 from s3dnn_ros.base.clock import SystemClock
 from s3dnn_ros.bench.processes import ProcessError
-from s3dnn_ros.engines import BuildOptions, make_engine
+from s3dnn_ros.engines import make_engine
+from s3dnn_ros.engines.base import BuildOptions
 from s3dnn_ros.models.cut_network import whole
 from s3dnn_ros.models.spec import load_spec
 

@@ -10,9 +10,9 @@ from s3dnn_ros.base.cache import write_whole
 from s3dnn_ros.commands.argument_types import above_zero, from_zero, image_size, new_file
 from s3dnn_ros.commands.building import add_building, add_level, building, chosen_engine
 from s3dnn_ros.commands.pictures import INT8_PICTURES, add_pictures, pictures_for
+from s3dnn_ros.engines.base import ENGINES
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.scheduling import POLICIES
-from s3dnn_ros.settings import ENGINES
 
 
 def register(subparsers):

@@ -37,11 +37,11 @@ def register(subparsers):
 
 def _build(arguments):
     from s3dnn_ros.base.clock import SystemClock
+    from s3dnn_ros.cohort import SCORES
     from s3dnn_ros.engines import make_engine
-    from s3dnn_ros.engines.plan_cache import plans_dir
-    from s3dnn_ros.engines.tensorrt_plans import provide
+    from s3dnn_ros.engines.tensorrt.plan_cache import plans_dir
+    from s3dnn_ros.engines.tensorrt.plans import provide
     from s3dnn_ros.runtime.network_loader import LoadOptions, choose_parts
-    from s3dnn_ros.settings import SCORES
 
     spec = load_spec(arguments.model)
     clock = SystemClock()
@@ -73,7 +73,7 @@ def _build(arguments):
 
 def _calibration(network, wanted, arguments):
     """Return what calibrates int8; None for other precisions."""
-    from s3dnn_ros.engines.tensorrt_plans import Calibration
+    from s3dnn_ros.engines.tensorrt.plans import Calibration
     from s3dnn_ros.models.graph import batch_of
 
     if arguments.precision != 'int8':

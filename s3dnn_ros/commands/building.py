@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from s3dnn_ros.commands.argument_types import above_zero, from_zero
 from s3dnn_ros.commands.pictures import real_pictures_for
-from s3dnn_ros.engines.base import DEFAULTS, LONGEST_S, BuildOptions, silent
+from s3dnn_ros.engines.base import DEFAULTS, LONGEST_S, PRECISIONS, BuildOptions, silent
 from s3dnn_ros.errors import ParameterError
-from s3dnn_ros.settings import PRECISIONS
 
 LEVEL = '--optimization-level'
 # By what BuildOptions calls them; an option that was not given is None.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from s3dnn_ros.settings import ExecutorSettings
+from s3dnn_ros.engines.base import ENGINES
 
 
 def register(subparsers):
@@ -18,17 +18,13 @@ def register(subparsers):
     parser.add_argument('--cameras', type=int, default=4, help='how many, 1 to 16 (default 4)')
     parser.add_argument('--fps', type=float, default=4.0,
                         help='frames per second of each camera (default 4)')
-    parser.add_argument('--engine', default='auto', choices=_engines(),
+    parser.add_argument('--engine', default='auto', choices=('auto', *ENGINES),
                         help='inference engine (default auto)')
     parser.add_argument('--composed', action='store_true',
                         help='governor and executor in one process')
     parser.add_argument('--out', type=Path, default=Path('demo-out'),
                         help='where the results go (default demo-out)')
     parser.set_defaults(run=_run)
-
-
-def _engines():
-    return ExecutorSettings.__dataclass_fields__['engine'].metadata['choices']
 
 
 def _run(arguments):

@@ -5,16 +5,17 @@ from __future__ import annotations
 import contextlib
 from typing import Tuple
 
+from s3dnn_ros.cohort import SCORES
 from s3dnn_ros.commands.argument_types import above_zero, new_file
 from s3dnn_ros.commands.board import add_board, partitions, platform_of
 from s3dnn_ros.commands.building import add_building, chosen_engine
 from s3dnn_ros.commands.pictures import add_pictures, pictures_for
+from s3dnn_ros.engines.base import ENGINES
 from s3dnn_ros.errors import ModelError
 from s3dnn_ros.models.factors import READING
 from s3dnn_ros.models.spec import ModelSpec, load_spec
 from s3dnn_ros.models.variants import RATIOS, checked_ratios, make_variants, variants_dir
 from s3dnn_ros.profiling.variant_table import VariantTable, variant_table_path
-from s3dnn_ros.settings import ENGINES, SCORES
 
 _HEADINGS = ('Seg.', 'Ratio', 'Low-rank layers', 'Million MACs', 'MB', 'ms', 'Speed-up', 'Score',
              'Same answers')

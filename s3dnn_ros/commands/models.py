@@ -12,6 +12,7 @@ from s3dnn_ros.commands import lowrank
 from s3dnn_ros.commands.argument_types import above_zero
 from s3dnn_ros.commands.check import check_model
 from s3dnn_ros.engines import make_engine
+from s3dnn_ros.engines.base import ENGINES
 from s3dnn_ros.errors import ModelError
 from s3dnn_ros.models.assets import ASSETS, DEMO, fetch
 from s3dnn_ros.models.cut_network import planned
@@ -21,7 +22,6 @@ from s3dnn_ros.models.sizes import OF_ANY_SIZE
 from s3dnn_ros.models.spec import known_models, load_spec
 from s3dnn_ros.models.zoo import ZOO, assets_of, export, is_known, state_of, zoo_model
 from s3dnn_ros.profiling.profiler import make_plan
-from s3dnn_ros.settings import ENGINES
 
 
 def register(subparsers) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from s3dnn_ros.parameters import declarations, name_lists
 from s3dnn_ros.settings import NODES
+from s3dnn_ros.settings.parameters import ANY, declarations, name_lists
 
 # the place of a name in a map of cameras, instances or groups
-_ANY = 'NAME'
+NAME = 'NAME'
 
 
 def register(subparsers):
@@ -19,20 +19,32 @@ def register(subparsers):
 def markdown(nodes=tuple(NODES)):
     """Return the parameters as Markdown, one table per node."""
     lines = ['# Parameters', '',
-             f'`{_ANY}` stands for a name out of the list above it. *Live* parameters take '
+             f'`{NAME}` stands for a name out of the list above it. *Live* parameters take '
              'effect while the node is active; the others at the next configure.']
     for node in nodes:
         kind = NODES[node]
         lines += ['', f'## {node}', '', f'{kind.__doc__.strip().splitlines()[0]}', '',
                   '| parameter | default | takes | live | |', '|---|---|---|---|---|']
         lists = list(name_lists(kind))
-        names = {item.name: (_ANY,) for item in lists}
+        names = {item.name: (NAME,) for item in lists}
         for item in [*lists, *declarations(kind, names)]:
             default = list(item.default) if item.type is tuple else item.default
             shown = str(default).lower() if item.type is bool else repr(default)
             lines.append(f'| `{item.name}` | `{shown}` | {item.expected} | '
                          f'{"yes" if item.live else ""} | {item.description} |')
+        lines += _presets(kind)
     return '\n'.join(lines) + '\n'
+
+
+def _presets(kind):
+    presets = getattr(kind, 'PRESETS', {})
+    if not any(presets.values()):
+        return
+    yield from ['', '| preset | its defaults |', '|---|---|']
+    for name, defaults in presets.items():
+        shown = ', '.join(f'`{key.replace(ANY, NAME)}: {str(value).lower()}`'
+                          for key, value in defaults.items())
+        yield f'| `{name}` | {shown or "those of the table above"} |'
 
 
 def _run(arguments):

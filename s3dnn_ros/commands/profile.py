@@ -9,8 +9,8 @@ from s3dnn_ros.commands.board import add_board, partitions, platform_of
 from s3dnn_ros.commands.building import add_building, chosen_engine
 from s3dnn_ros.commands.pictures import INT8_PICTURES, add_pictures
 from s3dnn_ros.commands.progress import BatchProgress, TimeLeft, duration
+from s3dnn_ros.engines.base import ENGINES
 from s3dnn_ros.models.spec import load_spec
-from s3dnn_ros.settings import ENGINES
 
 # A board may have thousands; all are in the file.
 SHOWN_CONFIGURATIONS = 40

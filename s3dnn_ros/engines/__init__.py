@@ -3,18 +3,9 @@
 import importlib.util
 import sys
 
-from s3dnn_ros.engines.base import DEFAULTS, BuildOptions, silent
+from s3dnn_ros.engines.base import DEFAULTS, ENGINES, silent
 from s3dnn_ros.engines.cuda_library import look_for_driver
 from s3dnn_ros.errors import ParameterError
-from s3dnn_ros.settings import ENGINES
-
-
-def build_options(settings) -> BuildOptions:
-    """Return what the executor's settings say of how networks are built."""
-    return BuildOptions(settings.engine_precision, settings.engine_dla,
-                        settings.engine_workspace_mb, settings.engine_optimum,
-                        graphs=settings.engine_graphs, limit_s=settings.engine_build_limit_s,
-                        optimization_level=settings.engine_optimization_level)
 
 
 def make_engine(name, clock, threads=0, sms=0, build=DEFAULTS, report=silent):
@@ -58,10 +49,10 @@ def _make(name, clock, threads, sms, build, report):
     if name in ('tensorrt', 'torch'):
         look_for_driver()   # to import either takes seconds
     if name == 'tensorrt':
-        from s3dnn_ros.engines.tensorrt_engine import TensorRtEngine
+        from s3dnn_ros.engines.tensorrt.engine import TensorRtEngine
         return TensorRtEngine(clock, build, report, sms if isinstance(sms, int) else 0)
     if name == 'torch':
-        from s3dnn_ros.engines.torch_engine import TorchEngine
+        from s3dnn_ros.engines.torch.engine import TorchEngine
         return TorchEngine(clock, sms, build)
     if name == 'onnxruntime':
         from s3dnn_ros.engines.onnxruntime_engine import OnnxRuntimeEngine

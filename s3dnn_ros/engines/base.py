@@ -9,6 +9,9 @@ import numpy as np
 
 from s3dnn_ros.errors import ParameterError
 
+# In the order in which `auto` tries them; the first that works is taken.
+ENGINES = ('tensorrt', 'torch', 'onnxruntime')
+PRECISIONS = ('fp16', 'fp32', 'int8')
 # That the build of a segment may be given.
 LONGEST_S = 86400.0
 

@@ -11,13 +11,22 @@ import collections
 import dataclasses
 import math
 import random
-from typing import Callable, Deque, List, Mapping, Tuple
+from typing import Callable, Deque, List, Mapping, Protocol, Sequence, Tuple
 
 from s3dnn_ros.engines.base import DEFAULTS, Run
-from s3dnn_ros.profiling.table import ProfileTable
 
 # What is left of a segment when it has ended, but for rounding.
 _NOTHING_S = 1e-12
+
+
+class SegmentTimes(Protocol):
+    """What a profile tells of a network's segments."""
+
+    def segment_times_s(self, batch: int) -> Sequence[float]:
+        """Return what each segment takes alone."""
+
+    def utilization(self, segment: int, batch: int) -> float:
+        """Return how much of the device a segment takes."""
 
 
 @dataclasses.dataclass(eq=False)
@@ -39,7 +48,7 @@ class SimulatedEngine:
     Parameters
     ----------
     clock : VirtualClock
-    profiles : mapping of model name to ProfileTable
+    profiles : mapping of model name to SegmentTimes
     parallel : bool
         Segments run side by side; otherwise one after the other.
     levels : int
@@ -61,7 +70,7 @@ class SimulatedEngine:
     loads_bytes = True
     versions: Mapping[str, str] = {}
 
-    def __init__(self, clock, profiles: Mapping[str, ProfileTable], *, parallel=True, levels=1,
+    def __init__(self, clock, profiles: Mapping[str, SegmentTimes], *, parallel=True, levels=1,
                  lead_s=0.0, jitter=0.0, seed=0):
         self.parallel, self.levels, self.lead_s = parallel, levels, lead_s
         self._clock = clock
@@ -149,7 +158,7 @@ class SimulatedNetwork:
     note = ''
     output_shapes: Mapping[str, tuple] = {}
 
-    def __init__(self, engine, profile: ProfileTable, lanes, max_batch):
+    def __init__(self, engine, profile: SegmentTimes, lanes, max_batch):
         self.engine = engine
         self.lanes = lanes
         self.largest = max_batch

@@ -14,7 +14,7 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.exceptions import InvalidTopicNameException
 
-from s3dnn_ros.engines import build_options, make_engine
+from s3dnn_ros.engines import make_engine
 from s3dnn_ros.errors import ParameterError, RingError, StaleSlotError
 from s3dnn_ros.models.spec import load_spec
 from s3dnn_ros.msg import (
@@ -89,9 +89,9 @@ class ExecutorNode(S3dnnNode):
 
     def start(self, settings):
         """Load and warm every model, and create the publishers."""
-        if settings.output != 'native' and Detection2DArray is None:
-            raise ParameterError('output', settings.output, 'vision_msgs is not installed; '
-                                 'install ros-$ROS_DISTRO-vision-msgs or use native')
+        if settings.output.messages != 'native' and Detection2DArray is None:
+            raise ParameterError('output', settings.output.messages, 'vision_msgs is not '
+                                 'installed; install ros-$ROS_DISTRO-vision-msgs or use native')
         specs = {name: load_spec(instance.model, settings.model_directories)
                  for name, instance in settings.instances.items()}
         self._process = f'{self.get_fully_qualified_name()}/{os.getpid()}/{next(_NUMBERS)}'
@@ -100,8 +100,8 @@ class ExecutorNode(S3dnnNode):
             self._batches.append(self.create_subscription(
                 FrameBatch, f'batches/{name}', self._on_batch, batch_qos(settings.transport)))
         self._capacity = self.create_publisher(Capacity, 'capacity', qos('latched', 1))
-        engine, reason = make_engine(settings.engine, self.clock_s, settings.engine_threads,
-                                     settings.partitions, build_options(settings),
+        engine, reason = make_engine(settings.engine.name, self.clock_s, settings.engine.threads,
+                                     settings.multiprocessors, settings.engine.build_options,
                                      self.get_logger().info)
         self.get_logger().info(f'engine {engine.name} on {engine.device} ({reason})')
         self._overlay = Overlay(self, settings)
@@ -114,11 +114,11 @@ class ExecutorNode(S3dnnNode):
         except BaseException:
             board_context.close()
             raise
-        if settings.cohort:
+        if settings.cohort.enabled:
             self._join(settings)
         for note in self._runtime.notes:
             self.get_logger().info(note)
-        if settings.output != 'native':
+        if settings.output.messages != 'native':
             self._arrays = Detection2DTopics(
                 lambda topic: self.create_publisher(Detection2DArray, topic,
                                                     qos('reliable', RESULT_DEPTH)),
@@ -196,7 +196,8 @@ class ExecutorNode(S3dnnNode):
         share = (busy_s - last_busy_s) / max(now_s - last_s, 1e-6)
         self._last_busy = (now_s, busy_s)
         self._stats.publish(executor_stats(
-            self.get_name(), stamp, self._runtime, self.settings.scheduler, instances, share))
+            self.get_name(), stamp, self._runtime, self.settings.scheduling.scheduler, instances,
+            share))
 
     def statuses(self):
         """Return for every instance whether its network takes requests."""
@@ -208,7 +209,7 @@ class ExecutorNode(S3dnnNode):
 
     def _board_context(self, settings, engine):
         """Return what the executor shares its board with; opens the publishers of the cohort."""
-        if not settings.cohort:
+        if not settings.cohort.enabled:
             return BoardContext(meter=self._meter(settings, engine))
         self._states = self.create_publisher(InstanceState, 'cohort/states', qos('reliable', 100))
         self._decisions = self.create_publisher(CohortDecision, 'cohort/decision',
@@ -224,17 +225,17 @@ class ExecutorNode(S3dnnNode):
                             self._meter(settings, engine))
 
     def _meter(self, settings, engine):
-        return find_meter(engine.gpu, self.complain) if settings.power == 'auto' else None
+        return find_meter(engine.gpu, self.complain) if settings.board.power == 'auto' else None
 
     def _platform(self, settings, engine):
         """Return the board, if this node is to set it."""
-        if settings.platform in ('none', 'follow'):
+        if settings.board.platform in ('none', 'follow'):
             return None
-        if settings.platform == 'sm_partition':
+        if settings.board.platform == 'sm_partition':
             return make_platform('sm_partition', engine=engine)
         steps = dict.fromkeys(('cpu_steps', 'gpu_steps', 'emc_steps', 'core_steps'),
-                              settings.platform_steps or None)
-        platform = make_platform(settings.platform, knobs=settings.platform_knobs,
+                              settings.board.steps or None)
+        platform = make_platform(settings.board.platform, knobs=settings.board.knobs,
                                  report=self.complain, **steps)
         return None if platform.name == 'null' else platform
 
@@ -258,7 +259,7 @@ class ExecutorNode(S3dnnNode):
             InstanceState, 'cohort/states',
             lambda msg: client.cohort.hear(member_state(msg), self.clock_s.now_s()),
             qos('reliable', 100)))
-        if settings.platform == 'follow':
+        if settings.board.platform == 'follow':
             self._heard.append(self.create_subscription(
                 CohortDecision, 'cohort/decision',
                 lambda msg: client.configuration_set(msg.board, msg.configuration, msg.name),
@@ -341,7 +342,7 @@ class ExecutorNode(S3dnnNode):
             if camera not in self._outputs:
                 self._outputs[camera] = self.create_publisher(
                     Detections, f'detections/{camera}', qos('reliable', RESULT_DEPTH)) \
-                    if self.settings.output != 'vision_msgs' else None
+                    if self.settings.output.messages != 'vision_msgs' else None
                 if self._arrays is not None:
                     self._arrays.open(camera)
             return self._outputs[camera]

@@ -55,7 +55,7 @@ class ModelService:
         if name not in settings.instances:
             raise ParameterError('instance_names', list(settings.instances),
                                  f"'{name}' is not among them")
-        if settings.cohort:
+        if settings.cohort.enabled:
             raise ParameterError('cohort', True, 'a cohort decides by what it read of all models '
                                  'at configure: deactivate and clean the node up, set '
                                  f'instances.{name}.model, and configure it again')

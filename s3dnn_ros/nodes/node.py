@@ -14,8 +14,15 @@ from s3dnn_ros.nodes.clock_watch import ClockWatch
 from s3dnn_ros.nodes.guarded import GuardedCallbacks, sentence_of
 from s3dnn_ros.nodes.messages import diagnostic, s_of
 from s3dnn_ros.nodes.ros_parameters import descriptor, given, refusal_of_unknown, typed
-from s3dnn_ros.parameters import declarations, differences, name_lists, read, values_of
 from s3dnn_ros.settings import NODES, instances_of_others, unknown_names
+from s3dnn_ros.settings.parameters import (
+    declarations,
+    differences,
+    name_lists,
+    preset_in,
+    read,
+    values_of,
+)
 
 # A camera that has sent before and now is silent for so long is reported.
 SILENCE_S = 3.0
@@ -226,11 +233,7 @@ class S3dnnNode(GuardedCallbacks, LifecycleNode):
             self.apply(settings)
         self._note_cameras(self.settings.cameras, settings.cameras)
         self.settings = settings
-        self._changing = True
-        try:
-            self._follow(values_of(settings))
-        finally:
-            self._changing = False
+        self._follow(values_of(settings))
 
     def changed(self, values):
         """Return the settings with parameters changed, by flat name; raises ParameterError."""
@@ -239,7 +242,7 @@ class S3dnnNode(GuardedCallbacks, LifecycleNode):
     def _follow(self, values):
         """Make the parameters agree with the settings' flat values."""
         names = {item.name: values[item.name] for item in name_lists(self._kind)}
-        known = [*name_lists(self._kind), *declarations(self._kind, names)]
+        known = [*name_lists(self._kind), *declarations(self._kind, names, self._preset())]
         for declaration in known:
             self._declare(declaration, values[declaration.name])
         for name in self._declarations.keys() - values.keys():
@@ -247,7 +250,15 @@ class S3dnnNode(GuardedCallbacks, LifecycleNode):
             del self._declarations[name]
         for item in known:
             if item.convert(self._value(item.name)) != values[item.name]:
-                super().set_parameters_atomically([typed(item, values[item.name])])
+                self._set_checked([typed(item, values[item.name])])
+
+    def _set_checked(self, parameters):
+        """Set parameters that agree with settings which were checked already."""
+        self._changing = True
+        try:
+            super().set_parameters_atomically(parameters)
+        finally:
+            self._changing = False
 
     def _note_cameras(self, old, new):
         self._gone |= old.keys() - new.keys()
@@ -270,9 +281,24 @@ class S3dnnNode(GuardedCallbacks, LifecycleNode):
         for declaration in name_lists(self._kind):
             self._declare(declaration, self._given(declaration))
         names = {item.name: self._value(item.name) for item in name_lists(self._kind)}
-        for declaration in declarations(self._kind, names):
+        for declaration in declarations(self._kind, names, self._preset()):
             self._declare(declaration, self._given(declaration))
+            self._follow_preset(declaration)
         return read(self._kind, self._values())
+
+    def _preset(self):
+        """Return the preset that holds, also before it is declared."""
+        override = self._parameter_overrides.get('preset')
+        given_values = {} if override is None else {'preset': override.value}
+        return preset_in(self._kind, {**given_values, **self._values()})
+
+    def _follow_preset(self, declaration):
+        """Give a parameter that still has its default the one of another preset."""
+        old = self._declarations[declaration.name]
+        self._declarations[declaration.name] = declaration
+        if (declaration.default != old.default and declaration.name not in
+                self._parameter_overrides and self._value(old.name) == old.default):
+            self._set_checked([typed(declaration, declaration.default)])
 
     def _given(self, declaration):
         return given(declaration, self._parameter_overrides.get(declaration.name))

@@ -85,7 +85,7 @@ class Overlay:
 
     def _look(self):
         for camera, view in self._views.items():
-            wanted = self._settings.overlay and view.publisher.get_subscription_count() > 0
+            wanted = self._settings.output.overlay and view.publisher.get_subscription_count() > 0
             if wanted and view.subscription is None:
                 view.subscription = self._subscribe(camera, view)
             elif not wanted and view.subscription is not None:
@@ -120,7 +120,7 @@ class Overlay:
         if stamp_ns not in view.images or stamp_ns not in view.results:
             return None
         now_s = self._node.clock_s.now_s()
-        if now_s - view.last_s < 0.9 / self._settings.overlay_max_rate_hz:
+        if now_s - view.last_s < 0.9 / self._settings.output.overlay_max_rate_hz:
             return None
         view.last_s = now_s
         return view.images[stamp_ns], view.results.pop(stamp_ns)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Mapping, Optional, Tuple
 
 from s3dnn_ros.base.cache import write_whole
-from s3dnn_ros.cohort import SpeedupAccuracyTable
+from s3dnn_ros.cohort import SCORES, SpeedupAccuracyTable
 from s3dnn_ros.errors import ProfileError
 from s3dnn_ros.models.fidelity import points
 from s3dnn_ros.models.variants import EXACT, variants_dir
@@ -20,7 +20,6 @@ from s3dnn_ros.profiling.document import (
     read_head,
     refuse_others,
 )
-from s3dnn_ros.settings import SCORES
 
 FORMAT = 3
 # What gains less than this is not worth any fidelity, and may not gain at all.

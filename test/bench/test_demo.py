@@ -36,7 +36,7 @@ def test_more_cameras_are_the_same_ones_again():
 
 @pytest.mark.parametrize('cameras', [1, 4, 16])
 def test_every_node_accepts_the_parameters(cameras):
-    from s3dnn_ros.parameters import read
+    from s3dnn_ros.settings.parameters import read
 
     flat = _flatten(demo_parameters(cameras))
     for kind in NODES.values():

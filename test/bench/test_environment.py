@@ -6,7 +6,7 @@ import types
 import pytest
 
 from s3dnn_ros.bench.environment import environment, told_of
-from s3dnn_ros.engines import BuildOptions
+from s3dnn_ros.engines.base import BuildOptions
 
 
 def test_a_copy_that_is_told_where_it_comes_from_says_so(monkeypatch):

@@ -4,7 +4,7 @@ import pytest
 
 from s3dnn_ros.bench.interference import Interference
 from s3dnn_ros.bench.processes import ProcessError
-from s3dnn_ros.engines import DEFAULTS
+from s3dnn_ros.engines.base import DEFAULTS
 
 
 def test_it_can_be_switched_and_ends(tiny_model):

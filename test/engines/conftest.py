@@ -9,8 +9,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-# importlib mode leaves the tests' directories off sys.path; the fakes and children are here
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+# importlib mode leaves the tests' directories off sys.path
+sys.path.insert(0, str(Path(__file__).resolve().parent / 'fakes'))
 
 SIDE = 4
 
@@ -60,7 +60,7 @@ def fake_tensorrt(monkeypatch):
     """Return a function that gives the face of a fake version of TensorRT."""
     import fake_tensorrt
 
-    from s3dnn_ros.engines.tensorrt_api import TensorRt
+    from s3dnn_ros.engines.tensorrt.api import TensorRt
 
     def install(version):
         monkeypatch.setitem(sys.modules, 'tensorrt', fake_tensorrt.fake_tensorrt(version))

@@ -4,11 +4,10 @@ import pytest
 
 from s3dnn_ros import engines
 from s3dnn_ros.base.clock import VirtualClock
-from s3dnn_ros.engines import build_options, make_engine
-from s3dnn_ros.engines.base import BuildOptions
+from s3dnn_ros.engines import make_engine
+from s3dnn_ros.engines.base import ENGINES, BuildOptions
 from s3dnn_ros.engines.cuda import find_cuda
 from s3dnn_ros.errors import ParameterError
-from s3dnn_ros.settings import ENGINES
 
 
 class FakeEngine(str):
@@ -85,17 +84,17 @@ def test_another_precision_than_wanted_is_told():
 
 
 def test_settings_say_how_networks_are_built(executor_settings):
-    assert build_options(executor_settings()) == BuildOptions()
+    assert executor_settings().engine.build_options == BuildOptions()
     settings = executor_settings(engine_precision='int8', engine_dla=1, engine_workspace_mb=64,
                                  engine_optimum=4, engine_graphs=False,
                                  engine_build_limit_s=60.0, engine_optimization_level=5)
-    assert build_options(settings) == BuildOptions('int8', 1, 64, 4, graphs=False, limit_s=60.0,
-                                                   optimization_level=5)
+    assert settings.engine.build_options == BuildOptions(
+        'int8', 1, 64, 4, graphs=False, limit_s=60.0, optimization_level=5)
 
 
 def test_a_dla_that_is_to_compute_in_fp32_is_refused(executor_settings):
     with pytest.raises(ParameterError, match='a DLA computes in fp16 or int8'):
-        build_options(executor_settings(engine_precision='fp32', engine_dla=0))
+        executor_settings(engine_precision='fp32', engine_dla=0)
 
 
 def test_without_a_device_tensorrt_is_refused_and_nothing_crashes():

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.governor.cameras import addition, removal
-from s3dnn_ros.parameters import read, values_of
 from s3dnn_ros.settings import CameraSettings, GovernorSettings
+from s3dnn_ros.settings.parameters import read, values_of
 
 CAMERAS = st.sampled_from(('front', 'rear', 'left', 'right'))
 

@@ -15,9 +15,9 @@ from s3dnn_ros.governor.cameras import addition, removal
 from s3dnn_ros.governor.governor import Governor, Image, frame_bytes
 from s3dnn_ros.governor.stamps import BEHIND_S, RESTART_S
 from s3dnn_ros.images.pixels import ENCODINGS, Pixels, view_raw
-from s3dnn_ros.parameters import read, values_of
 from s3dnn_ros.scheduling.fusion import HOPELESS_FRAMES
 from s3dnn_ros.settings import CameraSettings, GovernorSettings
+from s3dnn_ros.settings.parameters import read, values_of
 from s3dnn_ros.transport.slots import HeapSlots
 
 START_S = 1000.0

@@ -14,8 +14,8 @@ from s3dnn_ros.nodes.executor_node import ExecutorNode
 from s3dnn_ros.nodes.governor_node import GovernorNode
 from s3dnn_ros.nodes.monitor_node import MonitorNode
 from s3dnn_ros.nodes.replay_node import ReplayNode
-from s3dnn_ros.parameters import declarations, name_lists
 from s3dnn_ros.settings import NODES
+from s3dnn_ros.settings.parameters import declarations, name_lists
 
 pytestmark = pytest.mark.ros
 

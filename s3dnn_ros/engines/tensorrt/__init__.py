@@ -1,0 +1,1 @@
+"""TensorRT: its versions, plans, builder and lanes."""

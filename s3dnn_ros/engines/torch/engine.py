@@ -1,0 +1,223 @@
+"""PyTorch on a CUDA device: every segment, at every batch, is one CUDA graph."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import functools
+
+import numpy as np
+
+from s3dnn_ros.engines.base import DEFAULTS, BuildOptions, variants_of
+from s3dnn_ros.engines.cuda import Cuda
+from s3dnn_ros.engines.lanes import LaneEngine, LaneNetwork, batches_up_to, too_large
+from s3dnn_ros.engines.torch.lane import Lane, LaneStream, Part
+from s3dnn_ros.engines.torch.occupancy import BLOCKS_PER_SM, Multiprocessors, tb_ratio
+from s3dnn_ros.engines.torch.onnx_to_torch import to_torch
+from s3dnn_ros.errors import EngineError
+from s3dnn_ros.models.graph import batch_of
+
+
+class TorchEngine(LaneEngine):
+    """Runs segments side by side: each lane has a stream for every priority.
+
+    Without cuda-bindings, or with a PyTorch that keeps its graphs to itself, there is one
+    priority.
+
+    Parameters
+    ----------
+    clock : Clock
+    sms : int or sequence of int
+        Streaming multiprocessors to use, 0 for all: a green context, which leaves the others
+        to other programs. Of several numbers, the last is used until `use` says otherwise.
+        Needs cuda-bindings.
+    options : BuildOptions
+        Of the precisions there are fp16, which is taken for int8 too, and fp32, which here is
+        not rounded to TF32.
+
+    Attributes
+    ----------
+    partitions : tuple of int
+        The numbers of multiprocessors that `use` chooses from; what the GPU can split off.
+
+    """
+
+    name = 'torch'
+    heeds = ('precision',)
+
+    def __init__(self, clock, sms=0, options: BuildOptions = DEFAULTS):
+        import torch
+
+        if not torch.cuda.is_available():
+            raise ImportError('PyTorch finds no CUDA device')
+        super().__init__(clock)
+        self.torch = torch
+        self.cuda = _cuda(torch)
+        properties = torch.cuda.get_device_properties(0)
+        wanted = [sms] if isinstance(sms, int) else sms
+        self._partitions = [_partition(self.cuda, count) for count in wanted]
+        self.partitions = tuple(partition.sms if partition else properties.multi_processor_count
+                                for partition in self._partitions)
+        self.partition = len(self.partitions) - 1
+        self._threads = [concurrent.futures.ThreadPoolExecutor(1, f's3dnn-{sms}-sms')
+                         for sms in self.partitions[:-1]]
+        self.multiprocessors = _multiprocessors(properties, self.partitions[-1])
+        self.options = options
+        self.precision = 'fp32' if options.precision == 'fp32' else 'fp16'
+        # what was measured in one precision does not hold in another
+        exactly = ', fp32' if self.precision == 'fp32' else ''
+        self.sms = self.partitions[-1] if self._partitions[-1] else 0
+        only = f', {self.sms} SMs' if self.sms else ''
+        self.device = torch.cuda.get_device_name(0) + exactly + only
+        # CUDA's numbers are not the driver's; a PyTorch that tells no UUID finds one GPU, mostly
+        uuid = getattr(properties, 'uuid', None)
+        self.gpu = 0 if uuid is None else f'GPU-{uuid}'
+        self.versions = {'torch': torch.__version__, 'cuda': torch.version.cuda or ''}
+        self.levels = len(self.cuda.priorities) if self.cuda else 1
+        self._probe = torch.cuda.Event()
+        self._probe.record()
+        # algorithms are chosen by measurement, once for each shape
+        torch.backends.cudnn.benchmark = True
+        if self.precision == 'fp32':
+            torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+
+    def use(self, partition: int):
+        """Run what is submitted from now on on another of the `partitions`; any thread."""
+        if partition not in range(len(self.partitions)):
+            raise IndexError(f'there is no partition {partition}; expected one of '
+                             f'{len(self.partitions)}')
+        self.partition = partition
+
+    def lane(self, outputs):
+        """Return a new lane on the multiprocessors of this engine."""
+        calls = [*(functools.partial(_call_in, thread) for thread in self._threads), _call]
+        parts = [
+            Part([LaneStream(self.torch, stream) for stream in self._streams(partition)], call)
+            for partition, call in zip(self._partitions, calls)]
+        return Lane(self.torch, self.cuda, parts, outputs)
+
+    def load(self, instance, segments, outputs, spec, *, coarser=(), lanes=1, max_batch=1,
+             keep=True):
+        """Return the network, captured for the batches 1, 2, 4 … up to `max_batch`.
+
+        Where the device's memory ends first, the largest batches are left out, and
+        `network.note` says so.
+        """
+        models = variants_of(segments, coarser)
+        fixed = batch_of(segments[0])
+        batches = [fixed] if fixed else batches_up_to(max_batch)
+        # a network that this one replaces leaves its graphs' memory reserved
+        self.torch.cuda.empty_cache()
+        try:
+            modules = [[to_torch(model, half=self.precision == 'fp16', device='cuda',
+                                 keep_half=set(_names(model)) - set(outputs))
+                        for model in variants] for variants in models]
+            return TorchNetwork(self, modules, outputs, spec, lanes, batches, bool(fixed))
+        except self.torch.cuda.OutOfMemoryError as error:
+            raise EngineError(instance, f'{spec.onnx} does not fit into the memory of '
+                                        f'{self.device}: {error}') from error
+        except RuntimeError as error:
+            raise EngineError(instance, f'PyTorch cannot run {spec.onnx}: {error}; try '
+                                        '`s3dnn models check`') from error
+
+    def synchronize(self):
+        """Wait for what was submitted."""
+        self.torch.cuda.synchronize()
+
+    def close(self):
+        """Wait for what runs."""
+        self.synchronize()
+        for thread in self._threads:
+            thread.shutdown()
+
+    def _streams(self, partition):
+        """Return a new stream for every priority, the most urgent first."""
+        if not self.cuda:
+            return [None]
+        make = (partition or self.cuda).stream
+        return [make(priority) for priority in self.cuda.priorities]
+
+
+class TorchNetwork(LaneNetwork):
+    """A network as CUDA graphs, with weights that all lanes share."""
+
+    def __init__(self, engine, modules, outputs, spec, lanes, batches, fixed):
+        self.engine = engine
+        self.modules = modules          # by segment, then by variant
+        self.segments = len(modules)
+        self.variants = [len(variants) for variants in modules]
+        self.lanes = lanes
+        self.note = ''
+        self._shape = (spec.height, spec.width, 3)
+        # smallest first, so that what does not fit is the largest
+        self._lanes = [engine.lane(tuple(outputs)) for _ in range(lanes)]
+        self.batches = ()
+        for batch in batches:
+            try:
+                for lane in self._lanes:
+                    lane.capture(batch, modules, self._shape)
+            except engine.torch.cuda.OutOfMemoryError:
+                if not self.batches:
+                    raise
+                self.note = too_large(spec.name, engine.device, batch, self.batches[-1])
+                break
+            self.batches += (batch,)
+        self.batch = self.batches[-1] if fixed else 0
+        self.largest = self.batches[-1]
+        self.output_shapes = {name: ('N', *tensor.shape[1:])
+                              for name, tensor in self._lanes[0].outputs_of(batches[0]).items()}
+        self._free = list(self._lanes)
+
+    def stage(self, pixels):
+        """Copy pixels into pinned memory, from where the device copies by itself."""
+        torch = self.engine.torch
+        pinned = torch.empty(pixels.shape, dtype=torch.uint8, pin_memory=True)
+        np.copyto(pinned.numpy(), pixels)
+        return pinned
+
+    def tb_ratios(self, batch):
+        """Return what share of the device each segment's kernels fill."""
+        engine = self.engine
+        return [tb_ratio(kernels, engine.multiprocessors)
+                for kernels in self._lanes[0].kernels(batch, self.modules)]
+
+    def take(self, lane, level):
+        """Let a lane use its stream of this level, on the partition in use."""
+        lane.take(level, self.engine.partition)
+
+
+def _names(model):
+    return [value.name for value in model.graph.output]
+
+
+def _call(function):
+    return function()
+
+
+def _call_in(thread, function):
+    return thread.submit(function).result()
+
+
+def _multiprocessors(properties, sms):
+    return Multiprocessors(
+        sms, properties.max_threads_per_multi_processor,
+        properties.regs_per_multiprocessor, properties.shared_memory_per_multiprocessor,
+        BLOCKS_PER_SM.get((properties.major, properties.minor), max(BLOCKS_PER_SM.values())))
+
+
+def _cuda(torch):
+    """Return what gives graphs priorities, or None where that is not to be had."""
+    if not hasattr(torch.cuda.CUDAGraph, 'raw_cuda_graph'):
+        return None
+    with contextlib.suppress(ImportError):
+        return Cuda(torch.cuda.current_device())
+
+
+def _partition(cuda, sms):
+    if not sms:
+        return None
+    if cuda is None:
+        raise EngineError('torch', f'cannot take {sms} SMs for itself without cuda-bindings and '
+                                   'PyTorch 2.9; `pip install cuda-bindings`, or set engine_sms '
+                                   'to 0')
+    return cuda.partition(sms)

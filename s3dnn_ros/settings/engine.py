@@ -1,0 +1,50 @@
+"""The engine's parameters, part of the executor's."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from s3dnn_ros.engines.base import ENGINES, PRECISIONS, BuildOptions
+from s3dnn_ros.settings.parameters import parameter
+
+
+@dataclasses.dataclass(frozen=True)
+class EngineSettings:
+    """Which engine runs the networks, and how it builds them: `engine`, `engine_…`."""
+
+    name: str = parameter('auto', 'Inference engine. auto: the first that works here.',
+                          choices=('auto', *ENGINES), called='engine')
+    precision: str = parameter('fp16', 'tensorrt, torch: in what networks are computed. int8, for '
+                               'tensorrt alone, takes `s3dnn build MODEL --precision int8` '
+                               'beforehand, which calibrates on images.', choices=PRECISIONS)
+    dla: int = parameter(-1, 'tensorrt: the core of the deep learning accelerator (DLA) of a '
+                         'Xavier or Orin to run on, with the GPU for layers that it does not '
+                         'take. -1: the GPU alone.', low=-1, high=3)
+    workspace_mb: int = parameter(0, 'tensorrt: most scratch memory of a segment. 0: what '
+                                  'TensorRT thinks best; 1024 before 8.4.', low=0, high=65536)
+    optimum: int = parameter(0, 'tensorrt: the batch for which kernels are chosen; others run, '
+                             'too. 0: the largest.', low=0, high=64)
+    optimization_level: int = parameter(
+        -1, 'tensorrt, 8.6 and later: how much it tries to make a network quick, from 0, which '
+        'takes what it finds first, to 5; the higher, the longer a build takes. -1: its own, 3.',
+        low=-1, high=5)
+    build_limit_s: float = parameter(1800.0, 'tensorrt: a segment that takes longer to build runs '
+                                     'on the CPU.', low=1.0, high=86400.0)
+    graphs: bool = parameter(True, 'tensorrt: run segments as CUDA graphs, which start quicker '
+                             'and take more memory.')
+    sms: int = parameter(0, 'tensorrt, torch: streaming multiprocessors of a discrete GPU to take '
+                         'for itself, rounded up to what the GPU can split off. 0: all of them.',
+                         low=0, high=1024)
+    threads: int = parameter(0, 'CPU threads of one network run. 0: one per core.',
+                             low=0, high=256)
+
+    def check(self):
+        """Refuse what no engine builds; raises ParameterError."""
+        self.build_options      # noqa: B018
+
+    @property
+    def build_options(self) -> BuildOptions:
+        """Return how the engine is to build networks; ParameterError for what no engine does."""
+        return BuildOptions(self.precision, self.dla, self.workspace_mb, self.optimum,
+                            graphs=self.graphs, limit_s=self.build_limit_s,
+                            optimization_level=self.optimization_level)

@@ -1,0 +1,106 @@
+"""The executor's parameters: those of an instance, and one section for each room."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar, Dict, Tuple
+
+from s3dnn_ros.errors import ParameterError
+from s3dnn_ros.settings.board import BoardSettings
+from s3dnn_ros.settings.cameras import CameraSettings
+from s3dnn_ros.settings.cohort import CohortSettings
+from s3dnn_ros.settings.common import (
+    AUTOSTART,
+    MODEL_DIRECTORIES,
+    PRESET,
+    PROFILE,
+    STATS_PERIOD_S,
+    require_model,
+)
+from s3dnn_ros.settings.engine import EngineSettings
+from s3dnn_ros.settings.output import OutputSettings
+from s3dnn_ros.settings.parameters import Presets, named, parameter, section
+from s3dnn_ros.settings.scheduling import SchedulingSettings
+
+# those that submit segment by segment
+COHORT_SCHEDULERS = ('supervised', 'edf')
+_PRESETS: Presets = {
+    'latency': {'fusion': False},
+    'throughput': {'capacity': 3.0, 'cpu_workers': 2},
+    'energy': {'cohort': True, 'cohort_mode': 'min_energy', 'platform': 'auto'},
+    'accuracy': {'cohort': True, 'cohort_mode': 'max_accuracy', 'platform': 'auto'},
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class ExecutorInstanceSettings:
+    """One network instance as the executor runs it."""
+
+    model: str = parameter('', 'Model name (config/models/NAME.yaml) or path of a YAML file.')
+    score_threshold: float = parameter(0.4, 'Detections below this score are not published.',
+                                       low=0.0, high=1.0, live=True)
+    iou_threshold: float = parameter(0.5, 'Of two boxes of one class that overlap more than this, '
+                                     'the better is kept.', low=0.0, high=1.0, live=True)
+    max_detections: int = parameter(100, 'Most detections per frame.', low=1, high=10000,
+                                    live=True)
+    priority: int = parameter(0, 'Scheduling priority; larger is more important.',
+                              low=-100, high=100, live=True)
+    profile: str = parameter('auto', PROFILE)
+
+
+@dataclasses.dataclass(frozen=True)
+class ExecutorSettings:
+    """The executor node."""
+
+    PRESETS: ClassVar[Presets] = _PRESETS
+
+    preset: str = parameter('none', PRESET + 'latency: no frame waits for others to run with; '
+                            'throughput: more side by side; energy, accuracy: a cohort that sets '
+                            'a Jetson, and gives up the other first.',
+                            choices=('none', *_PRESETS))
+    autostart: bool = parameter(True, AUTOSTART)
+    instances: Dict[str, ExecutorInstanceSettings] = named(ExecutorInstanceSettings,
+                                                           'instance_names', 'Network instances.')
+    model_directories: Tuple[str, ...] = parameter((), MODEL_DIRECTORIES)
+    engine: EngineSettings = section(EngineSettings, 'engine_')
+    warmup_runs: int = parameter(1, 'Runs of each network before the node is ready.',
+                                 low=0, high=100)
+    scheduling: SchedulingSettings = section(SchedulingSettings)
+    transport: str = parameter('shared_memory', "As the governor's. inline: subscriptions of "
+                               'batches are reliable, since what comes from another host may get '
+                               'lost. On one host, to send again what is late anyway would only '
+                               'hold up what comes behind it.',
+                               choices=('shared_memory', 'inline'))
+    cpu_workers: int = parameter(1, 'Threads for the work before and behind the network: copies '
+                                 'to the device, decoding and publication.', low=1, high=64)
+    cohort: CohortSettings = section(CohortSettings, 'cohort_')
+    board: BoardSettings = section(BoardSettings)
+    output: OutputSettings = section(OutputSettings)
+    stats_period_s: float = parameter(1.0, STATS_PERIOD_S, low=0.05, high=60.0)
+    cameras: Dict[str, CameraSettings] = named(CameraSettings, 'camera_names',
+                                               'Cameras; read for the overlay alone.')
+
+    def check(self):
+        """Refuse combinations that cannot work; raises ParameterError."""
+        for name, instance in self.instances.items():
+            require_model(name, instance)
+        if self.cohort.enabled and self.scheduling.scheduler not in COHORT_SCHEDULERS:
+            raise ParameterError('scheduler', self.scheduling.scheduler, 'a cohort decides '
+                                 'between segments, so it takes one of '
+                                 + ', '.join(COHORT_SCHEDULERS))
+        if self.board.is_set and not self.cohort.enabled:
+            raise ParameterError('platform', self.board.platform, 'only a cohort sets the board: '
+                                 'set cohort to true, or platform to none')
+        if self.board.is_set and self.cohort.horizon == 'slack':
+            raise ParameterError('cohort_horizon', self.cohort.horizon, 'by its slack nobody sees '
+                                 'what others take of the board, and it would be set too slow: '
+                                 'take deadline, or set platform to none')
+        self.board.check()
+        self.engine.check()
+
+    @property
+    def multiprocessors(self):
+        """Return what the engine is made with: multiprocessors, or several numbers of them."""
+        if self.board.platform != 'sm_partition':
+            return self.engine.sms
+        return [int(count) for count in self.board.partitions]

@@ -1,0 +1,54 @@
+"""Presets in a node: from a file, and changed between two configurations."""
+
+import pytest
+
+pytest.importorskip('rclpy', reason='ROS 2 is not here')
+pytest.importorskip('s3dnn_ros.msg', reason='the package is not built')
+
+from rclpy.lifecycle import TransitionCallbackReturn
+
+pytestmark = pytest.mark.ros
+
+SUCCESS = TransitionCallbackReturn.SUCCESS
+
+
+def scheduling(node):
+    return node.settings.scheduling.fusion, node.settings.scheduling.capacity
+
+
+def test_what_a_file_gives_stays_beside_a_preset(world):
+    node = world.executor(start=False, preset='throughput', cpu_workers=3)
+    assert (node.settings.scheduling.capacity, node.settings.cpu_workers) == (3.0, 3)
+    assert node.get_parameter('capacity').value == 3.0
+
+
+def test_another_preset_holds_from_the_next_configure_on(world):
+    node = world.executor(start=False, preset='latency')
+    assert scheduling(node) == (False, 1.0)
+    world.accept('executor', 'preset', 'throughput')
+    assert node.trigger_configure() == SUCCESS
+    assert scheduling(node) == (True, 3.0)
+    assert node.get_parameter('capacity').value == 3.0
+    assert 'takes effect at configure' in world.set('executor', 'preset', 'latency').reason
+    assert node.trigger_cleanup() == SUCCESS
+    world.accept('executor', 'capacity', 2.0)
+    world.accept('executor', 'preset', 'none')
+    assert node.trigger_configure() == SUCCESS
+    # what somebody has set is no default any more
+    assert scheduling(node) == (True, 2.0)
+
+
+def test_a_camera_that_comes_later_gets_no_other_defaults(world):
+    governor, _ = world.system(preset='throughput')
+    name = f'instances.{world.instance}.max_fusion_delay_ms'
+    before = governor.get_parameter(name).value
+    assert before == 10.0
+    assert world.set('governor', 'max_image_side', 4096).successful
+    assert governor.get_parameter(name).value == before
+    world.round_trip('front')
+
+
+def test_an_unknown_preset_is_refused_with_those_there_are(world):
+    world.executor(start=False)
+    reason = world.set('executor', 'preset', 'fast').reason
+    assert "parameter 'preset' is 'fast'; expected one of none, latency, throughput" in reason
