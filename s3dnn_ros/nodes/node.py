@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import time
 
@@ -233,7 +234,8 @@ class S3dnnNode(GuardedCallbacks, LifecycleNode):
             self.apply(settings)
         self._note_cameras(self.settings.cameras, settings.cameras)
         self.settings = settings
-        self._follow(values_of(settings))
+        with self._checked_already():
+            self._follow(values_of(settings))
 
     def changed(self, values):
         """Return the settings with parameters changed, by flat name; raises ParameterError."""
@@ -250,13 +252,14 @@ class S3dnnNode(GuardedCallbacks, LifecycleNode):
             del self._declarations[name]
         for item in known:
             if item.convert(self._value(item.name)) != values[item.name]:
-                self._set_checked([typed(item, values[item.name])])
+                super().set_parameters_atomically([typed(item, values[item.name])])
 
-    def _set_checked(self, parameters):
-        """Set parameters that agree with settings which were checked already."""
+    @contextlib.contextmanager
+    def _checked_already(self):
+        """Take parameters over as they are: they agree with settings that were checked."""
         self._changing = True
         try:
-            super().set_parameters_atomically(parameters)
+            yield
         finally:
             self._changing = False
 
@@ -298,7 +301,8 @@ class S3dnnNode(GuardedCallbacks, LifecycleNode):
         self._declarations[declaration.name] = declaration
         if (declaration.default != old.default and declaration.name not in
                 self._parameter_overrides and self._value(old.name) == old.default):
-            self._set_checked([typed(declaration, declaration.default)])
+            with self._checked_already():
+                super().set_parameters_atomically([typed(declaration, declaration.default)])
 
     def _given(self, declaration):
         return given(declaration, self._parameter_overrides.get(declaration.name))
