@@ -13,17 +13,18 @@ import sys
 import threading
 import time
 import types
-from typing import Dict, List, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
 from s3dnn_ros.base.clock import SWITCH_INTERVAL_S, sharpen_timers
-from s3dnn_ros.bench.record import Answer, Offered, Record, Span
+from s3dnn_ros.bench.record import Answer, Offered, Record, spans_of
 from s3dnn_ros.runtime.core import Arrival, Core, Parameters
 from s3dnn_ros.runtime.driver import Driver
 from s3dnn_ros.runtime.expectation import Expectation
 from s3dnn_ros.runtime.job import Instance, Request
 from s3dnn_ros.runtime.model_queue import ModelQueue
+from s3dnn_ros.runtime.recorder import ROWS, Recorder
 from s3dnn_ros.runtime.variant_chooser import EXACT, VariantChooser
 from s3dnn_ros.scheduling import make_scheduler
 from s3dnn_ros.transport.frames import FrameBatch, FrameInfo, Transform
@@ -33,6 +34,8 @@ from s3dnn_ros.transport.frames import FrameBatch, FrameInfo, Transform
 SETTLE_S = 0.5
 # Images of one client, used in turn, so that no run sees only one.
 IMAGES = 4
+# stamps of a run that is traced: 10 s of 4,000 requests/s with eight segments
+TRACED_ROWS = 1 << 20
 # so late that no deadline keeps requests from being fused
 FAR_S = 10.0
 
@@ -131,10 +134,11 @@ class Rig:
         """Return a new scheduler for the engine."""
         return policy.make(self._engine)
 
-    def drive(self, scheduler, finished, dropped, report, fuse, chooser):
-        """Return a core on the engine, and its driver."""
+    def drive(self, scheduler, finished, dropped, report, fuse, chooser, rows):
+        """Return a core on the engine that keeps so many stamps, and its driver."""
         core = Core(scheduler, self._engine, finished, dropped, report,
-                    Parameters(100_000, 'drop', fuse, self._max_batch), chooser)
+                    Parameters(100_000, 'drop', fuse, self._max_batch), chooser,
+                    recorder=Recorder(rows))
         return core, Driver(core, self._engine, self._clock, dropped, report)
 
     def now_s(self):
@@ -163,10 +167,13 @@ class Run:
             client.name: Instance(client.name, types.SimpleNamespace(name=client.model),
                                   queues[client.model], None, settings)
             for client in clients}
-        self._scheduler = (_Traced if trace else _Timed)(rig.scheduler(policy))
+        self._scheduler = _Timed(rig.scheduler(policy))
+        # of all requests, by number: client and deadline
+        self._asked: Optional[Dict[int, Tuple[str, float]]] = {} if trace else None
         self._failures: List[str] = []
         self._core, self._driver = rig.drive(self._scheduler, self._finished, self._dropped,
-                                             self._failures.append, policy.fuse, chooser)
+                                             self._failures.append, policy.fuse, chooser,
+                                             TRACED_ROWS if trace else ROWS)
         self._offered: List[Offered] = []
         self._answers: List[Answer] = []
         self._ending = threading.Event()
@@ -186,10 +193,10 @@ class Run:
         generator = threading.Thread(target=self._generate, args=(started_s,))
         generator.start()
         self._sleep_until(begin_s)
-        cpu_s, busy_s = driver.cpu_s(), core.busy_s
+        cpu_s, busy_s = driver.cpu_s(), core.recorder.busy_s(rig.now_s())
         self._scheduler.times_ns.clear()
         self._sleep_until(end_s)
-        cpu_s, busy_s = driver.cpu_s() - cpu_s, core.busy_s - busy_s
+        cpu_s, busy_s = driver.cpu_s() - cpu_s, core.recorder.busy_s(rig.now_s()) - busy_s
         decisions_us = [time_ns / 1e3 for time_ns in self._scheduler.times_ns]
         # the load goes on until the last of the window have got their chance
         self._sleep_until(end_s + self._patience_s())
@@ -198,10 +205,10 @@ class Run:
         driver.stop()
         if self._failures:
             raise RuntimeError(self._failures[0])
+        spans = spans_of(core.recorder.stamps(), self._asked) if self._asked else ()
         return Record(begin_s, end_s,
                       {name: client.model for name, client in self._clients.items()},
-                      self._offered, self._answers, self._scheduler.spans, decisions_us,
-                      cpu_s, busy_s)
+                      self._offered, self._answers, spans, decisions_us, cpu_s, busy_s)
 
     def _sleep_until(self, moment_s):
         time.sleep(max(0.0, moment_s - self._rig.now_s()))
@@ -241,7 +248,10 @@ class Run:
         staged = self._images[client.name][self._sequence % IMAGES]
         self._offered += [Offered(client.name, frame.received_s,
                                   frame.received_s + client.deadline_s) for frame in frames]
-        self._driver.post(Arrival(Request(self._instances[client.name], batch, release_s, staged)))
+        request = Request(self._instances[client.name], batch, release_s, staged)
+        if self._asked is not None:
+            self._asked[request.number] = client.name, request.deadline_s
+        self._driver.post(Arrival(request))
 
     def _finished(self, job):
         if job.error:
@@ -264,8 +274,6 @@ class Run:
 class _Timed:
     """A scheduler that notes how long its decisions take."""
 
-    spans: Sequence[Span] = ()
-
     def __init__(self, scheduler):
         self._scheduler = scheduler
         self.enqueue = scheduler.enqueue
@@ -280,28 +288,6 @@ class _Timed:
         dispatch = self._scheduler.dequeue(now_s)
         self.times_ns.append(time.perf_counter_ns() - started_ns)
         return dispatch
-
-
-class _Traced(_Timed):
-    """Notes what was submitted when, too."""
-
-    def __init__(self, scheduler):
-        super().__init__(scheduler)
-        self.complete = self._complete
-        self.spans: List[Span] = []
-        self._submitted_s: Dict[int, float] = {}    # by id of the work
-
-    def dequeue(self, now_s):
-        dispatch = super().dequeue(now_s)
-        self._submitted_s.update((id(work), now_s) for work in dispatch.submit)
-        return dispatch
-
-    def _complete(self, work, now_s):
-        submitted_s = self._submitted_s.pop(id(work))
-        if now_s > submitted_s:     # else the core gave it back: too late to start
-            self.spans.append(Span(work.instance, work.deadline_s, work.segment, submitted_s,
-                                   now_s))
-        self._scheduler.complete(work, now_s)
 
 
 _IDENTITY = Transform(1.0, 1.0)

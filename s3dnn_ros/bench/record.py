@@ -8,6 +8,8 @@ from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
+from s3dnn_ros.runtime.recorder import Stage, Stamp
+
 
 class Offered(NamedTuple):
     """An image that a client had."""
@@ -34,7 +36,7 @@ class Answer(NamedTuple):
 class Span(NamedTuple):
     """A segment, or a whole network, from its submission until the core knew of its end.
 
-    Client and deadline are those of the most urgent request in the batch.
+    One for each request in the batch.
     """
 
     client: str
@@ -42,6 +44,19 @@ class Span(NamedTuple):
     segment: int
     submitted_s: float
     completed_s: float
+
+
+def spans_of(stamps: Sequence[Stamp], asked: Mapping[int, Tuple[str, float]]) -> List[Span]:
+    """Return the spans in a recorder's stamps; `asked` has client and deadline by request."""
+    spans, submitted_s = [], {}
+    for stamp in stamps:
+        key = stamp.request, stamp.segment
+        if stamp.stage is Stage.SUBMITTED:
+            submitted_s[key] = stamp.now_s
+        elif stamp.stage is Stage.ENDED and key in submitted_s:
+            spans.append(Span(*asked[stamp.request], stamp.segment, submitted_s.pop(key),
+                              stamp.now_s))
+    return spans
 
 
 @dataclasses.dataclass(frozen=True)

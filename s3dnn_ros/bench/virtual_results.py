@@ -23,6 +23,8 @@ def tables(results: Dict) -> List[str]:
         f"{plan['load']:.0%} of the device for {plan['seconds']:g} s of virtual time; times are "
         'given, not measured. Memory is the peak of the process, and grows from a tenth of the '
         'time to the end.', '',
+        *([f"A stamp of the recorder takes {results['stamp_us']:.1f} µs.", '']
+          if 'stamp_us' in results else []),
         *table(['policy', 'times real time', 'segments', 'host, µs a segment', 'missed, %',
                 'memory grew, kB'], map(_cells, results['virtual']))]
 

@@ -300,7 +300,8 @@ class S3dnnNode(GuardedCallbacks, LifecycleNode):
         old = self._declarations[declaration.name]
         self._declarations[declaration.name] = declaration
         if (declaration.default != old.default and declaration.name not in
-                self._parameter_overrides and self._value(old.name) == old.default):
+                self._parameter_overrides
+                and old.convert(self._value(old.name)) == old.default):
             with self._checked_already():
                 super().set_parameters_atomically([typed(declaration, declaration.default)])
 

@@ -9,10 +9,11 @@ import threading
 from typing import Callable, Dict, Mapping, Tuple
 
 from s3dnn_ros.counters import Counters, Percentiles
-from s3dnn_ros.errors import EngineError, ModelError
+from s3dnn_ros.errors import ModelError
 from s3dnn_ros.runtime.admission import Admission
 from s3dnn_ros.runtime.invalid_outputs import not_finite
 from s3dnn_ros.runtime.job import Instance, Job, Request
+from s3dnn_ros.runtime.recorder import Recorder, Stage
 from s3dnn_ros.runtime.subtasks import BEHIND, SubTask, SubTaskPool
 from s3dnn_ros.transport.frames import FrameInfo
 
@@ -75,6 +76,8 @@ class Answers:
         Called with a sentence when frames are refused.
     admission : Admission
         Learns how long results take from a run's end, and what was in time.
+    recorder : Recorder
+    clock : Clock
 
     Attributes
     ----------
@@ -84,12 +87,14 @@ class Answers:
 
     def __init__(self, instances: Mapping[str, Instance], workers: int,
                  publish: Callable[[FrameResult], float], report: Callable[[str], None],
-                 admission: Admission):
+                 admission: Admission, recorder: Recorder, clock):
         self.counters = Counters()
         self._instances = instances
         self._publish = publish
         self._report = report
         self._admission = admission
+        self._recorder = recorder
+        self._clock = clock
         self._lock = threading.Lock()
         self._records = {name: _Record() for name in instances}
         self._workers = SubTaskPool(workers, 's3dnn-cpu')
@@ -118,9 +123,8 @@ class Answers:
                 self._answer(request, job, first, configuration)
             except Exception as error:
                 # a slot that cannot be given back must not cost the other requests theirs
-                self.refuse(request.batch.frames, request.instance.name, 'lease',
-                            f"instance '{request.instance.name}': the batch cannot be given "
-                            f'back: {error}')
+                self._refuse(request, request.batch.frames, 'lease',
+                             f'the batch cannot be given back: {error}')
             first += request.frames
 
     def refuse(self, frames, instance, reason, sentence):
@@ -129,9 +133,15 @@ class Answers:
             self.counters.dropped(frame.camera, instance, reason=reason, sentence=sentence)
         self._report(sentence)
 
+    def refused(self, request: Request, reason, sentence):
+        """Give a request back that cannot run, count its frames, and tell why; any thread."""
+        request.batch.release()
+        self._refuse(request, request.batch.frames, reason, sentence)
+
     def dropped(self, request: Request, reason, sentence):
         """Give a request back that will not run, and count its frames."""
         request.batch.release()
+        self._recorder.stamp(Stage.DROPPED, request, self._clock.now_s())
         name = request.instance.name
         for frame in request.batch.frames:
             if reason == 'late':
@@ -145,25 +155,28 @@ class Answers:
 
     def _answer(self, request, job, first, configuration):
         """Send a request on to decoding; its images are in the outputs from `first` on."""
-        intact = request.batch.release()
-        name = request.instance.name
+        frames, intact = request.batch.frames, request.batch.release()
         if job.error:
-            self.refuse(request.batch.frames, name, 'engine',
-                        str(EngineError(name, f'the engine failed: {job.error}')))
+            self._refuse(request, frames, 'engine', f'the engine failed: {job.error}')
         elif not intact:
-            self.refuse(request.batch.frames, name, 'lease',
-                        f"instance '{name}': the batch was taken back while it ran; "
-                        'slot_lease_ms is shorter than the engine needs')
+            self._refuse(request, frames, 'lease', 'the batch was taken back while it ran; '
+                         'slot_lease_ms is shorter than the engine needs')
         else:
             self._workers.submit(SubTask(request, BEHIND, functools.partial(
                 self._decode, request, job, first, configuration)))
 
-    def _without(self, bad: Dict[int, str], frames, outputs, instance):
+    def _refuse(self, request, frames, reason, sentence):
+        self._recorder.stamp(Stage.DROPPED, request, self._clock.now_s())
+        name = request.instance.name
+        self.refuse(frames, name, reason, f"instance '{name}': {sentence}")
+
+    def _without(self, bad: Dict[int, str], request, outputs):
         """Refuse the frames whose outputs are no numbers; return the others and their outputs."""
+        frames = request.batch.frames
         for index, output in bad.items():
-            self.refuse([frames[index]], instance.name, 'nan', (
-                f"instance '{instance.name}': output '{output}' holds NaN or infinity; try this "
-                f'image with `s3dnn models check {instance.spec.name}`'))
+            self._refuse(request, [frames[index]], 'nan', (
+                f"output '{output}' holds NaN or infinity; try this image with "
+                f'`s3dnn models check {request.instance.spec.name}`'))
         good = [index for index in range(len(frames)) if index not in bad]
         return ([frames[index] for index in good],
                 {name: array[good] for name, array in outputs.items()})
@@ -177,7 +190,7 @@ class Answers:
                        for name, array in job.outputs.items()}
             bad = not_finite(outputs)
             if bad:
-                frames, outputs = self._without(bad, frames, outputs, instance)
+                frames, outputs = self._without(bad, request, outputs)
                 if not frames:
                     return
             found = instance.decoder.decode(outputs, settings.score_threshold,
@@ -190,14 +203,17 @@ class Answers:
                     frame.transform.to_source(boxes.xyxy, frame.width, frame.height),
                     boxes.scores, boxes.class_ids, job.frames, request.batch.sent_s,
                     request.arrived_s, job.started_s, job.ended_s, job.ran_as(), configuration))
-                missed = published_s > frame.deadline_s
-                self._admission.published(instance.name, published_s - job.ended_s)
-                self._admission.settled(instance.name, frame.camera, not missed)
-                self.counters.published(frame.camera, instance.name,
-                                        latency_s=published_s - frame.taken_s, missed=missed)
+                self._count(request, frame, published_s, job.ended_s)
                 done += 1
         except Exception as error:
             # a worker's exception would vanish in its future, and the frames with it
-            self.refuse(frames[done:], instance.name, 'decoder',
-                        f"instance '{instance.name}': results cannot be decoded or "
-                        f'published: {error}')
+            self._refuse(request, frames[done:], 'decoder',
+                         f'results cannot be decoded or published: {error}')
+
+    def _count(self, request, frame, published_s, ended_s):
+        name, missed = request.instance.name, published_s > frame.deadline_s
+        self._recorder.stamp(Stage.PUBLISHED, request, published_s)
+        self._admission.published(name, published_s - ended_s)
+        self._admission.settled(name, frame.camera, not missed)
+        self.counters.published(frame.camera, name, latency_s=published_s - frame.taken_s,
+                                missed=missed)

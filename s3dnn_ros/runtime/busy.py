@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import collections
 import threading
-from typing import Counter, Dict, Iterable
+from typing import Dict, List
 
 
 class BusyTimes:
@@ -15,30 +14,36 @@ class BusyTimes:
 
     def __init__(self):
         self._lock = threading.Lock()
-        self._under_way: Counter[str] = collections.Counter()
-        self._since_s: Dict[str, float] = {}    # of those that have work under way
-        self._busy_s: Dict[str, float] = {}     # of what is over
+        self._names: Dict[str, List[float]] = {}    # works under way, since when, seconds before
+        self._all = [0, 0.0, 0.0]
 
-    def began(self, names: Iterable[str], now_s: float):
-        """Take note of a work that is of all these names."""
+    def began(self, name: str, now_s: float):
+        """Take note of a work of this name."""
         with self._lock:
-            for name in names:
-                self._under_way[name] += 1
-                self._since_s.setdefault(name, now_s)
+            for busy in (self._names.setdefault(name, [0, 0.0, 0.0]), self._all):
+                if not busy[0]:
+                    busy[1] = now_s
+                busy[0] += 1
 
-    def ended(self, names: Iterable[str], now_s: float):
+    def ended(self, name: str, now_s: float):
         """Take note of its end."""
         with self._lock:
-            for name in names:
-                self._under_way[name] -= 1
-                if not self._under_way[name]:
-                    took_s = now_s - self._since_s.pop(name)
-                    self._busy_s[name] = self._busy_s.get(name, 0.0) + took_s
+            for busy in (self._names[name], self._all):
+                busy[0] -= 1
+                if not busy[0]:
+                    busy[2] += now_s - busy[1]
 
     def until(self, now_s: float) -> Dict[str, float]:
         """Return the seconds of every name up to this moment, also of what is still under way."""
         with self._lock:
-            busy_s = dict(self._busy_s)
-            for name, since_s in self._since_s.items():
-                busy_s[name] = busy_s.get(name, 0.0) + now_s - since_s
-        return busy_s
+            return {name: _until(busy, now_s) for name, busy in self._names.items()}
+
+    def all_until(self, now_s: float) -> float:
+        """Return the seconds in which any of them had work under way, up to this moment."""
+        with self._lock:
+            return _until(self._all, now_s)
+
+
+def _until(busy, now_s):
+    under_way, since_s, before_s = busy
+    return before_s + (now_s - since_s if under_way else 0.0)

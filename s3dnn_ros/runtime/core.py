@@ -16,10 +16,10 @@ from typing import Callable, Deque, Dict, List, NamedTuple, Optional, Sequence
 
 from s3dnn_ros.engines.base import Engine, Run
 from s3dnn_ros.runtime.admission import Load
-from s3dnn_ros.runtime.busy import BusyTimes
 from s3dnn_ros.runtime.job import Job, Request
 from s3dnn_ros.runtime.lead import Lead
 from s3dnn_ros.runtime.model_queue import ModelQueue
+from s3dnn_ros.runtime.recorder import Recorder, Stage
 from s3dnn_ros.runtime.variant_chooser import EXACT, VariantChooser
 from s3dnn_ros.scheduling import SegmentWork
 
@@ -118,8 +118,8 @@ class Core:
     notify : callable
         Called with the events of the engine, in its threads: `post`, unless a driver sets what
         brings them to its own thread.
-    busy_s : float
-        How long something ran.
+    recorder : Recorder
+        Knows what became of every request, and for how long something ran.
     step_s : float
         What the last step took; the driver tells it.
 
@@ -128,10 +128,12 @@ class Core:
     def __init__(self, scheduler, engine: Engine, finished: Callable[[Job], None],
                  dropped: Callable[[Request, str, str], None], report: Callable[[str], None],
                  parameters: Parameters = Parameters(), chooser: VariantChooser = EXACT,
-                 tell: Optional[Callable[[List[Load], float, bool], bool]] = None):
+                 tell: Optional[Callable[[List[Load], float, bool], bool]] = None,
+                 recorder: Optional[Recorder] = None):
+        self.recorder = recorder or Recorder()
         self.chooser = chooser
         self.notify: Callable = self.post
-        self.busy_s = self.step_s = 0.0
+        self.step_s = 0.0
         self._scheduler = scheduler
         self._finished = finished
         self._dropped = dropped
@@ -159,8 +161,6 @@ class Core:
         self._told_s = -math.inf
         self._must_tell = False
         self._changed: Dict[ModelQueue, None] = {}       # queues with new requests or a free lane
-        self._busy_since_s = 0.0
-        self._busy = BusyTimes()
         self._stopping = False
 
     def post(self, event):
@@ -202,10 +202,6 @@ class Core:
         """Return from when on something may have ended that runs; None while nothing does."""
         return min((job.look_s for job in self._running.values()), default=None)
 
-    def busy_s_of_instances(self, now_s) -> Dict[str, float]:
-        """Return how long each instance that ever ran had work on the device; any thread."""
-        return self._busy.until(now_s)
-
     def wake_s(self, now_s) -> Optional[float]:
         """Return when to step though no event comes; None: never."""
         wakes_s = [self._scheduler.next_wake_s(now_s)]
@@ -219,6 +215,7 @@ class Core:
 
     def _arrive(self, event, now_s):
         request = event.request
+        self.recorder.stamp(Stage.STAGED, request, now_s)
         if self._stopping:
             self._dropped(request, 'shutdown', '')
             return
@@ -335,13 +332,10 @@ class Core:
         return bool(late)
 
     def _start(self, job, work, now_s):
-        if not self._running:
-            self._busy_since_s = now_s
         self._running[id(work)] = job
         alone = not job.under_way
         job.under_way += 1
-        if alone:
-            self._busy.began(job.instances, now_s)
+        self._stamp(Stage.SUBMITTED, job, now_s, work.segment)
         whole = self._scheduler.whole_networks
         last = job.queue.network.segments - 1 if whole else work.segment
         runs: List[Run] = []
@@ -399,10 +393,7 @@ class Core:
         job, work, runs = event.job, event.work, event.runs
         del self._running[id(work)]
         job.under_way -= 1
-        self.busy_s += now_s - self._busy_since_s
-        self._busy_since_s = now_s
-        if not job.under_way:
-            self._busy.ended(job.instances, now_s)
+        self._stamp(Stage.ENDED, job, now_s, work.segment)
         if work.segment == 0:
             job.started_s = runs[0].started_s
         job.error = job.error or next((run.error for run in runs if run.error), '')
@@ -449,6 +440,8 @@ class Core:
                         job.outputs = job.flight.outputs()
         except Exception as error:
             job.error = job.error or str(error) or repr(error)
+        if job.flight is not None and not job.late:
+            self._stamp(Stage.FINISHED, job, now_s)
         if job.choices:
             self._try(job, self.chooser.ended, job, now_s)
         del self._started[id(job)]
@@ -465,6 +458,10 @@ class Core:
         for request in job.requests:
             self._dropped(request, 'late', 'the deadline could not be met any more when a segment '
                           'had ended')
+
+    def _stamp(self, stage, job, now_s, segment=0):
+        for request in job.requests:
+            self.recorder.stamp(stage, request, now_s, segment)
 
     @staticmethod
     def _try(job, step, *arguments):

@@ -26,6 +26,7 @@ from s3dnn_ros.runtime.driver import Driver
 from s3dnn_ros.runtime.energy import EnergyAccount, EnergyUse
 from s3dnn_ros.runtime.instance_loader import InstanceLoader
 from s3dnn_ros.runtime.job import Request
+from s3dnn_ros.runtime.recorder import Recorder, Stage
 from s3dnn_ros.runtime.reloader import Reloader
 from s3dnn_ros.runtime.subtasks import BEFORE, SubTask, SubTaskPool
 from s3dnn_ros.scheduling import make_scheduler
@@ -77,6 +78,8 @@ class Executor:
     ----------
     cohort_client : CohortClient or None
         With the cohort, if settings want it.
+    recorder : Recorder
+        What became of every request, stage by stage.
 
     """
 
@@ -88,6 +91,7 @@ class Executor:
         self.engine = engine
         self.cohort_client: Optional[CohortClient] = None
         self._clock = clock
+        self.recorder = Recorder()
         self._report = report
         self._lost = lost or report
         # one thread of their own: other networks go on, also with decoding
@@ -103,10 +107,10 @@ class Executor:
         # one pool for each: nothing urgent is staged behind the boxes of something else
         self._stagers = SubTaskPool(settings.cpu_workers, 's3dnn-stage')
         self._answers = Answers(self._instances, settings.cpu_workers, publish, report,
-                                self._admission)
+                                self._admission, self.recorder, clock)
         dropped = self._answers.dropped
         self._core = Core(scheduler, engine, self._finished, dropped, report,
-                          tell=self._admission.tell)
+                          tell=self._admission.tell, recorder=self.recorder)
         self._driver = Driver(self._core, engine, clock, dropped, report)
         self._reloader = Reloader(self._instances, self._load_anew, self.tell_capacity)
         if settings.cohort.enabled:
@@ -119,7 +123,7 @@ class Executor:
             self._core.chooser = self.cohort_client.chooser
         self._energy = board_context.meter and EnergyAccount(
             board_context.meter, specs,
-            lambda: self._core.busy_s_of_instances(clock.now_s()), report)
+            lambda: self.recorder.busy_s_of_instances(clock.now_s()), report)
         self.configure(settings)
         self._driver.start()
         if self._energy:
@@ -151,6 +155,7 @@ class Executor:
         for frame in batch.frames:
             self.counters.arrived(frame.camera, batch.instance)
         request = Request(instance, batch, now_s)
+        self.recorder.stamp(Stage.ARRIVED, request, now_s)
         self._admission.arrived(request)
         if not instance.queue.network.stages:
             self._stage(request)
@@ -182,7 +187,7 @@ class Executor:
 
     def snapshot(self) -> Tuple[Tuple[InstanceCount, ...], float]:
         """Return the instances' counters and the engine's busy seconds so far."""
-        return self._answers.counts(), self._core.busy_s
+        return self._answers.counts(), self.recorder.busy_s(self._clock.now_s())
 
     @property
     def counters(self) -> Counters:
@@ -240,9 +245,7 @@ class Executor:
             request.staged = request.instance.queue.network.stage(request.batch.pixels)
         except Exception as error:
             # whatever the device's driver raises, this batch cannot run and the next may
-            request.batch.release()
-            self._answers.refuse(request.batch.frames, request.instance.name, 'engine',
-                                 f"instance '{request.instance.name}': {error}")
+            self._answers.refused(request, 'engine', str(error))
             self._is_lost()
         else:
             self._driver.post(Arrival(request))

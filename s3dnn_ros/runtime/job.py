@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from typing import Any, Dict, NamedTuple, Optional, Set, Tuple
 
 from s3dnn_ros.engines.base import Flight, Network
@@ -38,13 +39,15 @@ class Request:
     """One batch of one front end from its arrival on; `staged` is what the engine takes.
 
     `deadline_s` is the earliest deadline among its frames, `frames` how many they are;
-    `max_batch` and `run_late` are the batch's.
+    `max_batch` and `run_late` are the batch's. `number` is another one for every request of
+    this process.
     """
 
     instance: Instance
     batch: FrameBatch
     arrived_s: float
     staged: Any = None
+    number: int = dataclasses.field(init=False, default_factory=itertools.count(1).__next__)
     deadline_s: float = dataclasses.field(init=False)
     frames: int = dataclasses.field(init=False)
     max_batch: int = dataclasses.field(init=False)

@@ -48,7 +48,7 @@ def test_results_have_a_row_for_each_policy_and_are_saved_after_each_run():
     assert [(row['policy'], len(row['runs'])) for row in results['virtual']] == [
         ('fifo', 2), ('edf', 2)]
     assert len(saved) == len(said) == 4
-    assert results['device'] == 'simulated'
+    assert results['device'] == 'simulated' and 0.0 < results['stamp_us'] < 1000.0
     text = '\n'.join(tables(results))
     assert '`fifo`' in text and '`edf`' in text and 'not measured' in text
 

@@ -38,13 +38,13 @@ def test_another_preset_holds_from_the_next_configure_on(world):
     assert scheduling(node) == (True, 2.0)
 
 
-def test_a_camera_that_comes_later_gets_no_other_defaults(world):
+def test_a_preset_holds_on_when_a_camera_comes(world):
     governor, _ = world.system(preset='throughput')
     name = f'instances.{world.instance}.max_fusion_delay_ms'
-    before = governor.get_parameter(name).value
-    assert before == 10.0
-    assert world.set('governor', 'max_image_side', 4096).successful
-    assert governor.get_parameter(name).value == before
+    governor.change({'camera_names': ['front', 'rear', 'left']})
+    assert set(governor.settings.cameras) == {'front', 'rear', 'left'}
+    assert governor.get_parameter(name).value == 10.0
+    assert governor.settings.instances[world.instance].max_fusion_delay_ms == 10.0
     world.round_trip('front')
 
 

@@ -151,7 +151,7 @@ class CoreBench:
 
     @property
     def total_busy_s(self):
-        return self.core.busy_s
+        return self.core.recorder.busy_s(self.clock.now_s())
 
     def step(self):
         """Let the core do all that is to be done now."""
@@ -201,7 +201,7 @@ class CoreBench:
 
     def busy_s(self):
         """Return the busy seconds of every instance until now."""
-        return self.core.busy_s_of_instances(self.clock.now_s())
+        return self.core.recorder.busy_s_of_instances(self.clock.now_s())
 
     def let_pass(self, seconds=0.0):
         """Let time pass, and the core do what is to be done in it."""

@@ -27,6 +27,7 @@ from s3dnn_ros.runtime import network_loader
 from s3dnn_ros.runtime.cohort_client import BoardContext
 from s3dnn_ros.runtime.energy import EnergyAccount
 from s3dnn_ros.runtime.executor import ALONE, Executor
+from s3dnn_ros.runtime.recorder import Stage
 from s3dnn_ros.transport.frames import Transform
 
 WAIT_S = 30.0      # for what comes at once; a test that waits so long has failed
@@ -230,6 +231,20 @@ def test_latency_counts_from_the_stamp_and_lateness_from_the_deadline(
     count = run.counts()['front']
     assert (count.published, count.missed) == (2, 1)
     assert count.latency_ms.p50 == pytest.approx(1000.0)
+
+
+@pytest.mark.parametrize(('error', 'end'), [('', Stage.PUBLISHED), ('gone', Stage.DROPPED)])
+def test_a_request_is_stamped_from_its_arrival_to_its_end(bench, make_batch, error, end):
+    run = bench()
+    run.executor.accept(make_batch())
+    run.engine.finish(error=error)
+    run.close()
+    stamps = run.executor.recorder.stamps()
+    assert [stamp.stage for stamp in stamps] == [
+        Stage.ARRIVED, Stage.STAGED, Stage.SUBMITTED, Stage.ENDED, Stage.FINISHED, end]
+    assert {(stamp.instance, stamp.request) for stamp in stamps} == {('net', stamps[0].request)}
+    times_s = [stamp.now_s for stamp in stamps]
+    assert times_s == sorted(times_s)
 
 
 def test_the_engines_time_is_counted(bench, make_batch):
