@@ -8,59 +8,28 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import Any, Callable, Dict, List, Mapping, Optional, Set, Tuple
+from typing import Callable, Dict, List, Mapping, Optional
 
 from s3dnn_ros.capacity import Capacity
 from s3dnn_ros.counters import Counters
 from s3dnn_ros.errors import ImageError, ParameterError, RingError
-from s3dnn_ros.governor.outlook import SILENT_S, Outlook
+from s3dnn_ros.governor.batch import Batch, Image
+from s3dnn_ros.governor.outlook import Outlook
+from s3dnn_ros.governor.remarks import Remarks
 from s3dnn_ros.governor.stamps import NS_PER_S, Stamps, clock_sentence
 from s3dnn_ros.governor.synchroniser import Stamped, Synchroniser
+from s3dnn_ros.governor.under_way import UnderWay
 from s3dnn_ros.images.pixels import fit
 from s3dnn_ros.scheduling.fusion import FusionQueue, WaitingFrame
 from s3dnn_ros.scheduling.turns import Turns, all_in_time
 from s3dnn_ros.transport.frames import FrameInfo
-from s3dnn_ros.transport.slots import Slot, SlotPool
+from s3dnn_ros.transport.slots import SlotPool
 
 # While every slot is under way, releases are looked for at this period.
 STARVED_POLL_S = 0.005
-# Slots that are out for too long are looked for at this period.
-OVERDUE_LOOK_S = 0.05
 # A slot is not taken back before so many times the time in which its results should be there.
 LEAST_LEASE = 4.0
 REMOVED = 'it was removed before its frame could run'
-
-
-@dataclasses.dataclass(frozen=True)
-class Image:
-    """An image as it arrives; `open()` returns its Pixels or raises ImageError."""
-
-    camera: str
-    frame_id: str
-    stamp_ns: int
-    received_s: float
-    open: Callable[[], Any]
-
-
-@dataclasses.dataclass(frozen=True)
-class Batch:
-    """A batch that is ready to be sent; its pixels are in `slot.pixels`.
-
-    `executor` is the process that is to run it, `max_batch` how many frames its
-    instance allows in one run, `run_late` whether it is to run even if it will be late, `chosen_s`
-    when its frames were chosen.
-    """
-
-    sequence: int
-    instance: str
-    executor: str
-    model: str
-    frames: tuple
-    slot: Slot
-    shape: tuple
-    max_batch: int
-    run_late: bool
-    chosen_s: float
 
 
 @dataclasses.dataclass
@@ -101,10 +70,6 @@ class Governor:
                  times_s: Optional[Mapping[str, Callable[[int], float]]] = None,
                  outlook: Optional[Outlook] = None):
         self.notes: List[str] = []      # what the user may want to know
-        self._news: List[str] = []      # the same, found while running and not yet asked for
-        self._group_remarks: Dict[str, str] = {}
-        self._told_groups: Set[str] = set()
-        self._told_rivals: Set[str] = set()     # instances
         self._specs = dict(specs)
         self._pools = dict(pools)
         self._times_s = dict(times_s or {})
@@ -115,13 +80,11 @@ class Governor:
             name: FusionQueue((), 1, 0.0, self._times_s.get(name), name=name)
             for name in settings.instances}
         self._outlook = outlook or Outlook()
+        self._remarks = Remarks(self._groups, self._outlook)
+        self._under_way = UnderWay(self._pools, counters)
         self._turns: Dict[str, Turns] = {}      # by device
         self._watchers: Dict[str, List[str]] = {}       # by camera
-        # by slot: the batch in it, and when it was sent
-        self._sent: Dict[str, Dict[int, Tuple[Batch, float]]] = {
-            name: {} for name in settings.instances}
         self._sequence = 0
-        self._looked_s = float('-inf')          # when slots were last looked at
         self.configure(settings)
 
     def configure(self, settings):
@@ -168,7 +131,7 @@ class Governor:
         reading = camera.stamps.read(image.stamp_ns, image.received_s)
         offset_s = camera.stamps.news()
         if offset_s is not None:
-            self._news.append(clock_sentence(image.camera, offset_s))
+            self._remarks.add(clock_sentence(image.camera, offset_s))
         if reading.refusal or self._is_too_soon(camera, image):
             self._drop(image.camera, 'stamp' if reading.refusal else 'rate', reading.refusal)
             return
@@ -188,16 +151,11 @@ class Governor:
         """Take over what an executor tells of itself."""
         for name in self._outlook.tell(capacity, now_s):
             if name in self._queues:
-                self._count_lost(name, self._pools[name].revoke_all(), 'executor',
-                                 f"the executor that had it ended, and another one runs "
-                                 f"instance '{name}'")
+                self._under_way.executor_ended(name)
         for name, queue in self._queues.items():
             if self._outlook.takes(name):
                 self._meet(name, queue)
-            rivalry = self._rivalry(name, now_s)
-            if rivalry and name not in self._told_rivals:
-                self._told_rivals.add(name)
-                self._news.append(rivalry)
+        self._remarks.look_at_rivals(self._queues, now_s)
 
     def poll(self, now_s, listening: Callable[[str], bool] = lambda instance: True
              ) -> List[Batch]:
@@ -208,11 +166,10 @@ class Governor:
         """
         for synchroniser in self._groups.values():
             self._enqueue(synchroniser.poll(now_s), now_s)
-        self._look_at_groups(now_s)
-        if not 0.0 <= now_s - self._looked_s < OVERDUE_LOOK_S:
-            self._looked_s = now_s
-            for name in self._queues:
-                self._withdraw_overdue(name, now_s)
+        self._remarks.look_at_groups(now_s)
+        if self._under_way.is_time_to_look(now_s):
+            self._under_way.withdraw_overdue(
+                {name: self._lease_s(name) for name in self._queues}, now_s)
         batches, full = [], set()
         while True:
             name = self._next_instance(now_s, lambda name: name not in full and listening(name))
@@ -235,8 +192,7 @@ class Governor:
 
     def news(self) -> List[str]:
         """Return what the user should be told now; each sentence once."""
-        news, self._news = self._news, []
-        return news
+        return self._remarks.news()
 
     def clock_remark(self, camera) -> str:
         """Say that the camera's stamps are of another clock; empty if they are not."""
@@ -245,12 +201,12 @@ class Governor:
 
     def group_remarks(self, now_s) -> Dict[str, str]:
         """Say of each group why none of its moments is complete; empty if some are."""
-        self._look_at_groups(now_s)
-        return dict(self._group_remarks)
+        return self._remarks.of_groups(now_s)
 
     def instance_remarks(self, now_s) -> Dict[str, str]:
         """Say of each instance why its frames do not run, or not in time; empty if they do."""
-        return {name: self._instance_remark(name, now_s) for name in self._queues}
+        return {name: self._remarks.of_instance(name, self._deadline_s[name], now_s)
+                for name in self._queues}
 
     def close(self):
         """Drop what waits and free the memory."""
@@ -308,37 +264,6 @@ class Governor:
         # a tenth of a period of tolerance, so that jitter does not halve the rate
         return bool(max_rate_hz) and (
             0.0 <= image.received_s - camera.last_taken_s < 0.9 / max_rate_hz)
-
-    def _instance_remark(self, name, now_s):
-        if not self._outlook.takes(name):
-            return f"no executor takes batches of instance '{name}'; is one running and active?"
-        silent_s = self._outlook.silent_s(name, now_s)
-        if silent_s > SILENT_S:
-            return (f"the executor of instance '{name}' has told nothing for {silent_s:.0f} s; "
-                    'see whether it was stopped, or something else takes its CPU')
-        rivalry = self._rivalry(name, now_s)
-        if rivalry:
-            return rivalry
-        run_s, deadline_s = self._outlook.time_s(name, 1) or 0.0, self._deadline_s[name]
-        if run_s > deadline_s:
-            return (f"instance '{name}' takes {1e3 * run_s:.0f} ms from a frame's choice to its "
-                    f'result, and its deadline is {1e3 * deadline_s:.0f} ms: no frame is in '
-                    'time; allow more time, or take a faster model or engine')
-        return ''
-
-    def _rivalry(self, name, now_s):
-        rival = self._outlook.rival_of(name, now_s)
-        return rival and (
-            f"two executors run instance '{name}': {self._outlook.process_of(name)}, which gets "
-            f'its frames, and {rival}; stop one of them, or give its instance another name')
-
-    def _look_at_groups(self, now_s):
-        for name, synchroniser in self._groups.items():
-            lack = synchroniser.lack(now_s)
-            self._group_remarks[name] = f"group '{name}': {lack}" if lack else ''
-            if lack and name not in self._told_groups:
-                self._told_groups.add(name)
-                self._news.append(self._group_remarks[name])
 
     def _enqueue(self, moments, now_s):
         for moment in moments:
@@ -449,26 +374,13 @@ class Governor:
 
     def sent(self, batch: Batch, now_s):
         """Count the frames of a batch as handed on."""
-        self._sent[batch.instance][batch.slot.index] = batch, now_s
         self._outlook.prepared(batch.instance, now_s - batch.chosen_s)
-        for frame in batch.frames:
-            self._counters.published(frame.camera, batch.instance,
-                                     latency_s=now_s - frame.taken_s,
-                                     missed=now_s > frame.deadline_s)
+        self._under_way.sent(batch, now_s)
 
-    def _withdraw_overdue(self, name, now_s):
-        lease_s = max(self._settings.slot_lease_ms / 1e3, self._deadline_s[name],
-                      LEAST_LEASE * (self._outlook.time_s(name, 1) or 0.0))
-        self._count_lost(name, self._pools[name].overdue(now_s, lease_s), 'lease',
-                         f"instance '{name}': no executor gave a batch back within "
-                         f'{1e3 * lease_s:g} ms (slot_lease_ms or more); is it still running?')
-
-    def _count_lost(self, name, slots, reason, sentence):
-        for slot in slots:
-            batch, sent_s = self._sent[name][slot.index]
-            for frame in batch.frames:
-                self._counters.withdrawn(frame.camera, name, missed=sent_s > frame.deadline_s,
-                                         reason=reason, sentence=sentence)
+    def _lease_s(self, name):
+        """Return after what time a slot of an instance is taken back."""
+        return max(self._settings.slot_lease_ms / 1e3, self._deadline_s[name],
+                   LEAST_LEASE * (self._outlook.time_s(name, 1) or 0.0))
 
     def _drop(self, camera, reason, sentence):
         for instance in self._watchers[camera]:

@@ -39,12 +39,12 @@ class _Executor:
     def __init__(self, process):
         self.process = process
         self.on_the_way: List[Sent] = []
-        self.told_s = 0.0
+        self.heard_s = 0.0
 
     def tell(self, capacity: Capacity, epoch, now_s):
         self.serial, self.drops_late = capacity.serial, capacity.drops_late
         self.instances = {item.instance: item for item in capacity.instances}
-        self.told_s = now_s
+        self.heard_s = now_s
         self.on_the_way = [
             sent for sent in self.on_the_way
             if sent.instance in self.instances and now_s - sent.sent_s < LOST_S
@@ -131,15 +131,15 @@ class Outlook:
 
     def rival_of(self, instance, now_s) -> str:
         """Return a second process that tells of this instance; empty if there is none."""
-        process, told_s = self._rivals.get(instance, ('', 0.0))
+        process, heard_s = self._rivals.get(instance, ('', 0.0))
         # it may have taken over meanwhile
-        is_rival = process != self.process_of(instance) and now_s - told_s < SILENT_S
+        is_rival = process != self.process_of(instance) and now_s - heard_s < SILENT_S
         return process if is_rival else ''
 
     def silent_s(self, instance, now_s) -> float:
         """Return for how long its executor has told nothing."""
         executor = self._executor_of(instance)
-        return now_s - executor.told_s if executor else 0.0
+        return now_s - executor.heard_s if executor else 0.0
 
     def device(self, instance) -> Optional[str]:
         """Return what names the device that runs one batch after the other, if it is shared."""
@@ -153,7 +153,7 @@ class Outlook:
 
     def priority(self, instance) -> int:
         """Return the instance's priority."""
-        return self._told(instance).priority
+        return self._capacity_of(instance).priority
 
     def opens_s(self, instance, now_s) -> Optional[float]:
         """Return from when on the next batch should be chosen; None: not before more is told.
@@ -170,7 +170,7 @@ class Outlook:
         if ahead:
             taken_s = sum(sent.run_s for sent in ahead)
             return now_s if taken_s < lead_s else None
-        return executor.told_s + executor.instances[instance].wait_s - lead_s
+        return executor.heard_s + executor.instances[instance].wait_s - lead_s
 
     def lead_s(self, instance) -> float:
         """Return how long a batch takes from its choice to the executor."""
@@ -190,7 +190,7 @@ class Outlook:
 
     def run_s(self, instance, frames) -> Optional[float]:
         """Return what a run of so many frames takes; None where it is not known yet."""
-        run_s = self._told(instance).run_s
+        run_s = self._capacity_of(instance).run_s
         if not run_s:
             return None
         most = len(run_s)
@@ -198,11 +198,11 @@ class Outlook:
 
     def margin_s(self, instance) -> float:
         """Return by what few runs exceed `time_s`."""
-        return self._told(instance).margin_s
+        return self._capacity_of(instance).margin_s
 
     def in_time(self, instance) -> Mapping[str, float]:
         """Return by camera what part of its last frames was in time."""
-        return self._told(instance).in_time
+        return self._capacity_of(instance).in_time
 
     def apart_s(self, instance, frames) -> float:
         """Return what so many frames take in runs of their own, like `time_s`.
@@ -210,21 +210,22 @@ class Outlook:
         As long as nobody has measured both a run of so many and one of a single frame, fusing
         them is taken to pay.
         """
-        measured = self._told(instance).measured
+        measured = self._capacity_of(instance).measured
         if frames > len(measured) or not (measured[0] and measured[frames - 1]):
             return math.inf
         return self.time_s(instance, 1) + (frames - 1) * self.run_s(instance, 1)
 
     def _reckon(self, instance):
-        told, preparation = self._told(instance), self._preparation.get(instance)
-        lead_s = (preparation.typical_s if preparation else 0.0) + told.handover_s
+        capacity, preparation = self._capacity_of(instance), self._preparation.get(instance)
+        lead_s = (preparation.typical_s if preparation else 0.0) + capacity.handover_s
         self._leads_s[instance] = lead_s
-        self._times_s[instance] = tuple(lead_s + run_s + told.finish_s for run_s in told.run_s)
+        self._times_s[instance] = tuple(lead_s + run_s + capacity.finish_s
+                                        for run_s in capacity.run_s)
 
     def _is_rival(self, instance, process, now_s):
         """Tell whether an instance was taken from this process by one that has it now."""
         holder = self._executor_of(instance)
-        if (holder is None or holder.process == process or now_s - holder.told_s >= SILENT_S
+        if (holder is None or holder.process == process or now_s - holder.heard_s >= SILENT_S
                 or process not in self._former.get(instance, ())):
             return False
         self._rivals[instance] = process, now_s
@@ -233,6 +234,6 @@ class Outlook:
     def _executor_of(self, instance) -> Optional[_Executor]:
         return self._executors.get(self._process_of.get(instance, ''))
 
-    def _told(self, instance) -> InstanceCapacity:
+    def _capacity_of(self, instance) -> InstanceCapacity:
         executor = self._executor_of(instance)
         return executor.instances[instance] if executor else InstanceCapacity(instance)

@@ -13,7 +13,8 @@ from sensor_msgs.msg import Image as ImageMsg
 
 from s3dnn_ros.counters import Counters
 from s3dnn_ros.errors import ImageError, S3dnnError
-from s3dnn_ros.governor.governor import Governor, Image, frame_bytes
+from s3dnn_ros.governor.batch import Image
+from s3dnn_ros.governor.governor import Governor, frame_bytes
 from s3dnn_ros.governor.outlook import Outlook
 from s3dnn_ros.governor.rates import Rates, loss_sentence
 from s3dnn_ros.images.pixels import ENCODINGS, Pixels, check_size, decode_compressed, view_raw

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Protocol
 
-from s3dnn_ros.governor.governor import Batch
+from s3dnn_ros.governor.batch import Batch
 from s3dnn_ros.msg import FrameBatch
 from s3dnn_ros.nodes.messages import batch_to_msg
 from s3dnn_ros.nodes.qos import batch_qos

@@ -15,7 +15,8 @@ import numpy as np
 
 from s3dnn_ros.capacity import Capacity, InstanceCapacity
 from s3dnn_ros.counters import Counters
-from s3dnn_ros.governor.governor import Governor, Image, frame_bytes
+from s3dnn_ros.governor.batch import Image
+from s3dnn_ros.governor.governor import Governor, frame_bytes
 from s3dnn_ros.images.pixels import ENCODINGS, Pixels
 from s3dnn_ros.recent import RecentTimes, RunTimes
 from s3dnn_ros.transport.slots import HeapSlots
@@ -139,7 +140,7 @@ class Pipeline:
             took_s = self._run_s(self._now_s, frames) * (
                 1.0 + self._random.uniform(0.0, self._noise)) * (
                 2.0 if self._random.random() < STALLS else 1.0)
-            known = self._told_run_s(frames)
+            known = self._known_run_s(frames)
             self._running = batch, self._now_s + known
             self._at(self._now_s + took_s, self._end, batch, self._now_s)
             self._tell()
@@ -171,7 +172,7 @@ class Pipeline:
     def _least_s(self, frames):
         return self._runs.low_s(frames)
 
-    def _told_run_s(self, frames):
+    def _known_run_s(self, frames):
         if self._runs.runs(frames):
             return self._runs.typical_s(frames)
         if self._profile:
@@ -185,8 +186,8 @@ class Pipeline:
         if self._stopped(self._now_s):
             return
         wait_s = max(0.0, self._running[1] - self._now_s) if self._running else 0.0
-        wait_s += sum(self._told_run_s(len(batch.frames)) for batch in self._waiting)
-        run_s = tuple(map(self._told_run_s, range(1, 5)))
+        wait_s += sum(self._known_run_s(len(batch.frames)) for batch in self._waiting)
+        run_s = tuple(map(self._known_run_s, range(1, 5)))
         capacity = Capacity('simulated', True, self._drops_late, (InstanceCapacity(
             INSTANCE, wait_s=wait_s, run_s=run_s if run_s[0] else (),
             measured=tuple(bool(self._runs.runs(size) or self._profile) for size in range(1, 5)),

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from s3dnn_ros.capacity import Capacity, InstanceCapacity
 from s3dnn_ros.counters import Counters
 from s3dnn_ros.errors import ImageError, ParameterError, RingError
+from s3dnn_ros.governor.batch import Image
 from s3dnn_ros.governor.cameras import addition, removal
-from s3dnn_ros.governor.governor import Governor, Image, frame_bytes
+from s3dnn_ros.governor.governor import Governor, frame_bytes
 from s3dnn_ros.governor.stamps import BEHIND_S, RESTART_S
 from s3dnn_ros.images.pixels import ENCODINGS, Pixels, view_raw
 from s3dnn_ros.scheduling.fusion import HOPELESS_FRAMES
