@@ -119,8 +119,8 @@ def test_one_bad_instance_leaves_nothing_behind(world, broken):
 
 
 def test_vision_msgs_output_without_vision_msgs(world):
-    from s3dnn_ros.nodes import executor_node
-    if executor_node.Detection2DArray is not None:
+    from s3dnn_ros.nodes import result_topics
+    if result_topics.Detection2DArray is not None:
         pytest.skip('vision_msgs is installed')
     node = world.executor(start=False, output='both')
     refused_at_configure(world, node, "parameter 'output' is 'both'", 'vision_msgs')

@@ -163,7 +163,7 @@ def test_a_restart_in_a_group(world):
 
 @pytest.mark.parametrize('grouped', [False, True])
 def test_a_camera_stops_and_returns(world, monkeypatch, grouped):
-    monkeypatch.setattr('s3dnn_ros.nodes.node.SILENCE_S', 0.3)
+    monkeypatch.setattr('s3dnn_ros.nodes.camera_diagnostics.SILENCE_S', 0.3)
     group = {'group_names': ['pair'], 'groups': {'pair': {
         'cameras': ['front', 'rear'], 'max_skew_ms': 20.0, 'max_wait_ms': 20.0}}}
     world.system(**(group if grouped else {}))
