@@ -15,7 +15,7 @@ from typing import Dict, List, Mapping, Sequence
 import numpy as np
 
 from s3dnn_ros.bench.engines_results import FORMAT
-from s3dnn_ros.bench.environment import environment, told_of
+from s3dnn_ros.bench.environment import engine_record, environment
 from s3dnn_ros.bench.markdown import spread
 from s3dnn_ros.bench.networks import MAX_ALIVE, ready
 from s3dnn_ros.bench.option_checks import above_zero, at_least_one
@@ -135,7 +135,7 @@ def _row(clock, subject: Subject, engine_name, precision, plan: Plan) -> Dict:
                     sum(times_s) for times_s in network.measure(1, plan.repeats)))
         return {
             'model': name, 'segments': len(subject.chain.segments), 'precision': precision,
-            'computes_in': engine.precision, **told_of(engine), 'name': engine.name,
+            'computes_in': engine.precision, **engine_record(engine), 'name': engine.name,
             'notes': [network.note for network in networks.values() if network.note],
             'errors': {kind: worst_error(subject.exact, _answers(network, subject.images))
                        for kind, network in networks.items()},

@@ -14,7 +14,7 @@ from pathlib import Path
 _LIBRARIES = ('numpy', 'cv2', 'onnx', 'onnxruntime')
 
 
-def told_of(engine):
+def engine_record(engine):
     """Return what results say of an engine, ready for JSON; `build` is what it heeds of that."""
     return {'device': engine.device, 'engine': dict(engine.versions),
             'build': {name: getattr(engine.options, name) for name in engine.heeds}}

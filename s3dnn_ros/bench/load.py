@@ -19,8 +19,9 @@ import numpy as np
 
 from s3dnn_ros.base.clock import SWITCH_INTERVAL_S, sharpen_timers
 from s3dnn_ros.bench.record import Answer, Offered, Record, spans_of
-from s3dnn_ros.runtime.core import Arrival, Core, Parameters
+from s3dnn_ros.runtime.core import Core
 from s3dnn_ros.runtime.driver import Driver
+from s3dnn_ros.runtime.events import Arrival, Parameters
 from s3dnn_ros.runtime.expectation import Expectation
 from s3dnn_ros.runtime.job import Instance, Request
 from s3dnn_ros.runtime.model_queue import ModelQueue

@@ -18,7 +18,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from s3dnn_ros.bench.closed_loop import CONTENDERS, ClosedLoop, Contender
 from s3dnn_ros.bench.energy_log import EnergyLog
-from s3dnn_ros.bench.environment import environment, told_of
+from s3dnn_ros.bench.environment import engine_record, environment
 from s3dnn_ros.bench.interference import Interference
 from s3dnn_ros.bench.load import SETTLE_S, SUPERVISED, Client, Rig, mix
 from s3dnn_ros.bench.markdown import spread
@@ -91,8 +91,8 @@ def run(device: Device, plan: Plan, pictures, save=lambda results: None, say=pri
     on. `save` gets the results after every row, `say` a sentence for each.
     """
     started_s = time.monotonic()
-    results: Dict = {'format': FORMAT, 'environment': environment(), **told_of(device.engine),
-                     'models': {}, 'cohorts': []}
+    results: Dict = {'format': FORMAT, 'environment': environment(),
+                     **engine_record(device.engine), 'models': {}, 'cohorts': []}
 
     def note(sentence):
         say(f'{time.monotonic() - started_s:6.0f} s  {sentence}')
@@ -127,7 +127,7 @@ class Bench:
                 loaded[name] = load_in_variants(
                     device.engine, platform, device.clock, name, pictures, ratios=plan.ratios,
                     target_ms=plan.target_ms, repeats=plan.repeats, lanes=count)
-                results['models'][name] = loaded[name].told
+                results['models'][name] = loaded[name].record
                 note(f'{name}: {loaded[name]}')
         self._tables = {name: each.tables for name, each in loaded.items()}
         self._judges = {name: each.judge for name, each in loaded.items()}

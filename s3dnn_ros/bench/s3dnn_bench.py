@@ -14,7 +14,7 @@ import statistics
 import time
 from typing import Dict, List, Mapping, Sequence
 
-from s3dnn_ros.bench.environment import environment, told_of
+from s3dnn_ros.bench.environment import engine_record, environment
 from s3dnn_ros.bench.gpu_meter import GpuMeter
 from s3dnn_ros.bench.ideal import jobs_of, missed_share
 from s3dnn_ros.bench.instance_processes import InstanceProcesses
@@ -121,7 +121,7 @@ def run(engine, clock, plan: Plan, save=lambda results: None, say=print) -> Dict
     `say` gets a sentence for each, with the seconds since the start.
     """
     started_s = time.monotonic()
-    results: Dict = {'format': FORMAT, 'environment': environment(), **told_of(engine)}
+    results: Dict = {'format': FORMAT, 'environment': environment(), **engine_record(engine)}
 
     def note(sentence):
         say(f'{time.monotonic() - started_s:6.0f} s  {sentence}')

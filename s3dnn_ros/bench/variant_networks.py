@@ -87,21 +87,21 @@ def submission_us(engine, network, image: np.ndarray, switch: bool) -> Dict[str,
 
 @dataclasses.dataclass(frozen=True)
 class InVariants:
-    """A network, ready to run in variants, and what was measured of it; `told` is for JSON."""
+    """A network, ready to run in variants, and what was measured of it; `record` is for JSON."""
 
     spec: ModelSpec
     network: Any
     profile: ProfileTable
     tables: ModelTables
     judge: Judge
-    told: Dict[str, Any]
+    record: Dict[str, Any]
 
     def __str__(self):
         """Return how many variants there are, and what the configurations make of it."""
         configurations = ', '.join(f"{one['name']} {one['ms']:.2f} ms {one['power_w']:.0f} W"
-                                   for one in self.told['configurations'])
+                                   for one in self.record['configurations'])
         return (f"{self.network.segments} segments, variants "
-                f"{[len(rows) for rows in self.told['variants']]}, {configurations}")
+                f"{[len(rows) for rows in self.record['variants']]}, {configurations}")
 
 
 def load_in_variants(engine, platform, clock, name, pictures, *, ratios, target_ms, repeats,
@@ -134,7 +134,7 @@ def load_in_variants(engine, platform, clock, name, pictures, *, ratios, target_
             network, platform, clock, seconds=CONFIGURATION_S))
     accuracy = [measured.accuracy_table(segment) for segment in range(len(cut.segments))]
     tables_kb, tables = memory_kb(model_tables, table, powered, accuracy)
-    told = {
+    record = {
         'segments': len(cut.segments), 'images': shown.source, 'calibration': calibration.source,
         # NeuOS's Table 3
         'memory': {'exact_mb': sum(rows[0].size_mb for rows in offered),
@@ -147,4 +147,4 @@ def load_in_variants(engine, platform, clock, name, pictures, *, ratios, target_
         'configurations': [
             {'name': row.name, 'power_w': row.power_mw / 1e3, 'ms': sum(row.times_ms)}
             for row in table.configurations]}
-    return InVariants(spec, network, table, tables, Judge(network, images), told)
+    return InVariants(spec, network, table, tables, Judge(network, images), record)

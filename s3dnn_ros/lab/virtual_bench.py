@@ -23,7 +23,8 @@ from s3dnn_ros.bench.virtual_results import FORMAT
 from s3dnn_ros.engines.simulated import SimulatedEngine
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.profiling.table import ProfileRow, ProfileTable
-from s3dnn_ros.runtime.core import Arrival, Core, Parameters
+from s3dnn_ros.runtime.core import Core
+from s3dnn_ros.runtime.events import Arrival, Parameters
 from s3dnn_ros.runtime.expectation import Expectation
 from s3dnn_ros.runtime.job import Instance, Request
 from s3dnn_ros.runtime.model_queue import ModelQueue

@@ -128,7 +128,7 @@ class Admission:
     def _instance(self, name, known, loads, now_s):
         instance = self._instances[name]
         most = min(MOST_SIZES, instance.queue.network.largest)
-        times = [instance.queue.told_run_s(frames) for frames in range(1, most + 1)]
+        times = [instance.queue.known_run_s(frames) for frames in range(1, most + 1)]
         priority = instance.settings.priority
         return InstanceCapacity(
             name, instance.settings.model, instance.spec.fingerprint, priority,

@@ -8,16 +8,26 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import dataclasses
 import heapq
 import itertools
 import math
-from typing import Callable, Deque, Dict, List, NamedTuple, Optional, Sequence
+from typing import Callable, Deque, Dict, List, NamedTuple, Optional
 
 from s3dnn_ros.engines.base import Engine, Run
 from s3dnn_ros.runtime.admission import Load
+from s3dnn_ros.runtime.events import (
+    DEFAULTS,
+    Arrival,
+    ConfigurationChanged,
+    LoadWanted,
+    Parameters,
+    ParametersChanged,
+    SegmentEnded,
+    Stopping,
+)
 from s3dnn_ros.runtime.job import Job, Request
 from s3dnn_ros.runtime.lead import Lead
+from s3dnn_ros.runtime.load_report import LoadReport
 from s3dnn_ros.runtime.model_queue import ModelQueue
 from s3dnn_ros.runtime.recorder import Recorder, Stage
 from s3dnn_ros.runtime.variant_chooser import EXACT, VariantChooser
@@ -25,61 +35,10 @@ from s3dnn_ros.scheduling import SegmentWork
 
 # Nothing is looked for before this part of its expected time has passed.
 EARLIEST_END = 0.9
-# The load is told no more often than this, and no less often than that.
-LEAST_SILENCE_S = 0.002
-MOST_SILENCE_S = 0.25
 # A start is told so much later: the engine's thread needs the interpreter first.
 START_TOLD_S = 0.0005
 # Something that only waits is told so much later: mostly there is something else to tell by then.
 ARRIVAL_TOLD_S = 0.01
-
-
-@dataclasses.dataclass(frozen=True)
-class Parameters:
-    """What may change while the core runs; the executor's parameters of these names."""
-
-    max_queue: int = 32
-    late_policy: str = 'run'
-    fusion: bool = True
-    max_batch: int = 8
-
-
-@dataclasses.dataclass(frozen=True)
-class Arrival:
-    """A request is here."""
-
-    request: Request
-
-
-@dataclasses.dataclass(frozen=True)
-class SegmentEnded:
-    """A segment of a job has ended, or all segments of a network that runs whole."""
-
-    job: Job
-    work: SegmentWork
-    runs: Sequence[Run]
-
-
-@dataclasses.dataclass(frozen=True)
-class ConfigurationChanged:
-    """The device takes another time from now on, also for what it runs."""
-
-
-@dataclasses.dataclass(frozen=True)
-class ParametersChanged:
-    """These parameters hold from now on."""
-
-    parameters: Parameters
-
-
-@dataclasses.dataclass(frozen=True)
-class LoadWanted:
-    """The load is to be told although nothing has changed."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Stopping:
-    """What waits is to be dropped; what runs ends."""
 
 
 class _End(NamedTuple):
@@ -111,7 +70,7 @@ class Core:
         Chooses the variant of every segment.
     tell : callable, optional
         Called with all that has started or waits, the time, and whether it must be told, when
-        that has changed. Returns whether it was told; it must be every `MOST_SILENCE_S`.
+        that has changed; see `LoadReport`.
 
     Attributes
     ----------
@@ -127,7 +86,7 @@ class Core:
 
     def __init__(self, scheduler, engine: Engine, finished: Callable[[Job], None],
                  dropped: Callable[[Request, str, str], None], report: Callable[[str], None],
-                 parameters: Parameters = Parameters(), chooser: VariantChooser = EXACT,
+                 parameters: Parameters = DEFAULTS, chooser: VariantChooser = EXACT,
                  tell: Optional[Callable[[List[Load], float, bool], bool]] = None,
                  recorder: Optional[Recorder] = None):
         self.recorder = recorder or Recorder()
@@ -139,7 +98,7 @@ class Core:
         self._dropped = dropped
         self._report = report
         self._parameters = parameters
-        self._load_told = tell
+        self._load_report = LoadReport(tell)
         self._events: Deque = collections.deque()
         self._handlers = {
             Arrival: self._arrive,
@@ -157,9 +116,6 @@ class Core:
         self._handed_over: List[Job] = []          # what comes behind them was chosen in this step
         self._numbers = itertools.count()
         self._started: Dict[int, Job] = {}         # by id: jobs with a lane
-        self._news_s = math.inf                    # from when on to tell what has changed
-        self._told_s = -math.inf
-        self._must_tell = False
         self._changed: Dict[ModelQueue, None] = {}       # queues with new requests or a free lane
         self._stopping = False
 
@@ -184,7 +140,7 @@ class Core:
             return now_s
         if self._stopping:
             self._drop_waiting()
-        self._tell(now_s)
+        self._load_report.tell(self._started.values(), self._waiting.values(), now_s)
         return self.wake_s(now_s)
 
     @property
@@ -204,11 +160,9 @@ class Core:
 
     def wake_s(self, now_s) -> Optional[float]:
         """Return when to step though no event comes; None: never."""
-        wakes_s = [self._scheduler.next_wake_s(now_s)]
+        wakes_s = [self._scheduler.next_wake_s(now_s), self._load_report.due_s]
         if self._ends:
             wakes_s.append(self._ends[0].near_s)
-        if self._load_told is not None:
-            wakes_s.append(self._tell_s())
         return min((wake_s for wake_s in wakes_s if wake_s is not None), default=None)
 
     # taking in
@@ -222,7 +176,7 @@ class Core:
         request.instance.queue.put(request)
         self._changed[request.instance.queue] = None
         self._waiting[id(request)] = request
-        self._news_s = min(self._news_s, now_s + ARRIVAL_TOLD_S)
+        self._load_report.changed(now_s + ARRIVAL_TOLD_S)
 
     def _reckon_ends(self, _, now_s):
         """Expect the end of what runs earlier, if the device is faster now."""
@@ -233,7 +187,7 @@ class Core:
         self._parameters = event.parameters
 
     def _want_load(self, _, now_s):
-        self._news_s, self._must_tell = now_s, True
+        self._load_report.ask(now_s)
 
     def _stop(self, *_):
         self._stopping = True
@@ -366,7 +320,7 @@ class Core:
     def _take_lane(self, job, now_s):
         """Take a lane; from here on no request of the job can be dropped."""
         self._started[id(job)] = job
-        self._news_s = min(self._news_s, now_s + START_TOLD_S)
+        self._load_report.changed(now_s + START_TOLD_S)
         job.queue.pending.remove(job)
         job.queue.lanes_taken += 1
         self._changed[job.queue] = None
@@ -445,7 +399,7 @@ class Core:
         if job.choices:
             self._try(job, self.chooser.ended, job, now_s)
         del self._started[id(job)]
-        self._news_s = now_s
+        self._load_report.changed(now_s)
         job.queue.lanes_taken -= 1
         self._changed[job.queue] = None
         if not job.late:
@@ -498,32 +452,3 @@ class Core:
         self._changed[queue] = None
         del self._waiting[id(request)]
         self._dropped(request, reason, sentence)
-
-    # telling
-
-    def _tell_s(self):
-        """Return when the load is to be told next."""
-        news_s = self._news_s
-        if news_s > self._told_s:       # simulated time may stand still
-            news_s = max(news_s, self._told_s + LEAST_SILENCE_S)
-        return min(self._told_s + MOST_SILENCE_S, news_s)
-
-    def _tell(self, now_s):
-        """Tell what the device has to do, if that has changed, or was told long ago."""
-        if self._load_told is not None and now_s >= self._tell_s():
-            must = self._must_tell or now_s - self._told_s >= MOST_SILENCE_S
-            if self._load_told(self._loads(now_s), now_s, must):
-                self._told_s, self._must_tell = now_s, False
-            self._news_s = math.inf
-
-    def _loads(self, now_s) -> List[Load]:
-        loads = []
-        for job in self._started.values():
-            left_s, segment_s = job.left_s(now_s)
-            loads.append(Load(job.queue, job.priority, job.urgent.deadline_s, left_s, segment_s,
-                              True))
-        for request in self._waiting.values():
-            queue = request.instance.queue
-            loads.append(Load(queue, request.priority, request.deadline_s,
-                              queue.told_run_s(request.frames)[0], 0.0, False))
-        return loads

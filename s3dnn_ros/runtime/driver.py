@@ -11,7 +11,8 @@ from typing import Callable
 
 from s3dnn_ros.base.clock import sharpen_timers
 from s3dnn_ros.engines.base import Engine
-from s3dnn_ros.runtime.core import Arrival, Core, Stopping
+from s3dnn_ros.runtime.core import Core
+from s3dnn_ros.runtime.events import Arrival, Stopping
 
 # After a step that failed, the next one comes so much later.
 FAILED_S = 0.01

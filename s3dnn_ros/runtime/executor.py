@@ -14,16 +14,16 @@ from s3dnn_ros.profiling.find import cached_tables
 from s3dnn_ros.runtime.admission import Admission
 from s3dnn_ros.runtime.answers import Answers, FrameResult, InstanceCount
 from s3dnn_ros.runtime.cohort_client import BoardContext, CohortClient
-from s3dnn_ros.runtime.core import (
+from s3dnn_ros.runtime.core import Core
+from s3dnn_ros.runtime.driver import Driver
+from s3dnn_ros.runtime.energy import EnergyAccount, EnergyUse
+from s3dnn_ros.runtime.events import (
     Arrival,
     ConfigurationChanged,
-    Core,
     LoadWanted,
     Parameters,
     ParametersChanged,
 )
-from s3dnn_ros.runtime.driver import Driver
-from s3dnn_ros.runtime.energy import EnergyAccount, EnergyUse
 from s3dnn_ros.runtime.instance_loader import InstanceLoader
 from s3dnn_ros.runtime.job import Request
 from s3dnn_ros.runtime.recorder import Recorder, Stage

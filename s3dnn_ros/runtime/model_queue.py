@@ -80,7 +80,7 @@ class ModelQueue:
         """Learn from a run of the whole network, with all that came in between."""
         self._runs.add(batch, took_s)
 
-    def told_run_s(self, frames) -> Tuple[float, bool]:
+    def known_run_s(self, frames) -> Tuple[float, bool]:
         """Return what a run of so many frames takes, and whether that was measured.
 
         What the last runs took mostly; before there are some, the profile's time; without

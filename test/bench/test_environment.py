@@ -5,7 +5,7 @@ import types
 
 import pytest
 
-from s3dnn_ros.bench.environment import environment, told_of
+from s3dnn_ros.bench.environment import engine_record, environment
 from s3dnn_ros.engines.base import BuildOptions
 
 
@@ -23,6 +23,6 @@ def test_otherwise_the_history_tells(monkeypatch):
 def test_results_say_what_the_engine_heeds_of_how_to_build(heeds):
     engine = types.SimpleNamespace(device='a fake GPU', versions={'x': '1'}, heeds=heeds,
                                    options=BuildOptions('int8', dla=1))
-    told = json.loads(json.dumps(told_of(engine)))
+    told = json.loads(json.dumps(engine_record(engine)))
     assert (told['device'], told['engine']) == ('a fake GPU', {'x': '1'})
     assert told['build'] == {name: {'precision': 'int8', 'dla': 1}[name] for name in heeds}

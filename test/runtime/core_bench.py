@@ -10,7 +10,8 @@ import numpy as np
 from fake_engine import FakeEngine
 
 from s3dnn_ros.base.clock import VirtualClock
-from s3dnn_ros.runtime.core import Arrival, Core, Parameters, ParametersChanged, Stopping
+from s3dnn_ros.runtime.core import Core
+from s3dnn_ros.runtime.events import Arrival, Parameters, ParametersChanged, Stopping
 from s3dnn_ros.runtime.expectation import Expectation
 from s3dnn_ros.runtime.job import Instance, Request
 from s3dnn_ros.runtime.model_queue import ModelQueue

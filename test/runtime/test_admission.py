@@ -24,7 +24,7 @@ class ModelQueue:
         self.network = types.SimpleNamespace(lanes=lanes, largest=largest)
         self._run_s = run_s
 
-    def told_run_s(self, frames):
+    def known_run_s(self, frames):
         return frames * self._run_s, True
 
     def margin_s(self, frames):

@@ -3,8 +3,9 @@
 import pytest
 from core_bench import NOW_S
 
-from s3dnn_ros.runtime.core import LEAST_SILENCE_S, MOST_SILENCE_S, LoadWanted, Stopping
+from s3dnn_ros.runtime.events import LoadWanted, Stopping
 from s3dnn_ros.runtime.expectation import Expectation
+from s3dnn_ros.runtime.load_report import LEAST_SILENCE_S, MOST_SILENCE_S
 from s3dnn_ros.scheduling import Dispatch
 from s3dnn_ros.scheduling.fifo import Fifo
 

@@ -3,7 +3,7 @@
 import pytest
 from core_bench import NOW_S
 
-from s3dnn_ros.runtime.core import Stopping
+from s3dnn_ros.runtime.events import Stopping
 
 
 def test_no_more_jobs_start_than_there_are_lanes(bench):

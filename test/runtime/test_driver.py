@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from s3dnn_ros.base.clock import VirtualClock
-from s3dnn_ros.runtime.core import Arrival, Core, Parameters
+from s3dnn_ros.runtime.core import Core
 from s3dnn_ros.runtime.driver import Driver
+from s3dnn_ros.runtime.events import Arrival, Parameters
 from s3dnn_ros.runtime.expectation import Expectation
 from s3dnn_ros.runtime.job import Instance, Request
 from s3dnn_ros.runtime.model_queue import ModelQueue

@@ -100,9 +100,9 @@ def test_times_of_a_batch_that_runs_no_more_are_forgotten(make_queue):
         queue.ran(2, 9.0)
     for _ in range(FORGOTTEN_RUNS):
         queue.ran(1, 0.1)
-    assert queue.told_run_s(2) == (9.0, True)
+    assert queue.known_run_s(2) == (9.0, True)
     queue.ran(1, 0.1)
-    assert queue.told_run_s(2) == (pytest.approx(0.2), False)
+    assert queue.known_run_s(2) == (pytest.approx(0.2), False)
 
 
 @given(st.lists(asked, min_size=1, max_size=12), st.lists(st.integers(0, 4), min_size=12,
@@ -123,22 +123,22 @@ def test_what_is_to_run_late_is_not_late(make_queue, late):
 
 def test_runs_are_told_as_they_went_and_before_that_as_profiled(make_queue):
     queue = make_queue(times=(0.2, 0.1))
-    assert queue.told_run_s(2) == (pytest.approx(0.4), True)
+    assert queue.known_run_s(2) == (pytest.approx(0.4), True)
     for _ in range(3):
         queue.ran(2, 0.5)
-    assert queue.told_run_s(2) == (0.5, True)
-    assert queue.told_run_s(1) == (pytest.approx(0.3), True)
+    assert queue.known_run_s(2) == (0.5, True)
+    assert queue.known_run_s(1) == (pytest.approx(0.3), True)
 
 
 def test_without_a_profile_runs_of_other_sizes_are_estimates(make_queue):
     queue = make_queue(times=None)
-    assert queue.told_run_s(1) == (0.0, False)
+    assert queue.known_run_s(1) == (0.0, False)
     queue.ran(1, 0.2)
-    assert queue.told_run_s(1) == (0.2, False)       # one run, as that of warming up, says little
-    assert queue.told_run_s(3) == (pytest.approx(0.6), False)
+    assert queue.known_run_s(1) == (0.2, False)       # one run, as that of warming up, says little
+    assert queue.known_run_s(3) == (pytest.approx(0.6), False)
     for _ in range(2):
         queue.ran(1, 0.2)
-    assert queue.told_run_s(1) == (0.2, True)
+    assert queue.known_run_s(1) == (0.2, True)
 
 
 def test_what_does_not_save_time_is_not_fused(make_queue):
