@@ -13,6 +13,7 @@ from launch_ros.substitutions import FindPackageShare
 from s3dnn_ros.engines.base import ENGINES
 from s3dnn_ros.middleware import image_environment
 from s3dnn_ros.nodes.launching import Respawn
+from s3dnn_ros.settings import GovernorSettings
 
 # what launch writes before each line: "[monitor-4] "
 PREFIX = 12
@@ -31,6 +32,10 @@ def generate_launch_description():
         DeclareLaunchArgument(
             'engine', default_value='', choices=['', 'auto', *ENGINES],
             description='Inference engine, whatever params_file says. Empty: what it says.'),
+        DeclareLaunchArgument(
+            'preset', default_value='', choices=['', 'none', *GovernorSettings.PRESETS],
+            description='Defaults of several parameters at once; what params_file sets stays. '
+                        'Empty: the preset of params_file.'),
         DeclareLaunchArgument(
             'composed', default_value='false',
             description='Governor and executor in one process; frames cross as references.'),
@@ -67,9 +72,10 @@ def generate_launch_description():
 
     # 3. What runs
     def pipeline(context):
-        engine = LaunchConfiguration('engine').perform(context)
-        options = {'overrides': [{'engine': engine}] if engine else [], 'additional_env': images,
-                   'emulate_tty': True}
+        chosen = {name: LaunchConfiguration(name).perform(context)
+                  for name in ('engine', 'preset')}
+        options = {'overrides': [{name: value} for name, value in chosen.items() if value],
+                   'additional_env': images, 'emulate_tty': True}
         names = ['pipeline'] if IfCondition(composed).evaluate(context) else [
             'executor', 'governor']
         return [node(name, on_exit=Respawn() if respawn.evaluate(context) else None, **options)

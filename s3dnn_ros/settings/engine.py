@@ -40,9 +40,8 @@ class EngineSettings:
 
     def check(self):
         """Refuse what no engine builds; raises ParameterError."""
-        self.build_options      # noqa: B018
+        self.build_options()
 
-    @property
     def build_options(self) -> BuildOptions:
         """Return how the engine is to build networks; ParameterError for what no engine does."""
         return BuildOptions(self.precision, self.dla, self.workspace_mb, self.optimum,

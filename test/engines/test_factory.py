@@ -84,11 +84,11 @@ def test_another_precision_than_wanted_is_told():
 
 
 def test_settings_say_how_networks_are_built(executor_settings):
-    assert executor_settings().engine.build_options == BuildOptions()
+    assert executor_settings().engine.build_options() == BuildOptions()
     settings = executor_settings(engine_precision='int8', engine_dla=1, engine_workspace_mb=64,
                                  engine_optimum=4, engine_graphs=False,
                                  engine_build_limit_s=60.0, engine_optimization_level=5)
-    assert settings.engine.build_options == BuildOptions(
+    assert settings.engine.build_options() == BuildOptions(
         'int8', 1, 64, 4, graphs=False, limit_s=60.0, optimization_level=5)
 
 

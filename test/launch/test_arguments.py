@@ -35,10 +35,11 @@ def test_every_file_takes_simulated_time(file):
     assert 'use_sim_time' in [argument.name for argument in description.get_launch_arguments()]
 
 
-def test_an_unknown_engine_starts_nothing():
+@pytest.mark.parametrize('wrong', [{'engine': 'tpu'}, {'preset': 'fast'}], ids=str)
+def test_an_unknown_engine_or_preset_starts_nothing(wrong):
     service = LaunchService(noninteractive=True)
     service.include_launch_description(
-        LaunchDescription([include('s3dnn.launch.py', engine='tpu')]))
+        LaunchDescription([include('s3dnn.launch.py', **wrong)]))
     assert service.run() == 1
 
 

@@ -91,7 +91,7 @@ class TensorRt:
         except TypeError as error:
             # what pybind11 makes of a constructor that gave nothing
             raise PassingBuildError(
-                'TensorRT', f'cannot begin to build: {self.told()}') from error
+                'TensorRT', f'cannot begin to build: {self.complaint()}') from error
 
     def network(self, builder):
         """Return an empty network whose batch is a size like any other."""
@@ -132,9 +132,9 @@ class TensorRt:
         plan = builder.build_serialized_network(network, config)
         if plan is None:
             # kernels that find no room are passed over, and only then is none left
-            full = any(words in told.lower() for told in self.complaints
+            full = any(words in complaint.lower() for complaint in self.complaints
                        for words in (*_FULL, 'insufficient'))
-            raise (PassingBuildError if full else BuildError)('TensorRT', self.told())
+            raise (PassingBuildError if full else BuildError)('TensorRT', self.complaint())
         return bytes(plan)
 
     def load(self, plan: bytes, dla: int = -1) -> LoadedEngine:
@@ -149,19 +149,19 @@ class TensorRt:
         engine = self.runtime.deserialize_cuda_engine(plan)
         if engine is None:
             self.check_memory()
-            raise BuildError('TensorRT', f'cannot read the plan: {self.told()}')
+            raise BuildError('TensorRT', f'cannot read the plan: {self.complaint()}')
         kind = _NamedEngine if hasattr(engine, 'num_io_tensors') else _IndexedEngine
         return kind(self, engine)
 
-    def told(self) -> str:
+    def complaint(self) -> str:
         """Return what it complained of last."""
         return '; '.join(self.complaints[-3:]) or 'it gave no reason'
 
     def check_memory(self) -> None:
         """Raise OutOfMemory if that is what it complained of last."""
-        told = self.told()
-        if any(words in told.lower() for words in _FULL):
-            raise OutOfMemory(told)
+        complaint = self.complaint()
+        if any(words in complaint.lower() for words in _FULL):
+            raise OutOfMemory(complaint)
 
     @functools.cached_property
     def runtime(self):
@@ -231,7 +231,7 @@ class LoadedEngine:
                    else self.engine.create_execution_context_without_device_memory())
         if context is None:
             self.api.check_memory()
-            raise BuildError('TensorRT', f'cannot make a context: {self.api.told()}')
+            raise BuildError('TensorRT', f'cannot make a context: {self.api.complaint()}')
         if hasattr(context, 'set_device_memory'):
             context.set_device_memory(scratch, self.scratch_bytes)
         else:
@@ -242,8 +242,8 @@ class LoadedEngine:
                 context.set_optimization_profile_async(profile, stream)
             except RuntimeError as error:
                 self.api.check_memory()
-                raise BuildError('TensorRT', f'does not give profile {profile} '
-                                             f'({self.api.told()}); build it again') from error
+                raise BuildError('TensorRT', f'does not give profile {profile} ('
+                                 f'{self.api.complaint()}); build it again') from error
         return context
 
 
@@ -272,7 +272,7 @@ class Context:
         """Run on a stream; raises RuntimeError if TensorRT refuses, OutOfMemory among them."""
         if not self._enqueue(stream):
             self._engine.api.check_memory()
-            raise RuntimeError(f'TensorRT refused to run: {self._engine.api.told()}')
+            raise RuntimeError(f'TensorRT refused to run: {self._engine.api.complaint()}')
 
     def _enqueue(self, stream: int) -> bool:
         raise NotImplementedError
