@@ -11,7 +11,7 @@ import collections
 import dataclasses
 import math
 import random
-from typing import Callable, Deque, List, Mapping, Protocol, Sequence, Tuple
+from typing import Callable, Deque, Dict, List, Mapping, Protocol, Sequence, Tuple
 
 from s3dnn_ros.engines.base import DEFAULTS, Run
 
@@ -165,6 +165,7 @@ class SimulatedNetwork:
         self.segments = len(profile.segment_times_s(1))
         self.variants = [1] * self.segments
         self._profile = profile
+        self._needs: Dict[Tuple[int, int], Tuple[float, float]] = {}    # by segment and batch
 
     def padded(self, frames):
         """Return the frames themselves."""
@@ -180,8 +181,12 @@ class SimulatedNetwork:
 
     def needs(self, segment, batch) -> Tuple[float, float]:
         """Return what a segment takes alone, in seconds, and of the device."""
-        return (self._profile.segment_times_s(batch)[segment],
+        needs = self._needs.get((segment, batch))
+        if needs is None:
+            needs = self._needs[segment, batch] = (
+                self._profile.segment_times_s(batch)[segment],
                 self._profile.utilization(segment, batch))
+        return needs
 
 
 class SimulatedFlight:
