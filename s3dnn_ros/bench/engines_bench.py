@@ -14,6 +14,7 @@ from typing import Dict, List, Mapping, Sequence
 
 import numpy as np
 
+from s3dnn_ros.base.callbacks import ignore
 from s3dnn_ros.bench.engines_results import FORMAT
 from s3dnn_ros.bench.environment import engine_record, environment
 from s3dnn_ros.bench.markdown import spread
@@ -66,7 +67,7 @@ class Subject:
     exact: Sequence[Mapping[str, np.ndarray]]
 
 
-def run(clock, plan: Plan, pictures, save=lambda results: None, say=print) -> Dict:
+def run(clock, plan: Plan, pictures, save=ignore, say=print) -> Dict:
     """Run the bench; returns the results as a dict that JSON can hold.
 
     `pictures` returns Pictures for a ModelSpec. `save` gets the results after every row, `say` a
@@ -146,7 +147,7 @@ def _row(clock, subject: Subject, engine_name, precision, plan: Plan) -> Dict:
 
 
 @contextlib.contextmanager
-def _engine(name, clock, precision, build, report=lambda sentence: None):
+def _engine(name, clock, precision, build, report=ignore):
     engine, _ = make_engine(name, clock, build=dataclasses.replace(build, precision=precision),
                             report=report)
     try:

@@ -16,6 +16,7 @@ import threading
 import time
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
+from s3dnn_ros.base.callbacks import ignore
 from s3dnn_ros.bench.closed_loop import CONTENDERS, ClosedLoop, Contender
 from s3dnn_ros.bench.energy_log import EnergyLog
 from s3dnn_ros.bench.environment import engine_record, environment
@@ -84,7 +85,7 @@ class Device:
     energy_mj: Callable[[], float] = float
 
 
-def run(device: Device, plan: Plan, pictures, save=lambda results: None, say=print) -> Dict:
+def run(device: Device, plan: Plan, pictures, save=ignore, say=print) -> Dict:
     """Run the experiment; returns the results as a dict that JSON can hold.
 
     `pictures` returns for a ModelSpec images to calibrate on, and others to measure fidelity

@@ -18,6 +18,7 @@ from typing import Callable, Dict, Mapping, Optional, Sequence, Tuple
 
 import yaml
 
+from s3dnn_ros.base.callbacks import ignore
 from s3dnn_ros.bench.back_to_back import measure_limit, measure_profile
 from s3dnn_ros.bench.disturbance import DURATIONS_S, disturbed
 from s3dnn_ros.bench.environment import environment
@@ -114,7 +115,7 @@ class _Bench:
     deadline_ms: float
 
 
-def run(clock, plan: Plan, save: Callable[[Dict], None] = lambda results: None,
+def run(clock, plan: Plan, save: Callable[[Dict], None] = ignore,
         say: Callable[[str], None] = functools.partial(print, flush=True)) -> Dict:
     """Run the bench; returns the results as a dict that JSON can hold.
 

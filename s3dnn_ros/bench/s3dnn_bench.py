@@ -14,6 +14,7 @@ import statistics
 import time
 from typing import Dict, List, Mapping, Sequence
 
+from s3dnn_ros.base.callbacks import ignore
 from s3dnn_ros.bench.environment import engine_record, environment
 from s3dnn_ros.bench.gpu_meter import GpuMeter
 from s3dnn_ros.bench.ideal import jobs_of, missed_share
@@ -114,7 +115,7 @@ def policies(names: Sequence[str], capacity: float = 1.0) -> Sequence[Policy]:
     return tuple(known[name] for name in names)
 
 
-def run(engine, clock, plan: Plan, save=lambda results: None, say=print) -> Dict:
+def run(engine, clock, plan: Plan, save=ignore, say=print) -> Dict:
     """Run the parts of a plan; returns the results as a dict that JSON can hold.
 
     `save` gets them after every row, so that a run that is cut off keeps what it has measured;

@@ -8,6 +8,7 @@ import itertools
 import threading
 from typing import Callable, Dict, Mapping, Optional, Protocol, Sequence, Set, Tuple
 
+from s3dnn_ros.base.callbacks import ignore
 from s3dnn_ros.cohort.caution import Caution
 from s3dnn_ros.cohort.coordinator import ROUNDING, Coordinator, Decision, Member
 from s3dnn_ros.cohort.demand import Demand
@@ -157,9 +158,9 @@ class Cohort:
 
     def __init__(self, membership: Membership, coordinator: Coordinator,
                  tables: Mapping[str, ModelTables], process: str, board: Board, *,
-                 say: Callable[[MemberState], None] = lambda state: None, horizon='deadline',
+                 say: Callable[[MemberState], None] = ignore, horizon='deadline',
                  margin: Optional[float] = None,
-                 unknown: Callable[[str], None] = lambda model: None):
+                 unknown: Callable[[str], None] = ignore):
         if horizon not in HORIZONS:
             raise ValueError(f'horizon is {horizon!r}; expected one of ' + ', '.join(HORIZONS))
         self._tables: Dict[str, ModelTables] = {}

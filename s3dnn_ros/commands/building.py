@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from s3dnn_ros.base.callbacks import ignore
 from s3dnn_ros.commands.argument_types import above_zero, from_zero
 from s3dnn_ros.commands.pictures import real_pictures_for
-from s3dnn_ros.engines.base import DEFAULTS, LONGEST_S, PRECISIONS, BuildOptions, silent
+from s3dnn_ros.engines.base import DEFAULTS, LONGEST_S, PRECISIONS, BuildOptions
 from s3dnn_ros.errors import ParameterError
 
 LEVEL = '--optimization-level'
@@ -46,7 +47,7 @@ def building(arguments) -> BuildOptions:
     return BuildOptions(**_given(arguments))
 
 
-def chosen_engine(arguments, clock, sms=0, report=silent):
+def chosen_engine(arguments, clock, sms=0, report=ignore):
     """Return (engine, reason) for `--engine`, as `make_engine` does.
 
     What it loads in int8 is calibrated on `--images`. Raises ParameterError for options of

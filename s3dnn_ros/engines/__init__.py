@@ -3,12 +3,13 @@
 import importlib.util
 import sys
 
-from s3dnn_ros.engines.base import DEFAULTS, ENGINES, silent
+from s3dnn_ros.base.callbacks import ignore
+from s3dnn_ros.engines.base import DEFAULTS, ENGINES
 from s3dnn_ros.engines.cuda_library import look_for_driver
 from s3dnn_ros.errors import ParameterError
 
 
-def make_engine(name, clock, threads=0, sms=0, build=DEFAULTS, report=silent):
+def make_engine(name, clock, threads=0, sms=0, build=DEFAULTS, report=ignore):
     """Return (engine, reason): the engine of this name, or for `auto` the first that works.
 
     `reason` says why it is this one, and what is wrong with those that come before it. `build`

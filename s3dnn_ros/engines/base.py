@@ -57,10 +57,6 @@ class BuildOptions:
 DEFAULTS = BuildOptions()
 
 
-def silent(sentence: str) -> None:
-    """Tell nobody."""
-
-
 class Flight(Protocol):
     """One batch on its way through a network, on a lane of its own.
 

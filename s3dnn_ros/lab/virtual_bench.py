@@ -16,6 +16,7 @@ import time
 import types
 from typing import Callable, Dict, List, Sequence
 
+from s3dnn_ros.base.callbacks import ignore
 from s3dnn_ros.base.clock import VirtualClock
 from s3dnn_ros.bench.environment import environment
 from s3dnn_ros.bench.option_checks import above_zero, at_least_one
@@ -134,7 +135,7 @@ class Simulation:
         self.dropped += 1
 
 
-def run(plan: Plan, save: Callable[[Dict], None] = lambda results: None,
+def run(plan: Plan, save: Callable[[Dict], None] = ignore,
         say: Callable[[str], None] = functools.partial(print, flush=True)) -> Dict:
     """Run the bench; returns the results as a dict that JSON can hold."""
     rows: List[Dict] = [{'policy': policy, 'runs': []} for policy in plan.policies]

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Callable, Dict, Iterable, List, Tuple
 
 from s3dnn_ros.base.cache import cache_dir, locked, sha256_of, write_whole
+from s3dnn_ros.base.callbacks import ignore
 from s3dnn_ros.errors import FetchError
 
 
@@ -139,7 +140,7 @@ def asset_path(name: str) -> Path:
     return path
 
 
-def fetch(names: Iterable[str], progress: Callable[[str], None] = lambda line: None) -> List[Path]:
+def fetch(names: Iterable[str], progress: Callable[[str], None] = ignore) -> List[Path]:
     """Bring assets into the cache and return their paths; what is there already is kept.
 
     `progress` is told one line per step. Raises FetchError, after which the cache holds what

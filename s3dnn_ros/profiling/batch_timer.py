@@ -8,6 +8,8 @@ from typing import Callable, Dict, Iterable, List, Optional, Sequence, Tuple
 
 import numpy as np
 
+from s3dnn_ros.base.callbacks import ignore
+
 # Runs of a batch before those that count.
 WARM_UP_RUNS = 3
 # If nobody says how many runs, a batch gets as many as fit in this time, within these limits.
@@ -123,7 +125,7 @@ class BatchTimer:
         self._batches = sorted({network.padded(batch) for batch in batches})
         self._repeats = repeats
         self._parallel = parallel
-        self._progress = progress or (lambda step: None)
+        self._progress = progress or ignore
         self._run_s: Dict[int, float] = {}      # of the batches that ran so far
         self._done_s = 0.0
 

@@ -7,6 +7,7 @@ from typing import Callable, List, Mapping, Optional, Sequence
 import numpy as np
 
 from s3dnn_ros.base.cache import sha256_of
+from s3dnn_ros.base.callbacks import ignore
 from s3dnn_ros.models.calibration import Calibration
 from s3dnn_ros.models.cut_network import CutNetwork
 from s3dnn_ros.models.fidelity import fidelity, same_answers
@@ -50,7 +51,7 @@ def measure_variants(engine, cut: CutNetwork, variants: Sequence[Variants], *,
         Called with a line before each step.
 
     """
-    tell = progress or (lambda line: None)
+    tell = progress or ignore
     ratios = sorted({variant.ratio for each in variants for variant in each.variants},
                     reverse=True)
     network = cut.load(engine, max_batch=batch, coarser=[

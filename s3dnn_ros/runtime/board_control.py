@@ -5,12 +5,9 @@ from __future__ import annotations
 import threading
 from typing import Callable, Optional
 
+from s3dnn_ros.base.callbacks import ignore
 from s3dnn_ros.errors import S3dnnError
 from s3dnn_ros.platforms import Platform
-
-
-def _nobody(*_):
-    """Tell nobody."""
 
 
 class BoardControl:
@@ -44,8 +41,8 @@ class BoardControl:
     """
 
     def __init__(self, configuration: int, platform: Optional[Platform] = None,
-                 changed: Callable[[], None] = _nobody, report: Callable[[str], None] = _nobody,
-                 announce: Callable[[int], None] = _nobody):
+                 changed: Callable[[], None] = ignore, report: Callable[[str], None] = ignore,
+                 announce: Callable[[int], None] = ignore):
         self.configuration = configuration
         self._platform = platform
         self._changed = changed

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Callable, Collection, List, Mapping, Optional, Sequence, Tuple
 
+from s3dnn_ros.base.callbacks import ignore
 from s3dnn_ros.cohort import (
     Cohort,
     Coordinator,
@@ -24,10 +25,6 @@ from s3dnn_ros.runtime.variant_chooser import CohortChooser
 # What is told when the owner has given the board back: nobody sets it.
 NOBODYS = Configuration(0, '')
 Find = Callable[[str], Tuple[ProfileTable, List[SpeedupAccuracyTable]]]
-
-
-def _nothing(*_):
-    """Do nothing."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,8 +52,8 @@ class BoardContext:
     board: str = ''
     process: str = ''
     platform: Optional[Platform] = None
-    say: Callable[[MemberState], None] = lambda state: None
-    applied: Callable[[Configuration], None] = lambda configuration: None
+    say: Callable[[MemberState], None] = ignore
+    applied: Callable[[Configuration], None] = ignore
     meter: Optional[EnergyMeter] = None
 
     def close(self):
@@ -98,8 +95,8 @@ class CohortClient:
     def __init__(self, settings, profiles: Mapping[str, ProfileTable],
                  accuracy: Mapping[str, Sequence[SpeedupAccuracyTable]],
                  board_context: BoardContext, report: Callable[[str], None],
-                 changed: Callable[[], None] = _nothing, models: Collection[str] = (),
-                 find: Optional[Find] = None, submit: Callable = _nothing):
+                 changed: Callable[[], None] = ignore, models: Collection[str] = (),
+                 find: Optional[Find] = None, submit: Callable = ignore):
         self._board_context = board_context
         self._report = Once(report)
         self._find = find
@@ -111,7 +108,7 @@ class CohortClient:
         platform = board_context.platform
         # on another partition, only what is submitted next runs
         stays = platform is not None and platform.immediate
-        self._board = BoardControl(first, platform, _nothing if stays else changed, report,
+        self._board = BoardControl(first, platform, ignore if stays else changed, report,
                                    self._announce)
         self.cohort = Cohort(
             Membership(board_context.board, settings.cohort.lease_ms / 1e3), Coordinator(),

@@ -7,6 +7,7 @@ import dataclasses
 import functools
 from typing import Callable, Dict, List, Mapping, Optional, Tuple
 
+from s3dnn_ros.base.callbacks import ignore
 from s3dnn_ros.capacity import Capacity
 from s3dnn_ros.counters import Counters
 from s3dnn_ros.errors import PlatformError
@@ -33,10 +34,6 @@ from s3dnn_ros.scheduling import make_scheduler
 from s3dnn_ros.transport.frames import FrameBatch
 
 ALONE = BoardContext()
-
-
-def _nobody(capacity):
-    """Tell no front end."""
 
 
 def _scheduler(settings, engine):
@@ -87,7 +84,7 @@ class Executor:
                  publish: Callable[[FrameResult], float], report: Callable[[str], None],
                  lost: Optional[Callable[[str], None]] = None,
                  board_context: BoardContext = ALONE,
-                 tell: Callable[[Capacity], None] = _nobody, process=''):
+                 tell: Callable[[Capacity], None] = ignore, process=''):
         self.engine = engine
         self.cohort_client: Optional[CohortClient] = None
         self._clock = clock

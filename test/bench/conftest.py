@@ -43,8 +43,6 @@ def prepared(engine, tiny_model, monkeypatch):
                             repeats=5, say=lambda sentence: None)
 
 
-
-
 @pytest.fixture
 def synthetic_results():
     """Return results as the bench writes them, with figures that nothing measured."""

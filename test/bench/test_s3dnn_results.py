@@ -18,8 +18,7 @@ def test_the_tables(synthetic_results):
 
 
 def test_the_tables_of_decisions_and_batches(synthetic_results):
-    took = [{'p50': 2.0, 'p95': 4.0, 'p99': 5.0, 'mean': 3.0}, {'p50': 3.0, 'p95': 4.0, 'p99': 5.0,
-                                                             'mean': 3.0}]
+    took = [{'p50': p50, 'p95': 4.0, 'p99': 5.0, 'mean': 3.0} for p50 in (2.0, 3.0)]
     synthetic_results['decisions'] = [
         {'policy': policy, 'queued': queued, 'us': took}
         for policy in ('edf', 'supervised') for queued in (16, 64)]

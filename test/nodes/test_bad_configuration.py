@@ -147,6 +147,11 @@ OUT_OF_RANGE = [
     (ExecutorNode, {'max_queue': 0}, ("parameter 'max_queue' is 0", 'from 1 to 1000')),
     (ExecutorNode, {'stats_period_s': float('nan')}, ("parameter 'stats_period_s' is nan",
                                                       'from 0.05 to 60.0')),
+    (GovernorNode, {'preset': ['latency', 'energy']},
+     ("parameter 'preset' is ['latency', 'energy']", 'one of none, latency')),
+    (ExecutorNode, {'preset': 5}, ("parameter 'preset' is 5", 'one of none, latency')),
+    (ExecutorNode, {'preset': 'energy', 'scheduler': 'fifo'},
+     ("parameter 'scheduler' is 'fifo'", 'a cohort decides between segments')),
     (ReplayNode, {}, ("parameter 'sources.front.file'", 'name a video or an image')),
     (MonitorNode, {'table': 'yes'}, ("parameter 'table' is 'yes'", 'true or false')),
 ]

@@ -7,6 +7,8 @@ pytest.importorskip('s3dnn_ros.msg', reason='the package is not built')
 
 from rclpy.lifecycle import TransitionCallbackReturn
 
+from s3dnn_ros.nodes.monitor_node import MonitorNode
+
 pytestmark = pytest.mark.ros
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
@@ -52,3 +54,18 @@ def test_an_unknown_preset_is_refused_with_those_there_are(world):
     world.executor(start=False)
     reason = world.set('executor', 'preset', 'fast').reason
     assert "parameter 'preset' is 'fast'; expected one of none, latency, throughput" in reason
+
+
+def test_a_preset_that_does_not_go_with_what_was_set_is_refused_and_the_old_one_stays(world):
+    node = world.executor(start=False, scheduler='fifo')
+    result = world.set('executor', 'preset', 'energy')
+    assert not result.successful or node.trigger_configure() != SUCCESS
+    world.accept('executor', 'preset', 'none')
+    assert node.trigger_configure() == SUCCESS
+    assert scheduling(node) == (True, 1.0)
+
+
+def test_a_monitor_that_is_given_a_preset_for_all_nodes_is_not_told_that_it_is_unknown(world):
+    world.add(MonitorNode(**world.options(world.parameters(preset='latency', table=False))))
+    world.executor(start=False)
+    assert not world.said("parameter 'preset' is unknown")

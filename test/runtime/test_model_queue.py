@@ -90,7 +90,7 @@ def test_as_many_are_fused_as_the_earliest_deadline_allows(make_queue, deadline_
 
 def test_a_batch_counts_with_the_time_of_what_really_runs(make_queue):
     queue = make_queue(Asked(100.5), Asked(), Asked(), times=(0.1, 0.1),
-                     padded=lambda frames: 1 if frames == 1 else 8)
+                       padded=lambda frames: 1 if frames == 1 else 8)
     assert len(queue.take(NOW_S, True, 8)) == 1
 
 

@@ -8,7 +8,8 @@ from typing import Callable, List, Optional
 
 import numpy as np
 
-from s3dnn_ros.engines.base import DEFAULTS, BuildOptions, silent, variants_of
+from s3dnn_ros.base.callbacks import ignore
+from s3dnn_ros.engines.base import DEFAULTS, BuildOptions, variants_of
 from s3dnn_ros.engines.cuda import OutOfMemory, find_cuda
 from s3dnn_ros.engines.lanes import LaneEngine, LaneNetwork, batches_up_to, too_large
 from s3dnn_ros.engines.tensorrt.api import TensorRt
@@ -66,7 +67,7 @@ class TensorRtEngine(LaneEngine):
     pictures: Optional[Callable[[ModelSpec], np.ndarray]] = None
 
     def __init__(self, clock, options: BuildOptions = DEFAULTS,
-                 report: Callable[[str], None] = silent, sms: int = 0):
+                 report: Callable[[str], None] = ignore, sms: int = 0):
         super().__init__(clock)
         self._report = report
         self.precision = options.precision

@@ -17,7 +17,8 @@ import onnx
 from onnx import TensorProto
 
 from s3dnn_ros.base.cache import locked
-from s3dnn_ros.engines.base import DEFAULTS, BuildOptions, silent
+from s3dnn_ros.base.callbacks import ignore
+from s3dnn_ros.engines.base import DEFAULTS, BuildOptions
 from s3dnn_ros.engines.tensorrt import int8
 from s3dnn_ros.engines.tensorrt.builder import Built, Order, build, with_float_image
 from s3dnn_ros.engines.tensorrt.child_process import ChildProcess
@@ -145,7 +146,7 @@ def wanted_plans(model: str, models: Sequence[Sequence[onnx.ModelProto]], output
 
 def provide(wanted: Sequence[Wanted], clock, *, limit_s: float = DEFAULTS.limit_s,
             calibration: Optional[Calibration] = None, jobs: int = 1, keep: bool = True,
-            again: bool = False, report: Callable[[str], None] = silent) -> Provided:
+            again: bool = False, report: Callable[[str], None] = ignore) -> Provided:
     """Return the plans of a network, and build those that are not there.
 
     Two processes that want the same do not build it twice: the second waits. A build that takes

@@ -371,6 +371,7 @@ def test_variants_are_measured_where_a_segment_has_them(engine, in_variants):
         rows = network.measure(1, 2, variant)
         assert len(rows) == 2 and all(len(row) == 2 and min(row) > 0.0 for row in rows)
 
+
 def wait(engine, runs, count):
     end_s = time.monotonic() + WAIT_S
     while len(runs) < count:
