@@ -138,10 +138,18 @@ class SettingsNode:
         for declaration in name_lists(self._kind):
             self._declare(declaration, self._given(declaration))
         names = {item.name: self._value(item.name) for item in name_lists(self._kind)}
-        for declaration in declarations(self._kind, names, self._preset()):
+        known = list(declarations(self._kind, names, self._preset()))
+        for declaration in known:
             self._declare(declaration, self._given(declaration))
-            self._follow_preset(declaration)
-        return read(self._kind, self._values())
+        followers = [item for item in known if self._follows_preset(item)]
+        # what cannot be used is refused before any parameter follows
+        settings = read(self._kind, {
+            **self._values(), **{item.name: item.default for item in followers}})
+        self._declarations.update((item.name, item) for item in known)
+        with self._checked_already():
+            for item in followers:
+                super().set_parameters_atomically([typed(item, item.default)])
+        return settings
 
     def _preset(self):
         """Return the preset that holds, also before it is declared."""
@@ -149,15 +157,12 @@ class SettingsNode:
         given_values = {} if override is None else {'preset': override.value}
         return preset_in(self._kind, {**given_values, **self._values()})
 
-    def _follow_preset(self, declaration):
-        """Give a parameter that still has its default the one of another preset."""
+    def _follows_preset(self, declaration):
+        """Tell whether a parameter has another preset's default still, which nobody has set."""
         old = self._declarations[declaration.name]
-        self._declarations[declaration.name] = declaration
-        if (declaration.default != old.default and declaration.name not in
-                self._parameter_overrides
-                and old.convert(self._value(old.name)) == old.default):
-            with self._checked_already():
-                super().set_parameters_atomically([typed(declaration, declaration.default)])
+        return (declaration.default != old.default
+                and declaration.name not in self._parameter_overrides
+                and old.convert(self._value(old.name)) == old.default)
 
     def _given(self, declaration):
         return given(declaration, self._parameter_overrides.get(declaration.name))

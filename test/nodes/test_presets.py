@@ -58,8 +58,10 @@ def test_an_unknown_preset_is_refused_with_those_there_are(world):
 
 def test_a_preset_that_does_not_go_with_what_was_set_is_refused_and_the_old_one_stays(world):
     node = world.executor(start=False, scheduler='fifo')
-    result = world.set('executor', 'preset', 'energy')
-    assert not result.successful or node.trigger_configure() != SUCCESS
+    world.accept('executor', 'preset', 'energy')
+    assert node.trigger_configure() != SUCCESS
+    world.wait_for(lambda: world.said("parameter 'scheduler' is 'fifo'; a cohort decides"))
+    assert node.get_parameter('cohort').value is False
     world.accept('executor', 'preset', 'none')
     assert node.trigger_configure() == SUCCESS
     assert scheduling(node) == (True, 1.0)
