@@ -1,5 +1,7 @@
 """Builders that several test modules share; factories, so that properties can use them too."""
 
+import logging
+
 import hypothesis
 import numpy as np
 import pytest
@@ -12,6 +14,35 @@ from s3dnn_ros.transport.frames import FrameBatch, FrameInfo, Transform
 # Reproducible, and nothing written into the checkout.
 hypothesis.settings.register_profile('s3dnn', deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile('s3dnn')
+
+
+class Sentences(logging.Handler):
+    """What the package logs, as sentences; `callbacks` are called with each."""
+
+    def __init__(self):
+        super().__init__()
+        self.said = []
+        self.callbacks = []
+
+    def emit(self, record):
+        self.said.append(record.getMessage())
+        for callback in self.callbacks:
+            callback(record.getMessage())
+
+
+@pytest.fixture
+def sentences():
+    """Return the handler that keeps what the package logs while the test runs."""
+    logger, handler = logging.getLogger('s3dnn_ros'), Sentences()
+    logger.addHandler(handler)
+    yield handler
+    logger.removeHandler(handler)
+
+
+@pytest.fixture
+def said(sentences):
+    """Return the list of what the package has logged."""
+    return sentences.said
 
 
 @pytest.fixture(scope='session')

@@ -78,12 +78,11 @@ class ClosedLoop:
         self._clock = clock
         self._tables = tables
         self._platform = platform
-        self._failures: List[str] = []
         totals_s = [sum(column) for column in zip(*(each.network_s for each in tables.values()))]
         fastest = min(range(len(totals_s)), key=totals_s.__getitem__)
         self._rest = self._least_power() if contender.rests else None
         self._log: List[Tuple[float, int]] = []
-        self._board = BoardControl(fastest, platform, self._changed, self._failures.append)
+        self._board = BoardControl(fastest, platform, self._changed)
         self._cohort = Cohort(Membership(NAME, LEASE_S), contender.make(fastest), tables, NAME,
                               self._board, horizon=contender.horizon, margin=contender.margin)
         self._chooser = CohortChooser(self._cohort, tables)
@@ -109,8 +108,8 @@ class ClosedLoop:
         self.transitions = self._platform.transitions
         self.transition_s = self._platform.transition_s
         self._board.close()
-        if self._failures:
-            raise RuntimeError(self._failures[0])
+        if self._board.failure:
+            raise RuntimeError(self._board.failure)
 
     def shares(self, begin_s, end_s) -> Dict[int, float]:
         """Return which share of the time between two moments each configuration was set."""

@@ -28,8 +28,8 @@ def sampling_cost(seconds=10.0) -> Dict[str, Any]:
     with tempfile.TemporaryDirectory() as root:
         _write_rails(Path(root))
         busy_s = dict.fromkeys((f'instance_{index}' for index in range(INSTANCES)), 0.0)
-        meter = find_meter(None, print, root)
-        account = EnergyAccount(meter, busy_s, lambda: dict(busy_s), print)
+        meter = find_meter(None, root)
+        account = EnergyAccount(meter, busy_s, lambda: dict(busy_s))
         took_ns = []
         begun_s = now_s = time.perf_counter()
         while now_s < begun_s + seconds:

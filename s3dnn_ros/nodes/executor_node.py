@@ -14,6 +14,7 @@ from s3dnn_ros.models.spec import load_spec
 from s3dnn_ros.msg import Cameras, Capacity, ExecutorStats
 from s3dnn_ros.nodes.batch_source import BatchSource
 from s3dnn_ros.nodes.cohort_topics import CohortTopics
+from s3dnn_ros.nodes.log_handler import NodeLogHandler
 from s3dnn_ros.nodes.messages import capacity_msg, diagnostic, executor_stats, s_of
 from s3dnn_ros.nodes.model_service import ModelService
 from s3dnn_ros.nodes.newest_publisher import NewestPublisher
@@ -28,6 +29,8 @@ from s3dnn_ros.runtime.executor import Executor
 from s3dnn_ros.transport.frames import FrameBatch as Frames
 
 _NUMBERS = itertools.count(1)
+# those that work for this node alone
+ROOMS = tuple(f's3dnn_ros.{room}' for room in ('cohort', 'engines', 'platforms', 'runtime'))
 
 
 class ExecutorNode(S3dnnNode):
@@ -48,10 +51,12 @@ class ExecutorNode(S3dnnNode):
         self._cameras_of = {}       # names by front end
         self._stats = None
         self._last_busy = (0.0, 0.0)
+        self._log_handler = NodeLogHandler(self, ROOMS)
         self._model_service = ModelService(self, lambda: self._runtime)
 
     def start(self, settings):
         """Load and warm every model, and create the publishers."""
+        self._log_handler.attach()
         check_messages(settings.output.messages)
         specs = {name: load_spec(instance.model, settings.model_directories)
                  for name, instance in settings.instances.items()}
@@ -72,7 +77,7 @@ class ExecutorNode(S3dnnNode):
         self._capacity_publisher = NewestPublisher(self._tell, self.complain)
         try:
             self._runtime = Executor(settings, specs, engine, self.clock_s, self._publish,
-                                     self.complain, self._give_up, board_context,
+                                     self._give_up, board_context,
                                      self._capacity_publisher.say, self._process)
         except BaseException:
             board_context.close()
@@ -125,6 +130,7 @@ class ExecutorNode(S3dnnNode):
         for publisher in filter(None, (self._stats, self._capacity)):
             self.destroy_publisher(publisher)
         self._stats = self._capacity = None
+        self._log_handler.detach()
 
     def accept(self, batch: Frames):
         """Take a batch from a governor in this process."""
@@ -168,7 +174,7 @@ class ExecutorNode(S3dnnNode):
                             self._meter(settings, engine))
 
     def _meter(self, settings, engine):
-        return find_meter(engine.gpu, self.complain) if settings.board.power == 'auto' else None
+        return find_meter(engine.gpu) if settings.board.power == 'auto' else None
 
     def _platform(self, settings, engine):
         """Return the board, if this node is to set it."""
@@ -178,8 +184,7 @@ class ExecutorNode(S3dnnNode):
             return make_platform('sm_partition', engine=engine)
         steps = dict.fromkeys(('cpu_steps', 'gpu_steps', 'emc_steps', 'core_steps'),
                               settings.board.steps or None)
-        platform = make_platform(settings.board.platform, knobs=settings.board.knobs,
-                                 report=self.complain, **steps)
+        platform = make_platform(settings.board.platform, knobs=settings.board.knobs, **steps)
         return None if platform.name == 'null' else platform
 
     def _tell(self, capacity):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from typing import Optional, Union
 
 from s3dnn_ros.errors import PlatformError
@@ -11,7 +12,6 @@ from s3dnn_ros.platforms.base import (
     EnergyMeter,
     MonotonicClock,
     Platform,
-    Report,
     board_of,
 )
 from s3dnn_ros.platforms.guard import restored_at_end
@@ -22,6 +22,7 @@ from s3dnn_ros.platforms.power import PowerMeter, PowerSampler
 from s3dnn_ros.platforms.sm_partition import SmPartitionPlatform
 from s3dnn_ros.platforms.sysfs import Sysfs
 
+_LOG = logging.getLogger(__name__)
 __all__ = ['PLATFORMS', 'Configuration', 'EnergyMeter', 'JetsonPlatform', 'NullPlatform',
            'Platform', 'SmPartitionPlatform', 'board_here', 'find_meter', 'is_jetson',
            'make_platform', 'restored_at_end']
@@ -39,19 +40,19 @@ def board_here(gpu: Union[int, str, None] = None, root='/') -> str:
     return board if gpu is None or is_jetson(root) else f'{board}/{gpu}'
 
 
-def find_meter(gpu: Union[int, str, None], report: Report, root='/') -> Optional[EnergyMeter]:
-    """Return what tells the energy here; None, with a sentence if there ought to be something.
+def find_meter(gpu: Union[int, str, None], root='/') -> Optional[EnergyMeter]:
+    """Return what tells the energy here; None, with a warning if there ought to be something.
 
     A board's own sensors come first, as they see all of it; `gpu` is the discrete GPU in use, as
     NvmlMeter takes it, or None.
     """
     try:
-        rails = PowerMeter(Sysfs(root), report)
+        rails = PowerMeter(Sysfs(root))
         if rails.knows_total:
             return PowerSampler(rails, MonotonicClock())
         return None if gpu is None else NvmlMeter(gpu)
     except PlatformError as error:
-        report(f'nobody can tell power and energy: {error}')
+        _LOG.warning(f'nobody can tell power and energy: {error}')
         return None
 
 

@@ -6,13 +6,11 @@ import dataclasses
 import logging
 import platform
 import time
-from typing import Callable, Dict, Optional, Protocol, Sequence, Tuple
+from typing import Dict, Optional, Protocol, Sequence, Tuple
 
 from s3dnn_ros.errors import PlatformError
 
-Report = Callable[[str], None]
-
-log: Report = logging.getLogger('s3dnn_ros.platforms').warning
+_LOG = logging.getLogger(__name__)
 
 _MODEL = 'sys/firmware/devicetree/base/model'
 # the serial number comes first, as containers on one board share it
@@ -82,17 +80,16 @@ class MonotonicClock:
 
 
 class Once:
-    """Reports each matter a single time."""
+    """Warns of each matter a single time."""
 
-    def __init__(self, report: Report):
-        self._report = report
+    def __init__(self):
         self._said = set()
 
     def say(self, matter, sentence):
-        """Report a sentence, unless there was one on this matter."""
+        """Log a warning, unless there was one on this matter."""
         if matter not in self._said:
             self._said.add(matter)
-            self._report(sentence)
+            _LOG.warning(sentence)
 
 
 def board_of(files) -> str:

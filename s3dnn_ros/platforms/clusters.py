@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import logging
 from typing import Dict, List, Optional, Tuple
 
 from s3dnn_ros.errors import PlatformError
-from s3dnn_ros.platforms.base import Report
 from s3dnn_ros.platforms.knobs import CPUS, CoreKnob, CpufreqKnob
 from s3dnn_ros.platforms.space import Axis, Choice, Steps, thin
 from s3dnn_ros.platforms.sysfs import Sysfs
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Cluster:
     always_on: Tuple[int, ...]
 
 
-def find_clusters(files: Sysfs, names: Dict[int, str], report: Report) -> List[Cluster]:
+def find_clusters(files: Sysfs, names: Dict[int, str]) -> List[Cluster]:
     """Return the board's clusters; one that is off and tells nothing is reported and left out.
 
     `names` gives a cluster's name by the number of its policy.
@@ -33,13 +35,14 @@ def find_clusters(files: Sysfs, names: Dict[int, str], report: Report) -> List[C
     for folder in files.find(f'{CPUS}/cpufreq/policy*'):
         number = int(folder.rsplit('policy', 1)[1])
         try:
-            knob = CpufreqKnob(files, folder, report)
+            knob = CpufreqKnob(files, folder)
             frequencies_khz = knob.values()
         except PlatformError as error:
-            report(f'the CPU cores of policy{number} stay as they are, as they do not tell their '
-                   f'frequencies ({error}); to use them, switch one on before the start')
+            _LOG.warning(f'the CPU cores of policy{number} stay as they are, as they do not tell '
+                         f'their frequencies ({error}); to use them, switch one on before the '
+                         'start')
             continue
-        cores = tuple(CoreKnob(files, f'{CPUS}/cpu{cpu}', report) for cpu in knob.cpus
+        cores = tuple(CoreKnob(files, f'{CPUS}/cpu{cpu}') for cpu in knob.cpus
                       if cpu and files.exists(f'{CPUS}/cpu{cpu}/online'))
         fixed = set(knob.cpus) - {core.cpu for core in cores}
         clusters.append(Cluster(names.get(number, f'cpu{number}'), knob, frequencies_khz, cores,

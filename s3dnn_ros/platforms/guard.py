@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import subprocess
@@ -10,7 +11,6 @@ import sys
 from pathlib import Path
 
 from s3dnn_ros.errors import PlatformError
-from s3dnn_ros.platforms.base import Report
 from s3dnn_ros.platforms.forks import close_in_children
 from s3dnn_ros.platforms.knobs import Knob
 from s3dnn_ros.platforms.owner import restoring
@@ -22,6 +22,7 @@ from s3dnn_ros.platforms.saved import (
 )
 from s3dnn_ros.platforms.sysfs import Sysfs
 
+_LOG = logging.getLogger(__name__)
 _PACKAGES = Path(__file__).resolve().parents[2]
 _END_S = 5.0
 
@@ -37,19 +38,17 @@ class Guard:
     files : Sysfs
     directory : Path
         Where the saved state lies.
-    report : callable
-        Called with a sentence when something that was left behind cannot be restored.
 
     """
 
-    def __init__(self, files: Sysfs, directory, report: Report):
+    def __init__(self, files: Sysfs, directory):
         self._files = files
         self._pid = os.getpid()
         self._path = state_file(Path(directory).resolve(), self._pid)
         self._entries = {}
         self._watchdog = None
         for sentence in restore_leftovers(directory, files):
-            report(sentence)
+            _LOG.warning(sentence)
 
     def remember(self, knob: Knob):
         """Save a knob's state before it is turned for the first time.

@@ -9,7 +9,7 @@ from typing import List, Optional, Sequence
 
 from s3dnn_ros.errors import PlatformError
 from s3dnn_ros.platforms import clusters
-from s3dnn_ros.platforms.base import MonotonicClock, Report, board_of, log, model_of
+from s3dnn_ros.platforms.base import MonotonicClock, board_of, model_of
 from s3dnn_ros.platforms.guard import Guard
 from s3dnn_ros.platforms.knobs import EMC, DevfreqKnob, EmcKnob
 from s3dnn_ros.platforms.owner import Owner, locks_of_all, make_directory, state_directory
@@ -59,8 +59,6 @@ class JetsonPlatform:
         The folder of lock and saved state, for all processes on the board the same.
     clock : Clock, optional
         Times the transitions.
-    report : callable
-        Called with a sentence on what does not work as it should, once for each matter.
     files : Sysfs, optional
         In place of `root`.
 
@@ -79,12 +77,11 @@ class JetsonPlatform:
     def __init__(self, root='/', *, knobs: Sequence[str] = KNOBS, cpu_steps: Steps = None,
                  gpu_steps: Steps = None, emc_steps: Steps = None,
                  core_steps: Optional[int] = None, own=True, state_dir=None, clock=None,
-                 report: Report = log, files=None):
+                 files=None):
         unknown = [kind for kind in knobs if kind not in KNOBS]
         if unknown:
             raise ValueError(f"knob '{unknown[0]}' is unknown; known are {', '.join(KNOBS)}")
         self._files = files or Sysfs(root)
-        self._report = report
         self._clock = clock or MonotonicClock()
         self._lock = threading.RLock()
         self._applied = {}
@@ -92,7 +89,7 @@ class JetsonPlatform:
         self.transitions = 0
         self.transition_s = 0.0
         self.board = board_of(self._files)
-        self.meter = PowerMeter(self._files, report)
+        self.meter = PowerMeter(self._files)
         self._owner = self._guard = None
         try:
             if own:
@@ -185,7 +182,7 @@ class JetsonPlatform:
         self._pid = os.getpid()
         self._owner = Owner(directory, f's3dnn on {model_of(self._files)}', self._clock.now_s(),
                             locks_of_all(self._files.root))
-        self._guard = Guard(self._files, directory, self._report)
+        self._guard = Guard(self._files, directory)
         atexit.register(self.close)
 
     def _turn(self, settings):
@@ -216,7 +213,7 @@ class JetsonPlatform:
         folder = _find_gpu(self._files)
         if folder is None:
             raise self._lacks('gpu', 'sys/class/devfreq')
-        knob = DevfreqKnob(self._files, folder, self._report)
+        knob = DevfreqKnob(self._files, folder)
         return [_hz_axis('gpu', knob, thin('gpu_steps', knob.values(), steps))]
 
     def _emc_axes(self, knobs, steps) -> List[Axis]:
@@ -225,14 +222,14 @@ class JetsonPlatform:
         if not self._files.exists(f'{EMC}/rate'):
             raise self._lacks('emc', EMC)
         known = _EMC_HZ.get(_soc(self._files), ())
-        knob = EmcKnob(self._files, EMC, self._report, known)
+        knob = EmcKnob(self._files, EMC, known)
         return [_hz_axis('emc', knob, thin('emc_steps', knob.values(), steps))]
 
     def _cpu_axes(self, knobs, cpu_steps, core_steps) -> List[Axis]:
         if 'cpu' not in knobs and 'cores' not in knobs:
             return []
         apart = _soc(self._files) == _TX2
-        found = clusters.find_clusters(self._files, _TX2_CLUSTERS if apart else {}, self._report)
+        found = clusters.find_clusters(self._files, _TX2_CLUSTERS if apart else {})
         if not found:
             raise self._lacks('cpu', 'sys/devices/system/cpu/cpufreq')
         make = clusters.axes_apart if apart else clusters.axes_together

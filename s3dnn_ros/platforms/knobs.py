@@ -10,7 +10,7 @@ import re
 from typing import Dict, Iterable, Optional, Protocol, Sequence, Tuple
 
 from s3dnn_ros.errors import PlatformError
-from s3dnn_ros.platforms.base import Once, Report, log
+from s3dnn_ros.platforms.base import Once
 from s3dnn_ros.platforms.sysfs import Sysfs
 
 CPUS = 'sys/devices/system/cpu'
@@ -51,10 +51,10 @@ class _FrequencyKnob:
     _place = re.compile('')
     _low = _high = _governor = _chosen = _offered = _governors = ''
 
-    def __init__(self, files: Sysfs, folder: str, report: Report = log):
+    def __init__(self, files: Sysfs, folder: str):
         self.folder = folder
         self._files = files
-        self._once = Once(report)
+        self._once = Once()
         self._has_userspace: Optional[bool] = None
 
     def values(self):
@@ -139,8 +139,8 @@ class CpufreqKnob(_FrequencyKnob):
     _governor, _governors = 'scaling_governor', 'scaling_available_governors'
     _chosen, _offered = 'scaling_setspeed', 'scaling_available_frequencies'
 
-    def __init__(self, files, folder, report=log):
-        super().__init__(files, folder, report)
+    def __init__(self, files, folder):
+        super().__init__(files, folder)
         self.cpus = files.integers(self._name('related_cpus'))
 
     def active(self) -> bool:
@@ -167,12 +167,11 @@ class EmcKnob:
     kind = 'emc'
     _place = re.compile(EMC + r'\Z')
 
-    def __init__(self, files: Sysfs, folder: str = EMC, report: Report = log,
-                 known: Sequence[int] = ()):
+    def __init__(self, files: Sysfs, folder: str = EMC, known: Sequence[int] = ()):
         self.folder = folder
         self._files = files
         self._known = tuple(known)
-        self._once = Once(report)
+        self._once = Once()
         locked = f'{folder}/mrq_rate_locked'
         self._lock = 'mrq_rate_locked' if files.exists(locked) else 'state'
 
@@ -214,7 +213,7 @@ class CoreKnob:
     kind = 'core'
     _place = re.compile(CPUS + r'/cpu[1-9]\d*\Z')
 
-    def __init__(self, files: Sysfs, folder: str, report: Report = log):
+    def __init__(self, files: Sysfs, folder: str):
         if not self._place.match(folder):
             raise PlatformError(files.path(folder), 'this core cannot be switched; the first one '
                                 'always stays on')

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import logging
 import math
 from typing import Dict, List, Optional, Tuple
 
 from s3dnn_ros.errors import PlatformError
-from s3dnn_ros.platforms.base import Once, Report, log
+from s3dnn_ros.platforms.base import Once
 from s3dnn_ros.platforms.sysfs import Sysfs
 
+_LOG = logging.getLogger(__name__)
 TOTAL = 'total'
 _IIO = 'sys/bus/i2c/drivers/ina3221x/*/iio:device*'
 _HWMON = 'sys/class/hwmon/hwmon*'
@@ -32,7 +34,7 @@ class Rail:
     files: Tuple[str, ...]
 
 
-def find_rails(files: Sysfs, report: Report) -> List[Rail]:
+def find_rails(files: Sysfs) -> List[Rail]:
     """Return the rails by name: of JetPack 4 (iio) or JetPack 5 and later (hwmon).
 
     A device that does not tell whether it is their sensor is reported and left out.
@@ -42,7 +44,7 @@ def find_rails(files: Sysfs, report: Report) -> List[Rail]:
         folder, _, channel = label.rpartition('/rail_name_')
         rails += _rail(files, label, f'{folder}/in_power{channel}_input')
     for folder in files.find(_HWMON):
-        if not _is_ina3221(files, folder, report):
+        if not _is_ina3221(files, folder):
             continue
         for label in files.find(f'{folder}/in*_label'):
             channel = label[len(f'{folder}/in'):-len('_label')]
@@ -57,16 +59,13 @@ class PowerMeter:
     Parameters
     ----------
     files : Sysfs
-    report : callable
-        Called with a sentence for each rail, the first time that it cannot be read, and for
-        each device of which nobody knows whether it has rails.
 
     """
 
-    def __init__(self, files: Sysfs, report: Report = log):
+    def __init__(self, files: Sysfs):
         self._files = files
-        self._once = Once(report)
-        self._rails = find_rails(files, report)
+        self._once = Once()
+        self._rails = find_rails(files)
         names = {rail.name for rail in self._rails}
         self._parts = next((parts for parts in _TOTALS if names.issuperset(parts)), ())
         self.failures = collections.Counter()   # by rail
@@ -179,12 +178,12 @@ class PowerSampler:
         self._counter.add(self._clock.now_s(), powers_mw)
 
 
-def _is_ina3221(files, folder, report):
+def _is_ina3221(files, folder):
     name = f'{folder}/name'
     try:
         return files.exists(name) and files.text(name) == 'ina3221'
     except PlatformError as error:
-        report(f'if this is a sensor of power, its rails are left out: {error}')
+        _LOG.warning(f'if this is a sensor of power, its rails are left out: {error}')
         return False
 
 

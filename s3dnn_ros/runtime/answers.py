@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import functools
+import logging
 import threading
 from typing import Callable, Dict, Mapping, Tuple
 
@@ -17,6 +18,7 @@ from s3dnn_ros.runtime.recorder import Recorder, Stage
 from s3dnn_ros.runtime.subtasks import BEHIND, SubTask, SubTaskPool
 from s3dnn_ros.transport.frames import FrameInfo
 
+_LOG = logging.getLogger(__name__)
 # Runs of an instance whose times its percentiles are of.
 _KEPT_RUNS = 256
 
@@ -72,8 +74,6 @@ class Answers:
         Threads.
     publish : callable
         Called in a worker thread with a FrameResult; returns when it was published, in seconds.
-    report : callable
-        Called with a sentence when frames are refused.
     admission : Admission
         Learns how long results take from a run's end, and what was in time.
     recorder : Recorder
@@ -86,12 +86,11 @@ class Answers:
     """
 
     def __init__(self, instances: Mapping[str, Instance], workers: int,
-                 publish: Callable[[FrameResult], float], report: Callable[[str], None],
+                 publish: Callable[[FrameResult], float],
                  admission: Admission, recorder: Recorder, clock):
         self.counters = Counters()
         self._instances = instances
         self._publish = publish
-        self._report = report
         self._admission = admission
         self._recorder = recorder
         self._clock = clock
@@ -131,7 +130,7 @@ class Answers:
         """Count frames as dropped, and tell why; any thread."""
         for frame in frames:
             self.counters.dropped(frame.camera, instance, reason=reason, sentence=sentence)
-        self._report(sentence)
+        _LOG.warning(sentence)
 
     def refused(self, request: Request, reason, sentence):
         """Give a request back that cannot run, count its frames, and tell why; any thread."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import Callable, Optional
 
 from s3dnn_ros.base.callbacks import ignore
 from s3dnn_ros.errors import S3dnnError
 from s3dnn_ros.platforms import Platform
+
+_LOG = logging.getLogger(__name__)
 
 
 class BoardControl:
@@ -26,9 +29,6 @@ class BoardControl:
         If this process sets the board. It is closed, and with that restored, at the end.
     changed : callable
         Called when `configuration` is another one, in any thread; it must not take long.
-    report : callable
-        Called with a sentence when a configuration cannot be set or announced; with the same
-        sentence once only.
     announce : callable
         Called in the thread with the configuration that is set; of several in a row, with the
         newest.
@@ -37,20 +37,20 @@ class BoardControl:
     ----------
     configuration : int
         What the board is set to, as far as this process knows.
+    failure : str
+        Why a configuration could not be set or announced, the last time; empty if all could.
 
     """
 
     def __init__(self, configuration: int, platform: Optional[Platform] = None,
-                 changed: Callable[[], None] = ignore, report: Callable[[str], None] = ignore,
-                 announce: Callable[[int], None] = ignore):
+                 changed: Callable[[], None] = ignore, announce: Callable[[int], None] = ignore):
         self.configuration = configuration
         self._platform = platform
         self._changed = changed
-        self._report = report
         self._announce = announce
         self._wanted: Optional[int] = None      # the last wish
         self._pending = False                   # whether the thread has not come to it
-        self._said = ''
+        self.failure = ''
         self._closing = False
         self._wish = threading.Condition()
         self._thread = threading.Thread(target=self._run, name='s3dnn-board', daemon=True)
@@ -118,8 +118,8 @@ class BoardControl:
         except Exception as error:
             said = (str(error) if isinstance(error, S3dnnError)
                     else f'configuration {configuration}: {type(error).__name__}: {error}')
-            if said != self._said:
-                self._said = said
-                self._report(said)
+            if said != self.failure:
+                self.failure = said
+                _LOG.warning(said)
             return False
         return True

@@ -74,8 +74,6 @@ class CohortClient:
     accuracy : mapping of model name to sequence of SpeedupAccuracyTable
         Of each segment, for models that have variants.
     board_context : BoardContext
-    report : callable
-        Called with a sentence when the board cannot be set, or differs from what was profiled.
     changed : callable
         Called when it is set, by whomever, and what runs takes another time for that.
     models : collection of str
@@ -94,11 +92,11 @@ class CohortClient:
 
     def __init__(self, settings, profiles: Mapping[str, ProfileTable],
                  accuracy: Mapping[str, Sequence[SpeedupAccuracyTable]],
-                 board_context: BoardContext, report: Callable[[str], None],
+                 board_context: BoardContext,
                  changed: Callable[[], None] = ignore, models: Collection[str] = (),
                  find: Optional[Find] = None, submit: Callable = ignore):
         self._board_context = board_context
-        self._report = Once(report)
+        self._once = Once()
         self._find = find
         self._submit = submit
         self._names = self._names_of(settings, profiles, board_context.platform, models)
@@ -108,7 +106,7 @@ class CohortClient:
         platform = board_context.platform
         # on another partition, only what is submitted next runs
         stays = platform is not None and platform.immediate
-        self._board = BoardControl(first, platform, ignore if stays else changed, report,
+        self._board = BoardControl(first, platform, ignore if stays else changed,
                                    self._announce)
         self.cohort = Cohort(
             Membership(board_context.board, settings.cohort.lease_ms / 1e3), Coordinator(),
@@ -150,7 +148,7 @@ class CohortClient:
         if not name:
             self._board.was_set(self._fastest())
         elif not 0 <= configuration < len(self._names) or self._names[configuration] != name:
-            self._report.say('configuration', (
+            self._once.say('configuration', (
                 f"the board's owner has set configuration {configuration}, '{name}', which the "
                 'profiles here do not have there; profile all models with the same '
                 'configurations'))
@@ -168,7 +166,7 @@ class CohortClient:
             _check_configurations(model, table, self._names)
             self.cohort.know(model, model_tables(table, bool(self._names), accuracy))
         except (ProfileError, ValueError) as error:
-            self._report.say(model, f"the cohort has members with the model '{model}', which are "
+            self._once.say(model, f"the cohort has members with the model '{model}', which are "
                                     f'left out of decisions here: {error}')
 
     def _announce(self, configuration):

@@ -9,7 +9,7 @@ from typing import Callable, Dict, Iterable, Mapping, Optional
 
 from s3dnn_ros.errors import PlatformError
 from s3dnn_ros.platforms import EnergyMeter
-from s3dnn_ros.platforms.base import Once, Report
+from s3dnn_ros.platforms.base import Once
 
 
 class EnergySplit:
@@ -80,8 +80,6 @@ class EnergyAccount:
     instances : iterable of str
     busy_s : callable
         Returns for each instance the seconds in which it had work on the device, up to now.
-    report : callable
-        Called with a sentence when the meter cannot be read, the first time.
 
     Attributes
     ----------
@@ -91,12 +89,12 @@ class EnergyAccount:
     """
 
     def __init__(self, meter: EnergyMeter, instances: Iterable[str],
-                 busy_s: Callable[[], Mapping[str, float]], report: Report):
+                 busy_s: Callable[[], Mapping[str, float]]):
         self.use = EnergyUse()
         self._meter = meter
         self._split = EnergySplit(instances)
         self._busy_s = busy_s
-        self._once = Once(report)
+        self._once = Once()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name='s3dnn-energy', daemon=True)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import dataclasses
 import functools
+import logging
 from typing import Callable, Dict, List, Mapping, Optional, Tuple
 
 from s3dnn_ros.base.callbacks import ignore
@@ -33,6 +34,7 @@ from s3dnn_ros.runtime.subtasks import BEFORE, SubTask, SubTaskPool
 from s3dnn_ros.scheduling import make_scheduler
 from s3dnn_ros.transport.frames import FrameBatch
 
+_LOG = logging.getLogger(__name__)
 ALONE = BoardContext()
 
 
@@ -59,8 +61,6 @@ class Executor:
     publish : callable
         Called in a worker thread with a FrameResult; returns when it was
         published, in seconds.
-    report : callable
-        Called with a sentence when something went wrong that has an owner.
     lost : callable
         Called with a sentence, by any thread, when the engine can run nothing any more in this
         process.
@@ -81,7 +81,7 @@ class Executor:
     """
 
     def __init__(self, settings, specs: Mapping[str, object], engine, clock,
-                 publish: Callable[[FrameResult], float], report: Callable[[str], None],
+                 publish: Callable[[FrameResult], float],
                  lost: Optional[Callable[[str], None]] = None,
                  board_context: BoardContext = ALONE,
                  tell: Callable[[Capacity], None] = ignore, process=''):
@@ -89,30 +89,29 @@ class Executor:
         self.cohort_client: Optional[CohortClient] = None
         self._clock = clock
         self.recorder = Recorder()
-        self._report = report
-        self._lost = lost or report
+        self._lost = lost or _LOG.error
         # one thread of their own: other networks go on, also with decoding
         self._restarts = concurrent.futures.ThreadPoolExecutor(1, 's3dnn-restart')
         # where nothing can come between them, segments only cost time
         self._is_alone = len(specs) == 1 and not engine.parallel and not settings.cohort.enabled
         self._loader = InstanceLoader(engine, clock, lambda: self._core.chooser,
-                                      self._restarts.submit, report, self._is_lost)
+                                      self._restarts.submit, self._is_lost)
         self._instances = self._loader.load(specs, settings, self._is_alone)
         scheduler = _scheduler(settings.scheduling, engine)
         self._admission = Admission(self._instances, not engine.parallel,
                                     scheduler.whole_networks, process, tell)
         # one pool for each: nothing urgent is staged behind the boxes of something else
         self._stagers = SubTaskPool(settings.cpu_workers, 's3dnn-stage')
-        self._answers = Answers(self._instances, settings.cpu_workers, publish, report,
+        self._answers = Answers(self._instances, settings.cpu_workers, publish,
                                 self._admission, self.recorder, clock)
         dropped = self._answers.dropped
-        self._core = Core(scheduler, engine, self._finished, dropped, report,
+        self._core = Core(scheduler, engine, self._finished, dropped, _LOG.error,
                           tell=self._admission.tell, recorder=self.recorder)
-        self._driver = Driver(self._core, engine, clock, dropped, report)
+        self._driver = Driver(self._core, engine, clock, dropped, _LOG.error)
         self._reloader = Reloader(self._instances, self._load_anew, self.tell_capacity)
         if settings.cohort.enabled:
             self.cohort_client = CohortClient(
-                settings, self._loader.profiles, self._loader.accuracy, board_context, report,
+                settings, self._loader.profiles, self._loader.accuracy, board_context,
                 functools.partial(self._driver.post, ConfigurationChanged()),
                 sorted({spec.name for spec in specs.values()}),
                 functools.partial(cached_tables, engine=engine.name, device=engine.device,
@@ -120,7 +119,7 @@ class Executor:
             self._core.chooser = self.cohort_client.chooser
         self._energy = board_context.meter and EnergyAccount(
             board_context.meter, specs,
-            lambda: self.recorder.busy_s_of_instances(clock.now_s()), report)
+            lambda: self.recorder.busy_s_of_instances(clock.now_s()))
         self.configure(settings)
         self._driver.start()
         if self._energy:
@@ -214,7 +213,7 @@ class Executor:
             try:
                 self.cohort_client.close()
             except PlatformError as error:
-                self._report(str(error))
+                _LOG.warning(str(error))
         self._restarts.shutdown(wait=True)
         self._reloader.close()
         self._stagers.shutdown()

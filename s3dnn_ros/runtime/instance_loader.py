@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from typing import Callable, Dict, List, Mapping, Sequence
 
 from s3dnn_ros.cohort import SpeedupAccuracyTable
@@ -19,6 +20,8 @@ from s3dnn_ros.runtime.network_loader import (
 )
 from s3dnn_ros.runtime.recovery import Recovery
 from s3dnn_ros.runtime.variant_chooser import VariantChooser
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,8 +50,6 @@ class InstanceLoader:
         Returns the VariantChooser that tells what the device takes of profiled times now.
     submit : callable
         Runs a function in another thread; after the end it raises RuntimeError.
-    report : callable
-        Called with a sentence when a network has failed, and when it is there again.
     is_lost : callable
         Tells, after a failed load, whether the engine can run nothing any more.
 
@@ -64,7 +65,7 @@ class InstanceLoader:
     """
 
     def __init__(self, engine, clock, chooser: Callable[[], VariantChooser], submit,
-                 report: Callable[[str], None], is_lost: Callable[[], bool]):
+                 is_lost: Callable[[], bool]):
         self.notes: List[str] = []
         self.profiles: Dict[str, ProfileTable] = {}
         self.accuracy: Dict[str, Sequence[SpeedupAccuracyTable]] = {}
@@ -72,7 +73,6 @@ class InstanceLoader:
         self._clock = clock
         self._chooser = chooser
         self._submit = submit
-        self._report = report
         self._is_lost = is_lost
 
     def load(self, specs: Mapping[str, object], settings, alone=False) -> Dict[str, Instance]:
@@ -114,11 +114,11 @@ class InstanceLoader:
         def load_again():
             network = loaded.load_again()
             if network.note:
-                self._report(network.note)
+                _LOG.warning(network.note)
             return network
 
         return _Shared(loaded, queue, Recovery(name, queue, load_again, self._submit, self._clock,
-                                               self._report, self._is_lost))
+                                               self._is_lost))
 
     def _instance(self, name, spec, shared, settings) -> Instance:
         decoder = shared.loaded.decoder(spec)

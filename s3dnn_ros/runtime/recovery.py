@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 from typing import Callable
 
 from s3dnn_ros.errors import RestartError
 
+_LOG = logging.getLogger(__name__)
 # The first time a network is loaded again at once. If no run goes well after that, the next
 # attempts come after these times, each twice as long as the one before.
 FIRST_DELAY_S = 0.5
@@ -31,21 +33,18 @@ class Recovery:
     submit : callable
         Runs a function in another thread; after the end it raises RuntimeError.
     clock : Clock
-    report : callable
-        Called with a sentence when the network has failed, and when it is there again.
     is_lost : callable
         Tells, after a failed attempt, whether there is no use in another one.
 
     """
 
-    def __init__(self, instance, queue, load, submit, clock, report: Callable[[str], None],
+    def __init__(self, instance, queue, load, submit, clock,
                  is_lost: Callable[[], bool]):
         self._instance = instance
         self._queue = queue
         self._load = load
         self._submit = submit
         self._clock = clock
-        self._report = report
         self._is_lost = is_lost
         self._lock = threading.Lock()
         self._error = ''            # what the network failed with; empty while it is in use
@@ -65,7 +64,7 @@ class Recovery:
             self._queue.network = _OutOfUse(job.network, self._sentence())
             self._put_off()
             self._try()
-        self._report(f"instance '{self._instance}': {self._sentence()}")
+        _LOG.warning(f"instance '{self._instance}': {self._sentence()}")
 
     def refusal(self) -> str:
         """Return why requests are refused now, or an empty string; any thread."""
@@ -100,14 +99,14 @@ class Recovery:
                 wait_s = self._put_off()
                 self._loading = False
             if not self._is_lost():
-                self._report(f"instance '{self._instance}': its network cannot be loaded again: "
+                _LOG.warning(f"instance '{self._instance}': its network cannot be loaded again: "
                              f'{error}; the next attempt comes in {wait_s:g} s or later')
             return
         with self._lock:
             self._queue.network = network
             self._error = ''
             self._loading = False
-        self._report(f"instance '{self._instance}': its network was restarted and runs again")
+        _LOG.warning(f"instance '{self._instance}': its network was restarted and runs again")
 
 
 class _OutOfUse:

@@ -41,7 +41,7 @@ class FakeMeter:
 def _meter(monkeypatch):
     """Return the only meter that there is."""
     meter = FakeMeter()
-    monkeypatch.setattr(executor_node, 'find_meter', lambda gpu, report: meter)
+    monkeypatch.setattr(executor_node, 'find_meter', lambda gpu: meter)
     return meter
 
 
@@ -79,7 +79,7 @@ def test_a_meter_that_fails_is_told_once_and_everything_goes_on(world, meter):
 @pytest.mark.parametrize('power', ['auto', 'none'])
 def test_where_nobody_can_tell_there_is_no_number(world, monkeypatch, power):
     asked = []
-    monkeypatch.setattr(executor_node, 'find_meter', lambda gpu, report: asked.append(gpu))
+    monkeypatch.setattr(executor_node, 'find_meter', lambda gpu: asked.append(gpu))
     world.executor(power=power)
     stats = told(world, lambda stats: stats.node)
     assert math.isnan(stats.power_mw) and math.isnan(stats.energy_j)

@@ -49,9 +49,8 @@ def test_the_board_that_stays_as_it_is(tmp_path, kit):
     assert NullPlatform(tmp_path / 'nowhere').board     # the host's name, if nothing else
 
 
-def test_a_board_with_sensors_tells_its_energy_by_them(make_board):
-    said = []
-    meter = platforms.find_meter('GPU-any', said.append, make_board('tx2'))
+def test_a_board_with_sensors_tells_its_energy_by_them(make_board, said):
+    meter = platforms.find_meter('GPU-any', make_board('tx2'))
     assert isinstance(meter, PowerSampler)
     assert meter.power_mw() == 2210
     assert meter.energy_mj() >= 0.0
@@ -67,25 +66,23 @@ def test_who_shares_a_discrete_gpu_shares_a_board(make_board, tmp_path):
     assert platforms.board_here('GPU-1', root) == platforms.board_here(root=root)
 
 
-def test_where_nothing_tells_the_energy_nothing_is_said(tmp_path):
-    said = []
-    assert platforms.find_meter(None, said.append, tmp_path) is None
+def test_where_nothing_tells_the_energy_nothing_is_said(tmp_path, said):
+    assert platforms.find_meter(None, tmp_path) is None
     assert not said
 
 
-def test_why_a_gpu_does_not_tell_its_energy(tmp_path, monkeypatch):
+def test_why_a_gpu_does_not_tell_its_energy(tmp_path, monkeypatch, said):
     monkeypatch.setitem(sys.modules, 'pynvml', None)
-    said = []
-    assert platforms.find_meter(0, said.append, tmp_path) is None
+    assert platforms.find_meter(0, tmp_path) is None
     (sentence,) = said
     assert 'pip install nvidia-ml-py' in sentence
 
 
-def test_sensors_that_cannot_be_read_are_told(make_board, monkeypatch):
-    root, said = make_board('agx'), []
+def test_sensors_that_cannot_be_read_are_told(make_board, monkeypatch, said):
+    root = make_board('agx')
     (root / 'sys/class/hwmon/hwmon3/name').unlink()
     (root / 'sys/class/hwmon/hwmon3/name').mkdir()
-    assert platforms.find_meter(None, said.append, root) is None
+    assert platforms.find_meter(None, root) is None
     (sentence,) = said
     assert 'hwmon3/name' in sentence
 

@@ -168,9 +168,8 @@ def test_an_index_out_of_range(make_platform, index):
     assert platform.files.writes == []
 
 
-def test_a_frequency_that_vanishes_is_replaced_by_the_one_above(make_platform, kit):
-    said = []
-    platform = make_platform('tx2', knobs=('gpu',), report=said.append)
+def test_a_frequency_that_vanishes_is_replaced_by_the_one_above(make_platform, kit, said):
+    platform = make_platform('tx2', knobs=('gpu',))
     left = [hz for hz in kit.TX2_GPU_HZ if hz not in (497250000, 1300500000)]
     kit.write(platform.files.root, f"{GPU['tx2']}/available_frequencies",
               ' '.join(map(str, left)))
@@ -232,11 +231,10 @@ def test_a_state_folder_that_cannot_be_made_is_named(make_board, tmp_path):
         JetsonPlatform(make_board('tx2'), state_dir=tmp_path / 'file')
 
 
-def test_a_cluster_that_is_off_and_silent_is_left_out(make_platform, make_board, kit):
+def test_a_cluster_that_is_off_and_silent_is_left_out(make_platform, make_board, kit, said):
     root = make_board('tx2')
     (root / kit.CPU / 'cpufreq/policy1/scaling_available_frequencies').unlink()
-    said = []
-    platform = make_platform(root=root, report=said.append)
+    platform = make_platform(root=root)
     assert [axis.name for axis in platform.configurations.axes] == [
         'gpu', 'emc', 'a57', 'a57 cores']
     assert len(said) == 1

@@ -35,9 +35,9 @@ def test_no_rails(tmp_path):
 @pytest.mark.parametrize('text', ['', 'nan', 'abc', '-5', 'inf', '1 2', '9' * 20])
 @pytest.mark.parametrize('board, rail, name', [
     ('tx2', 'VDD_SYS_GPU', TX2_GPU), ('agx', 'CPU', AGX_CPU)])
-def test_a_rail_that_reads_garbage(make_board, kit, text, board, rail, name):
-    root, said = make_board(board), []
-    meter = PowerMeter(Sysfs(root), said.append)
+def test_a_rail_that_reads_garbage(make_board, kit, text, board, rail, name, said):
+    root = make_board(board)
+    meter = PowerMeter(Sysfs(root))
     before_mw = meter.rails_mw()
     good = (root / name).read_text()
     kit.write(root, name, f'{text}\n')
@@ -51,19 +51,19 @@ def test_a_rail_that_reads_garbage(make_board, kit, text, board, rail, name):
     assert meter.rails_mw() == before_mw
 
 
-def test_another_device_that_cannot_be_read_does_not_hide_the_rails(make_board):
-    root, said = make_board('agx'), []
+def test_another_device_that_cannot_be_read_does_not_hide_the_rails(make_board, said):
+    root = make_board('agx')
     other = root / 'sys/class/hwmon/hwmon0/name'
     other.unlink()
     other.mkdir()
-    assert len(PowerMeter(Sysfs(root), said.append).rails_mw()) == 6
+    assert len(PowerMeter(Sysfs(root)).rails_mw()) == 6
     assert len(said) == 1 and str(other) in said[0]
 
 
 def test_a_total_is_never_a_part(make_board):
     tx2, agx = make_board('tx2'), make_board('agx')
     for root, name in ((tx2, TX2_INPUT), (agx, AGX_CPU)):
-        meter = PowerMeter(Sysfs(root), lambda sentence: None)
+        meter = PowerMeter(Sysfs(root))
         (root / name).unlink()
         assert meter.total_mw(meter.rails_mw()) is None
         assert len(meter.rails_mw()) == 5
@@ -119,7 +119,7 @@ def test_no_total_no_energy(tmp_path, kit):
 
 def test_energy_goes_on_without_a_rail_that_vanishes(make_board, kit):
     root, clock = make_board('tx2'), kit.FakeClock()
-    meter = PowerMeter(Sysfs(root), lambda sentence: None)
+    meter = PowerMeter(Sysfs(root))
     sampler = PowerSampler(meter, clock)
     (root / TX2_GPU).unlink()
     clock.moment_s += 1.0
@@ -130,7 +130,7 @@ def test_energy_goes_on_without_a_rail_that_vanishes(make_board, kit):
 
 def test_a_total_that_comes_back_was_drawn_in_between(make_board, kit):
     root, clock = make_board('tx2'), kit.FakeClock()
-    sampler = PowerSampler(PowerMeter(Sysfs(root), lambda sentence: None), clock)
+    sampler = PowerSampler(PowerMeter(Sysfs(root)), clock)
     good = (root / TX2_INPUT).read_text()
     (root / TX2_INPUT).unlink()
     clock.moment_s += 1.0

@@ -46,14 +46,14 @@ def announced():
 
 
 @pytest.fixture
-def start(announced):
+def start(announced, said):
     """Return a builder of (board, platform, what it was set to, what was reported)."""
     made = []
 
     def build(**options):
-        platform, changes, reported = FakePlatform(**options), [], []
+        platform, changes, reported = FakePlatform(**options), [], said
         made.append(BoardControl(0, platform, lambda: changes.append(made[-1].configuration),
-                                 reported.append, announced.put))
+                                 announced.put))
         return made[-1], platform, changes, reported
 
     yield build
@@ -94,15 +94,16 @@ def test_whatever_goes_wrong_the_next_is_set(start, announced, immediate):
     assert reported == ['configuration 7: BlockingIOError: [Errno 11] no process to be had']
 
 
-def test_what_cannot_be_announced_is_said_and_the_next_is():
+def test_what_cannot_be_announced_is_said_and_the_next_is(sentences):
     told, announced = queue.Queue(), queue.Queue()
+    sentences.callbacks.append(told.put)
 
     def announce(configuration):
         if configuration == 1:
             raise RuntimeError('the context is invalid')
         announced.put(configuration)
 
-    board = BoardControl(0, FakePlatform(), report=told.put, announce=announce)
+    board = BoardControl(0, FakePlatform(), announce=announce)
     board.want(1)
     assert told.get(timeout=WAIT_S) == 'configuration 1: RuntimeError: the context is invalid'
     board.want(2)

@@ -61,11 +61,11 @@ def join(heard):
     """Return a builder of clients; they are closed at the end."""
     made = []
 
-    def build(board=None, profiles=None, around=(), report=print, models=(), find=None,
+    def build(board=None, profiles=None, around=(), models=(), find=None,
               **changes):
         made.append(CohortClient(
             settings(**changes), {'model': profile()} if profiles is None else profiles,
-            {}, BoardContext('board', 'process', board, **dict(around)), report,
+            {}, BoardContext('board', 'process', board, **dict(around)),
             lambda: heard.append(made and made[-1].configuration), models, find,
             lambda function, *arguments: function(*arguments)))
         return made[-1]
@@ -126,9 +126,8 @@ def test_a_follower_goes_by_what_it_is_told(join):
 
 
 @pytest.mark.parametrize('configuration, name', [(7, 'fast'), (0, 'medium'), (1, 'slow')])
-def test_a_follower_does_not_go_by_what_it_calls_otherwise(join, configuration, name):
-    said = []
-    cohort_client = join(platform='follow', report=said.append)
+def test_a_follower_does_not_go_by_what_it_calls_otherwise(join, configuration, name, said):
+    cohort_client = join(platform='follow')
     for _ in range(2):
         cohort_client.configuration_set('board', configuration, name)
     cohort_client.configuration_set('another board', configuration, name)
@@ -160,9 +159,8 @@ def nothing(model):
     (nothing, 'is not here'), (lambda model: (profile(ROWS[:1]), []), 'has 1 configurations'),
     (lambda model: (profile(()), []), 'has 0 configurations;'),
     (lambda model: (profile(), [None]), 'accuracy of 1')])
-def test_a_model_that_cannot_be_looked_up_is_told_once_and_left_out(join, find, words):
-    said = []
-    cohort_client = join(platform='follow', report=said.append, find=find)
+def test_a_model_that_cannot_be_looked_up_is_told_once_and_left_out(join, find, words, said):
+    cohort_client = join(platform='follow', find=find)
     for sequence in (1, 2, 3):
         hear(cohort_client, 'theirs', sequence)
     assert len(said) == 1 and "'theirs', which are left out" in said[0] and words in said[0]

@@ -100,11 +100,10 @@ class FakeMeter:
 
 
 @pytest.fixture
-def account():
+def account(said):
     """Return an account whose readings the test takes, on a fake meter."""
-    made = EnergyAccount(FakeMeter(), ('a', 'b'), lambda: dict(made.busy_s), lambda said:
-                         made.reports.append(said))
-    made.busy_s, made.reports, made.meter = {}, [], made._meter
+    made = EnergyAccount(FakeMeter(), ('a', 'b'), lambda: dict(made.busy_s))
+    made.busy_s, made.reports, made.meter = {}, said, made._meter
     yield made
     made.close()
     assert made.meter.closed

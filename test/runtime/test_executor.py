@@ -85,13 +85,14 @@ class Bench:
         self.may_publish = threading.Event()
         self.may_publish.set()
         self._complained = threading.Condition()
-        self.executor = Executor(settings, specs, engine, clock, self._publish, self._complain,
-                                 self._lose, board_context)
+        self.executor = Executor(settings, specs, engine, clock, self._publish, self._lose,
+                                 board_context)
 
     def _lose(self, sentence):
         self.losses.put((sentence, list(self.complaints)))
 
-    def _complain(self, sentence):
+    def complain(self, sentence):
+        """Take note of what was logged."""
         with self._complained:
             self.complaints.append(sentence)
             self._complained.notify_all()
@@ -140,7 +141,7 @@ def _cache(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def bench(fake_engine, executor_settings, make_spec, tiny_onnx):
+def bench(fake_engine, executor_settings, make_spec, tiny_onnx, sentences):
     """Return a builder of benches; they are closed at the end."""
     built = []
 
@@ -151,6 +152,7 @@ def bench(fake_engine, executor_settings, make_spec, tiny_onnx):
         built.append(Bench(engine or fake_engine(clock, **network or {}), clock,
                            executor_settings(instances, **{'late_policy': 'run', **values}),
                            specs or dict.fromkeys(instances, spec), board_context))
+        sentences.callbacks.append(built[-1].complain)
         return built[-1]
 
     yield build

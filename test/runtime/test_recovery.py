@@ -22,16 +22,16 @@ class FakeNetwork:
 class Bench:
     """A queue with its recovery; attempts wait in `attempts` until the test runs them."""
 
-    def __init__(self):
+    def __init__(self, reports=()):
         self.clock = VirtualClock(NOW_S)
         self.attempts = []
-        self.reports = []
+        self.reports = reports
         self.errors = []        # what the next loads raise
         self.lost = False
         self.loaded = FakeNetwork()
         self.queue = types.SimpleNamespace(network=self.loaded)
         self.recovery = Recovery('net', self.queue, self.load, self.submit, self.clock,
-                                 self.reports.append, lambda: self.lost)
+                                 lambda: self.lost)
 
     def submit(self, attempt):
         self.attempts.append(attempt)
@@ -55,8 +55,8 @@ class Bench:
 
 
 @pytest.fixture
-def bench():
-    return Bench()
+def bench(said):
+    return Bench(said)
 
 
 def test_a_network_that_runs_well_is_not_touched(bench):
@@ -153,7 +153,7 @@ def test_nothing_is_tried_after_the_end():
         raise RuntimeError('cannot schedule new futures after shutdown')
 
     bench = Bench()
-    recovery = Recovery('net', bench.queue, bench.load, refuse, bench.clock, bench.reports.append,
+    recovery = Recovery('net', bench.queue, bench.load, refuse, bench.clock,
                         lambda: False)
     recovery.ended(types.SimpleNamespace(network=bench.queue.network, error='lost device'))
     assert recovery.refusal()

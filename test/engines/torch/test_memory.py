@@ -103,7 +103,7 @@ def test_what_was_left_out_is_told_once_for_all_instances_of_a_model(
     executor = Executor(
         executor_settings(('net', 'second'), warmup_runs=0),
         dict.fromkeys(('net', 'second'), make_spec(onnx=tiny_onnx)), FakeMemory(14),
-        VirtualClock(), None, None)
+        VirtualClock(), None)
     executor.close()
     (note,) = [note for note in executor.notes if 'out of memory' in note]
     assert 'runs 4 at most' in note
