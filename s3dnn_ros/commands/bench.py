@@ -175,8 +175,8 @@ def register(subparsers):
     parser.set_defaults(run=_engines)
 
     parser = commands.add_parser(
-        'table', help='results of `s3dnn bench overload`, `s3dnn`, `neuos` or `engines` in '
-                      'markdown')
+        'table', help='results of `s3dnn bench overload`, `s3dnn`, `neuos`, `engines` or '
+                      '`virtual` in markdown')
     parser.add_argument('results', type=Path, metavar='RESULTS.json')
     parser.set_defaults(run=_table)
 
