@@ -20,6 +20,12 @@ RECOVERED = 0.9
 WINDOW_S = 0.5
 # Windows after the disturbance start so far apart.
 STEP_S = 0.02
+# Recovery within this time is wanted.
+WANTED_RECOVERY_S = 1.0
+# Moments of an undisturbed run that are compared with the end of a disturbance: so far apart, and
+# not before so much of the run.
+MOMENTS_EVERY_S = 0.1
+BEFORE_MOMENTS_S = 2.0
 # Of the series that pictures show.
 BIN_S = 0.25
 NOTHING = '–'
@@ -87,6 +93,7 @@ def figures(record: Record) -> Dict:
         'latency_ms': {'p50': latency_ms.p50, 'p99': latency_ms.p99},
         'batch': sum(result.batch for result in results) / max(1, len(results)),
         'phases': phases(record),
+        'undisturbed': undisturbed(record),
         'series': series(record)}
 
 
@@ -126,6 +133,26 @@ def recovery_s(record: Record) -> Optional[float]:
         if rate_hz(times_s, start_s, start_s + WINDOW_S) >= least_hz - 1e-9:
             return step * STEP_S
     return None
+
+
+def undisturbed(record: Record) -> Optional[Dict]:
+    """Return what `recovery_s` finds from moments where nothing was disturbed.
+
+    The rate fluctuates by itself, so a window with 90 % of the usual rate may come late without
+    any disturbance. `slow_share` is the share of moments from which it takes longer than
+    `WANTED_RECOVERY_S`. None for a run with a disturbance or too short for a moment.
+    """
+    span_s = record.end_s - record.begin_s
+    last_s = span_s - WANTED_RECOVERY_S - WINDOW_S
+    count = math.floor((last_s - BEFORE_MOMENTS_S) / MOMENTS_EVERY_S + 1e-9) + 1
+    if record.disturbance_s is not None or count < 1:
+        return None
+    moments_s = [record.begin_s + BEFORE_MOMENTS_S + index * MOMENTS_EVERY_S
+                 for index in range(count)]
+    waits_s = [recovery_s(dataclasses.replace(record, disturbance_s=(moment_s, moment_s)))
+               for moment_s in moments_s]
+    slow = sum(wait_s is None or wait_s > WANTED_RECOVERY_S for wait_s in waits_s)
+    return {'moments': count, 'slow_share': slow / count}
 
 
 def rate_hz(times_s: Sequence[float], begin_s: float, end_s: float) -> float:
@@ -180,7 +207,7 @@ def tables(results) -> List[str]:
     if any(row['disturb'] != 'none' for row in rows):
         lines += ['', 'There a disturbance counts like any other time. Here it is told apart; '
                   'recovery is from its end until a window of 0.5 s has 90 % of what was usual '
-                  'before.', '', *_phases(rows)]
+                  'before.', '', *_phases(rows), *_undisturbed(rows)]
     return [*lines, '', *_shares(rows)]
 
 
@@ -242,6 +269,18 @@ def _phases(rows):
           _spread(column(row, 'phases', 'recovery_s'), 2),
           f"{len(row['runs']) - len(column(row, 'phases', 'recovery_s'))} of {len(row['runs'])}"]
          for row in rows if row['disturb'] != 'none'])
+
+
+def _undisturbed(rows):
+    """Yield how often recovery would take long if there had been no disturbance."""
+    found = [entry for row in rows for entry in column(row, 'undisturbed')]
+    moments = sum(entry['moments'] for entry in found)
+    if moments:
+        share = sum(entry['moments'] * entry['slow_share'] for entry in found) / moments
+        yield ''
+        yield (f'Rates fluctuate without a disturbance, too: from {share:.0%} of {moments} moments '
+               f'of the undisturbed runs, it takes longer than {WANTED_RECOVERY_S:g} s until such '
+               'a window.')
 
 
 def _shares(rows):

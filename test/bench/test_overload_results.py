@@ -19,6 +19,7 @@ from s3dnn_ros.bench.overload_results import (
     recovery_s,
     shares,
     tables,
+    undisturbed,
 )
 
 COUNTS = st.lists(st.integers(0, 1000), min_size=1, max_size=16)
@@ -125,6 +126,24 @@ def test_one_stalled_window_before_does_not_lower_what_is_expected():
     assert recovery_s(made) is None
 
 
+def test_a_steady_run_recovers_at_once_from_any_moment():
+    assert undisturbed(record(steady('camera_0', 20.0, 0.0, 10.0))) == {
+        'moments': 66, 'slow_share': 0.0}
+
+
+def test_a_pause_that_nobody_caused_counts_as_a_slow_recovery():
+    found = undisturbed(record(steady('camera_0', 20.0, 0.0, 5.0),
+                               steady('camera_0', 20.0, 7.0, 10.0)))
+    # from moments between 4.6 s, where a window still has 90 %, and 6 s
+    assert 11 / 66 <= found['slow_share'] <= 15 / 66
+
+
+def test_a_disturbed_run_and_a_short_one_have_no_undisturbed_moments():
+    results = steady('camera_0', 20.0, 0.0, 10.0)
+    assert undisturbed(record(results, disturbance_s=(4.0, 6.0))) is None
+    assert undisturbed(record(results, end_s=3.4)) is None
+
+
 def test_a_results_file_is_read(tmp_path):
     path = tmp_path / 'results.csv'
     path.write_text('published_s,camera,instance,latency_ms,missed,batch\n'
@@ -151,12 +170,16 @@ def test_results_become_tables():
             '| 56 (50–62) % |') in text
     assert '| composed, no profile, drop, stop | 9.0 (8.0–10.0) | 0.0 (0.0–0.0) |' in text
     assert 'replay 25 |' in text and '| 50, 50 | replaced 3 |' in text
+    assert 'from 0% of 104 moments of the undisturbed runs, it takes longer than 1 s' in text
 
 
 def test_rows_without_runs_are_left_out():
     results = overload_results()
     results['overloads'][1]['runs'] = []
     assert 'separate, no profile, drop, stop' not in '\n'.join(tables(results))
+    results['overloads'] = [row for row in results['overloads'] if row['disturb'] == 'stop']
+    assert 'undisturbed' not in '\n'.join(tables(results))
+    results = overload_results()
     results['overloads'] = results['overloads'][:1]
     assert 'recovery' not in '\n'.join(tables(results))
 
