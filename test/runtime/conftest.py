@@ -3,14 +3,19 @@
 import sys
 from pathlib import Path
 
+import onnx
 import pytest
+from onnx import TensorProto, helper
 
+from s3dnn_ros.base.clock import VirtualClock
 from s3dnn_ros.profiling.table import ProfileRow, ProfileTable
+from s3dnn_ros.runtime.executor import ALONE
 
-# importlib mode leaves the tests' directories off sys.path; core_bench and fake_engine are here
+# importlib mode leaves the tests' directories off sys.path; the builders lie here
 sys.path.insert(0, str(Path(__file__).parent))
 
 from core_bench import LEAD_S, CoreBench
+from executor_bench import NOW_S, Bench, Cuttable
 from fake_engine import FakeEngine
 
 
@@ -59,3 +64,47 @@ def leading(bench, make_profile):
         return bench({'net': network, 'other': network}, scheduler=scheduler, device=device,
                      **options)
     return build
+
+
+@pytest.fixture(autouse=True)
+def _cache(monkeypatch, tmp_path):
+    """Keep the user's plans and profiles out of the tests."""
+    monkeypatch.setenv('S3DNN_CACHE', str(tmp_path / 'cache'))
+
+
+@pytest.fixture
+def make_executor(fake_engine, executor_settings, make_spec, tiny_onnx, sentences):
+    """Return a builder of benches; they are closed at the end."""
+    built = []
+
+    def build(instances=('net',), engine=None, clock=None, spec=None, specs=None, network=None,
+              board_context=ALONE, **values):
+        clock = clock or VirtualClock(NOW_S)
+        spec = spec or make_spec(onnx=tiny_onnx, decoder_options={'top_k': 3})
+        built.append(Bench(engine or fake_engine(clock, **network or {}), clock,
+                           executor_settings(instances, **{'late_policy': 'run', **values}),
+                           specs or dict.fromkeys(instances, spec), board_context))
+        sentences.callbacks.append(built[-1].complain)
+        return built[-1]
+
+    yield build
+    for bench in built:
+        bench.close()
+
+
+@pytest.fixture
+def cuttable(make_spec, tmp_path):
+    """Return a network that can be cut behind 'a', 'b' and 'c'; planned are two segments."""
+    names = ['x', 'a', 'b', 'c']
+    nodes = [helper.make_node('Neg', [before], [after])
+             for before, after in zip(names, names[1:])]
+    graph = helper.make_graph(
+        [*nodes, helper.make_node('GlobalAveragePool', ['c'], ['scores'])], 'chain',
+        [helper.make_tensor_value_info('x', TensorProto.FLOAT, ['N', 3, 4, 4])],
+        [helper.make_tensor_value_info('scores', TensorProto.FLOAT, ['N', 3, 1, 1])])
+    path = tmp_path / 'chain.onnx'
+    onnx.save(helper.make_model(graph, ir_version=8,
+                                opset_imports=[helper.make_opsetid('', 13)]), str(path))
+    found = Cuttable(make_spec(name='chain', onnx=path))
+    found.plan(('b',))
+    return found
