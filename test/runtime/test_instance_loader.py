@@ -15,7 +15,6 @@ from s3dnn_ros.profiling.table import ConfigurationRow, ProfileRow, profile_path
 from s3dnn_ros.profiling.variant_table import VariantRow, VariantTable, variant_table_path
 
 
-
 def segments_of(run):
     """Return the inputs of the segments that the engine got."""
     ((_, models, _, _, _),) = run.engine.loads
