@@ -278,9 +278,9 @@ def _undisturbed(rows):
     if moments:
         share = sum(entry['moments'] * entry['slow_share'] for entry in found) / moments
         yield ''
-        yield (f'Rates fluctuate without a disturbance, too: from {share:.0%} of {moments} moments '
-               f'of the undisturbed runs, it takes longer than {WANTED_RECOVERY_S:g} s until such '
-               'a window.')
+        yield ('Rates fluctuate without a disturbance, too: '
+               f'from {share:.0%} of {moments} moments of the undisturbed runs, it takes longer '
+               f'than {WANTED_RECOVERY_S:g} s until such a window.')
 
 
 def _shares(rows):

@@ -167,7 +167,7 @@ class CohortClient:
             self.cohort.know(model, model_tables(table, bool(self._names), accuracy))
         except (ProfileError, ValueError) as error:
             self._once.say(model, f"the cohort has members with the model '{model}', which are "
-                                    f'left out of decisions here: {error}')
+                                  f'left out of decisions here: {error}')
 
     def _announce(self, configuration):
         self._board_context.applied(self.platform.configurations[configuration])
