@@ -282,6 +282,9 @@ class _Timed:
         self.withdraw = scheduler.withdraw
         self.next_wake_s = scheduler.next_wake_s
         self.whole_networks = scheduler.whole_networks
+        self.holds = scheduler.holds
+        if self.holds:
+            self.reached = scheduler.reached
         self.times_ns: List[int] = []
 
     def dequeue(self, now_s):

@@ -71,6 +71,18 @@ class Flight(Protocol):
         side, a lower `level` goes first; below the engine's `levels`.
         """
 
+    def hold(self) -> bool:
+        """Stop behind the segment that runs, or before the first, whatever was submitted.
+
+        Tells whether there is a segment left to stop before. Only where the engine is `gated`.
+        """
+
+    def resume(self) -> None:
+        """Go on with what was submitted."""
+
+    def progress(self) -> int:
+        """Return how many segments have ended, of those submitted."""
+
     def outputs(self) -> Mapping[str, np.ndarray]:
         """Return the network's outputs by name, batch first, once the last segment is done."""
 
@@ -135,6 +147,7 @@ class Engine(Protocol):
     options: BuildOptions   # what it was asked for
     heeds: Sequence[str]    # the fields of that which it follows
     precision: str  # in what it computes
+    gated: bool     # whether flights have `hold`, `resume` and `progress`
     parallel: bool  # whether runs side by side are faster than one after another
     levels: int     # of urgency that the device tells apart
     poll_s: Optional[float]     # how often `poll` is wanted once a run may be over; None: never

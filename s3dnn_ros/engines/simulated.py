@@ -65,6 +65,7 @@ class SimulatedEngine:
     precision = 'fp32'
     options = DEFAULTS
     heeds = ()
+    gated = True
     gpu = poll_s = None
     sms = 0
     loads_bytes = True
@@ -195,19 +196,35 @@ class SimulatedFlight:
     def __init__(self, network, batch):
         self.network = network
         self.batch = batch
-        self._submitted: Deque[Tuple] = collections.deque()     # the first of them runs
+        self._submitted: Deque[Tuple] = collections.deque()     # the first runs, if any does
+        self._runs = self._held = False
+        self._ended = 0
 
     def submit(self, segment, done, level=0, variant=0):
         """Start a segment, behind the one before it."""
         self._submitted.append((segment, done, level))
-        if len(self._submitted) == 1:
-            self.network.engine.begin(self, segment, done, level)
+        self._begin()
+
+    def hold(self):
+        """Stop behind the segment that runs; tell whether any is left then."""
+        self._held = True
+        return len(self._submitted) > self._runs
+
+    def resume(self):
+        """Go on with what was submitted."""
+        self._held = False
+        self._begin()
+
+    def progress(self):
+        """Return how many segments have ended."""
+        return self._ended
 
     def ended(self, segment):
         """Tell that the first segment has ended, and start the one behind it."""
         self._submitted.popleft()
-        if self._submitted:
-            self.network.engine.begin(self, *self._submitted[0])
+        self._ended += 1
+        self._runs = False
+        self._begin()
         segment.done(Run(segment.started_s, self.network.engine.now_s()))
 
     def outputs(self):
@@ -216,3 +233,9 @@ class SimulatedFlight:
 
     def close(self):
         """Do nothing."""
+
+    def _begin(self):
+        """Start the first segment, unless one runs or the flight is held."""
+        if self._submitted and not (self._runs or self._held):
+            self._runs = True
+            self.network.engine.begin(self, *self._submitted[0])

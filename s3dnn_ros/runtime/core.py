@@ -262,14 +262,24 @@ class Core:
 
     def _submit(self, now_s) -> bool:
         """Start what the scheduler chooses; tell whether it may choose more."""
+        if self._scheduler.holds:
+            for job in self._running.values():
+                if job.flight is not None:
+                    self._scheduler.reached(job.work, job.flight.progress(), now_s)
         chosen = self._scheduler.dequeue(now_s)
+        held = set(map(id, chosen.hold))
+        for work in chosen.hold:
+            if id(work) in self._running:
+                self._hold(self._running[id(work)])
+        for work in chosen.resume:
+            self._resume(self._running[id(work)], work, now_s)
         for work, level in zip(chosen.submit, chosen.levels or itertools.repeat(0)):
             job = self._queued.pop(id(work))
             if job.flight is None and self._sort_out_late(job, now_s):
                 self._scheduler.complete(work, now_s)
             else:
                 job.level = level
-                self._start(job, work, now_s)
+                self._start(job, work, now_s, id(work) in held)
         return bool(chosen.submit and (self._queued or self._waiting))
 
     def _sort_out_late(self, job, now_s):
@@ -285,7 +295,17 @@ class Core:
                            'batch was to start')
         return bool(late)
 
-    def _start(self, job, work, now_s):
+    def _hold(self, job):
+        """Stop a job behind the segment that runs."""
+        job.held = True
+        if job.flight.hold():
+            job.look_s = math.inf
+
+    def _resume(self, job, work, now_s):
+        job.flight.resume()
+        self._expect_end(job, work, now_s)
+
+    def _start(self, job, work, now_s, held=False):
         self._running[id(work)] = job
         alone = not job.under_way
         job.under_way += 1
@@ -309,6 +329,8 @@ class Core:
                 job.take(self.chooser.choose(job, 0, now_s), 0)
             if alone:
                 self._expect_end(job, work, now_s)
+            if held:
+                self._hold(job)
             while segment <= last:
                 job.flight.submit(segment, done, job.level, job.variant(segment))
                 segment += 1
@@ -334,7 +356,10 @@ class Core:
     def _reckon_end(self, job):
         work, expect = job.expected, job.queue.expect
         # since the scheduler had it, a variant may have been chosen, or the device been configured
-        time_s = expect.segment_s(work.segment, job.batch) * job.time_factor(work.segment)
+        if self._scheduler.holds:
+            time_s = expect.least_left_s(job.flight.progress(), job.batch)
+        else:
+            time_s = expect.segment_s(work.segment, job.batch) * job.time_factor(work.segment)
         job.look_s = min(job.look_s, job.expected_from_s + EARLIEST_END * time_s)
         if self._lead.seconds and not self._scheduler.whole_networks:
             near_s = job.expected_from_s + time_s - self._lead.seconds
@@ -351,7 +376,7 @@ class Core:
         if work.segment == 0:
             job.started_s = runs[0].started_s
         job.error = job.error or next((run.error for run in runs if run.error), '')
-        if not job.error:
+        if not (job.error or job.held):
             self._try(job, job.queue.observe, job, work.segment, runs)
         job.ended_s = runs[-1].ended_s
         if job.nearly_over is work:

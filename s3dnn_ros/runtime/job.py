@@ -94,6 +94,8 @@ class Job:
         From when on it may have ended.
     late : bool
         Given up between two segments.
+    held : bool
+        It has waited on the device, so that its times tell nothing.
 
     """
 
@@ -116,6 +118,7 @@ class Job:
     ended_s: float = 0.0
     error: str = ''
     late: bool = False
+    held: bool = False
     outputs: Any = None
 
     def __post_init__(self):

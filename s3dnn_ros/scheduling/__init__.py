@@ -4,6 +4,7 @@ import inspect
 
 from s3dnn_ros.scheduling.edf import Edf
 from s3dnn_ros.scheduling.fifo import Fifo
+from s3dnn_ros.scheduling.gated import Gated
 from s3dnn_ros.scheduling.overlapping import Overlapping
 from s3dnn_ros.scheduling.streams import Streams
 from s3dnn_ros.scheduling.supervised import Supervised
@@ -11,8 +12,8 @@ from s3dnn_ros.scheduling.work import Dispatch, Scheduler, SegmentWork
 
 __all__ = ['POLICIES', 'Dispatch', 'Scheduler', 'SegmentWork', 'make_scheduler']
 
-POLICIES = {'edf': Edf, 'fifo': Fifo, 'overlapping': Overlapping, 'streams': Streams,
-            'supervised': Supervised}
+POLICIES = {'edf': Edf, 'fifo': Fifo, 'gated': Gated, 'overlapping': Overlapping,
+            'streams': Streams, 'supervised': Supervised}
 
 
 def make_scheduler(name, **options) -> Scheduler:

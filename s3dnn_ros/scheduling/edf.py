@@ -13,6 +13,7 @@ class Edf:
     """
 
     whole_networks = False
+    holds = False
 
     def __init__(self):
         self._queue = OrderedQueue()

@@ -11,6 +11,7 @@ class Fifo:
     """Runs work in the order of its arrival, each alone."""
 
     whole_networks = True
+    holds = False
 
     def __init__(self):
         self._queue = collections.deque()

@@ -51,6 +51,7 @@ class Overlapping:
     """
 
     whole_networks = False
+    holds = False
 
     def __init__(self, capacity=1.0, share='tb_ratio', order='deadline', levels=1,
                  max_passes=64):

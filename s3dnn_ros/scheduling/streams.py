@@ -15,6 +15,7 @@ class Streams:
     """
 
     whole_networks = True
+    holds = False
 
     def __init__(self):
         self._queue: Dict[int, SegmentWork] = {}    # by id, oldest first

@@ -56,6 +56,7 @@ class Supervised:
     """
 
     whole_networks = False
+    holds = False
 
     def __init__(self, capacity=1.0, share='tb_ratio', order='slack', look_ahead=True,
                  successor_wait_s=50e-6, max_passes=64):

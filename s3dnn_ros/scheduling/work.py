@@ -41,12 +41,16 @@ class Dispatch:
     """A decision: submit these now, one stream each; keep those reserved.
 
     `levels` says for each submitted how urgent it is beside what runs, 0 the most; empty: the
-    device shares itself out as it likes.
+    device shares itself out as it likes. Of networks that run whole, those in `hold` stop behind
+    the segment that runs, and those that are submitted now before their first; those in `resume`
+    go on.
     """
 
     submit: Tuple[SegmentWork, ...] = ()
     reserved: Tuple[SegmentWork, ...] = ()
     levels: Tuple[int, ...] = ()
+    hold: Tuple[SegmentWork, ...] = ()
+    resume: Tuple[SegmentWork, ...] = ()
 
 
 class Scheduler(Protocol):
@@ -56,12 +60,16 @@ class Scheduler(Protocol):
     """
 
     whole_networks: bool    # whether a network that has started runs to its end
+    holds: bool             # whether it holds what it submitted; then it has `reached`
 
     def enqueue(self, work: SegmentWork, now_s: float) -> None:
         """Add work that is ready to run."""
 
     def dequeue(self, now_s: float) -> Dispatch:
         """Decide what to submit now; empty when nothing should be."""
+
+    def reached(self, work: SegmentWork, segments: int, now_s: float) -> None:
+        """Take note of how many segments of a submitted network have ended."""
 
     def complete(self, work: SegmentWork, now_s: float) -> None:
         """Take note that submitted work has finished."""

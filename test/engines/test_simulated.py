@@ -102,6 +102,32 @@ def test_a_segment_submitted_behind_another_starts_when_that_has_ended():
     assert device.ended[1][2].started_s == pytest.approx(10.1)
 
 
+def test_a_flight_that_is_held_stops_behind_its_segment_until_it_is_resumed():
+    device = Device({'a': ([0.1, 0.2], 1.0), 'b': ([0.1], 1.0)})
+    for segment in range(2):
+        device.submit('a', segment)
+    flight = device.flights['a']
+    assert flight.hold() and flight.progress() == 0
+    assert device.run() == {('a', 0): pytest.approx(0.1)}
+    assert flight.progress() == 1
+    device.submit('b')
+    device.run()
+    flight.resume()
+    assert device.run()['a', 1] == pytest.approx(0.4)
+    assert flight.progress() == 2
+
+
+def test_a_flight_that_is_held_first_does_not_start_and_the_last_segment_ends():
+    device = Device({'a': ([0.1], 1.0)})
+    flight = device.flights['a']
+    assert not flight.hold()
+    device.submit('a')
+    assert device.run() == {}
+    flight.resume()
+    assert not flight.hold()        # nothing is left behind what runs
+    assert device.run() == {('a', 0): pytest.approx(0.1)}
+
+
 @given(st.integers(0, 99))
 def test_the_same_seed_gives_the_same_times(seed):
     times_s = []

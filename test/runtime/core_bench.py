@@ -37,6 +37,9 @@ class Watched:
         self.withdrawn = []
         self._scheduler = scheduler
         self.whole_networks = scheduler.whole_networks
+        self.holds = scheduler.holds
+        if self.holds:
+            self.reached = scheduler.reached
         self.dequeue = scheduler.dequeue
         self.next_wake_s = scheduler.next_wake_s
 
@@ -253,6 +256,7 @@ class Levelled:
 
     def __init__(self, whole_networks=False, **levels):
         self.whole_networks = whole_networks
+        self.holds = False
         self.levels = levels
         self._queue = []
 

@@ -1,6 +1,7 @@
 """An engine whose segments end when the test says so."""
 
 import contextlib
+import math
 import threading
 
 import numpy as np
@@ -73,6 +74,7 @@ class FakeFlight:
         self.pixels = pixels
         self.submitted = self.over = self.ended = 0     # of those over, so many ended well
         self.given = None           # outputs that the test gave
+        self.limit = math.inf       # segments behind that are held
 
     def submit(self, segment, done, level=0, variant=0):
         assert segment == self.submitted, 'a segment out of its order'
@@ -89,6 +91,19 @@ class FakeFlight:
         self.submitted += 1
         self.network.most_ahead = max(self.network.most_ahead, self.submitted - self.over)
         engine.put(Step(self, segment, done, engine.clock.now_s(), level, variant))
+
+    def hold(self):
+        with self.network.engine.changed:
+            self.limit = min(self.limit, self.over + 1) if self.submitted else 0
+            return self.limit < self.network.segments
+
+    def resume(self):
+        with self.network.engine.changed:
+            self.limit = math.inf
+            self.network.engine.changed.notify_all()
+
+    def progress(self):
+        return self.over
 
     def outputs(self):
         assert self.ended == self.network.segments, 'outputs before the end'
@@ -130,6 +145,7 @@ class FakeEngine:
     """
 
     name = 'fake'
+    gated = True
     parallel = False
     device = 'none'
     levels = 1
@@ -214,7 +230,8 @@ class FakeEngine:
             self.changed.notify_all()
 
     def _first(self):
-        return [step for step in self._steps if step.segment == step.flight.over]
+        return [step for step in self._steps
+                if step.segment == step.flight.over < step.flight.limit]
 
     def _finish_all(self):
         while True:

@@ -99,7 +99,7 @@ WHOLE = sorted(name for name in POLICIES if make_scheduler(name).whole_networks)
 
 
 def test_networks_run_whole_where_nobody_decides_between_their_segments():
-    assert WHOLE == ['fifo', 'streams']
+    assert WHOLE == ['fifo', 'gated', 'streams']
 
 
 @pytest.mark.parametrize('scheduler', WHOLE)

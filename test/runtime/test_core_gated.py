@@ -1,0 +1,115 @@
+"""A core whose scheduler holds what it submitted: jobs stop on the device, and go on."""
+
+import math
+import types
+
+import pytest
+from core_bench import NOW_S
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from s3dnn_ros.base.clock import VirtualClock
+from s3dnn_ros.engines.simulated import SimulatedEngine
+from s3dnn_ros.profiling.table import ProfileRow, ProfileTable
+from s3dnn_ros.runtime.core import Core
+from s3dnn_ros.runtime.events import Arrival, Parameters
+from s3dnn_ros.runtime.expectation import Expectation
+from s3dnn_ros.runtime.job import Instance, Request
+from s3dnn_ros.runtime.model_queue import ModelQueue
+from s3dnn_ros.runtime.virtual_driver import VirtualDriver
+from s3dnn_ros.scheduling import make_scheduler
+
+SEGMENT_S = 0.1
+
+
+@pytest.fixture
+def gated(bench, make_profile):
+    """Return a bench with the networks `net` and `other`, of three segments of 0.1 s each."""
+    network = {'segments': 3, 'profile': make_profile(0.3, 0.0, 3)}
+    return bench({'net': network, 'other': network}, scheduler='gated', late_policy='run')
+
+
+def running(core):
+    """Return (network, segment) of all that runs now."""
+    names = {id(queue.network): name for name, queue in core.queues.items()}
+    return [(names[id(step.network)], step.segment) for step in core.engine.running(0)]
+
+
+def test_a_more_urgent_job_stops_what_runs_behind_its_segment(gated):
+    gated.admit(1, deadline_s=NOW_S + 0.5)
+    gated.end('net')
+    assert running(gated) == [('net', 1)]
+    gated.admit(2, deadline_s=NOW_S + 0.35, instance='other')
+    assert running(gated) == [('net', 1), ('other', 0)]
+    gated.end('net')
+    for segment in range(3):
+        assert running(gated) == [('other', segment)]
+        gated.end('other', took_s=SEGMENT_S)
+    assert gated.next_job().queue is gated.queues['other']
+    assert running(gated) == [('net', 2)]
+    gated.end('net')
+    job = gated.next_job()
+    assert job.outputs['scores'][:, 0] * 255 == pytest.approx([1])
+
+
+def test_what_stands_ready_has_not_started(gated):
+    gated.admit(deadline_s=NOW_S + 0.31)
+    gated.admit(deadline_s=NOW_S + 0.32, instance='other')
+    assert running(gated) == [('net', 0)]
+    assert ('other', 0) in gated.on_their_way()
+
+
+def test_times_of_a_job_that_was_held_teach_nothing(gated):
+    expect = gated.queues['net'].expect
+    gated.admit(deadline_s=NOW_S + 0.5)
+    gated.admit(deadline_s=NOW_S + 0.35, instance='other')
+    for _ in range(3):
+        gated.end('other', took_s=0.1)
+    for _ in range(3):
+        gated.end('net', took_s=0.1)
+    assert len([gated.next_job() for _ in range(2)]) == 2
+    assert expect.run_s(1) == pytest.approx(0.3)
+
+
+def test_a_job_that_fails_makes_way_for_the_one_it_held(gated):
+    gated.admit(deadline_s=NOW_S + 0.5)
+    gated.admit(deadline_s=NOW_S + 0.35, instance='other')
+    gated.end('net')
+    for segment in range(3):
+        gated.end('other', error='gone' if segment == 0 else '')
+    assert gated.next_job().error == 'gone'
+    assert running(gated) == [('net', 1)]
+
+
+@settings(max_examples=60)
+@given(st.lists(st.tuples(st.floats(0.0, 2.0), st.floats(0.3, 1.5), st.integers(0, 2)),
+                min_size=1, max_size=12))
+def test_on_a_simulated_device_everything_runs_once_and_the_device_never_idles(
+        make_batch, make_frame, arrivals):
+    clock = VirtualClock(NOW_S)
+    profile = ProfileTable('net', '', 'simulated', 'simulated', 'default', {}, tuple(
+        ProfileRow(segment, 1, 1e3 * SEGMENT_S, 1e3 * SEGMENT_S, 1e3 * SEGMENT_S, 1.0, 1.0)
+        for segment in range(3)))
+    engine = SimulatedEngine(clock, {'net': profile})
+    queues = [ModelQueue(engine.load('net', [], [], types.SimpleNamespace(name='net'), lanes=12),
+                         Expectation(3, profile)) for _ in range(3)]
+    finished, dropped = [], []
+    core = Core(make_scheduler('gated'), engine, finished.append,
+                lambda *what: dropped.append(what), dropped.append,
+                Parameters(late_policy='run', fusion=False))
+    driver = VirtualDriver(core, engine, clock)
+    for at_s, within_s, index in arrivals:
+        def arrive(deadline_s=NOW_S + at_s + within_s, index=index):
+            batch = make_batch(make_frame(deadline_s=deadline_s))
+            request = Request(Instance(f'net {index}', None, queues[index], None,
+                                       types.SimpleNamespace(priority=0)), batch, clock.now_s())
+            request.staged = batch.pixels
+            core.post(Arrival(request))
+        driver.at(NOW_S + at_s, arrive)
+    driver.run_until(NOW_S + 10.0)
+    assert len(finished) == len(arrivals) and not dropped
+    # the device is full with one: it does one second of work in a second
+    ends_s, done_s = sorted(job.ended_s for job in finished), -math.inf
+    for at_s in sorted(at_s for at_s, _, _ in arrivals):
+        done_s = max(done_s, NOW_S + at_s) + 3 * SEGMENT_S
+    assert ends_s[-1] == pytest.approx(done_s)

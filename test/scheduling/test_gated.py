@@ -1,0 +1,216 @@
+"""Whole jobs on a device with gates: who is open, who is held, and when that is decided anew."""
+
+import dataclasses
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from s3dnn_ros.scheduling.gated import LEAST_WAIT_S, RESERVE, Gated
+
+SEGMENT_S = 0.01
+
+
+class Device:
+    """Keeps what is submitted and held, and checks that a scheduler keeps the rules."""
+
+    def __init__(self, scheduler=None):
+        self.scheduler = scheduler or Gated()
+        self.now_s = 0.0
+        self.queued, self.open, self.held = [], [], []
+
+    def arrive(self, *works):
+        for work in works:
+            self.scheduler.enqueue(work, self.now_s)
+            self.queued.append(work)
+        self.decide()
+
+    def decide(self):
+        chosen = self.scheduler.dequeue(self.now_s)
+        assert not chosen.levels and not chosen.reserved
+        for work in chosen.submit:
+            remove(self.queued, work)
+            self.open.append(work)
+        for work in chosen.hold:
+            remove(self.open, work)
+            self.held.append(work)
+        for work in chosen.resume:
+            remove(self.held, work)
+            self.open.append(work)
+
+    def pass_s(self, seconds, **reached):
+        self.now_s += seconds
+        for work in (*self.open, *self.held):
+            if work.instance in reached:
+                self.scheduler.reached(work, reached[work.instance], self.now_s)
+        self.decide()
+
+    def end(self, work):
+        remove(self.open if work in self.open else self.held, work)
+        self.scheduler.complete(work, self.now_s)
+        self.decide()
+
+    @property
+    def state(self):
+        return tuple(sorted(work.instance for work in works)
+                     for works in (self.open, self.held, self.queued))
+
+
+def remove(works, work):
+    """Take this very work out; ValueError if it is not there."""
+    del works[[id(kept) for kept in works].index(id(work))]
+
+
+@pytest.fixture
+def job(kit):
+    """Return a builder of jobs that fill the device, in segments of 10 ms."""
+    def build(instance, slack_s, segments=4, tb_ratio=1.0, now_s=0.0, **options):
+        return kit.work(instance, tb_ratio, slack_s, SEGMENT_S, now_s=now_s,
+                        successors=[tb_ratio] * (segments - 1), **options)
+    return build
+
+
+def test_the_most_urgent_is_open_and_the_next_stands_ready(job):
+    device = Device()
+    device.arrive(job('third', 0.003), job('first', 0.001), job('second', 0.002))
+    assert device.state == (['first'], ['second'], ['third'])
+
+
+def test_without_ahead_nothing_is_submitted_before_its_turn(job):
+    device = Device(Gated(ahead=0))
+    device.arrive(job('first', 0.001), job('second', 0.002))
+    assert device.state == (['first'], [], ['second'])
+
+
+def test_a_more_urgent_job_holds_what_runs_until_it_has_ended(job):
+    device = Device()
+    slow, urgent = job('slow', 0.008), job('urgent', 0.0, segments=1)
+    device.arrive(slow)
+    device.arrive(urgent)
+    assert device.state == (['urgent'], ['slow'], [])
+    device.end(urgent)
+    assert device.state == (['slow'], [], [])
+
+
+def test_what_fits_runs_side_by_side(job):
+    device = Device()
+    device.arrive(*(job(name, 0.001, tb_ratio=0.4) for name in 'abc'))
+    assert device.state == (['a', 'b'], ['c'], [])
+
+
+def test_beyond_the_capacity_others_run_as_long_as_the_first_has_slack(job):
+    device = Device()
+    device.arrive(job('first', 0.05), job('other', 0.06))
+    assert device.state == (['first', 'other'], [], [])
+    # the other stops behind a segment, and so much is kept
+    at_s = 0.05 - RESERVE * 0.04 - SEGMENT_S
+    assert device.scheduler.next_wake_s(0.0) == pytest.approx(at_s)
+    device.pass_s(at_s + 1e-6)
+    assert device.state == (['first'], ['other'], [])
+
+
+def test_progress_beside_others_gives_slack_back(job):
+    device = Device()
+    device.arrive(job('first', 0.05), job('other', 0.06))
+    device.pass_s(0.04, first=2)
+    assert device.state == (['first', 'other'], [], [])
+    assert device.scheduler.next_wake_s(0.04) == pytest.approx(
+        0.04 + 0.05 - 0.02 - RESERVE * 0.02 - SEGMENT_S)
+
+
+def test_what_cannot_be_in_time_any_more_makes_way(job):
+    device = Device()
+    first, other = job('first', 0.001, segments=1), job('other', 0.02)
+    device.arrive(first)
+    device.arrive(other)
+    assert device.state == (['first'], ['other'], [])
+    assert device.scheduler.next_wake_s(0.0) == pytest.approx(first.deadline_s)
+    device.pass_s(0.0115)           # longer than it was to take
+    assert device.state == (['other'], ['first'], [])
+    device.end(other)
+    assert device.state == (['first'], [], [])
+
+
+def test_a_job_in_its_last_segment_is_not_given_up_for_that(job):
+    device = Device()
+    device.arrive(job('first', 0.001, segments=2), job('other', 0.02))
+    device.pass_s(0.01, first=1)
+    device.pass_s(0.005)
+    assert 'first' in device.state[0]
+
+
+def test_nothing_of_lower_priority_runs_beside_what_higher_one_holds(job):
+    device = Device()
+    device.arrive(job('first', 0.001, priority=1), job('second', 0.002, priority=1),
+                  job('low', 0.0, tb_ratio=0.0))
+    assert device.state == (['first'], ['second'], ['low'])
+
+
+def test_only_what_is_queued_can_be_withdrawn(job):
+    device = Device()
+    first, second, third = (job(name, 0.001) for name in ('a', 'b', 'c'))
+    device.arrive(first, second, third)
+    assert [device.scheduler.withdraw(work) for work in (first, second, third, third)] == [
+        False, False, True, False]
+
+
+@pytest.mark.parametrize('options', [{'ahead': -1}, {'ahead': 0.5}, {'ahead': True},
+                                     {'capacity': 0.0}, {'share': 'all'}])
+def test_options_out_of_their_range_are_refused(options):
+    with pytest.raises(ValueError, match=next(iter(options))):
+        Gated(**options)
+
+
+def test_jobs_whose_time_nobody_knows_run(kit):
+    device = Device()
+    device.arrive(*(kit.work(name, time_s=0.0, successors=(1.0,)) for name in 'ab'))
+    assert device.open
+
+
+@dataclasses.dataclass
+class Event:
+    kind: str
+    which: int
+    seconds: float
+    slack_s: float
+    share: float
+
+
+EVENTS = st.lists(st.builds(
+    Event, st.sampled_from(['arrive', 'arrive', 'end', 'progress', 'wait']), st.integers(0, 9),
+    st.floats(0.0, 0.02), st.floats(-0.02, 0.1), st.sampled_from([0.2, 0.6, 1.0])), max_size=40)
+
+
+@settings(max_examples=200)
+@given(EVENTS, st.integers(0, 2))
+def test_whatever_happens_somebody_runs_and_the_most_urgent_is_among_them(kit, events, ahead):
+    device = Device(Gated(ahead=ahead))
+    segments_of = {}
+    for number, event in enumerate(events):
+        under_way = [*device.open, *device.held]
+        if event.kind == 'arrive':
+            device.arrive(kit.work(f'job {number}', event.share, event.slack_s, SEGMENT_S,
+                                   now_s=device.now_s, successors=[event.share] * 2))
+        elif event.kind == 'end' and device.open:
+            device.end(device.open[event.which % len(device.open)])
+        elif event.kind == 'progress' and under_way:
+            work = under_way[event.which % len(under_way)]
+            segments_of[work.instance] = min(3, segments_of.get(work.instance, 0) + 1)
+            device.pass_s(event.seconds, **{work.instance: segments_of[work.instance]})
+        else:
+            device.pass_s(event.seconds)
+        known = [*device.open, *device.held, *device.queued]
+        assert bool(device.open) == bool(known)
+        assert len(device.held) <= len(known)
+        surely = [work for work in known if work.slack_s(device.now_s) > 1e-9]
+        if surely:
+            # of a job under way less may be left, so that one with less slack may come first
+            first = min(surely, key=lambda work: work.deadline_s)
+            assert any(work.deadline_s <= first.deadline_s for work in device.open)
+        wake_s = device.scheduler.next_wake_s(device.now_s)
+        assert wake_s is None or wake_s >= device.now_s + LEAST_WAIT_S - 1e-12
+    for _ in range(len(events)):
+        if device.open:
+            device.end(device.open[0])
+    assert device.state == ([], [], [])
+    assert device.scheduler.next_wake_s(device.now_s) is None
