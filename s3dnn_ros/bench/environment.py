@@ -17,7 +17,8 @@ _LIBRARIES = ('numpy', 'cv2', 'onnx', 'onnxruntime')
 def engine_record(engine):
     """Return what results say of an engine, ready for JSON; `build` is what it heeds of that."""
     return {'device': engine.device, 'engine': dict(engine.versions),
-            'build': {name: getattr(engine.options, name) for name in engine.heeds}}
+            'build': {name: getattr(engine.options, name) for name in engine.heeds},
+            'gates': getattr(engine, 'gated', False)}
 
 
 def environment():

@@ -273,7 +273,8 @@ def _phases(rows):
 
 def _undisturbed(rows):
     """Yield how often recovery would take long if there had been no disturbance."""
-    found = [entry for row in rows for entry in column(row, 'undisturbed')]
+    # files of earlier versions do not tell it
+    found = [run['undisturbed'] for row in rows for run in row['runs'] if run.get('undisturbed')]
     moments = sum(entry['moments'] for entry in found)
     if moments:
         share = sum(entry['moments'] * entry['slow_share'] for entry in found) / moments

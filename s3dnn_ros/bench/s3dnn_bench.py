@@ -65,6 +65,8 @@ POLICIES = (STREAMS, Policy('fifo', 'fifo'), Policy('edf', 'edf'), PAPER, SUPERV
             Policy('application batching', 'streams', frames=APPLICATION_BATCH))
 # takes a while to load, so only by name
 PROCESSES = Policy('process per instance', 'fifo', processes=True)
+# needs an engine with gates, so only by name
+GATED = Policy('gated', 'gated', options=(('capacity', 1.0),))
 PARTS = ('decisions', 'batches', 'throughput', 'deadlines', 'timeline')
 # The part `timeline` shows one load at one number of instances, the nearest to this one.
 TIMELINE_INSTANCES = 8
@@ -104,7 +106,7 @@ def policies(names: Sequence[str], capacity: float = 1.0) -> Sequence[Policy]:
     `capacity` is that of the supervised ones; S3DNN keeps its own.
     """
     above_zero('--capacity', [capacity])
-    known = {policy.name: policy for policy in (*POLICIES, PROCESSES)}
+    known = {policy.name: policy for policy in (*POLICIES, PROCESSES, GATED)}
     for name, policy in known.items():
         if 'capacity' in dict(policy.options):
             options = {**dict(policy.options), 'capacity': capacity}
@@ -119,8 +121,12 @@ def run(engine, clock, plan: Plan, save=ignore, say=print) -> Dict:
     """Run the parts of a plan; returns the results as a dict that JSON can hold.
 
     `save` gets them after every row, so that a run that is cut off keeps what it has measured;
-    `say` gets a sentence for each, with the seconds since the start.
+    `say` gets a sentence for each, with the seconds since the start. Raises ParameterError for a
+    policy that needs gates on an engine without.
     """
+    if GATED.name in [policy.name for policy in plan.policies] and not engine.gated:
+        raise ParameterError('--policies', GATED.name, 'this engine has no gates; add --gates, '
+                             'which the engine torch knows')
     started_s = time.monotonic()
     results: Dict = {'format': FORMAT, 'environment': environment(), **engine_record(engine)}
 

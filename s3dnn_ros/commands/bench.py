@@ -112,6 +112,10 @@ def register(subparsers):
                         help='decisions, batches, throughput, deadlines, timeline (default: all)')
     parser.add_argument('--seconds', type=float, default=5.0, help='per run (default 5)')
     parser.add_argument('--runs', type=int, default=3, help='of each part (default 3)')
+    parser.add_argument('--gates', action='store_true',
+                        help='segments wait on the device until they are launched, for the policy '
+                             'gated, too (torch only; an experiment: at high load it may stand '
+                             'still)')
     parser.add_argument('--target-ms', type=float, default=0.5,
                         help='time of a segment (default 0.5)')
     parser.add_argument('--out', type=new_file,
@@ -217,13 +221,14 @@ def _s3dnn(arguments):
     from s3dnn_ros.bench import s3dnn_bench
 
     clock = SystemClock()
-    engine, _ = chosen_engine(arguments, clock, arguments.sms, print)
+    engine, reason = chosen_engine(arguments, clock, arguments.sms, print)
     given = {name: tuple(value) for name, value in vars(arguments).items()
              if name in ('models', 'instances', 'loads', 'parts') and value}
     names = arguments.policies or [policy.name for policy in s3dnn_bench.POLICIES]
     given['policies'] = s3dnn_bench.policies(names, arguments.capacity)
     plan = s3dnn_bench.Plan(runs=arguments.runs, seconds=arguments.seconds,
                             target_ms=arguments.target_ms, sms=arguments.sms, **given)
+    print(f'engine {engine.name}: {reason}')
     s3dnn_bench.run(engine, clock, plan, save=functools.partial(_write, arguments.out))
 
 

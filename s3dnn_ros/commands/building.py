@@ -56,7 +56,7 @@ def chosen_engine(arguments, clock, sms=0, report=ignore):
     from s3dnn_ros.engines import make_engine
 
     engine, reason = make_engine(arguments.engine, clock, sms=sms, build=building(arguments),
-                                 report=report)
+                                 report=report, gates=vars(arguments).get('gates', False))
     for name, value in _given(arguments).items():
         if name not in engine.heeds or getattr(engine, name, value) != value:
             _refuse(engine, _OPTIONS[name], value)

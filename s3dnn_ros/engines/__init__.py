@@ -9,13 +9,15 @@ from s3dnn_ros.engines.cuda_library import look_for_driver
 from s3dnn_ros.errors import ParameterError
 
 
-def make_engine(name, clock, threads=0, sms=0, build=DEFAULTS, report=ignore):
+def make_engine(name, clock, threads=0, sms=0, build=DEFAULTS, report=ignore,
+                gates=False):
     """Return (engine, reason): the engine of this name, or for `auto` the first that works.
 
     `reason` says why it is this one, and what is wrong with those that come before it. `build`
     is for an engine that builds networks ahead, and `report` is called with a sentence after
     each step of that. `sms` is how many multiprocessors of a GPU it is to have for itself, 0 for
-    all, or several such numbers to change between.
+    all, or several such numbers to change between. With `gates`, segments wait on the device where
+    the engine can have that (only torch can).
 
     Raises
     ------
@@ -29,7 +31,7 @@ def make_engine(name, clock, threads=0, sms=0, build=DEFAULTS, report=ignore):
     several = not isinstance(sms, int)
     for candidate in sorted(candidates, key='torch'.__ne__) if several and sms else candidates:
         try:
-            engine = _make(candidate, clock, threads, sms, build, report)
+            engine = _make(candidate, clock, threads, sms, build, report, gates)
         except ImportError as error:
             refusals.append(f'{candidate}: {error}')
         else:
@@ -37,6 +39,8 @@ def make_engine(name, clock, threads=0, sms=0, build=DEFAULTS, report=ignore):
                 'auto: the first that works here', *refusals]
             if sms and not (hasattr(engine, 'partitions') if several else engine.sms):
                 reasons.append('it has no multiprocessors to choose')
+            if gates and not engine.gated:
+                reasons.append(getattr(engine, 'gates_note', 'it has no gates'))
             if build.precision not in (DEFAULTS.precision, engine.precision):
                 reasons.append(f'it computes in {engine.precision}, not in {build.precision}')
             return engine, '; '.join(reasons)
@@ -44,7 +48,7 @@ def make_engine(name, clock, threads=0, sms=0, build=DEFAULTS, report=ignore):
                          + '); install one, for example `pip install onnxruntime`')
 
 
-def _make(name, clock, threads, sms, build, report):
+def _make(name, clock, threads, sms, build, report, gates):
     if name in ENGINES:
         _look_for(name)
     if name in ('tensorrt', 'torch'):
@@ -54,7 +58,7 @@ def _make(name, clock, threads, sms, build, report):
         return TensorRtEngine(clock, build, report, sms if isinstance(sms, int) else 0)
     if name == 'torch':
         from s3dnn_ros.engines.torch.engine import TorchEngine
-        return TorchEngine(clock, sms, build)
+        return TorchEngine(clock, sms, build, gates)
     if name == 'onnxruntime':
         from s3dnn_ros.engines.onnxruntime_engine import OnnxRuntimeEngine
         return OnnxRuntimeEngine(clock, threads)

@@ -6,11 +6,12 @@ take the priority of the stream they are launched on.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import dataclasses
 import re
 import uuid
-from typing import Callable, Sequence
+from typing import Callable, Iterator, Sequence
 
 from s3dnn_ros.engines.cuda_library import load
 from s3dnn_ros.engines.pinned import PinnedPool
@@ -85,15 +86,20 @@ class Cuda:
         self._driver = driver
         self._runtime = runtime
         self._device = device
-        least, greatest = _value(runtime.cudaDeviceGetStreamPriorityRange())
+        least, greatest = checked(runtime.cudaDeviceGetStreamPriorityRange())
         # the most urgent first
         self.priorities: Sequence[int] = range(greatest, least + 1)
         pinned = PinnedPool(lambda size: PinnedMemory(runtime, size))
         self.pinned = pinned.array
 
+    @property
+    def libraries(self):
+        """Return the driver and the runtime."""
+        return self._driver, self._runtime
+
     def stream(self, priority: int) -> Stream:
         """Return a new stream on all multiprocessors."""
-        return Stream(self._runtime, _value(
+        return Stream(self._runtime, checked(
             self._runtime.cudaStreamCreateWithPriority(_NON_BLOCKING, priority)))
 
     def partition(self, sms: int) -> Partition:
@@ -112,13 +118,13 @@ class Cuda:
     def device(self) -> Device:
         """Return what this is about."""
         driver = self._driver
-        device = _value(driver.cuDeviceGet(self._device))
-        major, minor = (_value(driver.cuDeviceGetAttribute(kind, device)) for kind in (
+        device = checked(driver.cuDeviceGet(self._device))
+        major, minor = (checked(driver.cuDeviceGetAttribute(kind, device)) for kind in (
             driver.CUdevice_attribute.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR,
             driver.CUdevice_attribute.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR))
         # behind its end there may be anything
-        name = _value(driver.cuDeviceGetName(_NAME_LENGTH, device)).split(b'\0', 1)[0].decode()
-        number = bytes(_value(driver.cuDeviceGetUuid(device)).bytes)
+        name = checked(driver.cuDeviceGetName(_NAME_LENGTH, device)).split(b'\0', 1)[0].decode()
+        number = bytes(checked(driver.cuDeviceGetUuid(device)).bytes)
         return Device(name, f'{major}.{minor}', f'GPU-{uuid.UUID(bytes=number)}')
 
     def event(self, timed: bool = False) -> Event:
@@ -131,12 +137,12 @@ class Cuda:
 
     def upload(self, memory: DeviceMemory, array) -> None:
         """Copy an array to the device, and wait for it."""
-        _value(self._runtime.cudaMemcpy(memory.number, array.ctypes.data, array.nbytes,
-                                        self._runtime.cudaMemcpyKind.cudaMemcpyDefault))
+        checked(self._runtime.cudaMemcpy(memory.number, array.ctypes.data, array.nbytes,
+                                         self._runtime.cudaMemcpyKind.cudaMemcpyDefault))
 
     def floats(self) -> Floats:
         """Return what makes floats of bytes."""
-        _value(self._runtime.cudaFree(0))       # makes the driver know the device
+        checked(self._runtime.cudaFree(0))       # makes the driver know the device
         return Floats(self._driver)
 
     def host_function(self, function: Callable[[], None]) -> HostFunction:
@@ -145,18 +151,24 @@ class Cuda:
 
     def capture(self, stream: Stream, submit: Callable[[], None]) -> Graph:
         """Return what a function submits to a stream as a graph; nothing of it runs."""
+        with self.captured(stream, submit) as captured:
+            return Graph(self._runtime, captured)
+
+    @contextlib.contextmanager
+    def captured(self, stream: Stream, submit: Callable[[], None]) -> Iterator[int]:
+        """Give what a function submits to a stream as a captured graph, a number, for a while."""
         runtime = self._runtime
         try:
             # by other threads, requests are staged meanwhile
-            _value(runtime.cudaStreamBeginCapture(
+            checked(runtime.cudaStreamBeginCapture(
                 stream.number, runtime.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal))
             try:
                 submit()
             finally:
                 ended = runtime.cudaStreamEndCapture(stream.number)
-            captured = int(_value(ended))
+            captured = int(checked(ended))
             try:
-                return Graph(runtime, captured)
+                yield captured
             finally:
                 runtime.cudaGraphDestroy(captured)
         except BaseException:
@@ -165,7 +177,7 @@ class Cuda:
 
     def synchronize(self) -> None:
         """Wait for all that was submitted."""
-        _value(self._runtime.cudaDeviceSynchronize())
+        checked(self._runtime.cudaDeviceSynchronize())
 
 
 class Partition:
@@ -174,18 +186,22 @@ class Partition:
     def __init__(self, driver, runtime, device, sms):
         self._driver = driver
         self._runtime = runtime
-        device = _value(driver.cuDeviceGet(device))
+        device = checked(driver.cuDeviceGet(device))
         kind = driver.CUdevResourceType.CU_DEV_RESOURCE_TYPE_SM
-        everything = _value(driver.cuDeviceGetDevResource(device, kind))
-        parts, *_ = _value(driver.cuDevSmResourceSplitByCount(1, everything, 0, sms))
+        everything = checked(driver.cuDeviceGetDevResource(device, kind))
+        parts, *_ = checked(driver.cuDevSmResourceSplitByCount(1, everything, 0, sms))
         self.sms: int = parts[0].sm.smCount
-        described = _value(driver.cuDevResourceGenerateDesc([parts[0]], 1))
-        self._context = _value(driver.cuGreenCtxCreate(
+        described = checked(driver.cuDevResourceGenerateDesc([parts[0]], 1))
+        self._context = checked(driver.cuGreenCtxCreate(
             described, device, driver.CUgreenCtxCreate_flags.CU_GREEN_CTX_DEFAULT_STREAM))
+
+    def context(self):
+        """Return the context of these multiprocessors."""
+        return checked(self._driver.cuCtxFromGreenCtx(self._context))
 
     def stream(self, priority: int) -> Stream:
         """Return a new stream on these multiprocessors."""
-        return Stream(self._runtime, _value(self._driver.cuGreenCtxStreamCreate(
+        return Stream(self._runtime, checked(self._driver.cuGreenCtxStreamCreate(
             self._context, _NON_BLOCKING, priority)))
 
 
@@ -199,19 +215,19 @@ class Stream:
 
     def copy(self, target: int, source: int, size: int):
         """Copy so many bytes between two addresses, either of the device or of pinned memory."""
-        _value(self._runtime.cudaMemcpyAsync(target, source, size, self._anywhere, self.number))
+        checked(self._runtime.cudaMemcpyAsync(target, source, size, self._anywhere, self.number))
 
     def clear(self, memory: DeviceMemory):
         """Fill memory with zeros."""
-        _value(self._runtime.cudaMemsetAsync(memory.number, 0, memory.size, self.number))
+        checked(self._runtime.cudaMemsetAsync(memory.number, 0, memory.size, self.number))
 
     def wait(self, event: Event):
         """Let what follows wait for an event."""
-        _value(self._runtime.cudaStreamWaitEvent(self.number, event.number, 0))
+        checked(self._runtime.cudaStreamWaitEvent(self.number, event.number, 0))
 
     def synchronize(self):
         """Wait for what was submitted."""
-        _value(self._runtime.cudaStreamSynchronize(self.number))
+        checked(self._runtime.cudaStreamSynchronize(self.number))
 
     def __del__(self):
         """Free it, once what was submitted has run."""
@@ -223,28 +239,28 @@ class Event:
 
     def __init__(self, runtime, timed):
         self._runtime = runtime
-        self.number = int(_value(
+        self.number = int(checked(
             runtime.cudaEventCreateWithFlags(0 if timed else _NO_TIMING)))
 
     def record(self, stream: Stream):
         """Put it behind what was submitted to a stream."""
-        _value(self._runtime.cudaEventRecord(self.number, stream.number))
+        checked(self._runtime.cudaEventRecord(self.number, stream.number))
 
     def query(self) -> bool:
         """Tell whether it has passed."""
         returned = self._runtime.cudaEventQuery(self.number)
         if int(returned[0]) == _NOT_READY:
             return False
-        _value(returned)
+        checked(returned)
         return True
 
     def synchronize(self):
         """Wait until it has passed."""
-        _value(self._runtime.cudaEventSynchronize(self.number))
+        checked(self._runtime.cudaEventSynchronize(self.number))
 
     def seconds_since(self, earlier: Event) -> float:
         """Return the time between two timed events that have passed."""
-        return _value(self._runtime.cudaEventElapsedTime(earlier.number, self.number)) / 1e3
+        return checked(self._runtime.cudaEventElapsedTime(earlier.number, self.number)) / 1e3
 
     def __del__(self):
         """Free it."""
@@ -284,13 +300,13 @@ class Floats:
 
     def __init__(self, driver):
         self._driver = driver
-        self._module = _value(driver.cuModuleLoadData(FLOATS))
-        self._kernel = _value(driver.cuModuleGetFunction(self._module, b'floats'))
+        self._module = checked(driver.cuModuleLoadData(FLOATS))
+        self._kernel = checked(driver.cuModuleGetFunction(self._module, b'floats'))
 
     def launch(self, target: int, source: int, count: int, stream: Stream):
         """Make floats at one address of so many bytes at another."""
         blocks = -(-count // THREADS_PER_BLOCK)
-        _value(self._driver.cuLaunchKernel(
+        checked(self._driver.cuLaunchKernel(
             self._kernel, blocks, 1, 1, THREADS_PER_BLOCK, 1, 1, 0, stream.number,
             ((target, source, count), (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint32)), 0))
 
@@ -313,7 +329,7 @@ class HostFunction:
 
     def submit(self, stream: Stream):
         """Let a stream call it, when all before it is done; what follows waits."""
-        _value(self._runtime.cudaLaunchHostFunc(stream.number, self._number, 0))
+        checked(self._runtime.cudaLaunchHostFunc(stream.number, self._number, 0))
 
 
 class Graph:
@@ -322,11 +338,11 @@ class Graph:
     def __init__(self, runtime, captured):
         self._runtime = runtime
         # PyTorch's own way lets every kernel keep the priority it was captured with
-        self._executable = _value(runtime.cudaGraphInstantiate(runtime.cudaGraph_t(captured), 0))
+        self._executable = checked(runtime.cudaGraphInstantiate(runtime.cudaGraph_t(captured), 0))
 
     def launch(self, stream: int):
         """Run it on a stream, with the stream's priority."""
-        _value(self._runtime.cudaGraphLaunch(self._executable, stream))
+        checked(self._runtime.cudaGraphLaunch(self._executable, stream))
 
     def __del__(self):
         """Free it; at the interpreter's end nothing is left to free it with."""
@@ -337,14 +353,14 @@ class Graph:
 def _allocated(runtime, returned) -> int:
     """Return the address that a call gave; raises OutOfMemory."""
     try:
-        return int(_value(returned))
+        return int(checked(returned))
     except OutOfMemory:
         runtime.cudaGetLastError()      # others would take it for theirs
         raise
 
 
-def _value(returned):
-    """Return what a call gave, without its status; raises RuntimeError that names the status."""
+def checked(returned):
+    """Return what a call of CUDA gave, without its status; raises RuntimeError that names it."""
     status, *values = returned
     if int(status):
         kind = OutOfMemory if int(status) == _NO_MEMORY else RuntimeError

@@ -21,6 +21,7 @@ class LaneEngine:
     that was submitted.
     """
 
+    gated = False
     parallel = True
     poll_s = 50e-6
     lead_s = 150e-6
@@ -114,8 +115,7 @@ class LaneNetwork:
         started_s = self.engine.clock.now_s()
         for _ in range(repeats):
             for lane in self._lanes:
-                for segment in range(self.segments):
-                    lane.launch(batch, segment)
+                lane.repeat(batch)
         self.engine.synchronize()
         return (self.engine.clock.now_s() - started_s) / (repeats * len(self._lanes))
 
@@ -165,12 +165,25 @@ class LaneFlight:
             self._host = lane.send(self._batch)
         return lane.mark(segment)
 
+    def hold(self):
+        """Stop behind the segment that runs; tell whether any is left. Lanes with gates only."""
+        return self._lane.hold()
+
+    def resume(self):
+        """Go on with what was submitted."""
+        self._lane.resume()
+
+    def progress(self):
+        """Return how many segments have ended."""
+        return self._lane.progress()
+
     def outputs(self):
         """Return the outputs by name; they lie in pinned memory of their own."""
         return {name: array[:self._frames] for name, array in self._host.items()}
 
     def close(self):
         """Give the lane back."""
+        self._lane.leave()
         self._network.give_back(self._lane)
 
 

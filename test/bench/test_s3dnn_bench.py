@@ -106,3 +106,9 @@ def test_too_little_to_measure(option, values):
 def test_a_capacity_that_holds_nothing(capacity):
     with pytest.raises(ParameterError, match='--capacity'):
         policies(['supervised'], capacity)
+
+
+def test_a_policy_that_holds_jobs_needs_an_engine_that_can(engine, plan):
+    plan = dataclasses.replace(plan, policies=policies(['streams', 'gated']))
+    with pytest.raises(ParameterError, match='--gates'):
+        run(engine, engine.clock, plan, say=lambda sentence: None)

@@ -19,12 +19,13 @@ class FakeEngine(str):
 def fake_engines(monkeypatch):
     """Return a function that lets only these engines work, each of them a string."""
     def only(*works):
-        def make(name, clock, threads, sms, build, report):
+        def make(name, clock, threads, sms, build, report, gates):
             if name not in works:
                 raise ImportError(f'no {name} here')
             engine = FakeEngine(f'fake {name}')
             if name == 'torch' and sms:
                 engine.partitions = sms
+            engine.gated = name == 'torch' and gates
             if name != 'onnxruntime' and isinstance(sms, int):
                 engine.sms = sms
             return engine
@@ -52,6 +53,12 @@ def test_who_wants_a_part_of_the_gpu_gets_the_engine_that_can_take_one(fake_engi
 def test_an_engine_that_has_no_such_part_says_so(fake_engines, name, sms):
     fake_engines(name)
     assert 'no multiprocessors to choose' in make_engine(name, None, sms=sms)[1]
+
+
+@pytest.mark.parametrize('name, told', [('torch', ''), ('tensorrt', '; it has no gates')])
+def test_an_engine_without_gates_says_so_where_they_are_wanted(fake_engines, name, told):
+    fake_engines(name)
+    assert make_engine(name, None, gates=True)[1] == f'as wanted{told}'
 
 
 @pytest.mark.parametrize('name', ENGINES)

@@ -172,6 +172,14 @@ class Lane:
         step: Optional[HostStep] = self._hosts.get(segment)
         return self._last if step is None else HostEvent(self._last, step)
 
+    def repeat(self, batch):
+        """Launch all segments once more."""
+        for segment in range(len(self._steps[batch])):
+            self.launch(batch, segment)
+
+    def leave(self):
+        """Do nothing: what was launched runs by itself."""
+
     def _contexts(self, runners, batch, profile) -> List[List[Optional[Context]]]:
         """Return a context for each that runs on TensorRT."""
         return [[runner.context(batch, profile if runner.profiles > 1 else 0,

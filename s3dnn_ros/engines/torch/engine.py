@@ -5,12 +5,15 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import functools
+import weakref
 
 import numpy as np
 
 from s3dnn_ros.engines.base import DEFAULTS, BuildOptions, variants_of
 from s3dnn_ros.engines.cuda import Cuda
+from s3dnn_ros.engines.gates import Gates, more_connections, most_waiting
 from s3dnn_ros.engines.lanes import LaneEngine, LaneNetwork, batches_up_to, too_large
+from s3dnn_ros.engines.torch.gated_lane import GatedLane
 from s3dnn_ros.engines.torch.lane import Lane, LaneStream, Part
 from s3dnn_ros.engines.torch.occupancy import BLOCKS_PER_SM, Multiprocessors, tb_ratio
 from s3dnn_ros.engines.torch.onnx_to_torch import to_torch
@@ -34,9 +37,13 @@ class TorchEngine(LaneEngine):
     options : BuildOptions
         Of the precisions there are fp16, which is taken for int8 too, and fp32, which here is
         not rounded to TF32.
+    gates : bool
+        Segments wait on the device until they are launched, where that is possible.
 
     Attributes
     ----------
+    gates_note : str
+        Why segments do not wait on the device although that was wanted; empty otherwise.
     partitions : tuple of int
         The numbers of multiprocessors that `use` chooses from; what the GPU can split off.
 
@@ -45,8 +52,11 @@ class TorchEngine(LaneEngine):
     name = 'torch'
     heeds = ('precision',)
 
-    def __init__(self, clock, sms=0, options: BuildOptions = DEFAULTS):
+    def __init__(self, clock, sms=0, options: BuildOptions = DEFAULTS, gates=False):
         import torch
+
+        if gates:
+            more_connections()
 
         if not torch.cuda.is_available():
             raise ImportError('PyTorch finds no CUDA device')
@@ -73,13 +83,22 @@ class TorchEngine(LaneEngine):
         uuid = getattr(properties, 'uuid', None)
         self.gpu = 0 if uuid is None else f'GPU-{uuid}'
         self.versions = {'torch': torch.__version__, 'cuda': torch.version.cuda or ''}
-        self.levels = len(self.cuda.priorities) if self.cuda else 1
         self._probe = torch.cuda.Event()
         self._probe.record()
+        self._gates, self.gates_note = self._find_gates() if gates else (None, '')
+        # made one after the other, each has a connection of its own
+        self._gate_streams = [LaneStream(torch, self._last_stream())
+                              for _ in range(most_waiting())] if self._gates else []
+        self.levels = len(self.cuda.priorities) if self.cuda and not self._gates else 1
         # algorithms are chosen by measurement, once for each shape
         torch.backends.cudnn.benchmark = True
         if self.precision == 'fp32':
             torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+
+    @property
+    def gated(self) -> bool:
+        """Tell whether segments may wait on the device."""
+        return self._gates is not None
 
     def use(self, partition: int):
         """Run what is submitted from now on on another of the `partitions`; any thread."""
@@ -88,8 +107,17 @@ class TorchEngine(LaneEngine):
                              f'{len(self.partitions)}')
         self.partition = partition
 
-    def lane(self, outputs):
-        """Return a new lane on the multiprocessors of this engine."""
+    def lane(self, outputs, gated=False):
+        """Return a new lane on the multiprocessors of this engine; `gated` where that is possible.
+
+        Nothing gated is without gates, and beyond the number of jobs that may wait at once.
+        """
+        if gated and self._gate_streams:
+            stream = self._gate_streams.pop()
+            lane = GatedLane(self.torch, self.cuda, self._gates, Part([stream], _call), outputs,
+                             self._probe.query)
+            weakref.finalize(lane, self._gate_streams.append, stream)
+            return lane
         calls = [*(functools.partial(_call_in, thread) for thread in self._threads), _call]
         parts = [
             Part([LaneStream(self.torch, stream) for stream in self._streams(partition)], call)
@@ -130,6 +158,21 @@ class TorchEngine(LaneEngine):
         for thread in self._threads:
             thread.shutdown()
 
+    def _last_stream(self):
+        """Return a new stream of the least urgency."""
+        return (self._partitions[0] or self.cuda).stream(self.cuda.priorities[-1])
+
+    def _find_gates(self):
+        """Return what makes gates, and if there are none why."""
+        if len(self._partitions) > 1:
+            return None, 'no gates: the engine changes between parts of the device'
+        if self.cuda is None:
+            return None, 'no gates: they need cuda-bindings and PyTorch 2.9'
+        try:
+            return Gates(self.cuda, self._partitions[0]), ''
+        except EngineError as error:
+            return None, str(error)
+
     def _streams(self, partition):
         """Return a new stream for every priority, the most urgent first."""
         if not self.cuda:
@@ -150,7 +193,8 @@ class TorchNetwork(LaneNetwork):
         self.note = ''
         self._shape = (spec.height, spec.width, 3)
         # smallest first, so that what does not fit is the largest
-        self._lanes = [engine.lane(tuple(outputs)) for _ in range(lanes)]
+        gated = all(count == 1 for count in self.variants)
+        self._lanes = [engine.lane(tuple(outputs), gated) for _ in range(lanes)]
         self.batches = ()
         for batch in batches:
             try:

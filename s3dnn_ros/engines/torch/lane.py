@@ -20,22 +20,22 @@ class LaneStream:
 
     def __init__(self, torch, stream: Optional[Stream] = None):
         self._torch = torch
-        self._stream = stream       # its owner, and the quicker way to use it
+        self.stream = stream       # its owner, and the quicker way to use it
         self.torch_stream = (torch.cuda.ExternalStream(stream.number) if stream
                              else torch.cuda.Stream())
 
     def copy(self, target, source):
         """Copy a tensor into one of the same kind; both stay alive until that is done."""
-        if self._stream:
-            self._stream.copy(target.data_ptr(), source.data_ptr(), source.nbytes)
+        if self.stream:
+            self.stream.copy(target.data_ptr(), source.data_ptr(), source.nbytes)
             return
         self._torch.cuda.set_stream(self.torch_stream)
         target.copy_(source, non_blocking=True)
 
     def launch(self, graph: CapturedGraph):
         """Run a graph."""
-        if self._stream:
-            graph.executable.launch(self._stream.number)
+        if self.stream:
+            graph.executable.launch(self.stream.number)
             return
         self._torch.cuda.set_stream(self.torch_stream)
         graph.captured.replay()
@@ -188,6 +188,25 @@ class Lane:
         self._last = self._marks[segment]
         self._last.record(self._stream.torch_stream)
         return self._last
+
+    def repeat(self, batch):
+        """Launch all segments once more."""
+        for segment in range(len(self._captured[batch].graphs[self._partition])):
+            self.launch(batch, segment)
+
+    def hold(self):
+        """Return False: what was launched cannot be held; see GatedLane."""
+        return False
+
+    def resume(self):
+        """Do nothing: nothing is held."""
+
+    def progress(self):
+        """Return 0: nobody asks the device."""
+        return 0
+
+    def leave(self):
+        """Do nothing: what was launched runs by itself."""
 
     def _graphs(self, stream, modules, values, image):
         """Return the graphs of one partition, by segment and variant."""

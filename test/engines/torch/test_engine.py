@@ -25,9 +25,11 @@ WAIT_S = 30.0
 SIDE = 32
 
 
-@pytest.fixture(scope='module')
-def engine():
-    engine, _ = make_engine('torch', SystemClock())
+@pytest.fixture(scope='module', params=[False, True], ids=['launched', 'gated'])
+def engine(request):
+    engine, _ = make_engine('torch', SystemClock(), gates=request.param)
+    if request.param and engine.gates_note:
+        pytest.skip(engine.gates_note)
     yield engine
     engine.close()
 
@@ -235,7 +237,7 @@ def test_with_cuda_bindings_there_are_levels_of_urgency(engine):
     pytest.importorskip('cuda.bindings', reason='cuda-bindings are not here')
     if not hasattr(torch.cuda.CUDAGraph, 'raw_cuda_graph'):
         pytest.skip('this PyTorch keeps its graphs to itself')
-    assert engine.levels >= 2
+    assert (engine.levels == 1) if engine.gated else (engine.levels >= 2)
 
 
 def test_without_a_way_to_priorities_there_is_one_level(monkeypatch, model, spec, expected):
@@ -293,6 +295,54 @@ def test_the_next_flight_of_a_lane_may_begin_on_another_level(engine, load, expe
         assert not any(run.error for run in runs)
         assert_close(flight.outputs()['scores'], expected(pixels))
         flight.close()
+
+
+def test_a_gated_job_waits_before_every_segment_and_lets_others_pass(engine, load, expected):
+    if not engine.gated:
+        pytest.skip('nothing waits on the device')
+    network = load(lanes=2, max_batch=2)
+    pixels = [images(1, 1), images(2, 2)]
+    first, second = (network.open([network.stage(part)]) for part in pixels)
+    marks = [first.launch(0)]
+    marks[0].synchronize()
+    for segment in range(network.segments):
+        second.launch(segment).synchronize()
+        assert marks[0].query() and first._lane._progress[0] == 1
+    assert_close(second.outputs()['scores'], expected(pixels[1]))
+    for segment in range(1, network.segments):
+        first.launch(segment).synchronize()
+    assert_close(first.outputs()['scores'], expected(pixels[0]))
+    first.close()
+    second.close()
+
+
+def test_a_gated_job_that_is_held_before_it_begins_lets_others_pass(engine, load, expected):
+    if not engine.gated:
+        pytest.skip('nothing waits on the device')
+    network = load(lanes=2, max_batch=1)
+    pixels, runs = [images(1, 1), images(1, 2)], []
+    held, other = (network.open([network.stage(part)]) for part in pixels)
+    assert held.hold()
+    for flight in (held, other):
+        for segment in range(network.segments):
+            flight.submit(segment, runs.append)
+    wait(engine, runs, network.segments)
+    assert (held.progress(), other.progress()) == (0, network.segments)
+    held.resume()
+    wait(engine, runs, 2 * network.segments)
+    for flight, part in zip((held, other), pixels):
+        assert_close(flight.outputs()['scores'], expected(part))
+        flight.close()
+
+
+def test_a_gated_job_that_is_given_up_does_not_keep_its_lane(engine, load, expected):
+    network = load(lanes=1, max_batch=1)
+    pixels = images(1, 3)
+    for _ in range(3):
+        flight = network.open([network.stage(images(1, 4))])
+        flight.launch(0)
+        flight.close()
+        assert_close(network.run(pixels)['scores'], expected(pixels))
 
 
 def test_a_network_tells_its_times_its_share_of_the_device_and_its_memory(load):

@@ -1,0 +1,122 @@
+"""Gates on a fake device: jobs wait for words, write them, and move what they are pointed at."""
+
+import numpy as np
+import pytest
+from fake_gates import FakeGatedDevice
+
+from s3dnn_ros.engines import gates as module
+from s3dnn_ros.engines.cuda import Cuda
+from s3dnn_ros.engines.gates import Gates, ProgressMark, more_connections, most_waiting
+from s3dnn_ros.errors import EngineError
+
+CONNECTIONS = 'CUDA_DEVICE_MAX_CONNECTIONS'
+
+
+@pytest.fixture
+def device():
+    return FakeGatedDevice()
+
+
+@pytest.fixture
+def cuda(device):
+    return Cuda(libraries=(device.driver, device.runtime))
+
+
+@pytest.fixture
+def gates(cuda):
+    return Gates(cuda)
+
+
+@pytest.fixture
+def stream(cuda):
+    return cuda.stream(0)
+
+
+def test_a_job_stops_at_every_gate_and_writes_how_far_it_is(device, gates, stream):
+    words, seen = gates.words(2), []
+    job = gates.job()
+    for segment in range(3):
+        job.wait(words.address(0), segment + 1)
+        job.run(device.captured(lambda segment=segment: seen.append(segment)))
+        job.write(words.address(1), segment + 1)
+    graph = job.ready()
+    for _ in range(2):
+        words.array[:] = 0
+        seen.clear()
+        graph.launch(stream.number)
+        for opened in (0, 1, 3):
+            words.array[0] = opened
+            device.run()
+            assert words.array[1] == opened and seen == list(range(opened))
+
+
+@pytest.mark.parametrize('size', [4, 64, 5, 3])
+def test_what_is_moved_lies_where_the_addresses_say_when_it_runs(cuda, gates, stream, size):
+    targets, sources = gates.addresses(3), gates.addresses(3)
+    with cuda.captured(stream, lambda: gates.move(
+            targets.address(1), sources.address(1), 2, size, stream)) as captured:
+        graph = gates.job().run(captured).ready()
+    for seed in range(2):
+        given = np.random.default_rng(seed).integers(0, 256, (2, size), np.uint8)
+        found = np.zeros((2, size), np.uint8)
+        sources.array[1:] = [row.ctypes.data for row in given]
+        targets.array[1:] = [row.ctypes.data for row in found]
+        graph.launch(stream.number)
+        assert (found == given).all()
+
+
+@pytest.mark.parametrize('missing', [
+    'cuGraphAddBatchMemOpNode', 'cuModuleLoadData', 'cuCtxGetCurrent', 'cuGraphCreate'])
+def test_a_device_that_cannot_have_gates_says_so(device, cuda, missing):
+    device.lacks.add(missing)
+    with pytest.raises(EngineError, match=r'no gates: NOT_SUPPORTED.*CUDA 11\.7'):
+        Gates(cuda)
+
+
+def test_bindings_that_do_not_know_them_are_no_error_of_ours(device, cuda):
+    del device.driver.cuGraphAddBatchMemOpNode
+    with pytest.raises(EngineError, match=r'no gates: .*cuGraphAddBatchMemOpNode'):
+        Gates(cuda)
+
+
+def test_a_device_that_writes_nothing_has_no_gates(device, cuda):
+    device.broken = True
+    with pytest.raises(EngineError, match='the device does not write'):
+        Gates(cuda)
+
+
+def test_a_mark_passes_with_its_word():
+    word = np.zeros(1, np.uint32)
+    mark = ProgressMark(word, 2, lambda: None)
+    assert not mark.query()
+    word[0] = 2
+    assert mark.query()
+    mark.synchronize()
+
+
+def test_an_error_of_the_device_is_seen_although_no_word_changes():
+    def look():
+        raise RuntimeError('an illegal address')
+
+    mark = ProgressMark(np.zeros(1, np.uint32), 1, look)
+    with pytest.raises(RuntimeError, match='illegal'):
+        mark.synchronize()
+
+
+@pytest.mark.parametrize('value, most', [
+    (None, 6), ('8', 6), ('32', 30), ('64', 30), ('1', 0), ('many', 6)])
+def test_so_many_may_wait_that_some_connections_are_left(monkeypatch, value, most):
+    monkeypatch.delenv(CONNECTIONS, raising=False)
+    if value is not None:
+        monkeypatch.setenv(CONNECTIONS, value)
+    assert most_waiting() == most
+
+
+@pytest.mark.parametrize('given, wanted', [(None, '32'), ('12', '12')])
+def test_more_connections_are_asked_for_unless_the_user_did(monkeypatch, given, wanted):
+    monkeypatch.setenv(CONNECTIONS, '')
+    monkeypatch.delenv(CONNECTIONS)
+    if given:
+        monkeypatch.setenv(CONNECTIONS, given)
+    more_connections()
+    assert module.os.environ[CONNECTIONS] == wanted

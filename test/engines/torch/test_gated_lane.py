@@ -1,0 +1,172 @@
+"""A gated lane on a fake device: its words, its images and outputs, and how it is held."""
+
+import functools
+import types
+
+import numpy as np
+import pytest
+from fake_gates import FakeGatedDevice
+
+from s3dnn_ros.engines.cuda import Cuda
+from s3dnn_ros.engines.gates import Gates
+from s3dnn_ros.engines.torch import gated_lane
+from s3dnn_ros.engines.torch.gated_lane import GatedLane
+from s3dnn_ros.engines.torch.lane import Lane, Part
+
+SHAPE = (2, 2, 3)
+SEGMENTS = 3
+
+
+class FakeTensor:
+    """An array with a tensor's face."""
+
+    def __init__(self, array):
+        self.array = array
+        self.shape, self.dtype, self.nbytes = array.shape, array.dtype, array.nbytes
+
+    def data_ptr(self):
+        return self.array.ctypes.data
+
+    def numpy(self):
+        return self.array
+
+    def __iter__(self):
+        return (FakeTensor(row) for row in self.array)
+
+
+FAKE_TORCH = types.SimpleNamespace(
+    uint8=np.uint8, cuda=types.SimpleNamespace(graph_pool_handle=lambda: 'pool'),
+    zeros=lambda shape, dtype, pin_memory: FakeTensor(np.zeros(shape, dtype)),
+    empty=lambda shape, dtype: FakeTensor(np.empty(shape, dtype)))
+
+
+@pytest.fixture
+def device():
+    return FakeGatedDevice()
+
+
+@pytest.fixture
+def lane(device, monkeypatch):
+    """Return a lane for batches of 2 that adds up an image, segment by segment, in `lane.ran`."""
+    cuda = Cuda(libraries=(device.driver, device.runtime))
+
+    def capture(self, batch, modules, shape):
+        image = np.zeros((batch, *shape), np.uint8)
+        sums = np.zeros((batch, 1), np.float32)
+
+        def run(segment):
+            self.ran.append(segment)
+            sums[:, 0] = image.reshape(batch, -1).sum(axis=1)
+
+        numbers = [device.captured(functools.partial(run, segment))
+                   for segment in range(SEGMENTS)]
+        segments = [[types.SimpleNamespace(captured=types.SimpleNamespace(
+            raw_cuda_graph=functools.partial(int, number)))] for number in numbers]
+        self._captured[batch] = types.SimpleNamespace(
+            image=FakeTensor(image), graphs=[segments], outputs={'sums': FakeTensor(sums)})
+
+    monkeypatch.setattr(Lane, 'capture', capture)
+    stream = types.SimpleNamespace(stream=cuda.stream(0))
+    made = GatedLane(FAKE_TORCH, cuda, Gates(cuda), Part([stream], None), ['sums'],
+                     look=device.run)
+    made.ran = []
+    made.capture(2, None, SHAPE)
+    assert made.ran == [0, 1, 2]        # warm
+    made.ran.clear()
+    return made
+
+
+def images(*values):
+    return FakeTensor(np.stack([np.full(SHAPE, value, np.uint8) for value in values]))
+
+
+def sums_of(lane):
+    return lane.send(2)['sums'][:, 0].tolist()
+
+
+def test_segments_run_when_they_are_launched_and_outputs_come_with_the_last(device, lane):
+    lane.fetch(2, [images(1), images(2)])
+    for segment in range(SEGMENTS):
+        mark = lane.mark(segment)
+        device.run()
+        assert not mark.query() and lane.progress() == segment
+        lane.launch(2, segment)
+        device.run()
+        assert mark.query()
+    assert lane.ran == [0, 1, 2] and sums_of(lane) == [12.0, 24.0]
+
+
+def test_each_job_reads_its_own_images_and_keeps_its_outputs(device, lane):
+    found = []
+    for first in (1, 3):
+        lane.fetch(2, [images(first, first + 1)])
+        lane.launch(2, SEGMENTS - 1)
+        device.run()
+        found.append(lane.send(2)['sums'][:, 0])
+    assert [row.tolist() for row in found] == [[12.0, 24.0], [36.0, 48.0]]
+
+
+def test_rows_without_an_image_read_the_first(device, lane):
+    lane.fetch(2, [images(5)])
+    lane.launch(2, SEGMENTS - 1)
+    device.run()
+    assert sums_of(lane) == [60.0, 60.0]
+
+
+def test_a_job_that_is_held_stops_behind_its_segment(device, lane):
+    lane.fetch(2, [images(1, 2)])
+    lane.launch(2, 0)
+    device.run()
+    assert lane.hold()
+    for segment in range(1, SEGMENTS):
+        lane.launch(2, segment)
+    device.run()
+    assert lane.ran == [0]
+    lane.resume()
+    device.run()
+    assert lane.ran == [0, 1, 2] and lane.mark(SEGMENTS - 1).query()
+
+
+def test_a_job_that_is_held_first_does_not_begin(device, lane):
+    assert lane.hold()
+    lane.fetch(2, [images(1, 2)])
+    for segment in range(SEGMENTS):
+        lane.launch(2, segment)
+    device.run()
+    assert lane.ran == [] and lane.progress() == 0
+    lane.resume()
+    device.run()
+    assert lane.ran == [0, 1, 2] and not lane.hold()
+    lane.leave()
+    lane.fetch(2, [images(3, 4)])
+    lane.launch(2, 0)
+    device.run()
+    assert lane.ran == [0, 1, 2, 0]         # the next job is not held for that
+
+
+def test_a_job_that_is_left_runs_to_its_end_before_the_next(device, lane):
+    lane.fetch(2, [images(1, 2)])
+    lane.hold()
+    lane.leave()
+    device.run()
+    assert lane.ran == [0, 1, 2]
+    lane.fetch(2, [images(3, 4)])
+    assert not lane.mark(0).query()
+
+
+def test_the_next_job_waits_until_the_former_has_ended(device, lane, monkeypatch):
+    lane.fetch(2, [images(1, 2)])
+    waited = []
+    monkeypatch.setattr(gated_lane.ProgressMark, 'synchronize',
+                        lambda mark: (waited.append(lane.progress()), lane.leave(), device.run()))
+    lane.fetch(2, [images(3, 4)])
+    assert waited == [0] and lane.ran == [0, 1, 2]
+
+
+def test_repeating_runs_the_whole_job_on_the_same_images(device, lane):
+    lane.fetch(2, [images(1, 2)])
+    lane.leave()
+    device.run()
+    lane.repeat(2)
+    device.run()
+    assert lane.ran == 2 * [0, 1, 2] and sums_of(lane) == [12.0, 24.0]
