@@ -269,8 +269,7 @@ class Core:
         chosen = self._scheduler.dequeue(now_s)
         held = set(map(id, chosen.hold))
         for work in chosen.hold:
-            if id(work) in self._running:
-                self._hold(self._running[id(work)])
+            self._hold(self._running.get(id(work)))
         for work in chosen.resume:
             self._resume(self._running[id(work)], work, now_s)
         for work, level in zip(chosen.submit, chosen.levels or itertools.repeat(0)):
@@ -296,14 +295,16 @@ class Core:
         return bool(late)
 
     def _hold(self, job):
-        """Stop a job behind the segment that runs."""
-        job.held = True
-        if job.flight.hold():
-            job.look_s = math.inf
+        """Stop a job behind the segment that runs; not one that could not be started."""
+        if job is not None and job.flight is not None:
+            job.held = True
+            if job.flight.hold():
+                job.look_s = math.inf
 
     def _resume(self, job, work, now_s):
-        job.flight.resume()
-        self._expect_end(job, work, now_s)
+        if job.flight is not None:
+            job.flight.resume()
+            self._expect_end(job, work, now_s)
 
     def _start(self, job, work, now_s, held=False):
         self._running[id(work)] = job

@@ -81,6 +81,17 @@ def test_a_job_that_fails_makes_way_for_the_one_it_held(gated):
     assert running(gated) == [('net', 1)]
 
 
+def test_a_job_that_cannot_be_started_is_told_and_the_others_run(gated):
+    gated.queues['other'].network.broken['open'] = RuntimeError('no memory')
+    with gated.held():
+        gated.admit(deadline_s=NOW_S + 0.5)
+        gated.admit(deadline_s=NOW_S + 0.31, instance='other')
+        gated.admit(deadline_s=NOW_S + 0.6, instance='net2')
+    assert 'no memory' in gated.next_job().error
+    assert running(gated) == [('net', 0)]
+    assert not gated.reports
+
+
 @settings(max_examples=60)
 @given(st.lists(st.tuples(st.floats(0.0, 2.0), st.floats(0.3, 1.5), st.integers(0, 2)),
                 min_size=1, max_size=12))
