@@ -181,23 +181,12 @@ class JobGraph:
 
     def wait(self, address: int, least: int) -> JobGraph:
         """Wait until the word at an address is at least so large."""
-        driver = self._driver
-        operation = self._operation('WAIT')
-        operation.waitValue.operation = operation.operation
-        operation.waitValue.address = driver.CUdeviceptr(address)
-        operation.waitValue.value = driver.cuuint32_t(least)
-        operation.waitValue.flags = int(driver.CUstreamWaitValue_flags.CU_STREAM_WAIT_VALUE_GEQ)
-        return self._add(operation)
+        return self._add('wait', address, least,
+                         int(self._driver.CUstreamWaitValue_flags.CU_STREAM_WAIT_VALUE_GEQ))
 
     def write(self, address: int, value: int) -> JobGraph:
         """Write a word, behind all that was written before."""
-        driver = self._driver
-        operation = self._operation('WRITE')
-        operation.writeValue.operation = operation.operation
-        operation.writeValue.address = driver.CUdeviceptr(address)
-        operation.writeValue.value = driver.cuuint32_t(value)
-        operation.writeValue.flags = 0
-        return self._add(operation)
+        return self._add('write', address, value, 0)
 
     def run(self, captured: int) -> JobGraph:
         """Run a captured graph, given as a number; it is copied."""
@@ -213,14 +202,17 @@ class JobGraph:
         finally:
             checked(self._driver.cuGraphDestroy(self._graph))
 
-    def _operation(self, kind):
-        operation = self._driver.CUstreamBatchMemOpParams()
-        operation.operation = getattr(self._driver.CUstreamBatchMemOpType,
-                                      f'CU_STREAM_MEM_OP_{kind}_VALUE_32')
-        return operation
-
-    def _add(self, operation) -> JobGraph:
+    def _add(self, kind, address, value, flags) -> JobGraph:
+        """Add a node that waits for a word or writes it."""
         driver = self._driver
+        operation = driver.CUstreamBatchMemOpParams()
+        operation.operation = getattr(driver.CUstreamBatchMemOpType,
+                                      f'CU_STREAM_MEM_OP_{kind.upper()}_VALUE_32')
+        details = getattr(operation, f'{kind}Value')
+        details.operation = operation.operation
+        details.address = driver.CUdeviceptr(address)
+        details.value = driver.cuuint32_t(value)
+        details.flags = flags
         parameters = driver.CUDA_BATCH_MEM_OP_NODE_PARAMS()
         parameters.ctx, parameters.flags = self._context, 0
         parameters.count, parameters.paramArray = 1, [operation]
