@@ -8,6 +8,7 @@ import os
 import sys
 from typing import List, Optional
 
+from s3dnn_ros.commands.log_output import logged_lines_printed
 from s3dnn_ros.errors import S3dnnError
 
 # Each is a module of s3dnn_ros.commands whose register(subparsers) adds a parser and sets its
@@ -30,7 +31,8 @@ def main(argv: Optional[List[str]] = None) -> int:
     """Run a command; return 0, or 1 after an error told in one sentence (usage errors exit 2)."""
     arguments = build_parser().parse_args(argv)
     try:
-        code = arguments.run(arguments) or 0
+        with logged_lines_printed(getattr(arguments, 'log_formatter', None)):
+            code = arguments.run(arguments) or 0
         sys.stdout.flush()
         return code
     except S3dnnError as error:

@@ -34,9 +34,12 @@ class Sentences(logging.Handler):
 def sentences():
     """Return the handler that keeps what the package logs while the test runs."""
     logger, handler = logging.getLogger('s3dnn_ros'), Sentences()
+    level = logger.level
+    logger.setLevel(logging.INFO)
     logger.addHandler(handler)
     yield handler
     logger.removeHandler(handler)
+    logger.setLevel(level)
 
 
 @pytest.fixture

@@ -171,7 +171,7 @@ def test_fetch_takes_models_and_files_and_defaults_to_the_demo(
         monkeypatch, arguments, expected):
     asked = []
     monkeypatch.setattr(
-        's3dnn_ros.commands.models.fetch', lambda names, progress: asked.extend(names))
+        's3dnn_ros.commands.models.fetch', lambda names: asked.extend(names))
     assert main(['models', 'fetch', *arguments]) == 0
     assert tuple(asked) == expected
 

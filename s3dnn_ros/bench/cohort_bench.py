@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import random
 import statistics
 import time
@@ -17,6 +18,8 @@ from s3dnn_ros.bench.option_checks import at_least_one
 from s3dnn_ros.bench.record import percentiles_us
 from s3dnn_ros.bench.sampling_cost import sampling_cost
 from s3dnn_ros.cohort import MODES, Coordinator, Member, SpeedupAccuracyTable, SpeedupPowerTable
+
+_LOG = logging.getLogger(__name__)
 
 FORMAT = 1
 MEMBERS = 8
@@ -55,8 +58,8 @@ BOARDS = (
                          ('GPU', _steps(14), 0.8, 0.6))))
 
 
-def run(boards: Sequence[Board] = BOARDS, runs=3, decisions=DECISIONS, sampling_s=SAMPLING_S,
-        say=print) -> Dict:
+def run(boards: Sequence[Board] = BOARDS, runs=3, decisions=DECISIONS,
+        sampling_s=SAMPLING_S) -> Dict:
     """Time decisions on both boards' spaces; returns the results as a dict that JSON can hold.
 
     The tables are made up, of the boards' sizes: a layer's time and a board's power follow its
@@ -74,8 +77,8 @@ def run(boards: Sequence[Board] = BOARDS, runs=3, decisions=DECISIONS, sampling_
                   for speedup, powerup in zip(speedups, powerups)]
         built_ms = 1e3 * (time.perf_counter() - started_s) / MEMBERS
         table_kb = memory_kb(SpeedupPowerTable, speedups[0], powerups[0])[0]
-        say(f'{board.name:10} a table of {len(speedups[0])} configurations: {table_kb:.0f} kB, '
-            f'built in {built_ms:.0f} ms')
+        _LOG.info(f'{board.name:10} a table of {len(speedups[0])} configurations: '
+                  f'{table_kb:.0f} kB, built in {built_ms:.0f} ms')
         policies = [(f'coordinator, {mode}', Coordinator(mode).decide, decisions)
                     for mode in MODES]
         policies += [('linear search', _Linear(speedups, powerups).decide,
@@ -87,10 +90,10 @@ def run(boards: Sequence[Board] = BOARDS, runs=3, decisions=DECISIONS, sampling_
             results['decisions'].append({
                 'board': board.name, 'configurations': len(speedups[0]), 'policy': name,
                 'decisions': count, 'built_ms': built_ms, 'table_kb': table_kb, 'us': rows})
-            say(_line(results['decisions'][-1]))
+            _LOG.info(_line(results['decisions'][-1]))
     results['sampling'] = [sampling_cost(sampling_s) for _ in range(runs)]
     shares = [1e2 * run['share_of_core'] for run in results['sampling']]
-    say(f'power is sampled at {spread(shares, 2)} % of a core')
+    _LOG.info(f'power is sampled at {spread(shares, 2)} % of a core')
     return results
 
 

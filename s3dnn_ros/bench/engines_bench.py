@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import logging
 import statistics
 import time
 from typing import Dict, List, Mapping, Sequence
@@ -26,6 +27,8 @@ from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.models.cut_network import CutNetwork, planned, whole
 from s3dnn_ros.models.spec import load_spec
 from s3dnn_ros.profiling.profiler import WARM_UP_RUNS, make_plan
+
+_LOG = logging.getLogger(__name__)
 
 MODELS = ('resnet50', 'vgg16', 'alexnet', 'nanodet_g')
 ENGINES = ('torch', 'tensorrt')
@@ -67,22 +70,20 @@ class Subject:
     exact: Sequence[Mapping[str, np.ndarray]]
 
 
-def run(clock, plan: Plan, pictures, save=ignore, say=print) -> Dict:
+def run(clock, plan: Plan, pictures, save=ignore) -> Dict:
     """Run the bench; returns the results as a dict that JSON can hold.
 
-    `pictures` returns Pictures for a ModelSpec. `save` gets the results after every row, `say` a
-    sentence for each.
+    `pictures` returns Pictures for a ModelSpec. `save` gets the results after every row.
     """
-    started_s = time.monotonic()
     results: Dict = {'format': FORMAT, 'environment': environment(), 'rows': []}
-    ready(plan.models, say)
+    ready(plan.models)
     for name in plan.models:
         subject = _subject(clock, name, plan, pictures)
         for engine_name in plan.engines:
             for precision in plan.precisions:
                 row = _row(clock, subject, engine_name, precision, plan)
                 results['rows'].append(row)
-                say(f'{time.monotonic() - started_s:6.0f} s  {_line(row)}')
+                _LOG.info(_line(row))
                 save(results)
     return results
 
@@ -115,13 +116,12 @@ def _subject(clock, name, plan, pictures) -> Subject:
 
 def _row(clock, subject: Subject, engine_name, precision, plan: Plan) -> Dict:
     """Return what was measured of a network on an engine."""
-    built: List[str] = []
     name = subject.whole.spec.name
-    with _engine(engine_name, clock, precision, plan.build, built.append) as engine:
+    with _engine(engine_name, clock, precision, plan.build) as engine:
         def load(cut):
-            begun_s, before = time.perf_counter(), len(built)
+            begun_s, before = time.perf_counter(), engine.built
             network = cut.load(engine)
-            return network, {'s': time.perf_counter() - begun_s, 'steps': len(built) - before}
+            return network, {'s': time.perf_counter() - begun_s, 'built': engine.built - before}
 
         one, whole_load = load(subject.whole)
         _, first_load = load(subject.chain)
@@ -147,9 +147,8 @@ def _row(clock, subject: Subject, engine_name, precision, plan: Plan) -> Dict:
 
 
 @contextlib.contextmanager
-def _engine(name, clock, precision, build, report=ignore):
-    engine, _ = make_engine(name, clock, build=dataclasses.replace(build, precision=precision),
-                            report=report)
+def _engine(name, clock, precision, build):
+    engine, _ = make_engine(name, clock, build=dataclasses.replace(build, precision=precision))
     try:
         yield engine
     finally:
@@ -168,4 +167,4 @@ def _line(row) -> str:
             f"{spread(row['times_ms']['chain'], 3)} ms, {spread(row['chain_over_whole'], 3)} "
             f"times as long; loads in {load['first']['s']:.1f} s, again in "
             f"{load['second']['s']:.2f} s, "
-            f"{'with something' if load['second']['steps'] else 'nothing'} built")
+            f"{'with something' if load['second']['built'] else 'nothing'} built")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-from typing import Callable, Dict, Iterable
+import logging
+from typing import Dict, Iterable
 
 from s3dnn_ros.bench.load import FAR_S, STREAMS, Client, Rig
 from s3dnn_ros.bench.record import Measured
@@ -13,14 +13,13 @@ from s3dnn_ros.models.spec import load_spec
 from s3dnn_ros.models.zoo import make_ready
 from s3dnn_ros.profiling.profiler import SHARED_LANES, make_plan, profile
 
+_LOG = logging.getLogger(__name__)
+
 # So many tensors may be alive at a cut: with fewer, detectors have nowhere to cut.
 MAX_ALIVE = 3
 # How long and how often a model is asked to learn what it takes alone.
 ALONE_S = 1.0
 ALONE_PERIOD_S = 0.005
-
-
-_print = functools.partial(print, flush=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,16 +48,16 @@ class Prepared:
         return self.rig.run(clients, policy).record(seconds).measured(self.alone_s)
 
 
-def ready(names: Iterable[str], say: Callable[[str], None] = _print) -> None:
+def ready(names: Iterable[str]) -> None:
     """Fetch and export the networks of a bench before it measures anything.
 
     Raises as `make_ready`.
     """
-    make_ready([load_spec(name) for name in names], say)
+    make_ready([load_spec(name) for name in names])
 
 
-def prepare(engine, clock, lanes: Dict[str, int], *, max_batch, target_ms, repeats,
-            say=print) -> Prepared:
+def prepare(engine, clock, lanes: Dict[str, int], *, max_batch, target_ms,
+            repeats) -> Prepared:
     """Load the models of `lanes`, each with so many lanes, and profile them."""
     networks, profiles, plans, shapes = {}, {}, {}, {}
     for name, count in lanes.items():
@@ -70,11 +69,11 @@ def prepare(engine, clock, lanes: Dict[str, int], *, max_batch, target_ms, repea
                         repeats=repeats)
         networks[name], profiles[name], plans[name] = network, table, plan
         shapes[name] = spec.height, spec.width
-        say(f'{name}: {network.segments} segments, {count} lanes, batch 1 '
-            f'{1e3 * table.time_s(1):.2f} ms, batch {max_batch} '
-            f'{1e3 * table.time_s(max_batch):.2f} ms, tb_ratio '
-            + ' '.join(f'{table.tb_ratio(index, 1):.2f}' for index in range(table.segments))
-            + f', utilization {table.utilization(0, 1):.2f}')
+        _LOG.info(f'{name}: {network.segments} segments, {count} lanes, batch 1 '
+                  f'{1e3 * table.time_s(1):.2f} ms, batch {max_batch} '
+                  f'{1e3 * table.time_s(max_batch):.2f} ms, tb_ratio '
+                  + ' '.join(f'{table.tb_ratio(index, 1):.2f}' for index in range(table.segments))
+                  + f', utilization {table.utilization(0, 1):.2f}')
     rig = Rig(networks, profiles, engine, clock, shapes, max_batch)
     return Prepared(engine, rig, networks, profiles, plans)
 

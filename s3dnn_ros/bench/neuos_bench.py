@@ -10,6 +10,7 @@ import collections
 import contextlib
 import dataclasses
 import gc
+import logging
 import random
 import statistics
 import threading
@@ -17,7 +18,7 @@ import time
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from s3dnn_ros.base.callbacks import ignore
-from s3dnn_ros.bench.closed_loop import CONTENDERS, ClosedLoop, Contender
+from s3dnn_ros.bench.contenders import CONTENDERS, Contender, ContenderChooser
 from s3dnn_ros.bench.energy_log import EnergyLog
 from s3dnn_ros.bench.environment import engine_record, environment
 from s3dnn_ros.bench.interference import Interference
@@ -28,6 +29,8 @@ from s3dnn_ros.bench.neuos_results import FORMAT, HALVES
 from s3dnn_ros.bench.option_checks import above_zero, at_least_one
 from s3dnn_ros.bench.record import Record, percentiles_us
 from s3dnn_ros.bench.variant_networks import load_in_variants
+
+_LOG = logging.getLogger(__name__)
 
 MODELS = ('nanodet_g', 'resnet50', 'yolo_s')
 INSTANCES = (1, 4, 8)
@@ -85,21 +88,20 @@ class Device:
     energy_mj: Callable[[], float] = float
 
 
-def run(device: Device, plan: Plan, pictures, save=ignore, say=print) -> Dict:
+def run(device: Device, plan: Plan, pictures, save=ignore) -> Dict:
     """Run the experiment; returns the results as a dict that JSON can hold.
 
     `pictures` returns for a ModelSpec images to calibrate on, and others to measure fidelity
-    on. `save` gets the results after every row, `say` a sentence for each.
+    on. `save` gets the results after every row.
     """
-    started_s = time.monotonic()
     results: Dict = {'format': FORMAT, 'environment': environment(),
                      **engine_record(device.engine), 'models': {}, 'cohorts': []}
 
     def note(sentence):
-        say(f'{time.monotonic() - started_s:6.0f} s  {sentence}')
+        _LOG.info(sentence)
         save(results)
 
-    ready(plan.models, note)
+    ready(plan.models)
     lanes = collections.Counter(model for _, model in mix(max(plan.instances), plan.models))
     bench = Bench(device, plan, lanes, pictures, results, note)
     # a garbage collection would walk all that was loaded, and take 100 ms for it
@@ -177,7 +179,7 @@ class Bench:
 
     def _run(self, clients, contender, interference, idle_w) -> Dict:
         clock, seconds = self._device.clock, self._plan.seconds
-        closed = ClosedLoop(self._device.platform(), self._tables, contender, clock)
+        closed = ContenderChooser(self._device.platform(), self._tables, contender, clock)
         disturb = threading.Timer(SETTLE_S + seconds / 2, interference.switch, [True])
         run = self._prepared.rig.run(clients, SUPERVISED, chooser=closed)
         with self._energy() as energy:

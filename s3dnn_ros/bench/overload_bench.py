@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import itertools
 import json
+import logging
 import math
 import tempfile
 import time
@@ -37,6 +38,8 @@ from s3dnn_ros.bench.probe import Probe
 from s3dnn_ros.bench.processes import ProcessError, Processes, executable
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.models.spec import load_spec
+
+_LOG = logging.getLogger(__name__)
 
 # By mode: the nodes between cameras and results; the first of them runs the network.
 NODES = {'separate': ('executor', 'governor'), 'composed': ('pipeline',)}
@@ -115,17 +118,15 @@ class _Bench:
     deadline_ms: float
 
 
-def run(clock, plan: Plan, save: Callable[[Dict], None] = ignore,
-        say: Callable[[str], None] = functools.partial(print, flush=True)) -> Dict:
+def run(clock, plan: Plan, save: Callable[[Dict], None] = ignore) -> Dict:
     """Run the bench; returns the results as a dict that JSON can hold.
 
-    `save` gets the results after every run, `say` a sentence for each. In turn are measured the
+    `save` gets the results after every run. In turn are measured the
     limit and one run of every row, so that whatever the machine does meets all alike.
     """
-    started_s = time.monotonic()
     for name in (*itertools.chain(*NODES.values()), 'replay', 'monitor'):
         executable(name)    # that ROS is not here is told before anything is measured
-    ready([plan.model], say)
+    ready([plan.model])
     deadline_ms = plan.deadline_ms or load_spec(plan.model).deadline_ms
     rows = [dict(zip(('mode', 'profile', 'late_policy', 'load', 'disturb'), row), runs=[])
             for row in itertools.product(plan.modes, plan.profiles, plan.late_policies,
@@ -139,20 +140,20 @@ def run(clock, plan: Plan, save: Callable[[Dict], None] = ignore,
                            'device': alone['device'], 'engine': alone['versions'],
                            'model': plan.model, 'deadline_ms': deadline_ms,
                            'plan': dataclasses.asdict(plan), 'limits': [], 'overloads': rows}
-                bench = _prepare(plan, clock, Path(scratch), alone['engine'], deadline_ms, say)
+                bench = _prepare(plan, clock, Path(scratch), alone['engine'], deadline_ms)
             limit = {'alone': alone, 'beside': []}
             results['limits'].append(limit)
             for load in plan.loads or (None,):
                 rates_hz = plan.rates(load, alone['frames_hz'])
                 limit['beside'].append(_beside(bench, rates_hz))
-                say(f'{time.monotonic() - started_s:6.0f} s  limit {index + 1} of {plan.runs}: '
-                    f"{alone['frames_hz']:.1f} frames/s alone, "
-                    f"{limit['beside'][-1]['frames_hz']:.1f} beside cameras that send "
-                    f'{sum(rates_hz.values()):.0f}')
+                _LOG.info(f'limit {index + 1} of {plan.runs}: '
+                          f"{alone['frames_hz']:.1f} frames/s alone, "
+                          f"{limit['beside'][-1]['frames_hz']:.1f} beside cameras that send "
+                          f'{sum(rates_hz.values()):.0f}')
                 for row in rows:
                     if row['load'] == load:
                         row['runs'].append(_run(bench, row, rates_hz, limit))
-                        say(f'{time.monotonic() - started_s:6.0f} s  {_line(row)}')
+                        _LOG.info(_line(row))
                         save(results)
     return results
 
@@ -161,12 +162,12 @@ def _batches(plan) -> Sequence[int]:
     return sorted({1, plan.max_batch})
 
 
-def _prepare(plan, clock, scratch, engine, deadline_ms, say) -> _Bench:
+def _prepare(plan, clock, scratch, engine, deadline_ms) -> _Bench:
     """Write what the cameras show, and the profile if one is wanted."""
     write_picture(scratch / 'picture.png', (plan.width, plan.height))
     profile = ''
     if 'auto' in plan.profiles:
-        say(f'{plan.model}: measuring a profile …')
+        _LOG.info(f'{plan.model}: measuring a profile …')
         profile = str(scratch / 'profile.json')
         measure_profile(plan.model, engine, profile, plan.max_batch, PROFILE_REPEATS)
     return _Bench(plan, clock, scratch, engine, scratch / 'picture.png', profile, deadline_ms)

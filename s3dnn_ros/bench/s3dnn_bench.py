@@ -9,6 +9,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import gc
+import logging
 import random
 import statistics
 import time
@@ -37,6 +38,8 @@ from s3dnn_ros.bench.s3dnn_results import FORMAT
 from s3dnn_ros.bench.scheduler_cost import decision_us
 from s3dnn_ros.bench.timeline import timeline
 from s3dnn_ros.errors import ParameterError
+
+_LOG = logging.getLogger(__name__)
 
 MODELS = ('alexnet', 'googlenet', 'resnet50', 'vgg16', 'yolo_s')
 # Deadlines are a multiple of the time that a request takes alone.
@@ -117,25 +120,23 @@ def policies(names: Sequence[str], capacity: float = 1.0) -> Sequence[Policy]:
     return tuple(known[name] for name in names)
 
 
-def run(engine, clock, plan: Plan, save=ignore, say=print) -> Dict:
+def run(engine, clock, plan: Plan, save=ignore) -> Dict:
     """Run the parts of a plan; returns the results as a dict that JSON can hold.
 
-    `save` gets them after every row, so that a run that is cut off keeps what it has measured;
-    `say` gets a sentence for each, with the seconds since the start. Raises ParameterError for a
-    policy that needs gates on an engine without.
+    `save` gets them after every row, so that a run that is cut off keeps what it has measured.
+    Raises ParameterError for a policy that needs gates on an engine without.
     """
     if GATED.name in [policy.name for policy in plan.policies] and not engine.gated:
         raise ParameterError('--policies', GATED.name, 'this engine has no gates; add --gates, '
                              'which the engine torch knows')
-    started_s = time.monotonic()
     results: Dict = {'format': FORMAT, 'environment': environment(), **engine_record(engine)}
 
     def note(sentence):
-        say(f'{time.monotonic() - started_s:6.0f} s  {sentence}')
+        _LOG.info(sentence)
         save(results)
 
     if set(plan.parts) - {'decisions'}:
-        ready([*plan.models, *([TABLE_MODEL] if 'batches' in plan.parts else [])], note)
+        ready([*plan.models, *([TABLE_MODEL] if 'batches' in plan.parts else [])])
     if 'decisions' in plan.parts:
         results['decisions'] = []
         decisions(engine, plan, results['decisions'], note)
@@ -147,7 +148,7 @@ def run(engine, clock, plan: Plan, save=ignore, say=print) -> Dict:
     most = max(plan.instances)
     lanes = {model: len(_of_model(model, most, plan.models)) for model in plan.models}
     prepared = prepare(engine, clock, lanes, max_batch=MAX_BATCH, target_ms=plan.target_ms,
-                       repeats=plan.repeats, say=note)
+                       repeats=plan.repeats)
     results['profiles'] = {name: _profile(table) for name, table in prepared.profiles.items()}
     results['alone_ms'] = alone_ms = {model: prepared.alone_ms(model) for model in plan.models}
     note(f'alone: {alone_ms}')
@@ -190,7 +191,7 @@ def batches(engine, clock, plan, rows, note):
     """
     prepared = prepare(engine, clock, {TABLE_MODEL: max(TABLE_STREAMS)},
                        max_batch=max(TABLE_BATCHES), target_ms=plan.target_ms,
-                       repeats=plan.repeats, say=note)
+                       repeats=plan.repeats)
     for policy in (STREAMS, SUPERVISED):
         for streams in TABLE_STREAMS:
             for batch in TABLE_BATCHES:

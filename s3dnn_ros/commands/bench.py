@@ -9,6 +9,7 @@ from pathlib import Path
 from s3dnn_ros.base.cache import write_whole
 from s3dnn_ros.commands.argument_types import above_zero, from_zero, image_size, new_file
 from s3dnn_ros.commands.building import add_building, add_level, building, chosen_engine
+from s3dnn_ros.commands.log_output import Elapsed
 from s3dnn_ros.commands.pictures import INT8_PICTURES, add_pictures, pictures_for
 from s3dnn_ros.engines.base import ENGINES
 from s3dnn_ros.errors import ParameterError
@@ -18,6 +19,7 @@ from s3dnn_ros.scheduling import POLICIES
 def register(subparsers):
     """Add the command."""
     benches = subparsers.add_parser('bench', help='measure; prints figures and writes JSON')
+    benches.set_defaults(log_formatter=Elapsed())
     commands = benches.add_subparsers(metavar='BENCH', required=True)
 
     parser = commands.add_parser(
@@ -221,7 +223,7 @@ def _s3dnn(arguments):
     from s3dnn_ros.bench import s3dnn_bench
 
     clock = SystemClock()
-    engine, reason = chosen_engine(arguments, clock, arguments.sms, print)
+    engine, reason = chosen_engine(arguments, clock, arguments.sms)
     given = {name: tuple(value) for name, value in vars(arguments).items()
              if name in ('models', 'instances', 'loads', 'parts') and value}
     names = arguments.policies or [policy.name for policy in s3dnn_bench.POLICIES]
@@ -252,7 +254,7 @@ def _cohort(arguments):
 def _neuos(arguments):
     from s3dnn_ros.base.clock import SystemClock
     from s3dnn_ros.bench import neuos_bench
-    from s3dnn_ros.bench.closed_loop import contenders
+    from s3dnn_ros.bench.contenders import contenders
 
     clock = SystemClock()
     given = {name: tuple(value) for name, value in vars(arguments).items()
@@ -261,7 +263,7 @@ def _neuos(arguments):
         given['contenders'] = contenders(arguments.contenders)
     plan = neuos_bench.Plan(runs=arguments.runs, seconds=arguments.seconds,
                             target_ms=arguments.target_ms, **given)
-    engine, _ = chosen_engine(arguments, clock, _sms(arguments), print)
+    engine, _ = chosen_engine(arguments, clock, _sms(arguments))
     device = _device(arguments.platform, engine, clock)
     neuos_bench.run(device, plan, functools.partial(
         pictures_for, source=arguments.images, topic=arguments.topic),

@@ -57,8 +57,7 @@ def _build(arguments):
                                **parts.engine_options)
         calibration = _calibration(network, wanted, arguments)
         provided = provide(wanted, clock, limit_s=engine.options.limit_s,
-                           calibration=calibration, jobs=arguments.jobs, again=True,
-                           report=lambda line: print(line, flush=True))
+                           calibration=calibration, jobs=arguments.jobs, again=True)
     finally:
         engine.close()
     print('\n'.join(provided.faults), end='\n' if provided.faults else '')

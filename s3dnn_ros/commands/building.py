@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from s3dnn_ros.base.callbacks import ignore
 from s3dnn_ros.commands.argument_types import above_zero, from_zero
 from s3dnn_ros.commands.pictures import real_pictures_for
 from s3dnn_ros.engines.base import DEFAULTS, LONGEST_S, PRECISIONS, BuildOptions
@@ -47,7 +46,7 @@ def building(arguments) -> BuildOptions:
     return BuildOptions(**_given(arguments))
 
 
-def chosen_engine(arguments, clock, sms=0, report=ignore):
+def chosen_engine(arguments, clock, sms=0):
     """Return (engine, reason) for `--engine`, as `make_engine` does.
 
     What it loads in int8 is calibrated on `--images`. Raises ParameterError for options of
@@ -56,7 +55,7 @@ def chosen_engine(arguments, clock, sms=0, report=ignore):
     from s3dnn_ros.engines import make_engine
 
     engine, reason = make_engine(arguments.engine, clock, sms=sms, build=building(arguments),
-                                 report=report, gates=vars(arguments).get('gates', False))
+                                 gates=vars(arguments).get('gates', False))
     for name, value in _given(arguments).items():
         if name not in engine.heeds or getattr(engine, name, value) != value:
             _refuse(engine, _OPTIONS[name], value)

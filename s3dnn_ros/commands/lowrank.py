@@ -74,7 +74,7 @@ def _lowrank(arguments) -> None:
     spec = load_spec(arguments.model)
     model = image_network(spec)
     pictures = pictures_for(spec, arguments.images, arguments.topic)
-    engine, reason = chosen_engine(arguments, SystemClock(), partitions(arguments), print)
+    engine, reason = chosen_engine(arguments, SystemClock(), partitions(arguments))
     print(f'engine {engine.name} on {engine.device} ({reason})', flush=True)
     try:
         cut = cut_there(spec, _cuts(engine, spec, arguments.target_ms), spec.onnx,
@@ -87,8 +87,7 @@ def _lowrank(arguments) -> None:
             table = measure_variants(
                 engine, cut, variants, images=pictures.held_out, source=pictures.source,
                 calibration=calibration, repeats=arguments.repeats,
-                batch=batch_of(model) or 1, platform=platform,
-                progress=lambda line: print(line, flush=True))
+                batch=batch_of(model) or 1, platform=platform)
     finally:
         engine.close()
     _print(table, arguments.score)

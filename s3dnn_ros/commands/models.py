@@ -114,7 +114,7 @@ def _list(arguments) -> None:
 
 def _fetch(arguments) -> None:
     names = assets_of(arguments.names) if arguments.names else DEMO
-    fetch(list(ASSETS) if arguments.all else names, lambda line: print(line, flush=True))
+    fetch(list(ASSETS) if arguments.all else names)
     for name in arguments.names:
         if is_known(name) and not zoo_model(name).assets:
             print(f'{name}: nothing to fetch; run `s3dnn models export {name}`')

@@ -66,7 +66,7 @@ def _profile(arguments):
     # whatever is wrong with the file is told before anything is measured
     imported = arguments.configurations and read_configurations(arguments.configurations)
     clock = SystemClock()
-    engine, reason = chosen_engine(arguments, clock, partitions(arguments) or arguments.sms, print)
+    engine, reason = chosen_engine(arguments, clock, partitions(arguments) or arguments.sms)
     print(f'engine {engine.name} on {engine.device} ({reason})')
     try:
         with platform_of(arguments, engine) as platform:

@@ -3,21 +3,18 @@
 import importlib.util
 import sys
 
-from s3dnn_ros.base.callbacks import ignore
 from s3dnn_ros.engines.base import DEFAULTS, ENGINES
 from s3dnn_ros.engines.cuda_library import look_for_driver
 from s3dnn_ros.errors import ParameterError
 
 
-def make_engine(name, clock, threads=0, sms=0, build=DEFAULTS, report=ignore,
-                gates=False):
+def make_engine(name, clock, threads=0, sms=0, build=DEFAULTS, gates=False):
     """Return (engine, reason): the engine of this name, or for `auto` the first that works.
 
     `reason` says why it is this one, and what is wrong with those that come before it. `build`
-    is for an engine that builds networks ahead, and `report` is called with a sentence after
-    each step of that. `sms` is how many multiprocessors of a GPU it is to have for itself, 0 for
-    all, or several such numbers to change between. With `gates`, segments wait on the device where
-    the engine can have that (only torch can).
+    is for an engine that builds networks ahead. `sms` is how many multiprocessors of a GPU it is
+    to have for itself, 0 for all, or several such numbers to change between. With `gates`,
+    segments wait on the device where the engine can have that (only torch can).
 
     Raises
     ------
@@ -31,7 +28,7 @@ def make_engine(name, clock, threads=0, sms=0, build=DEFAULTS, report=ignore,
     several = not isinstance(sms, int)
     for candidate in sorted(candidates, key='torch'.__ne__) if several and sms else candidates:
         try:
-            engine = _make(candidate, clock, threads, sms, build, report, gates)
+            engine = _make(candidate, clock, threads, sms, build, gates)
         except ImportError as error:
             refusals.append(f'{candidate}: {error}')
         else:
@@ -48,14 +45,14 @@ def make_engine(name, clock, threads=0, sms=0, build=DEFAULTS, report=ignore,
                          + '); install one, for example `pip install onnxruntime`')
 
 
-def _make(name, clock, threads, sms, build, report, gates):
+def _make(name, clock, threads, sms, build, gates):
     if name in ENGINES:
         _look_for(name)
     if name in ('tensorrt', 'torch'):
         look_for_driver()   # to import either takes seconds
     if name == 'tensorrt':
         from s3dnn_ros.engines.tensorrt.engine import TensorRtEngine
-        return TensorRtEngine(clock, build, report, sms if isinstance(sms, int) else 0)
+        return TensorRtEngine(clock, build, sms if isinstance(sms, int) else 0)
     if name == 'torch':
         from s3dnn_ros.engines.torch.engine import TorchEngine
         return TorchEngine(clock, sms, build, gates)

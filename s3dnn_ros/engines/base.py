@@ -147,6 +147,7 @@ class Engine(Protocol):
     options: BuildOptions   # what it was asked for
     heeds: Sequence[str]    # the fields of that which it follows
     precision: str  # in what it computes
+    built: int      # plans that it has built so far; 0 where it builds nothing ahead
     gated: bool     # whether flights have `hold`, `resume` and `progress`
     parallel: bool  # whether runs side by side are faster than one after another
     levels: int     # of urgency that the device tells apart

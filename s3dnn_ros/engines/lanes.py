@@ -21,6 +21,7 @@ class LaneEngine:
     that was submitted.
     """
 
+    built = 0
     gated = False
     parallel = True
     poll_s = 50e-6

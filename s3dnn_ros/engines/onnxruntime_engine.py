@@ -134,6 +134,7 @@ class OnnxRuntimeEngine:
     precision = 'fp32'
     gpu = None
     sms = 0
+    built = 0
     gated = False
     parallel = False
     levels = 1

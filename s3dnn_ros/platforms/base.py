@@ -79,19 +79,6 @@ class MonotonicClock:
         return time.monotonic()
 
 
-class Once:
-    """Warns of each matter a single time."""
-
-    def __init__(self):
-        self._said = set()
-
-    def say(self, matter, sentence):
-        """Log a warning, unless there was one on this matter."""
-        if matter not in self._said:
-            self._said.add(matter)
-            _LOG.warning(sentence)
-
-
 def board_of(files) -> str:
     """Return a name for the board that two processes on it share."""
     return f'{_first(files, _IDENTITIES) or platform.node()}/{model_of(files)}'

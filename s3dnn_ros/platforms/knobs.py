@@ -6,12 +6,15 @@ set, and the lowest frequency is never above the highest, not even between two w
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import Dict, Iterable, Optional, Protocol, Sequence, Tuple
 
+from s3dnn_ros.base.once import OnceLogger
 from s3dnn_ros.errors import PlatformError
-from s3dnn_ros.platforms.base import Once
 from s3dnn_ros.platforms.sysfs import Sysfs
+
+_LOG = logging.getLogger(__name__)
 
 CPUS = 'sys/devices/system/cpu'
 EMC = 'sys/kernel/debug/bpmp/debug/clk/emc'
@@ -54,7 +57,7 @@ class _FrequencyKnob:
     def __init__(self, files: Sysfs, folder: str):
         self.folder = folder
         self._files = files
-        self._once = Once()
+        self._log_once = OnceLogger(_LOG)
         self._has_userspace: Optional[bool] = None
 
     def values(self):
@@ -105,8 +108,8 @@ class _FrequencyKnob:
         if value in values:
             return value
         chosen = nearest(values, value)
-        self._once.say(value, f'{self._files.path(self.folder)}: {value} is not offered any '
-                              f'more; {chosen} is used instead')
+        self._log_once.warning(value, f'{self._files.path(self.folder)}: {value} is not offered '
+                                      f'any more; {chosen} is used instead')
         return chosen
 
     def _takes_userspace(self):
@@ -171,7 +174,7 @@ class EmcKnob:
         self.folder = folder
         self._files = files
         self._known = tuple(known)
-        self._once = Once()
+        self._log_once = OnceLogger(_LOG)
         locked = f'{folder}/mrq_rate_locked'
         self._lock = 'mrq_rate_locked' if files.exists(locked) else 'state'
 
@@ -192,8 +195,9 @@ class EmcKnob:
         """Set the frequency, the cap at most, and lock it."""
         highest = self.values()[-1]
         if value > highest:
-            self._once.say(value, f'{self._files.path(self.folder)}: {value} is above what '
-                                  f'emc_iso_cap and max_rate allow; {highest} is used instead')
+            self._log_once.warning(value, (
+                f'{self._files.path(self.folder)}: {value} is above what emc_iso_cap and '
+                f'max_rate allow; {highest} is used instead'))
         self._files.write(f'{self.folder}/rate', min(value, highest))
         self._files.write(f'{self.folder}/{self._lock}', 1)
 

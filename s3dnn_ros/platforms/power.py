@@ -8,8 +8,8 @@ import logging
 import math
 from typing import Dict, List, Optional, Tuple
 
+from s3dnn_ros.base.once import OnceLogger
 from s3dnn_ros.errors import PlatformError
-from s3dnn_ros.platforms.base import Once
 from s3dnn_ros.platforms.sysfs import Sysfs
 
 _LOG = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ class PowerMeter:
 
     def __init__(self, files: Sysfs):
         self._files = files
-        self._once = Once()
+        self._log_once = OnceLogger(_LOG)
         self._rails = find_rails(files)
         names = {rail.name for rail in self._rails}
         self._parts = next((parts for parts in _TOTALS if names.issuperset(parts)), ())
@@ -83,7 +83,7 @@ class PowerMeter:
                 rails_mw[rail.name] = self._read_mw(rail)
             except PlatformError as error:
                 self.failures[rail.name] += 1
-                self._once.say(rail.name, f'power rail {rail.name} is left out: {error}')
+                self._log_once.warning(rail.name, f'power rail {rail.name} is left out: {error}')
         return rails_mw
 
     def total_mw(self, rails_mw: Dict[str, float]) -> Optional[float]:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Callable, List, Mapping, Optional, Sequence
+import logging
+from typing import List, Mapping, Sequence
 
 import numpy as np
 
 from s3dnn_ros.base.cache import sha256_of
-from s3dnn_ros.base.callbacks import ignore
 from s3dnn_ros.models.calibration import Calibration
 from s3dnn_ros.models.cut_network import CutNetwork
 from s3dnn_ros.models.fidelity import fidelity, same_answers
 from s3dnn_ros.models.variants import Variants
 from s3dnn_ros.profiling.profiler import WARM_UP_RUNS
 from s3dnn_ros.profiling.variant_table import VariantRow, VariantTable
+
+_LOG = logging.getLogger(__name__)
 
 # Variants take turns in rounds of so many runs, so that what slows the machine down for a
 # while slows all of them.
@@ -22,8 +24,7 @@ RUNS_PER_ROUND = 5
 
 def measure_variants(engine, cut: CutNetwork, variants: Sequence[Variants], *,
                      images: np.ndarray, source: str, calibration: Calibration, repeats: int,
-                     batch: int = 1, platform=None,
-                     progress: Optional[Callable[[str], None]] = None) -> VariantTable:
+                     batch: int = 1, platform=None) -> VariantTable:
     """Return what each variant gains and loses; nothing else may run.
 
     Times are those of a segment where the others run in as coarse a variant; fidelity is that
@@ -47,16 +48,13 @@ def measure_variants(engine, cut: CutNetwork, variants: Sequence[Variants], *,
         Images at once for the times.
     platform : Platform, optional
         Restored at the end; without, the device is taken as it is.
-    progress : callable
-        Called with a line before each step.
 
     """
-    tell = progress or ignore
     ratios = sorted({variant.ratio for each in variants for variant in each.variants},
                     reverse=True)
     network = cut.load(engine, max_batch=batch, coarser=[
         [variant.model for variant in each.variants[1:]] for each in variants])
-    tell(f'times of {len(ratios)} ratios …')
+    _LOG.info(f'times of {len(ratios)} ratios …')
     timed_in = _slowest_and_fastest(platform)
     timed_ms = _timed_ms(network, batch, repeats, platform, timed_in)
     exact = [0] * len(variants)
@@ -81,11 +79,11 @@ def measure_variants(engine, cut: CutNetwork, variants: Sequence[Variants], *,
 
     rows: List[VariantRow] = []
     for segment, each in enumerate(variants):
-        tell(f'fidelity of segment {segment} …')
+        _LOG.info(f'fidelity of segment {segment} …')
         for index, variant in enumerate(each.variants):
             rows.append(row(segment, variant.ratio,
                             [*exact[:segment], index, *exact[segment + 1:]]))
-    tell('fidelity of the whole network …')
+    _LOG.info('fidelity of the whole network …')
     rows += [row(None, ratio, [each.index(ratio) for each in variants])
              for ratio in ratios]
     return VariantTable(

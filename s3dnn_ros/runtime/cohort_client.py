@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from typing import Callable, Collection, List, Mapping, Optional, Sequence, Tuple
 
 from s3dnn_ros.base.callbacks import ignore
+from s3dnn_ros.base.once import OnceLogger
 from s3dnn_ros.cohort import (
     Cohort,
     Coordinator,
@@ -17,10 +19,11 @@ from s3dnn_ros.cohort import (
 )
 from s3dnn_ros.errors import ProfileError
 from s3dnn_ros.platforms import Configuration, EnergyMeter, Platform
-from s3dnn_ros.platforms.base import Once
 from s3dnn_ros.profiling.table import ProfileTable
 from s3dnn_ros.runtime.board_control import BoardControl
 from s3dnn_ros.runtime.variant_chooser import CohortChooser
+
+_LOG = logging.getLogger(__name__)
 
 # What is told when the owner has given the board back: nobody sets it.
 NOBODYS = Configuration(0, '')
@@ -96,7 +99,7 @@ class CohortClient:
                  changed: Callable[[], None] = ignore, models: Collection[str] = (),
                  find: Optional[Find] = None, submit: Callable = ignore):
         self._board_context = board_context
-        self._once = Once()
+        self._log_once = OnceLogger(_LOG)
         self._find = find
         self._submit = submit
         self._names = self._names_of(settings, profiles, board_context.platform, models)
@@ -148,7 +151,7 @@ class CohortClient:
         if not name:
             self._board.was_set(self._fastest())
         elif not 0 <= configuration < len(self._names) or self._names[configuration] != name:
-            self._once.say('configuration', (
+            self._log_once.warning('configuration', (
                 f"the board's owner has set configuration {configuration}, '{name}', which the "
                 'profiles here do not have there; profile all models with the same '
                 'configurations'))
@@ -166,8 +169,9 @@ class CohortClient:
             _check_configurations(model, table, self._names)
             self.cohort.know(model, model_tables(table, bool(self._names), accuracy))
         except (ProfileError, ValueError) as error:
-            self._once.say(model, f"the cohort has members with the model '{model}', which are "
-                                  f'left out of decisions here: {error}')
+            self._log_once.warning(model, (
+                f"the cohort has members with the model '{model}', which are left out of "
+                f'decisions here: {error}'))
 
     def _announce(self, configuration):
         self._board_context.applied(self.platform.configurations[configuration])

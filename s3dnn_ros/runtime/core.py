@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import heapq
 import itertools
 import math
-from typing import Callable, Deque, Dict, List, NamedTuple, Optional
+from typing import Callable, Deque, Dict, List, Optional
 
 from s3dnn_ros.engines.base import Engine, Run
 from s3dnn_ros.runtime.admission import Load
@@ -26,28 +25,16 @@ from s3dnn_ros.runtime.events import (
     Stopping,
 )
 from s3dnn_ros.runtime.job import Job, Request
-from s3dnn_ros.runtime.lead import Lead
 from s3dnn_ros.runtime.load_report import LoadReport
 from s3dnn_ros.runtime.model_queue import ModelQueue
 from s3dnn_ros.runtime.recorder import Recorder, Stage
+from s3dnn_ros.runtime.segment_ends import SegmentEnds
 from s3dnn_ros.runtime.variant_chooser import EXACT, VariantChooser
-from s3dnn_ros.scheduling import SegmentWork
 
-# Nothing is looked for before this part of its expected time has passed.
-EARLIEST_END = 0.9
 # A start is told so much later: the engine's thread needs the interpreter first.
 START_TOLD_S = 0.0005
 # Something that only waits is told so much later: mostly there is something else to tell by then.
 ARRIVAL_TOLD_S = 0.01
-
-
-class _End(NamedTuple):
-    """When a segment is nearly over, by its expected time."""
-
-    near_s: float
-    number: int
-    job: Job
-    work: SegmentWork
 
 
 class Core:
@@ -111,10 +98,7 @@ class Core:
         self._waiting: Dict[int, Request] = {}     # by id, oldest first: those not started
         self._queued: Dict[int, Job] = {}          # by id of their work in the scheduler
         self._running: Dict[int, Job] = {}         # by id of their work on the device
-        self._ends: List[_End] = []                # of what runs, as a heap
-        self._lead = Lead(engine.lead_s)
-        self._handed_over: List[Job] = []          # what comes behind them was chosen in this step
-        self._numbers = itertools.count()
+        self._ends = SegmentEnds(engine.lead_s, scheduler.whole_networks, scheduler.holds)
         self._started: Dict[int, Job] = {}         # by id: jobs with a lane
         self._changed: Dict[ModelQueue, None] = {}       # queues with new requests or a free lane
         self._stopping = False
@@ -128,7 +112,7 @@ class Core:
 
         Returns when to step again though no event comes; None: never.
         """
-        self._settle_lead()
+        self._ends.settle(self.step_s)
         while self._events:
             event = self._events.popleft()
             self._handlers[type(event)](event, now_s)
@@ -160,9 +144,7 @@ class Core:
 
     def wake_s(self, now_s) -> Optional[float]:
         """Return when to step though no event comes; None: never."""
-        wakes_s = [self._scheduler.next_wake_s(now_s), self._load_report.due_s]
-        if self._ends:
-            wakes_s.append(self._ends[0].near_s)
+        wakes_s = (self._scheduler.next_wake_s(now_s), self._load_report.due_s, self._ends.near_s)
         return min((wake_s for wake_s in wakes_s if wake_s is not None), default=None)
 
     # taking in
@@ -181,7 +163,7 @@ class Core:
     def _reckon_ends(self, _, now_s):
         """Expect the end of what runs earlier, if the device is faster now."""
         for job in dict.fromkeys(self._running.values()):
-            self._reckon_end(job)
+            self._ends.reckon(job)
 
     def _change(self, event, _):
         self._parameters = event.parameters
@@ -198,24 +180,11 @@ class Core:
         """Tell the scheduler of segments that are nearly over.
 
         What it chooses then is behind them when they end, and the device does not stand still
-        in between. Only the most urgent is told of: the others fill that gap already, and how
-        long they take beside it nobody knows.
+        in between.
         """
-        while self._ends and self._ends[0].near_s <= now_s:
-            job, work = heapq.heappop(self._ends)[2:]
-            if id(work) not in self._running or job.nearly_over is work:
-                continue
-            first = all(job.level <= other.level for other in self._running.values())
-            if first and (work.successor is not None or len(self._running) == 1):
-                job.nearly_over = work
-                job.handed_over_s = now_s
-                self._handed_over.append(job)
-                self._try(job, self._go_on, job, work, 1, now_s)
-
-    def _settle_lead(self):
-        """Count what was handed over in the last step from that step's end on."""
-        while self._handed_over:
-            self._handed_over.pop().handed_over_s += self.step_s
+        for job, work in self._ends.nearly_over(now_s, self._running):
+            self._ends.hand_over(job, work, now_s)
+            self._try(job, self._go_on, job, work, 1, now_s)
 
     def _schedule(self, now_s):
         """Make jobs of what waits, and hand them to the scheduler."""
@@ -304,7 +273,7 @@ class Core:
     def _resume(self, job, work, now_s):
         if job.flight is not None:
             job.flight.resume()
-            self._expect_end(job, work, now_s)
+            self._ends.expect(job, work, now_s)
 
     def _start(self, job, work, now_s, held=False):
         self._running[id(work)] = job
@@ -329,7 +298,7 @@ class Core:
                 job.flight = job.network.open([request.staged for request in job.requests])
                 job.take(self.chooser.choose(job, 0, now_s), 0)
             if alone:
-                self._expect_end(job, work, now_s)
+                self._ends.expect(job, work, now_s)
             if held:
                 self._hold(job)
             while segment <= last:
@@ -350,22 +319,6 @@ class Core:
         for request in job.requests:
             del self._waiting[id(request)]
 
-    def _expect_end(self, job, work, started_s):
-        job.expected, job.expected_from_s, job.look_s = work, started_s, math.inf
-        self._reckon_end(job)
-
-    def _reckon_end(self, job):
-        work, expect = job.expected, job.queue.expect
-        # since the scheduler had it, a variant may have been chosen, or the device been configured
-        if self._scheduler.holds:
-            time_s = expect.least_left_s(job.flight.progress(), job.batch)
-        else:
-            time_s = expect.segment_s(work.segment, job.batch) * job.time_factor(work.segment)
-        job.look_s = min(job.look_s, job.expected_from_s + EARLIEST_END * time_s)
-        if self._lead.seconds and not self._scheduler.whole_networks:
-            near_s = job.expected_from_s + time_s - self._lead.seconds
-            heapq.heappush(self._ends, _End(near_s, next(self._numbers), job, work))
-
     # completing
 
     def _complete(self, event, now_s):
@@ -381,7 +334,7 @@ class Core:
             self._try(job, job.queue.observe, job, work.segment, runs)
         job.ended_s = runs[-1].ended_s
         if job.nearly_over is work:
-            self._lead.learn(now_s - job.handed_over_s)
+            self._ends.heard(job, now_s)
         else:
             self._try(job, self._go_on, job, work, len(runs), now_s)
         if job.error and self._queued.pop(id(job.work), None):
@@ -390,7 +343,7 @@ class Core:
         job.late = job.late and not job.error
         if job.under_way:
             if not job.error:
-                self._expect_end(job, job.work, now_s)
+                self._ends.expect(job, job.work, now_s)
         elif id(job.work) not in self._queued:
             self._finish(job, now_s)
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import math
 import threading
 from typing import Callable, Dict, Iterable, Mapping, Optional
 
+from s3dnn_ros.base.once import OnceLogger
 from s3dnn_ros.errors import PlatformError
 from s3dnn_ros.platforms import EnergyMeter
-from s3dnn_ros.platforms.base import Once
+
+_LOG = logging.getLogger(__name__)
 
 
 class EnergySplit:
@@ -94,7 +97,7 @@ class EnergyAccount:
         self._meter = meter
         self._split = EnergySplit(instances)
         self._busy_s = busy_s
-        self._once = Once()
+        self._log_once = OnceLogger(_LOG)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name='s3dnn-energy', daemon=True)
 
@@ -107,7 +110,7 @@ class EnergyAccount:
         try:
             energy_mj, power_mw = self._meter.energy_mj(), self._meter.power_mw()
         except PlatformError as error:
-            self._once.say('meter', f'nobody can tell power and energy at times: {error}')
+            self._log_once.warning('meter', f'nobody can tell power and energy at times: {error}')
             energy_mj = power_mw = None
         if energy_mj is None or power_mw is None:
             self.use = dataclasses.replace(self.use, power_mw=math.nan)

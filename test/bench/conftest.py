@@ -40,7 +40,7 @@ def prepared(engine, tiny_model, monkeypatch):
     """Return the tiny network, loaded and profiled; settling takes no time."""
     monkeypatch.setattr('s3dnn_ros.bench.load.SETTLE_S', 0.05)
     return networks.prepare(engine, engine.clock, {tiny_model: 2}, max_batch=8, target_ms=1.0,
-                            repeats=5, say=lambda sentence: None)
+                            repeats=5)
 
 
 @pytest.fixture

@@ -13,12 +13,12 @@ from s3dnn_ros.commands.pictures import pictures_for
 from s3dnn_ros.errors import ParameterError
 
 
-def test_all_that_is_asked_for_is_measured(tiny_model):
+def test_all_that_is_asked_for_is_measured(tiny_model, said):
     pytest.importorskip('onnxruntime')
-    saved, said = [], []
+    saved = []
     plan = Plan((tiny_model,), ('onnxruntime',), runs=2, repeats=3, target_ms=1e3)
     results = run(SystemClock(), plan, functools.partial(pictures_for, source=None),
-                  save=lambda results: saved.append(json.dumps(results)), say=said.append)
+                  save=lambda results: saved.append(json.dumps(results)))
     assert [row['precision'] for row in results['rows']] == ['fp32', 'fp16']
     assert len(said) == len(saved) == 2 and json.loads(saved[-1]) == results
     for row in results['rows']:
@@ -31,7 +31,7 @@ def test_all_that_is_asked_for_is_measured(tiny_model):
             chain / whole for chain, whole in zip(row['times_ms']['chain'],
                                                   row['times_ms']['whole'])]
         assert set(row['load']) == {'whole', 'first', 'second'}
-        assert row['load']['second']['steps'] == 0 and row['notes'] == []
+        assert row['load']['second']['built'] == 0 and row['notes'] == []
     lines = tables(results)
     assert lines[4].startswith(f'| {tiny_model}, onnxruntime, fp32 | 0.0e+00, 0.0e+00 | ')
 

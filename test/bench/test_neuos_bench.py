@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from s3dnn_ros.bench import neuos_bench
-from s3dnn_ros.bench.closed_loop import CONTENDERS, contenders
+from s3dnn_ros.bench.contenders import CONTENDERS, contenders
 from s3dnn_ros.bench.neuos_bench import Device, Plan, run
 from s3dnn_ros.commands.pictures import Pictures
 from s3dnn_ros.errors import ParameterError
@@ -71,11 +71,10 @@ def test_every_contender_has_a_row_and_every_board_is_restored(engine, tiny_mode
     names = ['Max-N', 'race to idle', 'uncoordinated', 'balanced', 'min_energy, slack']
     plan = Plan(models=(tiny_model,), instances=(1, 2), contenders=contenders(names), runs=2,
                 seconds=0.4, target_ms=1.0, repeats=3)
-    saved, said = [], []
+    saved = []
     device = Device(engine, engine.clock, functools.partial(FakeBoard, made),
                     counter(engine.clock))
-    results = run(device, plan, pictures, lambda content: saved.append(json.dumps(content)),
-                  said.append)
+    results = run(device, plan, pictures, lambda content: saved.append(json.dumps(content)))
     assert json.loads(saved[-1]) == json.loads(json.dumps(results))
     assert results['idle_w'] == pytest.approx(4.0, rel=0.01)
     assert [one['name'] for one in results['models'][tiny_model]['configurations']] == [
@@ -106,8 +105,7 @@ def test_every_contender_has_a_row_and_every_board_is_restored(engine, tiny_mode
 def test_without_a_board_only_variants_are_chosen(engine, tiny_model, quick):
     plan = Plan(models=(tiny_model,), instances=(1,), contenders=contenders(['balanced']), runs=1,
                 seconds=0.2, target_ms=1.0, repeats=3)
-    results = run(Device(engine, engine.clock, NullPlatform), plan, pictures,
-                  say=lambda sentence: None)
+    results = run(Device(engine, engine.clock, NullPlatform), plan, pictures)
     figures = results['cohorts'][0]['contenders']['balanced'][0]['quiet']
     assert results['idle_w'] is figures['power_w'] is figures['above_idle_j'] is None
     assert figures['configurations'] == {'as it is': pytest.approx(1.0)}

@@ -45,7 +45,7 @@ def test_shutters_fall_together_or_are_spread_over_the_period(instants, phases_m
 
 
 @pytest.mark.ros
-def test_the_bench_through_real_nodes(tiny_model, monkeypatch):
+def test_the_bench_through_real_nodes(tiny_model, monkeypatch, said):
     pytest.importorskip('rclpy', reason='ROS 2 is not here')
     pytest.importorskip('s3dnn_ros.msg', reason='the package is not built')
     pytest.importorskip('onnxruntime')
@@ -53,12 +53,11 @@ def test_the_bench_through_real_nodes(tiny_model, monkeypatch):
     monkeypatch.setattr(overload_bench, 'SETTLE_S', 0.3)
     # long enough for the cameras to use a tick of CPU time, in which it is counted
     monkeypatch.setattr(overload_bench, 'LIMIT_S', 1.0)
-    saved, said = [], []
+    saved = []
     plan = Plan(rates_hz=(20.0, 10.0), width=64, height=48, instants='spread',
                 modes=('composed',), profiles=('auto',), disturb=('stop',), model=tiny_model,
                 engine='onnxruntime', deadline_ms=2000.0, seconds=2.0, runs=1)
-    results = run(SystemClock(), plan, save=lambda results: saved.append(json.dumps(results)),
-                  say=said.append)
+    results = run(SystemClock(), plan, save=lambda results: saved.append(json.dumps(results)))
     row, = results['overloads']
     found, = row['runs']
     assert json.loads(saved[-1]) == json.loads(json.dumps(results))

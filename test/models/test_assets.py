@@ -51,15 +51,14 @@ def calls(tmp_path):
 
 
 @pytest.mark.parametrize('archive', ['toy.tgz', 'toy.tar.gz', 'toy.whl'])
-def test_an_asset_is_taken_out_of_its_package_once(toy, tmp_path, own_cache, archive):
+def test_an_asset_is_taken_out_of_its_package_once(toy, tmp_path, own_cache, said, archive):
     toy(archive)
-    lines = []
-    path, = fetch(['toy.bin'], lines.append)
+    path, = fetch(['toy.bin'])
     assert path == asset_path('toy.bin') == own_cache / 'assets' / 'toy.bin'
     assert path.read_bytes() == CONTENT
-    assert lines[0].startswith('toy 1.0: downloading')
-    assert fetch(['toy.bin'], lines.append) == [path]
-    assert lines[-1] == 'toy.bin: already there'
+    assert said[0].startswith('toy 1.0: downloading')
+    assert fetch(['toy.bin']) == [path]
+    assert said[-1] == 'toy.bin: already there'
     assert calls(tmp_path) == 1
     assert sorted(item.name for item in path.parent.iterdir()) == ['.lock', 'toy.bin']
 

@@ -87,15 +87,15 @@ def test_unfetched_weights_and_unknown_models_say_what_to_do():
         zoo.export('mobilenet')
 
 
-def test_what_is_missing_is_fetched_and_written_once(toy_zoo, make_spec, monkeypatch):
+def test_what_is_missing_is_fetched_and_written_once(toy_zoo, make_spec, monkeypatch, said):
     asset, written = toy_zoo()
-    fetched, said = [], []
-    monkeypatch.setattr(zoo, 'fetch', lambda names, say: fetched.append(names))
+    fetched = []
+    monkeypatch.setattr(zoo, 'fetch', fetched.append)
     specs = [make_spec(zoo='toy'), make_spec(name='again', zoo='toy')]
-    zoo.make_ready(specs, said.append)
+    zoo.make_ready(specs)
     assert fetched == [['bikes.mp4']] and written == [asset]
     assert said == ['toy: writing it as ONNX …'] and zoo.is_exported('toy')
-    zoo.make_ready(specs, said.append)
+    zoo.make_ready(specs)
     assert len(fetched) == len(written) == len(said) == 1
 
 
@@ -109,7 +109,7 @@ def test_what_cannot_be_had_is_told_before_anything_is_fetched(
     monkeypatch.setitem(sys.modules, 'torch', None)
     monkeypatch.setattr(zoo, 'fetch', lambda *_: pytest.fail('something was fetched'))
     with pytest.raises(ModelError, match=said):
-        zoo.make_ready([make_spec(name='toy', zoo='toy'), make_spec(**changes)], pytest.fail)
+        zoo.make_ready([make_spec(name='toy', zoo='toy'), make_spec(**changes)])
 
 
 def test_the_state_says_what_a_model_waits_for(own_cache, make_spec, make_network):

@@ -167,12 +167,11 @@ def measure(engine, network, **changes):
                             source='3 images of noise', **options)
 
 
-def test_variants_are_measured_on_an_engine(network, tmp_path):
+def test_variants_are_measured_on_an_engine(network, tmp_path, said):
     pytest.importorskip('onnxruntime')
     engine, _ = make_engine('onnxruntime', SystemClock(), 1)
-    told = []
     try:
-        measured = measure(engine, network, progress=told.append)
+        measured = measure(engine, network)
     finally:
         engine.close()
     for segment, each in enumerate(network[2]):
@@ -186,7 +185,7 @@ def test_variants_are_measured_on_an_engine(network, tmp_path):
     whole = measured.of(None)
     assert [item.ratio for item in whole] == [1.0, 0.7, 0.4]
     assert whole[0].macs == sum(measured.of(segment)[0].macs for segment in (0, 1))
-    assert len(told) == 4
+    assert len(said) == 4
     assert (measured.calibration, measured.calibration_sha256) == ('2 photos', 'ab')
     path = variant_table_path('net', 'onnxruntime')
     measured.save(path)

@@ -13,8 +13,9 @@ from onnx import TensorProto
 
 from s3dnn_ros.base.cache import cache_dir, locked, write_whole
 from s3dnn_ros.engines.cuda import find_cuda
-from s3dnn_ros.engines.tensorrt.api import CHANNELS_LAST, TensorRt, dtype_of
+from s3dnn_ros.engines.tensorrt.api import TensorRt
 from s3dnn_ros.engines.tensorrt.int8 import Feed, calibrator
+from s3dnn_ros.engines.tensorrt.loaded_engine import CHANNELS_LAST, dtype_of
 from s3dnn_ros.engines.tensorrt.plan_cache import Plan, PlanKey
 from s3dnn_ros.errors import BuildError
 from s3dnn_ros.models.graph import IMAGE_INPUT

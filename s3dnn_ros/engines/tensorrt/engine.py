@@ -8,7 +8,6 @@ from typing import Callable, List, Optional
 
 import numpy as np
 
-from s3dnn_ros.base.callbacks import ignore
 from s3dnn_ros.engines.base import DEFAULTS, BuildOptions, variants_of
 from s3dnn_ros.engines.cuda import OutOfMemory, find_cuda
 from s3dnn_ros.engines.lanes import LaneEngine, LaneNetwork, batches_up_to, too_large
@@ -38,8 +37,6 @@ class TensorRtEngine(LaneEngine):
     ----------
     clock : Clock
     options : BuildOptions
-    report : callable
-        Called with a sentence while networks are built.
     sms : int
         Streaming multiprocessors to use, 0 for all: a green context, which leaves the others to
         other programs. Plans are built for them. Needs cuda-bindings.
@@ -66,10 +63,8 @@ class TensorRtEngine(LaneEngine):
     heeds = tuple(field.name for field in dataclasses.fields(BuildOptions))
     pictures: Optional[Callable[[ModelSpec], np.ndarray]] = None
 
-    def __init__(self, clock, options: BuildOptions = DEFAULTS,
-                 report: Callable[[str], None] = ignore, sms: int = 0):
+    def __init__(self, clock, options: BuildOptions = DEFAULTS, sms: int = 0):
         super().__init__(clock)
-        self._report = report
         self.precision = options.precision
         # its builder brings a gigabyte of kernels, and before 12.2 CUDA loads all at once; this
         # is read when CUDA begins, here and in the processes that build
@@ -179,7 +174,8 @@ class TensorRtEngine(LaneEngine):
             calibration = Calibration(wanted, images if keep else images[:1],
                                       batch_of(models[0][0]) or 1, replaces=False)
         provided = provide(wanted, self.clock, limit_s=self.options.limit_s,
-                           calibration=calibration, keep=keep, report=self._report)
+                           calibration=calibration, keep=keep)
+        self.built += provided.built
         runners = [[self._runner(provided, segment, variant, model)
                     for variant, model in enumerate(variants)]
                    for segment, variants in enumerate(models)]

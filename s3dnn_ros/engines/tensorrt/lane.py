@@ -8,8 +8,8 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
-from s3dnn_ros.engines.tensorrt.api import Context, LoadedEngine
 from s3dnn_ros.engines.tensorrt.host_segment import Buffer, HostEvent, HostSegment, HostStep
+from s3dnn_ros.engines.tensorrt.loaded_engine import Context, LoadedEngine
 from s3dnn_ros.errors import ModelError
 from s3dnn_ros.models.graph import IMAGE_INPUT
 

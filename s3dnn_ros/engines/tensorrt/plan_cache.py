@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Mapping, Tuple
 
 from s3dnn_ros.base.cache import cache_dir, write_whole
-from s3dnn_ros.engines.tensorrt.api import Tensor
+from s3dnn_ros.engines.tensorrt.loaded_engine import Tensor
 from s3dnn_ros.errors import BuildError
 
 MAGIC = b's3dnnPLN'

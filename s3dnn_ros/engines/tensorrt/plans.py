@@ -7,17 +7,17 @@ import contextlib
 import dataclasses
 import functools
 import hashlib
+import logging
 import operator
 import queue
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 import onnx
 from onnx import TensorProto
 
 from s3dnn_ros.base.cache import locked
-from s3dnn_ros.base.callbacks import ignore
 from s3dnn_ros.engines.base import DEFAULTS, BuildOptions
 from s3dnn_ros.engines.tensorrt import int8
 from s3dnn_ros.engines.tensorrt.builder import Built, Order, build, with_float_image
@@ -35,6 +35,8 @@ from s3dnn_ros.engines.tensorrt.plan_cache import (
 )
 from s3dnn_ros.errors import BuildError, PassingBuildError, SlowBuildError
 from s3dnn_ros.models.graph import IMAGE_INPUT
+
+_LOG = logging.getLogger(__name__)
 
 # Where contexts cannot share a profile: for so many lanes at least, so that profiling, building
 # and running a network take the same plan.
@@ -146,13 +148,13 @@ def wanted_plans(model: str, models: Sequence[Sequence[onnx.ModelProto]], output
 
 def provide(wanted: Sequence[Wanted], clock, *, limit_s: float = DEFAULTS.limit_s,
             calibration: Optional[Calibration] = None, jobs: int = 1, keep: bool = True,
-            again: bool = False, report: Callable[[str], None] = ignore) -> Provided:
+            again: bool = False) -> Provided:
     """Return the plans of a network, and build those that are not there.
 
     Two processes that want the same do not build it twice: the second waits. A build that takes
     longer than `limit_s` counts as refused. What was refused before is not built but told, unless
     it is to be tried `again`, or took longer than a limit that was less. Without `keep`, the cache
-    stays as it is. `report` is called with a sentence after every build. Raises BuildError for
+    stays as it is. Every build is logged when it ends. Raises BuildError for
     int8 that was not calibrated, or if the cache cannot be written, and what `Calibration.read`
     does.
     """
@@ -167,8 +169,7 @@ def provide(wanted: Sequence[Wanted], clock, *, limit_s: float = DEFAULTS.limit_
             plans.update(theirs.plans)
             refused.update(theirs.refused)
             faults = theirs.faults
-            for place, result in _build(theirs.missing, calibration, jobs, limit_s, keep, clock,
-                                        report):
+            for place, result in _build(theirs.missing, calibration, jobs, limit_s, keep, clock):
                 if isinstance(result, BuildError):
                     refused[place] = result
                 else:
@@ -227,7 +228,7 @@ def _writing(folder: Path):
 
 
 def _build(missing: Sequence[Wanted], calibration: Optional[Calibration], jobs: int,
-           limit_s: float, keep: bool, clock, report: Callable[[str], None]):
+           limit_s: float, keep: bool, clock):
     """Give (place, plan or error) of each build as it ends."""
     orders = [_order(each, calibration) for each in missing]
     if not orders:
@@ -246,7 +247,7 @@ def _build(missing: Sequence[Wanted], calibration: Optional[Calibration], jobs: 
         finally:
             idle.put(child)
 
-    report(f'{len(orders)} to build')
+    _LOG.info(f'{len(orders)} to build')
     started_s = clock.now_s()
     with concurrent.futures.ThreadPoolExecutor(len(children)) as pool:
         futures = {pool.submit(work, order): (each, order)
@@ -260,7 +261,7 @@ def _build(missing: Sequence[Wanted], calibration: Optional[Calibration], jobs: 
                 elif keep:
                     _remember(order.key, result, limit_s)
                 left_s = (clock.now_s() - started_s) / done * (len(orders) - done)
-                report(_sentence(order.key, result, done, len(orders), left_s))
+                _LOG.info(_sentence(order.key, result, done, len(orders), left_s))
                 yield each.place, result
         finally:
             # after an interruption, what has not begun is not wanted any more

@@ -5,7 +5,7 @@ import json
 import pytest
 from fake_tensorrt import VERSIONS
 
-from s3dnn_ros.engines.tensorrt.api import Tensor
+from s3dnn_ros.engines.tensorrt.loaded_engine import Tensor
 from s3dnn_ros.errors import BuildError
 
 SCRATCH, STREAM = 0x5000, 7

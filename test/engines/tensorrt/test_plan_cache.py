@@ -7,7 +7,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from s3dnn_ros.engines.tensorrt.api import Tensor
+from s3dnn_ros.engines.tensorrt.loaded_engine import Tensor
 from s3dnn_ros.engines.tensorrt.plan_cache import (
     Plan,
     PlanKey,

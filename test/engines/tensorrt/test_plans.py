@@ -90,10 +90,9 @@ def asked(plan):
 
 
 @pytest.mark.parametrize('version', VERSIONS)
-def test_every_version_builds_what_is_wanted_and_only_once(fake_tensorrt, clock, version):
+def test_every_version_builds_what_is_wanted_and_only_once(fake_tensorrt, clock, version, said):
     api = fake_tensorrt(version)
-    lines = []
-    first = provide(wanted(api), clock, report=lines.append)
+    first = provide(wanted(api), clock)
     assert not first.refused and first.built == 2
     assert [tensor.dtype for tensor in first.plans[0, 0].tensors] == ['float32', 'float16']
     assert [tensor.dtype for tensor in first.plans[1, 0].tensors] == ['float16', 'float32']
@@ -102,10 +101,10 @@ def test_every_version_builds_what_is_wanted_and_only_once(fake_tensorrt, clock,
     assert values['formats'] == [1, 1]      # of TensorFormat.LINEAR alone
     assert values['shapes'][0] == {'image': [[1, 4, 4, 3], [4, 4, 4, 3], [4, 4, 4, 3]]}
     assert values['profiles'] == (1 if api.shares_profiles else 12)
-    assert lines.pop(0) == '2 to build'
-    assert lines[0].startswith('1 of 2: net, segment 0: built, ')
+    assert said.pop(0) == '2 to build'
+    assert said[0].startswith('1 of 2: net, segment 0: built, ')
     # the second may have begun before the first was told
-    assert re.search('; about [36] s left$', lines[0]) and 'left' not in lines[1]
+    assert re.search('; about [36] s left$', said[0]) and 'left' not in said[1]
     second = provide(wanted(api), clock)
     assert second.plans == first.plans and not second.built and InProcess.builds == 2
 
@@ -161,12 +160,11 @@ def test_variants_have_plans_of_their_own(fake_tensorrt, clock):
     ('Unsupported', 'no importer for Unsupported'),
     ('Unbuildable', 'could not find any implementation')])
 def test_a_segment_that_cannot_be_built_is_told_and_the_others_are_there(
-        fake_tensorrt, clock, kind, reason):
-    lines = []
-    found = provide(wanted(fake_tensorrt('8.6.0'), network(kind)), clock, report=lines.append)
+        fake_tensorrt, clock, said, kind, reason):
+    found = provide(wanted(fake_tensorrt('8.6.0'), network(kind)), clock)
     assert list(found.plans) == [(0, 0)]
     assert str(found.refused[1, 0]).startswith('net, segment 1: ')
-    assert reason in str(found.refused[1, 0]) and 'not built' in lines[2]
+    assert reason in str(found.refused[1, 0]) and 'not built' in said[2]
 
 
 def test_what_was_refused_is_told_again_and_not_built(fake_tensorrt, clock):
@@ -308,23 +306,22 @@ def test_several_are_built_at_once(fake_tensorrt, clock):
 
 
 @pytest.mark.parametrize('jobs', [1, 2])
-def test_an_interruption_ends_it(fake_tensorrt, clock, jobs):
+def test_an_interruption_ends_it(fake_tensorrt, clock, sentences, jobs):
     def interrupt(line):
         if line.startswith('1 of'):
             raise KeyboardInterrupt
+    sentences.callbacks.append(interrupt)
     with pytest.raises(KeyboardInterrupt):
-        provide(wanted(fake_tensorrt('8.6.0')), clock, jobs=jobs, report=interrupt)
+        provide(wanted(fake_tensorrt('8.6.0')), clock, jobs=jobs)
 
 
-def test_a_dla_takes_one_batch_and_says_what_it_leaves(fake_tensorrt, clock):
-    lines = []
-    found = provide(wanted(fake_tensorrt('8.5.2'), batches=(4,), dla=1, optimum=2), clock,
-                    report=lines.append)
+def test_a_dla_takes_one_batch_and_says_what_it_leaves(fake_tensorrt, clock, said):
+    found = provide(wanted(fake_tensorrt('8.5.2'), batches=(4,), dla=1, optimum=2), clock)
     plan = found.plans[0, 0]
     assert asked(plan)['dla'] == 1 and 'GPU_FALLBACK' in asked(plan)['flags']
     assert asked(plan)['shapes'][0]['image'] == [[4, 4, 4, 3]] * 3
     assert plan.on_gpu == ('Cast_cut_0',) and plan.layers == 2
-    assert 'DLA 1 leaves 1 of 2 layers to the GPU: Cast_cut_0' in lines[1]
+    assert 'DLA 1 leaves 1 of 2 layers to the GPU: Cast_cut_0' in said[1]
 
 
 def test_times_are_kept_for_the_next_build(fake_tensorrt, clock, own_cache):
@@ -466,8 +463,9 @@ def test_a_cache_that_is_full_is_told(fake_tensorrt, clock, monkeypatch, second)
         provide(wanted(fake_tensorrt('8.6.0'), network(second)[1:]), clock)
 
 
-def test_what_fails_beside_the_cache_is_no_fault_of_it(fake_tensorrt, clock):
+def test_what_fails_beside_the_cache_is_no_fault_of_it(fake_tensorrt, clock, sentences):
     def gone(line):
         raise BrokenPipeError(32, 'Broken pipe')
+    sentences.callbacks.append(gone)
     with pytest.raises(BrokenPipeError):
-        provide(wanted(fake_tensorrt('8.6.0')), clock, report=gone)
+        provide(wanted(fake_tensorrt('8.6.0')), clock)

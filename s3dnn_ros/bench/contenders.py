@@ -1,4 +1,4 @@
-"""Who decides for a cohort, and the loop that it closes with the device."""
+"""Who decides for a cohort in the bench, and the chooser that lets the core follow them."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def contenders(names: Sequence[str]) -> Sequence[Contender]:
     return tuple(known[name] for name in names)
 
 
-class ClosedLoop:
+class ContenderChooser:
     """A contender in charge of the device, for one run; a VariantChooser for the core.
 
     Parameters
