@@ -51,7 +51,11 @@ class S3dnnNode(GuardedCallbacks, SettingsNode, LifecycleNode):
         self._complained_s = {}
         self.clock_s = RosClock(self)
         self._clock_watch = ClockWatch(self)
-        self.declare_settings(kind)
+        try:
+            self.declare_settings(kind)
+        except BaseException:
+            self._leave()
+            raise
 
     # what subclasses give
 
@@ -152,7 +156,13 @@ class S3dnnNode(GuardedCallbacks, SettingsNode, LifecycleNode):
     def destroy_node(self):
         """Free everything, whatever state the node is in."""
         self._free()
-        return super().destroy_node()
+        self._leave()
+
+    def _leave(self):
+        # rclpy leaves the state machine, and with it the node, to the garbage collection: until
+        # then the node stays in the graph, and the middleware is torn down at any later moment
+        self._state_machine.destroy_when_not_in_use()
+        super().destroy_node()
 
     def _free(self):
         if self._timer is not None:

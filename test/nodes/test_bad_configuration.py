@@ -164,6 +164,13 @@ def test_out_of_range_at_start(world, kind, changes, words):
         world.add(kind(**world.options(world.parameters(**changes))))
     for word in words:
         assert word in str(caught.value)
+    assert not _nodes_of(world)
+
+
+def _nodes_of(world, namespace=None):
+    """Return the nodes in a namespace, the world's unless told otherwise, but the observer."""
+    return [name for name, found in world.observer.get_node_names_and_namespaces()
+            if found == (namespace or world.namespace) and name != 'observer']
 
 
 def test_an_instance_without_a_model_at_start(world):
@@ -222,7 +229,10 @@ def test_an_unknown_model_ends_the_process(capfd, world):
         '--ros-args', '-r', f'__ns:={world.namespace}_other', '-p', 'instance_names:=[a]',
         '-p', 'instances.a.model:=resnet_9000'])
     assert status == UNUSABLE
-    world.wait_for(lambda: world.said("'resnet_9000'", 'is not known'))
+    # the process may end before anybody on the network hears of it
+    said = capfd.readouterr().err
+    assert "'resnet_9000'" in said and 'is not known' in said
+    assert not _nodes_of(world, f'{world.namespace}_other')
 
 
 def test_an_unknown_parameter_warns_with_the_nearest_name(world):

@@ -5,8 +5,8 @@ import pytest
 from core_bench import NOW_S, Chosen, CoreBench
 from hypothesis import given
 
-from s3dnn_ros.runtime.segment_ends import EARLIEST_END
 from s3dnn_ros.runtime.events import ConfigurationChanged
+from s3dnn_ros.runtime.segment_ends import EARLIEST_END
 
 POLL_S = 1e-3
 
