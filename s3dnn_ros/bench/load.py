@@ -1,23 +1,24 @@
 """Offers load to the runtime, as clients with periods and deadlines would, and measures it.
 
 The core, the schedulers and the engine are the shipped ones; only ROS and decoding are left
-out. All policies run on the same networks: the same engine, graphs and buffers.
+out. When images come, a process of its own says. All policies run on the same networks: the same
+engine, graphs and buffers.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
-import heapq
 import sys
-import threading
 import time
 import types
 from typing import Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
-from s3dnn_ros.base.clock import SWITCH_INTERVAL_S, sharpen_timers
+from s3dnn_ros.base.clock import SWITCH_INTERVAL_S
+from s3dnn_ros.bench.arrivals import Arrivals
 from s3dnn_ros.bench.record import Answer, Offered, Record, spans_of
 from s3dnn_ros.runtime.core import Core
 from s3dnn_ros.runtime.driver import Driver
@@ -135,12 +136,12 @@ class Rig:
         """Return a new scheduler for the engine."""
         return policy.make(self._engine)
 
-    def drive(self, scheduler, finished, dropped, report, fuse, chooser, rows):
+    def drive(self, scheduler, finished, dropped, report, fuse, chooser, rows, inbox):
         """Return a core on the engine that keeps so many stamps, and its driver."""
         core = Core(scheduler, self._engine, finished, dropped, report,
                     Parameters(100_000, 'drop', fuse, self._max_batch), chooser,
                     recorder=Recorder(rows))
-        return core, Driver(core, self._engine, self._clock, dropped, report)
+        return core, Driver(core, self._engine, self._clock, dropped, report, inbox)
 
     def now_s(self):
         """Return the time on the clock of core and clients."""
@@ -172,37 +173,44 @@ class Run:
         # of all requests, by number: client and deadline
         self._asked: Optional[Dict[int, Tuple[str, float]]] = {} if trace else None
         self._failures: List[str] = []
+        self._by_place = list(self._clients.values())
+        # without a period, only the first request comes from outside
+        self._arrivals = Arrivals(
+            [(client.phase_s, client.period_s * client.frames) for client in self._by_place],
+            self._arrive)
         self._core, self._driver = rig.drive(self._scheduler, self._finished, self._dropped,
                                              self._failures.append, policy.fuse, chooser,
-                                             TRACED_ROWS if trace else ROWS)
+                                             TRACED_ROWS if trace else ROWS, self._arrivals)
         self._offered: List[Offered] = []
         self._answers: List[Answer] = []
-        self._ending = threading.Event()
+        self._ending = False
         self._sequence = 0
 
     def record(self, seconds: float, started_s=None) -> Record:
         """Offer the clients' load, from now or from `started_s` on; return what happened.
 
-        Raises RuntimeError if the core or the engine failed.
+        Raises RuntimeError if the core or the engine failed, or the process of the arrivals.
         """
+        with contextlib.closing(self._arrivals):
+            return self._record(seconds, self._rig.now_s() if started_s is None else started_s)
+
+    def _record(self, seconds, started_s):
         rig, core, driver = self._rig, self._core, self._driver
-        started_s = rig.now_s() if started_s is None else started_s
         begin_s = started_s + SETTLE_S
         end_s = begin_s + seconds
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         driver.start()
-        generator = threading.Thread(target=self._generate, args=(started_s,))
-        generator.start()
+        # the load goes on until the last of the window have got their chance
+        last_s = end_s + self._patience_s()
+        self._arrivals.start(started_s, last_s)
         self._sleep_until(begin_s)
         cpu_s, busy_s = driver.cpu_s(), core.recorder.busy_s(rig.now_s())
         self._scheduler.times_ns.clear()
         self._sleep_until(end_s)
         cpu_s, busy_s = driver.cpu_s() - cpu_s, core.recorder.busy_s(rig.now_s()) - busy_s
         decisions_us = [time_ns / 1e3 for time_ns in self._scheduler.times_ns]
-        # the load goes on until the last of the window have got their chance
-        self._sleep_until(end_s + self._patience_s())
-        self._ending.set()
-        generator.join()
+        self._sleep_until(last_s)
+        self._ending = True
         driver.stop()
         if self._failures:
             raise RuntimeError(self._failures[0])
@@ -216,29 +224,14 @@ class Run:
 
     def _patience_s(self):
         """Return after what time the window's last image of a periodic client is in or late."""
-        return min(SETTLE_S, max((client.deadline_s + client.period_s * (client.frames - 1)
-                                  for client in self._clients.values() if client.period_s),
-                                 default=0.0))
+        return max((min(SETTLE_S, client.deadline_s) + client.period_s * (client.frames - 1)
+                    for client in self._clients.values() if client.period_s), default=0.0)
 
-    def _generate(self, started_s):
-        """Release requests at their times; a client without a period only its first."""
-        sharpen_timers()
-        due = [(started_s + client.phase_s, name) for name, client in self._clients.items()]
-        heapq.heapify(due)
-        while due and not self._ending.is_set():
-            release_s, name = due[0]
-            wait_s = release_s - self._rig.now_s()
-            if wait_s > 0:
-                self._ending.wait(wait_s)
-                continue
-            heapq.heappop(due)
-            client = self._clients[name]
-            # a frame is there when it is there: that this thread woke late is no one's delay
-            self._release(client, self._rig.now_s())
-            if client.period_s:
-                heapq.heappush(due, (release_s + client.period_s * client.frames, name))
+    def _arrive(self, place, release_s):
+        """Return the event of a request whose last image came now."""
+        return self._asking(self._by_place[place], release_s)
 
-    def _release(self, client, release_s):
+    def _asking(self, client, release_s):
         self._sequence += 1
         # a request is given up when its newest image is late, not when its oldest is
         frames = tuple(
@@ -252,7 +245,7 @@ class Run:
         request = Request(self._instances[client.name], batch, release_s, staged)
         if self._asked is not None:
             self._asked[request.number] = client.name, request.deadline_s
-        self._driver.post(Arrival(request))
+        return Arrival(request)
 
     def _finished(self, job):
         if job.error:
@@ -263,13 +256,13 @@ class Run:
                 Answer(client.name, frame.received_s, job.ended_s,
                        frame.received_s + client.deadline_s, job.frames, job.ran_as())
                 for frame in request.batch.frames]
-            if not client.period_s and not self._ending.is_set():
-                self._release(client, job.ended_s)
+            if not client.period_s and not self._ending:
+                self._driver.post(self._asking(client, job.ended_s))
 
     def _dropped(self, request, reason, sentence):
         client = self._clients[request.instance.name]
         if not client.period_s and reason != 'shutdown':
-            self._release(client, self._rig.now_s())
+            self._driver.post(self._asking(client, self._rig.now_s()))
 
 
 class _Timed:

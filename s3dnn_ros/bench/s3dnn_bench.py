@@ -34,7 +34,7 @@ from s3dnn_ros.bench.markdown import spread
 from s3dnn_ros.bench.networks import Prepared, prepare, ready
 from s3dnn_ros.bench.option_checks import above_zero, at_least_one
 from s3dnn_ros.bench.processes import ProcessError
-from s3dnn_ros.bench.s3dnn_results import FORMAT
+from s3dnn_ros.bench.s3dnn_results import FORMAT, over_ideal
 from s3dnn_ros.bench.scheduler_cost import decision_us
 from s3dnn_ros.bench.timeline import timeline
 from s3dnn_ros.errors import ParameterError
@@ -291,10 +291,11 @@ class Bench:
             row['left_out'][policy.name] = str(error)
             self._note(f'{where} left out: {error}')
             return
-        row['policies'][policy.name] = [dataclasses.asdict(run) for run in runs]
+        found = row['policies'][policy.name] = [dataclasses.asdict(run) for run in runs]
+        beside = over_ideal(found, row.get('ideal_missed_share', 0.0))
         self._note(f'{where} work share {spread((run.work_share for run in runs), 2)}, '
                    f'{spread(run.finished_hz for run in runs)} images/s, missed '
-                   f'{spread((1e2 * run.missed_share for run in runs), 2)} %, '
+                   f'{spread((1e2 * run.missed_share for run in runs), 2)} %{beside and " = " + beside}, '
                    f'p99 {runs[0].response_ms.get("p99", 0):.1f} ms, batch {runs[0].batch:.1f}, '
                    f'decision {runs[0].decision_us}, loop {runs[0].loop_cpu_share:.0%}')
 

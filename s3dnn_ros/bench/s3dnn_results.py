@@ -16,6 +16,13 @@ def column(runs, field, scale=1.0) -> List[float]:
     return [scale * run[field] for run in runs]
 
 
+def over_ideal(runs, ideal_share) -> str:
+    """Return what was missed as a multiple of the ideal; empty if that misses nothing."""
+    if not ideal_share:
+        return ''
+    return f"×{statistics.median(column(runs, 'missed_share')) / ideal_share:.1f}"
+
+
 def names_of(rows) -> List[str]:
     """Return the policies in some rows, in order, also those that were left out somewhere."""
     return list(dict.fromkeys(
@@ -92,14 +99,20 @@ def _work(row, name):
 
 
 def _missed(count, rows):
-    """Missed share by load, beside what is computed."""
-    yield (f'Missed of {count} instances, in %, by the load as a share of what streams carry '
-           f"({rows[0]['capacity_work_share']:.2f} of work, {rows[0]['capacity_hz']:.0f} "
-           'images/s):\n')
+    """Missed share by load, and its multiple of the ideal, beside what is computed."""
+    yield (f'Missed of {count} instances, in %, and × the ideal, by the load as a share of what '
+           f"streams carry ({rows[0]['capacity_work_share']:.2f} of work, "
+           f"{rows[0]['capacity_hz']:.0f} images/s):\n")
     yield from table([''] + [f"{row['load']:.0%}" for row in rows], [
-        [name] + [spread(column(row['policies'][name], 'missed_share', 1e2), 1)
-                  if name in row['policies'] else '–' for row in rows]
-        for name in names_of(rows)])
+        [name] + [_share_missed(row, name) for row in rows] for name in names_of(rows)])
     for title, field in (('ideal without fusion (computed)', 'ideal_missed_share'),
                          ('work beyond capacity (computed)', 'overload_share')):
         yield line([title] + [f'{1e2 * row[field]:.1f}' for row in rows])
+
+
+def _share_missed(row, name):
+    runs = row['policies'].get(name)
+    if not runs:
+        return '–'
+    return ', '.join(filter(None, (spread(column(runs, 'missed_share', 1e2), 1),
+                                   over_ideal(runs, row['ideal_missed_share']))))

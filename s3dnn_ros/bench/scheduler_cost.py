@@ -22,8 +22,8 @@ LATEST_DEADLINE_S = 0.1
 def decision_us(scheduler, instances: int, decisions: int, seed=0) -> Dict[str, float]:
     """Return percentiles, in µs, of the time of a `dequeue` with so many instances queued.
 
-    Every instance has one segment queued or running; what has run longest ends next, and its
-    successor, or the next job's first segment, is queued before the next decision. `mean` is
+    Every instance has one segment, or one whole network, queued or running; what has run longest
+    ends next, and what comes behind it is queued before the next decision. `mean` is
     that of the whole round: complete, enqueue, dequeue.
     """
     chance = random.Random(seed)
@@ -42,7 +42,8 @@ def decision_us(scheduler, instances: int, decisions: int, seed=0) -> Dict[str, 
         if running:
             ended = running.popleft()
             scheduler.complete(ended, now_s)
-            scheduler.enqueue(ended.successor or _job(chance, ended.instance, now_s), now_s)
+            behind = None if scheduler.whole_networks else ended.successor
+            scheduler.enqueue(behind or _job(chance, ended.instance, now_s), now_s)
     round_us = (time.perf_counter_ns() - started_ns) / 1e3 / decisions
     return {**percentiles_us(times_ns), 'mean': round(round_us, 1)}
 

@@ -39,16 +39,19 @@ class Driver:
         Called with (request, reason, sentence) for what comes after the end.
     report : callable
         Called with a sentence when a step failed.
+    inbox : object, optional
+        With `put`, `get` and `get_nowait` of a `queue.SimpleQueue`, which it is otherwise.
 
     """
 
-    def __init__(self, core: Core, engine: Engine, clock, dropped: Callable, report: Callable):
+    def __init__(self, core: Core, engine: Engine, clock, dropped: Callable, report: Callable,
+                 inbox=None):
         self._core = core
         self._engine = engine
         self._clock = clock
         self._dropped = dropped
         self._report = report
-        self._inbox: queue.SimpleQueue = queue.SimpleQueue()
+        self._inbox = queue.SimpleQueue() if inbox is None else inbox
         self._closed = False
         self._door = threading.Lock()          # taken in before the end, or refused
         self._thread = threading.Thread(target=self._run, name='s3dnn-core', daemon=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
+import itertools
 import math
 from typing import Callable, Dict, List, Sequence, Tuple
 
 from s3dnn_ros.scheduling.options import ROUNDING, check, check_common, is_number, share_of
-from s3dnn_ros.scheduling.ordered import Entry, OrderedQueue
+from s3dnn_ros.scheduling.ordered import OrderedQueue
 from s3dnn_ros.scheduling.work import Dispatch, SegmentWork
 
 # Of what is left of a job, this part is kept as slack before others beyond the capacity are held.
@@ -18,43 +18,54 @@ MOST = 16
 LEAST_WAIT_S = 100e-6
 
 
-@dataclasses.dataclass(eq=False)
 class _Job:
     """A network that is to run whole.
 
     `left_s` says by the number of segments that have ended what is left at most; `reached` is that
-    number, since `since_s` or longer.
+    number, since `since_s` or longer. What decisions ask for is a moment, reckoned when the job
+    goes on or stops, not when it is asked for.
+
+    Attributes
+    ----------
+    hopeless_from_s : float
+        When it is behind this, it cannot be in time any more.
+    spare_until_s : float
+        So long it has the slack that is kept, as if the segment that runs had just begun.
+
     """
 
-    entry: Entry
-    share: float
-    left_s: Sequence[float]
-    longest_s: float            # segment
-    reached: int = 0
-    since_s: float = 0.0
-    started: bool = False
-    is_open: bool = False
+    def __init__(self, work: SegmentWork, share: Callable[[SegmentWork], float]):
+        segments = _segments(work)
+        self.work = work
+        self.priority = work.priority
+        self.deadline_s = work.deadline_s
+        self.share = _mean(share, segments)
+        self.longest_s = max(segment.time_s for segment in segments)
+        self.left_s = [*(segment.remaining_s for segment in segments), 0.0]
+        self.reached = 0
+        self.since_s = 0.0
+        self.decision = 0       # the last that opened it
+        self.started = self.is_open = False
+        self._reckon()
 
-    @property
-    def work(self) -> SegmentWork:
-        return self.entry.work
-
-    def slack_s(self, now_s) -> float:
-        """Return its slack as if the segment that runs had just begun."""
-        return self.work.deadline_s - now_s - self.left_s[self.reached]
-
-    def is_hopeless(self, now_s) -> bool:
-        left_s = self.left_s[self.reached]
-        if self.is_open and self.reached + 1 < len(self.left_s):
-            left_s = max(self.left_s[self.reached + 1], left_s - (now_s - self.since_s))
-        return now_s + left_s > self.work.deadline_s
-
-    def guard_s(self) -> float:
-        """Return how much slack it keeps."""
-        return RESERVE * self.left_s[self.reached]
-
-    def set(self, is_open, now_s):
+    def go_on(self, is_open, now_s):
+        """Open it, or hold it."""
         self.started, self.is_open, self.since_s = True, is_open, now_s
+        self._reckon()
+
+    def reach(self, segments, now_s):
+        """Take note of how many segments have ended."""
+        self.reached, self.since_s = segments, now_s
+        self._reckon()
+
+    def _reckon(self):
+        left_s, deadline_s = self.left_s[self.reached], self.deadline_s
+        self.hopeless_from_s = deadline_s - left_s
+        self.spare_until_s = deadline_s - left_s * (1.0 + RESERVE)
+        if self.is_open and left_s > 0.0:
+            # of the segment that runs less is left with time, but it may take longer than expected
+            self.hopeless_from_s = (deadline_s - self.left_s[self.reached + 1]
+                                    if self.since_s + left_s <= deadline_s else -math.inf)
 
 
 class Gated:
@@ -93,40 +104,44 @@ class Gated:
         self._capacity = capacity
         self._share = share_of(share)
         self._ahead = ahead
-        self._order = OrderedQueue()        # of all jobs, also of those that have started
+        self._order = OrderedQueue()        # of the jobs that may be in time
+        self._hopeless = OrderedQueue()     # of the others
         self._jobs: Dict[int, _Job] = {}    # by id of the work
+        self._open: List[_Job] = []
+        self._decisions = 0
         self._wake_s = math.inf
 
     def enqueue(self, work, now_s):
         """Add a job in the place that its deadline gives it."""
-        entry = self._order.entry(work, work.deadline_s)
-        self._order.put(entry)
-        segments = _segments(work)
-        self._jobs[id(work)] = _Job(
-            entry, _mean(self._share, segments),
-            [*(segment.remaining_s for segment in segments), 0.0],
-            max(segment.time_s for segment in segments))
+        job = self._jobs[id(work)] = _Job(work, self._share)
+        self._order.put(self._order.entry(job, work.deadline_s))
 
     def reached(self, work, segments, now_s):
         """Take note of how many segments of a submitted job have ended."""
         job = self._jobs.get(id(work))
         if job is not None and segments > job.reached:
-            job.reached, job.since_s = segments, now_s
+            job.reach(segments, now_s)
+            if now_s <= job.hopeless_from_s:
+                self._move(job, self._hopeless, self._order)
 
     def dequeue(self, now_s):
         """Return which jobs to submit, to hold and to let go on."""
         opened, standing = self._choose(now_s)
-        kept = set(map(id, opened))
-        hold = [job for job in self._jobs.values() if job.is_open and id(job) not in kept]
-        hold += standing
-        submit = [job for job in (*opened, *standing) if not job.started]
-        resume = [job for job in opened if job.started and not job.is_open]
-        for job in hold:
-            job.set(False, now_s)
+        if opened == self._open and not standing:
+            return _AS_IT_IS
+        self._decisions += 1
+        submit, resume = [], []
         for job in opened:
+            job.decision = self._decisions
             if not job.is_open:
-                job.set(True, now_s)
-        return Dispatch(_works(submit), hold=_works(hold), resume=_works(resume))
+                (resume if job.started else submit).append(job.work)
+                job.go_on(True, now_s)
+        hold = [job for job in self._open if job.decision != self._decisions] + standing
+        for job in hold:
+            job.go_on(False, now_s)
+        self._open = opened
+        return Dispatch((*submit, *(job.work for job in standing)),
+                        hold=tuple(job.work for job in hold), resume=tuple(resume))
 
     def complete(self, work, now_s):
         """Forget a job that has ended."""
@@ -149,50 +164,58 @@ class Gated:
         opened: List[_Job] = []
         standing: List[_Job] = []
         hopeless: List[_Job] = []
-        room, blocked_rank = self._capacity, math.inf
-        least_slack_s = math.inf        # above what is kept, of all that is open
-        self._wake_s = math.inf
-        for entry in self._order:
-            if entry.rank > blocked_rank or len(opened) >= MOST:
-                break
-            job = self._jobs[id(entry.work)]
-            if job.is_hopeless(now_s):
+        room, blocked_rank = self._capacity + ROUNDING, math.inf
+        spare_until_s = wake_s = math.inf       # of all that is open
+        for rank, _, _, job in self._order:
+            if now_s > job.hopeless_from_s:
                 hopeless.append(job)
-                continue
-            fits = not opened or job.share <= room + ROUNDING
-            if fits or least_slack_s > job.longest_s:
-                if not fits:
-                    self._look_at(now_s + least_slack_s - job.longest_s, now_s)
-                opened.append(job)
-                room -= job.share
-                least_slack_s = min(least_slack_s, job.slack_s(now_s) - job.guard_s())
-                continue
-            blocked_rank = entry.rank
-            if len(standing) == self._ahead:
+            elif rank > blocked_rank or len(opened) >= MOST:
                 break
-            if not job.started:
-                standing.append(job)
-        for job in hopeless:
-            if not opened or (blocked_rank == math.inf and job.share <= room + ROUNDING):
+            elif not opened or job.share <= room or spare_until_s > now_s + job.longest_s:
+                if opened and job.share > room:
+                    wake_s = min(wake_s, spare_until_s - job.longest_s)
                 opened.append(job)
                 room -= job.share
+                if job.spare_until_s < spare_until_s:
+                    spare_until_s = job.spare_until_s
+            else:
+                blocked_rank = rank
+                if len(standing) == self._ahead:
+                    break
+                if not job.started:
+                    standing.append(job)
+        for job in hopeless:
+            self._move(job, self._order, self._hopeless)
+        if not opened or blocked_rank == math.inf:
+            self._open_hopeless(opened, room)
         if len(opened) < len(self._jobs):
             # who takes longer than expected makes way
-            for job in opened:
-                if job.work.deadline_s > now_s:
-                    self._look_at(job.work.deadline_s, now_s)
+            wake_s = min(wake_s, min((job.deadline_s for job in opened if job.deadline_s > now_s),
+                                     default=math.inf))
+        self._wake_s = max(wake_s, now_s + LEAST_WAIT_S)
         return opened, standing
 
-    def _look_at(self, time_s, now_s):
-        self._wake_s = min(self._wake_s, max(time_s, now_s + LEAST_WAIT_S))
+    def _open_hopeless(self, opened, room):
+        """Open what comes last, where nothing else wants the device."""
+        for *_, job in itertools.islice(self._hopeless, MOST):
+            if not opened or job.share <= room:
+                opened.append(job)
+                room -= job.share
+
+    @staticmethod
+    def _move(job, source, target):
+        if source.remove(job) is not None:
+            target.put(target.entry(job, job.deadline_s))
 
     def _forget(self, work):
-        if self._jobs.pop(id(work), None) is not None:
-            self._order.remove(work)
+        job = self._jobs.pop(id(work), None)
+        if job is not None and self._order.remove(job) is None:
+            self._hopeless.remove(job)
+        if job is not None and job.is_open:
+            self._open.remove(job)
 
 
-def _works(jobs) -> Tuple[SegmentWork, ...]:
-    return tuple(job.work for job in jobs)
+_AS_IT_IS = Dispatch()
 
 
 def _segments(work) -> List[SegmentWork]:

@@ -8,13 +8,19 @@ def test_the_tables(synthetic_results):
     assert '| streams | 1.01 (1.00–1.02), ×1.00, 100/s | 1.01 (1.00–1.02), ×1.00, 100/s |' in lines
     assert '| no policy, batches of 4 | – | 2.00, 200/s |' in lines
     assert '|  | 50% | 90% | 130% |' in lines
-    assert '| supervised, fused |' + 3 * ' 26.0 (25.0–27.0) |' in lines
+    assert '| supervised, fused |' + 3 * ' 26.0 (25.0–27.0), ×13.0 |' in lines
     assert '| ideal without fusion (computed) | 2.0 | 2.0 | 2.0 |' in lines
     assert '| process per instance | – | – | – |' in lines
     assert lines[-1].strip() == 'process per instance is left out where it says –: it died'
     for table in '\n'.join(lines).split('\n\n'):
         widths = {line.count('|') for line in table.splitlines() if line.startswith('|')}
         assert len(widths) <= 1
+
+
+def test_where_the_ideal_misses_nothing_there_is_no_multiple(synthetic_results):
+    for row in synthetic_results['deadlines']:
+        row['ideal_missed_share'] = 0.0
+    assert '| supervised, fused |' + 3 * ' 26.0 (25.0–27.0) |' in tables(synthetic_results)
 
 
 def test_the_tables_of_decisions_and_batches(synthetic_results):
