@@ -292,10 +292,11 @@ class Bench:
             self._note(f'{where} left out: {error}')
             return
         found = row['policies'][policy.name] = [dataclasses.asdict(run) for run in runs]
+        missed = spread((1e2 * run.missed_share for run in runs), 2) + ' %'
         beside = over_ideal(found, row.get('ideal_missed_share', 0.0))
         self._note(f'{where} work share {spread((run.work_share for run in runs), 2)}, '
                    f'{spread(run.finished_hz for run in runs)} images/s, missed '
-                   f'{spread((1e2 * run.missed_share for run in runs), 2)} %{beside and " = " + beside}, '
+                   + ' '.join(filter(None, (missed, beside))) + ', '
                    f'p99 {runs[0].response_ms.get("p99", 0):.1f} ms, batch {runs[0].batch:.1f}, '
                    f'decision {runs[0].decision_us}, loop {runs[0].loop_cpu_share:.0%}')
 

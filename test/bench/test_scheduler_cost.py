@@ -5,7 +5,7 @@ import pytest
 from s3dnn_ros.bench.scheduler_cost import SEGMENTS, decision_us
 from s3dnn_ros.scheduling import make_scheduler
 
-POLICIES = ('streams', 'fifo', 'edf', 'supervised')
+POLICIES = ('streams', 'fifo', 'edf', 'supervised', 'gated')
 
 
 class Counting:
@@ -13,6 +13,7 @@ class Counting:
 
     def __init__(self, scheduler):
         self._scheduler = scheduler
+        self.whole_networks = scheduler.whole_networks
         self.open = {}
         self.most_open = self.segments = 0
 
@@ -33,10 +34,10 @@ class Counting:
 
 @pytest.mark.parametrize('policy', POLICIES)
 @pytest.mark.parametrize('instances', [1, 5])
-def test_every_instance_has_one_segment_open_at_a_time(policy, instances):
+def test_every_instance_has_one_segment_or_network_open_at_a_time(policy, instances):
     counting = Counting(make_scheduler(policy))
     cost = decision_us(counting, instances, 40)
     assert len(counting.open) == counting.most_open == instances
-    assert counting.segments == SEGMENTS
+    assert counting.segments == (1 if counting.whole_networks else SEGMENTS)
     assert 0.0 < cost['p50'] <= cost['p95'] <= cost['p99']
     assert cost['mean'] > 0.0
