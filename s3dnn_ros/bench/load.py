@@ -278,6 +278,7 @@ class _Timed:
         self.holds = scheduler.holds
         if self.holds:
             self.reached = scheduler.reached
+            self.allow_holding = scheduler.allow_holding
         self.times_ns: List[int] = []
 
     def dequeue(self, now_s):

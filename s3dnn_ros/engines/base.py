@@ -80,8 +80,11 @@ class Flight(Protocol):
     def resume(self) -> None:
         """Go on with what was submitted."""
 
-    def progress(self) -> int:
-        """Return how many segments have ended, of those submitted."""
+    def progress(self) -> Optional[int]:
+        """Return how many segments have ended, of those submitted; None: nobody can tell."""
+
+    def abandon(self) -> None:
+        """Let go of a lane on which a segment does not end; nobody gets it again."""
 
     def outputs(self) -> Mapping[str, np.ndarray]:
         """Return the network's outputs by name, batch first, once the last segment is done."""

@@ -175,8 +175,12 @@ class LaneFlight:
         self._lane.resume()
 
     def progress(self):
-        """Return how many segments have ended."""
+        """Return how many segments have ended; None: nobody can tell."""
         return self._lane.progress()
+
+    def abandon(self):
+        """Open its gates, and keep the lane from all others."""
+        self._lane.leave()
 
     def outputs(self):
         """Return the outputs by name; they lie in pinned memory of their own."""

@@ -228,6 +228,9 @@ class SimulatedFlight:
         self._begin()
         segment.done(Run(segment.started_s, self.network.engine.now_s()))
 
+    def abandon(self):
+        """Do nothing: there are lanes enough."""
+
     def outputs(self):
         """Return nothing: nothing was computed."""
         return {}

@@ -18,6 +18,7 @@ from s3dnn_ros.runtime.events import (
     DEFAULTS,
     Arrival,
     ConfigurationChanged,
+    HoldingChanged,
     LoadWanted,
     Parameters,
     ParametersChanged,
@@ -27,6 +28,7 @@ from s3dnn_ros.runtime.events import (
 from s3dnn_ros.runtime.job import Job, Request
 from s3dnn_ros.runtime.load_report import LoadReport
 from s3dnn_ros.runtime.model_queue import ModelQueue
+from s3dnn_ros.runtime.progress_watch import ProgressWatch, sentence_of
 from s3dnn_ros.runtime.recorder import Recorder, Stage
 from s3dnn_ros.runtime.segment_ends import SegmentEnds
 from s3dnn_ros.runtime.variant_chooser import EXACT, VariantChooser
@@ -93,14 +95,17 @@ class Core:
             ConfigurationChanged: self._reckon_ends,
             ParametersChanged: self._change,
             LoadWanted: self._want_load,
+            HoldingChanged: self._change_holding,
             Stopping: self._stop,
         }
         self._waiting: Dict[int, Request] = {}     # by id, oldest first: those not started
         self._queued: Dict[int, Job] = {}          # by id of their work in the scheduler
         self._running: Dict[int, Job] = {}         # by id of their work on the device
+        self._watch = ProgressWatch() if scheduler.holds else None
         self._ends = SegmentEnds(engine.lead_s, scheduler.whole_networks, scheduler.holds)
         self._started: Dict[int, Job] = {}         # by id: jobs with a lane
         self._changed: Dict[ModelQueue, None] = {}       # queues with new requests or a free lane
+        self._holding_changed: List[Callable[[], None]] = []    # to be called behind the step
         self._stopping = False
 
     def post(self, event):
@@ -116,6 +121,7 @@ class Core:
         while self._events:
             event = self._events.popleft()
             self._handlers[type(event)](event, now_s)
+        self._give_up_standing(now_s)
         self._foresee(now_s)
         self._schedule(now_s)
         while self._submit(now_s):
@@ -124,6 +130,8 @@ class Core:
             return now_s
         if self._stopping:
             self._drop_waiting()
+        while self._holding_changed:
+            self._holding_changed.pop()()
         self._load_report.tell(self._started.values(), self._waiting.values(), now_s)
         return self.wake_s(now_s)
 
@@ -144,7 +152,8 @@ class Core:
 
     def wake_s(self, now_s) -> Optional[float]:
         """Return when to step though no event comes; None: never."""
-        wakes_s = (self._scheduler.next_wake_s(now_s), self._load_report.due_s, self._ends.near_s)
+        wakes_s = (self._scheduler.next_wake_s(now_s), self._load_report.due_s, self._ends.near_s,
+                   self._watch and self._watch.due_s)
         return min((wake_s for wake_s in wakes_s if wake_s is not None), default=None)
 
     # taking in
@@ -170,6 +179,11 @@ class Core:
 
     def _want_load(self, _, now_s):
         self._load_report.ask(now_s)
+
+    def _change_holding(self, event, _):
+        if self._scheduler.holds:
+            self._scheduler.allow_holding(event.allowed)
+        self._holding_changed.append(event.done)
 
     def _stop(self, *_):
         self._stopping = True
@@ -233,8 +247,9 @@ class Core:
         """Start what the scheduler chooses; tell whether it may choose more."""
         if self._scheduler.holds:
             for job in self._running.values():
-                if job.flight is not None:
-                    self._scheduler.reached(job.work, job.flight.progress(), now_s)
+                reached = None if job.flight is None else job.flight.progress()
+                if reached is not None:
+                    self._scheduler.reached(job.work, reached, now_s)
         chosen = self._scheduler.dequeue(now_s)
         held = set(map(id, chosen.hold))
         for work in chosen.hold:
@@ -266,12 +281,13 @@ class Core:
     def _hold(self, job):
         """Stop a job behind the segment that runs; not one that could not be started."""
         if job is not None and job.flight is not None:
-            job.held = True
+            job.held = job.is_held = True
             if job.flight.hold():
                 job.look_s = math.inf
 
     def _resume(self, job, work, now_s):
         if job.flight is not None:
+            job.is_held = False
             job.flight.resume()
             self._ends.expect(job, work, now_s)
 
@@ -324,7 +340,8 @@ class Core:
     def _complete(self, event, now_s):
         """Go on with the segment behind those that ran, or finish the job."""
         job, work, runs = event.job, event.work, event.runs
-        del self._running[id(work)]
+        if self._running.pop(id(work), None) is None:
+            return      # it was given up before, because it stood still
         job.under_way -= 1
         self._stamp(Stage.ENDED, job, now_s, work.segment)
         if work.segment == 0:
@@ -364,6 +381,16 @@ class Core:
         left_s = job.queue.expect.least_left_s(work.segment + 1, job.batch)
         return all(now_s + left_s > request.deadline_s and not request.run_late
                    for request in job.requests)
+
+    def _give_up_standing(self, now_s):
+        """End jobs that make no progress with an error; their lanes are lost."""
+        for job in self._watch.standing(self._running.values(), now_s) if self._watch else ():
+            job.error = sentence_of(job, now_s)
+            del self._running[id(job.work)]
+            self._scheduler.complete(job.work, now_s)
+            job.flight.abandon()
+            job.flight = None
+            self._finish(job, now_s)
 
     def _finish(self, job, now_s):
         try:

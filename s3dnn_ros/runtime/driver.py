@@ -62,13 +62,17 @@ class Driver:
         self._thread.start()
 
     def post(self, event):
-        """Hand an event over; any thread. What arrives after the end is dropped at once."""
+        """Hand an event over; any thread. What arrives after the end is dropped at once.
+
+        Tells whether the core will take it in.
+        """
         with self._door:
             if not self._closed:
                 self._inbox.put(event)
-                return
+                return True
         if isinstance(event, Arrival):
             self._dropped(event.request, 'shutdown', '')
+        return False
 
     def stop(self):
         """Drop what waits, wait for what runs, and end the thread."""

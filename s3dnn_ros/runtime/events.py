@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Sequence
+from typing import Callable, Sequence
 
 from s3dnn_ros.engines.base import Run
 from s3dnn_ros.runtime.job import Job, Request
@@ -54,6 +54,14 @@ class ParametersChanged:
 @dataclasses.dataclass(frozen=True)
 class LoadWanted:
     """The load is to be told although nothing has changed."""
+
+
+@dataclasses.dataclass(frozen=True)
+class HoldingChanged:
+    """Jobs may be held from now on, or must not be; `done` is called when none is held."""
+
+    allowed: bool
+    done: Callable[[], None]
 
 
 @dataclasses.dataclass(frozen=True)

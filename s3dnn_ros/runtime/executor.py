@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import functools
 import logging
@@ -26,6 +27,7 @@ from s3dnn_ros.runtime.events import (
     Parameters,
     ParametersChanged,
 )
+from s3dnn_ros.runtime.hold_switch import HoldSwitch
 from s3dnn_ros.runtime.instance_loader import InstanceLoader
 from s3dnn_ros.runtime.job import Request
 from s3dnn_ros.runtime.recorder import Recorder, Stage
@@ -95,7 +97,7 @@ class Executor:
         # where nothing can come between them, segments only cost time
         self._is_alone = len(specs) == 1 and not engine.parallel and not settings.cohort.enabled
         self._loader = InstanceLoader(engine, clock, lambda: self._core.chooser,
-                                      self._restarts.submit, self._is_lost)
+                                      self._restarts.submit, self._is_lost, self._quiet)
         self._instances = self._loader.load(specs, settings, self._is_alone)
         scheduler = _scheduler(settings.scheduling, engine)
         self._admission = Admission(self._instances, not engine.parallel,
@@ -108,7 +110,9 @@ class Executor:
         self._core = Core(scheduler, engine, self._finished, dropped, _LOG.error,
                           tell=self._admission.tell, recorder=self.recorder)
         self._driver = Driver(self._core, engine, clock, dropped, _LOG.error)
-        self._reloader = Reloader(self._instances, self._load_anew, self.tell_capacity)
+        self._holds = HoldSwitch(self._driver.post) if scheduler.holds else None
+        self._reloader = Reloader(self._instances, self._load_anew, self.tell_capacity,
+                                  self._quiet)
         if settings.cohort.enabled:
             self.cohort_client = CohortClient(
                 settings, self._loader.profiles, self._loader.accuracy, board_context,
@@ -228,6 +232,10 @@ class Executor:
         except Exception:
             self._is_lost()
             raise
+
+    def _quiet(self):
+        """Return the context in which memory of the device is taken and given back."""
+        return self._holds.off() if self._holds else contextlib.nullcontext()
 
     def _is_lost(self):
         """Tell whether the engine can run nothing any more; if so, say it."""

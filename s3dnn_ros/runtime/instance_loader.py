@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
-from typing import Callable, Dict, List, Mapping, Sequence
+from typing import Callable, ContextManager, Dict, List, Mapping, Sequence
 
 from s3dnn_ros.cohort import SpeedupAccuracyTable
 from s3dnn_ros.errors import EngineError, S3dnnError
@@ -52,6 +53,8 @@ class InstanceLoader:
         Runs a function in another thread; after the end it raises RuntimeError.
     is_lost : callable
         Tells, after a failed load, whether the engine can run nothing any more.
+    quiet : callable
+        Returns the context in which a network that serves already is loaded again.
 
     Attributes
     ----------
@@ -65,7 +68,8 @@ class InstanceLoader:
     """
 
     def __init__(self, engine, clock, chooser: Callable[[], VariantChooser], submit,
-                 is_lost: Callable[[], bool]):
+                 is_lost: Callable[[], bool],
+                 quiet: Callable[[], ContextManager] = contextlib.nullcontext):
         self.notes: List[str] = []
         self.profiles: Dict[str, ProfileTable] = {}
         self.accuracy: Dict[str, Sequence[SpeedupAccuracyTable]] = {}
@@ -74,6 +78,7 @@ class InstanceLoader:
         self._chooser = chooser
         self._submit = submit
         self._is_lost = is_lost
+        self._quiet = quiet
 
     def load(self, specs: Mapping[str, object], settings, alone=False) -> Dict[str, Instance]:
         """Return an instance for each spec, warm.
@@ -118,7 +123,7 @@ class InstanceLoader:
             return network
 
         return _Shared(loaded, queue, Recovery(name, queue, load_again, self._submit, self._clock,
-                                               self._is_lost))
+                                               self._is_lost, self._quiet))
 
     def _instance(self, name, spec, shared, settings) -> Instance:
         decoder = shared.loaded.decoder(spec)

@@ -96,6 +96,12 @@ class Job:
         Given up between two segments.
     held : bool
         It has waited on the device, so that its times tell nothing.
+    is_held : bool
+        It waits there now.
+    reached : int or None
+        So many segments had ended when its progress was looked at last; None: nobody can tell.
+    moved_s : float
+        Since when it has been so many; 0 before the first look.
 
     """
 
@@ -119,6 +125,9 @@ class Job:
     error: str = ''
     late: bool = False
     held: bool = False
+    is_held: bool = False
+    reached: Optional[int] = None
+    moved_s: float = 0.0
     outputs: Any = None
 
     def __post_init__(self):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from typing import Callable
+from typing import Callable, ContextManager
 
 from s3dnn_ros.errors import RestartError
 
@@ -35,17 +35,22 @@ class Recovery:
     clock : Clock
     is_lost : callable
         Tells, after a failed attempt, whether there is no use in another one.
+    quiet : callable
+        Returns the context in which memory of the device is given back and taken.
 
     """
 
     def __init__(self, instance, queue, load, submit, clock,
-                 is_lost: Callable[[], bool]):
+                 is_lost: Callable[[], bool],
+                 quiet: Callable[[], ContextManager] = contextlib.nullcontext):
         self._instance = instance
         self._queue = queue
         self._load = load
         self._submit = submit
         self._clock = clock
         self._is_lost = is_lost
+        self._quiet = quiet
+        self._failed = None         # the network, until its memory may be given back
         self._lock = threading.Lock()
         self._error = ''            # what the network failed with; empty while it is in use
         self._loading = False
@@ -60,7 +65,7 @@ class Recovery:
             if not job.error:
                 self._delay_s = 0.0
                 return
-            self._error = job.error
+            self._error, self._failed = job.error, job.network
             self._queue.network = _OutOfUse(job.network, self._sentence())
             self._put_off()
             self._try()
@@ -92,7 +97,9 @@ class Recovery:
 
     def _restart(self):
         try:
-            network = self._load()
+            with self._quiet():
+                self._failed = None
+                network = self._load()
         except Exception as error:
             # whatever the device's driver raises, the next attempt may do better
             with self._lock:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import threading
-from typing import Callable, Dict, Mapping, Optional
+from typing import Callable, ContextManager, Dict, Mapping, Optional
 
 from s3dnn_ros.errors import RestartError
 from s3dnn_ros.runtime.job import Instance
@@ -30,15 +31,19 @@ class Reloader:
         Returns new instances by name, proven by a run, from (specs, settings); may raise anything.
     changed : callable
         Called after a change, by the thread.
+    quiet : callable
+        Returns the context in which memory of the device is taken and given back.
 
     """
 
     def __init__(self, instances: Dict[str, Instance],
                  load: Callable[[Mapping, object], Dict[str, Instance]],
-                 changed: Callable[[], None]):
+                 changed: Callable[[], None],
+                 quiet: Callable[[], ContextManager] = contextlib.nullcontext):
         self._instances = instances
         self._load = load
         self._changed = changed
+        self._quiet = quiet
         self._former: Dict[str, Instance] = {}
         self._closing = threading.Event()
         self._thread = concurrent.futures.ThreadPoolExecutor(1, 's3dnn-reload')
@@ -64,7 +69,8 @@ class Reloader:
         try:
             if self._closing.is_set():
                 raise RestartError('the executor is being cleaned up')
-            new = self._load(specs, settings)
+            with self._quiet():
+                new = self._load(specs, settings)
         except Exception as error:
             # whatever file or driver raise, the old ones serve
             done(error)
@@ -78,4 +84,5 @@ class Reloader:
         self._changed()
         done(None)
         self._closing.wait(FORMER_S)
-        self._former = {}
+        with self._quiet():
+            self._former = {}

@@ -60,7 +60,7 @@ class SegmentEnds:
         """Reckon again: a variant was chosen, or the device configured, since it began."""
         work, expect = job.expected, job.queue.expect
         if self._holds:
-            time_s = expect.least_left_s(job.flight.progress(), job.batch)
+            time_s = expect.least_left_s(job.flight.progress() or 0, job.batch)
         else:
             time_s = expect.segment_s(work.segment, job.batch) * job.time_factor(work.segment)
         job.look_s = min(job.look_s, job.expected_from_s + EARLIEST_END * time_s)

@@ -104,6 +104,7 @@ class Gated:
         self._capacity = capacity
         self._share = share_of(share)
         self._ahead = ahead
+        self._may_hold = True
         self._order = OrderedQueue()        # of the jobs that may be in time
         self._hopeless = OrderedQueue()     # of the others
         self._jobs: Dict[int, _Job] = {}    # by id of the work
@@ -124,9 +125,13 @@ class Gated:
             if now_s <= job.hopeless_from_s:
                 self._move(job, self._hopeless, self._order)
 
+    def allow_holding(self, allowed):
+        """Allow it, or let all that has started go on, and submit nothing ahead of its turn."""
+        self._may_hold = allowed
+
     def dequeue(self, now_s):
         """Return which jobs to submit, to hold and to let go on."""
-        opened, standing = self._choose(now_s)
+        opened, standing = self._choose(now_s) if self._may_hold else (self._without_holds(), [])
         if opened == self._open and not standing:
             return _AS_IT_IS
         self._decisions += 1
@@ -194,6 +199,17 @@ class Gated:
                                      default=math.inf))
         self._wake_s = max(wake_s, now_s + LEAST_WAIT_S)
         return opened, standing
+
+    def _without_holds(self) -> List[_Job]:
+        """Return all jobs that have started, and others that fit beside them."""
+        opened = [job for job in self._jobs.values() if job.started]
+        room = self._capacity + ROUNDING - sum(job.share for job in opened)
+        self._wake_s = math.inf
+        for *_, job in itertools.chain(self._order, self._hopeless):
+            if not job.started and (not opened or job.share <= room):
+                opened.append(job)
+                room -= job.share
+        return opened
 
     def _open_hopeless(self, opened, room):
         """Open what comes last, where nothing else wants the device."""

@@ -60,7 +60,8 @@ class Scheduler(Protocol):
     """
 
     whole_networks: bool    # whether a network that has started runs to its end
-    holds: bool             # whether it holds what it submitted; then it has `reached`
+    holds: bool             # whether it holds what it submitted; then it has `reached` and
+    #                         `allow_holding`
 
     def enqueue(self, work: SegmentWork, now_s: float) -> None:
         """Add work that is ready to run."""
@@ -70,6 +71,9 @@ class Scheduler(Protocol):
 
     def reached(self, work: SegmentWork, segments: int, now_s: float) -> None:
         """Take note of how many segments of a submitted network have ended."""
+
+    def allow_holding(self, allowed: bool) -> None:
+        """Hold nothing any more, from the next decision on, or be free to."""
 
     def complete(self, work: SegmentWork, now_s: float) -> None:
         """Take note that submitted work has finished."""

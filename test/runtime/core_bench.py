@@ -40,6 +40,7 @@ class Watched:
         self.holds = scheduler.holds
         if self.holds:
             self.reached = scheduler.reached
+            self.allow_holding = scheduler.allow_holding
         self.dequeue = scheduler.dequeue
         self.next_wake_s = scheduler.next_wake_s
 

@@ -105,6 +105,10 @@ class FakeFlight:
     def progress(self):
         return self.over
 
+    def abandon(self):
+        assert self.over < self.submitted, 'abandoned though it has ended'
+        self.network.flights.remove(self)
+
     def outputs(self):
         assert self.ended == self.network.segments, 'outputs before the end'
         self.network.break_if_told('outputs')

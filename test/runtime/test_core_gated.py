@@ -12,10 +12,11 @@ from s3dnn_ros.base.clock import VirtualClock
 from s3dnn_ros.engines.simulated import SimulatedEngine
 from s3dnn_ros.profiling.table import ProfileRow, ProfileTable
 from s3dnn_ros.runtime.core import Core
-from s3dnn_ros.runtime.events import Arrival, Parameters
+from s3dnn_ros.runtime.events import Arrival, HoldingChanged, Parameters
 from s3dnn_ros.runtime.expectation import Expectation
 from s3dnn_ros.runtime.job import Instance, Request
 from s3dnn_ros.runtime.model_queue import ModelQueue
+from s3dnn_ros.runtime.progress_watch import LEAST_STANDSTILL_S, LOOK_S, STANDSTILL_RUNS
 from s3dnn_ros.runtime.virtual_driver import VirtualDriver
 from s3dnn_ros.scheduling import make_scheduler
 
@@ -90,6 +91,60 @@ def test_a_job_that_cannot_be_started_is_told_and_the_others_run(gated):
     assert 'no memory' in gated.next_job().error
     assert running(gated) == [('net', 0)]
     assert not gated.reports
+
+
+def test_while_nothing_may_be_held_all_goes_on_and_nothing_stands_ready(gated):
+    gated.admit(deadline_s=NOW_S + 0.5)
+    gated.admit(deadline_s=NOW_S + 0.35, instance='other')
+    gated.end('net')
+    assert running(gated) == [('other', 0)]
+    none_held = []
+    gated.post(HoldingChanged(False, lambda: none_held.append(sorted(running(gated)))))
+    assert none_held == [[('net', 1), ('other', 0)]]
+    gated.admit(deadline_s=NOW_S + 0.3, instance='net2')
+    for _ in range(3):
+        gated.end('other')
+    assert running(gated) == [('net', 1)] and gated.on_their_way() == [('net', 1), ('net', 2)]
+    gated.post(HoldingChanged(True, lambda: None))
+    gated.admit(deadline_s=NOW_S + 0.31, instance='other')
+    assert running(gated) == [('net', 1), ('other', 0)]
+
+
+@pytest.mark.parametrize('scheduler', ['fifo', 'supervised', 'streams'])
+def test_schedulers_that_hold_nothing_have_none_held(bench, scheduler):
+    none_held = []
+    core = bench(scheduler=scheduler)
+    core.admit()
+    core.post(HoldingChanged(False, lambda: none_held.append(True)))
+    assert none_held
+
+
+def test_a_job_that_stands_still_is_ended_and_the_others_go_on(gated):
+    gated.admit(deadline_s=NOW_S + 100.0)
+    gated.end('net')
+    gated.let_pass(LEAST_STANDSTILL_S - LOOK_S)
+    assert not gated.finished
+    stuck = gated.engine.running()[0]
+    gated.let_pass(2 * LOOK_S + STANDSTILL_RUNS * 0.3)
+    job = gated.next_job()
+    assert 'segment 1 has not ended for' in job.error and 'hangs' in job.error
+    assert gated.watched.completed[-1] is job.work
+    gated.admit(deadline_s=gated.clock.now_s() + 1.0, instance='other')
+    # it ends after all, when nobody waits for it any more
+    gated.engine.finish(stuck)
+    for _ in range(3):
+        gated.end('other')
+    assert not gated.next_job().error and not gated.finished and not gated.reports
+
+
+def test_who_goes_on_slowly_does_not_stand_still(gated):
+    gated.admit(deadline_s=NOW_S + 500.0)
+    gated.admit(deadline_s=NOW_S + 400.0, instance='other')
+    while len(gated.finished) < 2:
+        gated.let_pass(max(LEAST_STANDSTILL_S, STANDSTILL_RUNS * 0.3) - 2 * LOOK_S)
+        for step in gated.engine.running():
+            gated.engine.finish(step)
+    assert not any(job.error for job in gated.finished)
 
 
 @settings(max_examples=60)

@@ -161,6 +161,22 @@ def test_options_out_of_their_range_are_refused(options):
         Gated(**options)
 
 
+def test_without_holds_what_has_started_goes_on_and_others_have_their_turns(job):
+    device = Device()
+    first, other = job('first', 0.0), job('other', 0.02)
+    device.arrive(other)
+    device.arrive(first, job('third', 0.1))
+    assert device.state == (['first'], ['other'], ['third'])
+    device.scheduler.allow_holding(False)
+    device.decide()
+    assert device.state == (['first', 'other'], [], ['third'])
+    assert device.scheduler.next_wake_s(device.now_s) is None
+    device.end(first)
+    assert device.state == (['other'], [], ['third'])
+    device.end(other)
+    assert device.state == (['third'], [], [])
+
+
 def test_jobs_whose_time_nobody_knows_run(kit):
     device = Device()
     device.arrive(*(kit.work(name, time_s=0.0, successors=(1.0,)) for name in 'ab'))
@@ -177,7 +193,7 @@ class Event:
 
 
 EVENTS = st.lists(st.builds(
-    Event, st.sampled_from(['arrive', 'arrive', 'end', 'progress', 'wait']), st.integers(0, 9),
+    Event, st.sampled_from(['arrive', 'arrive', 'end', 'progress', 'wait', 'allow', 'forbid']), st.integers(0, 9),
     st.floats(0.0, 0.02), st.floats(-0.02, 0.1), st.sampled_from([0.2, 0.6, 1.0])), max_size=40)
 
 
@@ -185,7 +201,7 @@ EVENTS = st.lists(st.builds(
 @given(EVENTS, st.integers(0, 2))
 def test_whatever_happens_somebody_runs_and_the_most_urgent_is_among_them(kit, events, ahead):
     device = Device(Gated(ahead=ahead))
-    segments_of = {}
+    segments_of, allowed = {}, True
     for number, event in enumerate(events):
         under_way = [*device.open, *device.held]
         if event.kind == 'arrive':
@@ -197,13 +213,17 @@ def test_whatever_happens_somebody_runs_and_the_most_urgent_is_among_them(kit, e
             work = under_way[event.which % len(under_way)]
             segments_of[work.instance] = min(3, segments_of.get(work.instance, 0) + 1)
             device.pass_s(event.seconds, **{work.instance: segments_of[work.instance]})
+        elif event.kind in ('allow', 'forbid'):
+            allowed = event.kind == 'allow'
+            device.scheduler.allow_holding(allowed)
+            device.decide()
         else:
             device.pass_s(event.seconds)
         known = [*device.open, *device.held, *device.queued]
         assert bool(device.open) == bool(known)
-        assert len(device.held) <= len(known)
+        assert allowed or not device.held
         surely = [work for work in known if work.slack_s(device.now_s) > 1e-9]
-        if surely:
+        if surely and allowed:
             # of a job under way less may be left, so that one with less slack may come first
             first = min(surely, key=lambda work: work.deadline_s)
             assert any(work.deadline_s <= first.deadline_s for work in device.open)

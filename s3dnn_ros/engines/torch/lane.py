@@ -202,8 +202,8 @@ class Lane:
         """Do nothing: nothing is held."""
 
     def progress(self):
-        """Return 0: nobody asks the device."""
-        return 0
+        """Return None: nobody asks the device."""
+        return None
 
     def leave(self):
         """Do nothing: what was launched runs by itself."""
