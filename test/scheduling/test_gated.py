@@ -165,16 +165,18 @@ def test_without_holds_what_has_started_goes_on_and_others_have_their_turns(job)
     device = Device()
     first, other = job('first', 0.0), job('other', 0.02)
     device.arrive(other)
-    device.arrive(first, job('third', 0.1))
-    assert device.state == (['first'], ['other'], ['third'])
+    third = job('third', 0.1)
+    device.arrive(first, third, job('fourth', 0.2))
+    assert device.state == (['first'], ['other', 'third'], ['fourth'])
     device.scheduler.allow_holding(False)
     device.decide()
-    assert device.state == (['first', 'other'], [], ['third'])
+    assert device.state == (['first', 'other', 'third'], [], ['fourth'])
     assert device.scheduler.next_wake_s(device.now_s) is None
-    device.end(first)
-    assert device.state == (['other'], [], ['third'])
+    for ended in (first, third):
+        device.end(ended)
+    assert device.state == (['other'], [], ['fourth'])
     device.end(other)
-    assert device.state == (['third'], [], [])
+    assert device.state == (['fourth'], [], [])
 
 
 def test_jobs_whose_time_nobody_knows_run(kit):
@@ -193,8 +195,8 @@ class Event:
 
 
 EVENTS = st.lists(st.builds(
-    Event, st.sampled_from(['arrive', 'arrive', 'end', 'progress', 'wait', 'allow', 'forbid']), st.integers(0, 9),
-    st.floats(0.0, 0.02), st.floats(-0.02, 0.1), st.sampled_from([0.2, 0.6, 1.0])), max_size=40)
+    Event, st.sampled_from(['arrive', 'arrive', 'end', 'progress', 'wait', 'allow', 'forbid']),
+    st.integers(0, 9), st.floats(0.0, 0.02), st.floats(-0.02, 0.1), st.sampled_from([0.2, 0.6, 1.0])), max_size=40)
 
 
 @settings(max_examples=200)
