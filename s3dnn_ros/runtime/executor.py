@@ -41,8 +41,15 @@ ALONE = BoardContext()
 
 
 def _scheduler(settings, engine):
-    if settings.scheduler != 'supervised':
+    if settings.scheduler == 'gated' and engine.gated:
+        # what stands ready on the device takes in no more images
+        return make_scheduler('gated', capacity=settings.capacity, share=settings.share,
+                              ahead=0 if settings.fusion else 1)
+    if settings.scheduler not in ('supervised', 'gated'):
         return make_scheduler(settings.scheduler)
+    if settings.scheduler == 'gated':
+        _LOG.warning(f"the engine {engine.name} has no gates here, which scheduler 'gated' needs; "
+                     "'supervised' runs instead")
     options = {'capacity': settings.capacity, 'share': settings.share, 'order': settings.order}
     # one after another, an engine would lose the order
     if settings.overlap and engine.parallel:

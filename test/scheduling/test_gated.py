@@ -196,7 +196,8 @@ class Event:
 
 EVENTS = st.lists(st.builds(
     Event, st.sampled_from(['arrive', 'arrive', 'end', 'progress', 'wait', 'allow', 'forbid']),
-    st.integers(0, 9), st.floats(0.0, 0.02), st.floats(-0.02, 0.1), st.sampled_from([0.2, 0.6, 1.0])), max_size=40)
+    st.integers(0, 9), st.floats(0.0, 0.02), st.floats(-0.02, 0.1),
+    st.sampled_from([0.2, 0.6, 1.0])), max_size=40)
 
 
 @settings(max_examples=200)

@@ -1,0 +1,100 @@
+"""An executor whose jobs wait on the device: who is held, and what happens while some are."""
+
+import queue
+
+import pytest
+from executor_bench import NOW_S, TWO, WAIT_S
+
+from s3dnn_ros.base.clock import VirtualClock
+from s3dnn_ros.runtime.progress_watch import LEAST_STANDSTILL_S, LOOK_S, STANDSTILL_RUNS
+
+
+@pytest.fixture
+def run(make_executor, cuttable):
+    """Return an executor with two instances of a network of two segments, with a profile."""
+    cuttable.profile(('b',))
+    made = make_executor(TWO, spec=cuttable.spec, scheduler='gated', fusion=False,
+                         capacity=0.5)
+    made.offer = lambda make_batch, make_frame, instance, deadline_s: made.executor.accept(
+        make_batch(make_frame(deadline_s=deadline_s), instance=instance, model='chain'))
+    return made
+
+
+def segments(run):
+    return [step.segment for step in run.engine.running(0, timeout=0.0)]
+
+
+def hold_one(run, make_batch, make_frame):
+    """Have a job held behind its first segment by a more urgent one; return its last step."""
+    run.offer(make_batch, make_frame, 'net', NOW_S + 1.0)
+    first, = run.engine.running()
+    run.offer(make_batch, make_frame, 'other', NOW_S + 0.21)
+    run.engine.running(2)
+    run.engine.finish(first)
+    held = [step for step in run.engine.submitted() if step.flight is first.flight]
+    assert [step.segment for step in held] == [1]
+    return held[0]
+
+
+def test_a_more_urgent_request_stops_what_runs(run, make_batch, make_frame):
+    held = hold_one(run, make_batch, make_frame)
+    urgent, = run.engine.running()
+    assert urgent.flight is not held.flight
+    for _ in range(2):
+        run.engine.finish()
+    assert run.results.get(timeout=WAIT_S).instance == 'other'
+    assert run.engine.running() == [held]
+    run.engine.finish()
+    assert run.results.get(timeout=WAIT_S).instance == 'net'
+
+
+def test_a_model_is_reloaded_while_no_job_is_held(
+        run, make_batch, make_frame, cuttable, executor_settings):
+    held = hold_one(run, make_batch, make_frame)
+    run.engine.may_load.clear()
+    ended = queue.Queue()
+    run.executor.reload(dict.fromkeys(TWO, cuttable.spec),
+                        executor_settings(TWO, scheduler='gated', fusion=False, capacity=0.5),
+                        ended.put)
+    # both run, before anything is loaded
+    assert held in run.engine.running(2)
+    loads = len(run.engine.loads)
+    run.engine.may_load.set()
+    assert ended.get(timeout=WAIT_S) is None and len(run.engine.loads) > loads
+    run.engine.let_go()
+    assert {run.results.get(timeout=WAIT_S).instance for _ in TWO} == set(TWO)
+
+
+def test_a_network_whose_job_stands_still_is_loaded_anew(run, make_batch, make_frame):
+    loads = len(run.engine.loads)
+    run.offer(make_batch, make_frame, 'net', NOW_S + 100.0)
+    run.engine.running()
+    for _ in range(int((LEAST_STANDSTILL_S + STANDSTILL_RUNS * 0.2) / LOOK_S) + 2):
+        run.clock.advance(LOOK_S)
+        # the core has stepped when nobody is held
+        with run.executor._quiet():
+            pass
+    run.complained("instance 'net': its network is being restarted, as a run failed: segment 0 "
+                   'has not ended for')
+    run.complained('was restarted and runs again')
+    assert len(run.engine.loads) == loads + 1 and run.dropped() == {'engine': 1}
+    run.offer(make_batch, make_frame, 'net', NOW_S + 1000.0)
+    run.engine.running(2)
+    run.engine.let_go()
+    assert run.results.get(timeout=WAIT_S).instance == 'net'
+
+
+def test_without_gates_supervised_runs_and_that_is_told(
+        make_executor, fake_engine, cuttable, make_batch, make_frame, said):
+    class Gateless(fake_engine):
+        gated = False
+
+    cuttable.profile(('b',))
+    clock = VirtualClock(NOW_S)
+    run = make_executor(TWO, engine=Gateless(clock), clock=clock, spec=cuttable.spec,
+                        scheduler='gated')
+    assert any("engine fake has no gates here, which scheduler 'gated' needs" in sentence
+               for sentence in said)
+    run.executor.accept(make_batch(make_frame(), instance='net', model='chain'))
+    run.engine.let_go()
+    assert run.results.get(timeout=WAIT_S).instance == 'net'
