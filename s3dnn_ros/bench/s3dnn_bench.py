@@ -128,7 +128,7 @@ def run(engine, clock, plan: Plan, save=ignore) -> Dict:
     """
     if GATED.name in [policy.name for policy in plan.policies] and not engine.gated:
         raise ParameterError('--policies', GATED.name, 'this engine has no gates; add --gates, '
-                             'which the engine torch knows')
+                             'which the engines torch and tensorrt know')
     results: Dict = {'format': FORMAT, 'environment': environment(), **engine_record(engine)}
 
     def note(sentence):

@@ -116,8 +116,7 @@ def register(subparsers):
     parser.add_argument('--runs', type=int, default=3, help='of each part (default 3)')
     parser.add_argument('--gates', action='store_true',
                         help='segments wait on the device until they are launched, for the policy '
-                             'gated, too (torch only; an experiment: at high load it may stand '
-                             'still)')
+                             'gated, too (an experiment: at high load it may stand still)')
     parser.add_argument('--target-ms', type=float, default=0.5,
                         help='time of a segment (default 0.5)')
     parser.add_argument('--out', type=new_file,

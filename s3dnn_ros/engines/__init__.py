@@ -14,7 +14,7 @@ def make_engine(name, clock, threads=0, sms=0, build=DEFAULTS, gates=False):
     `reason` says why it is this one, and what is wrong with those that come before it. `build`
     is for an engine that builds networks ahead. `sms` is how many multiprocessors of a GPU it is
     to have for itself, 0 for all, or several such numbers to change between. With `gates`,
-    segments wait on the device where the engine can have that (only torch can).
+    segments wait on the device where the engine can have that (torch and tensorrt).
 
     Raises
     ------
@@ -52,7 +52,7 @@ def _make(name, clock, threads, sms, build, gates):
         look_for_driver()   # to import either takes seconds
     if name == 'tensorrt':
         from s3dnn_ros.engines.tensorrt.engine import TensorRtEngine
-        return TensorRtEngine(clock, build, sms if isinstance(sms, int) else 0)
+        return TensorRtEngine(clock, build, sms if isinstance(sms, int) else 0, gates)
     if name == 'torch':
         from s3dnn_ros.engines.torch.engine import TorchEngine
         return TorchEngine(clock, sms, build, gates)

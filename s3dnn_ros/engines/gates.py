@@ -11,7 +11,7 @@ from __future__ import annotations
 import ctypes
 import os
 import time
-from typing import Any, Callable, List
+from typing import Any, Callable, List, Optional, Tuple
 
 import numpy as np
 
@@ -169,6 +169,14 @@ class Gates:
         stream.synchronize()
         if words.array[1] != 1:
             raise RuntimeError('the device does not write what a graph says')
+
+
+def find_gates(cuda: Cuda, partition=None) -> Tuple[Optional[Gates], str]:
+    """Return what makes gates, and if there are none why."""
+    try:
+        return Gates(cuda, partition), ''
+    except EngineError as error:
+        return None, str(error)
 
 
 class JobGraph:

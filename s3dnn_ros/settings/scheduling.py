@@ -18,8 +18,9 @@ class SchedulingSettings:
                                'first, small segments side by side (S3DNN); edf: earliest '
                                'deadline first; fifo: in order of arrival; streams: everything at '
                                'once, as CUDA does by itself; gated: an experiment, in which '
-                               'whole jobs wait on the device between segments (engine torch, '
-                               'CUDA 11.7 or later; else supervised runs).', choices=SCHEDULERS)
+                               'whole jobs wait on the device between segments (engines torch '
+                               'and tensorrt, CUDA 11.7 or later; else supervised runs).',
+                               choices=SCHEDULERS)
     capacity: float = parameter(1.0, 'supervised: how much of the device may be taken at once. 1 '
                                 'suits embedded GPUs; large ones, which a network alone leaves '
                                 'idle between its kernels, carry more by tb_ratio: 3 on an H200.',

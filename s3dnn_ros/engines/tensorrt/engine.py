@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 from typing import Callable, List, Optional
@@ -10,11 +11,15 @@ import numpy as np
 
 from s3dnn_ros.engines.base import DEFAULTS, BuildOptions, variants_of
 from s3dnn_ros.engines.cuda import OutOfMemory, find_cuda
+from s3dnn_ros.engines.gated_jobs import GateStreams
+from s3dnn_ros.engines.gates import find_gates, more_connections
 from s3dnn_ros.engines.lanes import LaneEngine, LaneNetwork, batches_up_to, too_large
 from s3dnn_ros.engines.tensorrt.api import TensorRt
 from s3dnn_ros.engines.tensorrt.builder import with_float_image
+from s3dnn_ros.engines.tensorrt.gated_lane import CaptureError, TensorRtGatedLane
 from s3dnn_ros.engines.tensorrt.host_segment import HostSegment
 from s3dnn_ros.engines.tensorrt.lane import Lane
+from s3dnn_ros.engines.tensorrt.loaded_engine import LoadedEngine
 from s3dnn_ros.engines.tensorrt.plan_cache import plan_path
 from s3dnn_ros.engines.tensorrt.plans import Calibration, Machine, Wanted, provide, wanted_plans
 from s3dnn_ros.errors import BuildError, EngineError, ModelError, ParameterError
@@ -40,9 +45,13 @@ class TensorRtEngine(LaneEngine):
     sms : int
         Streaming multiprocessors to use, 0 for all: a green context, which leaves the others to
         other programs. Plans are built for them. Needs cuda-bindings.
+    gates : bool
+        Segments wait on the device until they are launched, where that is possible.
 
     Attributes
     ----------
+    gates_note : str
+        Why segments do not wait on the device although that was wanted; empty otherwise.
     pictures : callable or None
         Returns for a ModelSpec the images, fitted, on which what `load` needs in int8 is
         calibrated if it was not before. Without, `load` refuses that.
@@ -63,8 +72,11 @@ class TensorRtEngine(LaneEngine):
     heeds = tuple(field.name for field in dataclasses.fields(BuildOptions))
     pictures: Optional[Callable[[ModelSpec], np.ndarray]] = None
 
-    def __init__(self, clock, options: BuildOptions = DEFAULTS, sms: int = 0):
+    def __init__(self, clock, options: BuildOptions = DEFAULTS, sms: int = 0,
+                 gates=False):
         super().__init__(clock)
+        if gates:
+            more_connections()
         self.precision = options.precision
         # its builder brings a gigabyte of kernels, and before 12.2 CUDA loads all at once; this
         # is read when CUDA begins, here and in the processes that build
@@ -91,7 +103,11 @@ class TensorRtEngine(LaneEngine):
         self.machine = Machine(self.api.version, self.api.shares_profiles,
                                found.compute_capability, self.sms)
         self.versions = {'tensorrt': self.api.version}
-        self.levels = len(self.cuda.priorities)
+        self._gates, self.gates_note = (find_gates(self.cuda, self._partition) if gates
+                                        else (None, ''))
+        self._gate_streams = self._gates and GateStreams(
+            lambda: (self._partition or self.cuda).stream(self.cuda.priorities[-1]))
+        self.levels = 1 if self._gates else len(self.cuda.priorities)
         self.floats = self.cuda.floats()
         self._probe = self.cuda.event()
 
@@ -147,10 +163,29 @@ class TensorRtEngine(LaneEngine):
         network.note = '. '.join(filter(None, (note, network.note)))
         return network
 
-    def streams(self):
-        """Return a new stream for every priority, the most urgent first."""
+    @property
+    def gated(self) -> bool:
+        """Tell whether segments may wait on the device."""
+        return self._gates is not None
+
+    def lane(self, runners, outputs, shape, batches, number):
+        """Return a new lane; where that is possible, its jobs wait on the device.
+
+        They do not in variants, with a segment on the CPU or one that cannot be captured, and
+        beyond the number of jobs that may wait at once.
+        """
+        arguments = runners, outputs, shape, batches, number, self.floats
+        if self._gates and all(len(variants) == 1 and isinstance(variants[0], LoadedEngine)
+                               for variants in runners):
+            # a memory that is full is no matter of gates
+            with contextlib.suppress(CaptureError):
+                lane = self._gate_streams.lane(lambda stream: TensorRtGatedLane(
+                    self.cuda, self._gates, stream, *arguments, self._probe.query))
+                if lane is not None:
+                    return lane
         make = (self._partition or self.cuda).stream
-        return [make(priority) for priority in self.cuda.priorities]
+        return Lane(self.cuda, [make(priority) for priority in self.cuda.priorities], *arguments,
+                    self.options.graphs)
 
     def synchronize(self):
         """Wait for what was submitted."""
@@ -209,9 +244,8 @@ class TensorRtNetwork(LaneNetwork):
         self.batches = tuple(batches)
         self.batch = batches[-1] if fixed else 0
         self.largest = batches[-1]
-        self._lanes = [Lane(engine.cuda, engine.streams(), runners, tuple(outputs),
-                            (spec.height, spec.width, 3), batches, number, engine.floats,
-                            engine.options.graphs)
+        self._lanes = [engine.lane(runners, tuple(outputs), (spec.height, spec.width, 3), batches,
+                                   number)
                        for number in range(lanes)]
         self._free = list(self._lanes)
         self.output_shapes = {name: ('N', *shape[1:]) for name, shape

@@ -38,13 +38,21 @@ class EngineStep:
         else:
             self._context.enqueue(stream.number)
 
+    def captured(self, cuda, stream):
+        """Run it once, as TensorRT wants it; return the context in which it is captured."""
+        self._run_once(stream)
+        return cuda.captured(stream, lambda: self._context.enqueue(stream.number))
+
     def capture(self, cuda, stream):
         """Run it once, as TensorRT wants it, and launch it as a graph from here on."""
-        self._context.enqueue(stream.number)
-        stream.synchronize()
+        self._run_once(stream)
         # some layers cannot be captured; then it stays as it is
         with contextlib.suppress(RuntimeError):
             self._graph = cuda.capture(stream, lambda: self._context.enqueue(stream.number))
+
+    def _run_once(self, stream):
+        self._context.enqueue(stream.number)
+        stream.synchronize()
 
 
 class Lane:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import functools
-import weakref
 
 import numpy as np
 
 from s3dnn_ros.engines.base import DEFAULTS, BuildOptions, variants_of
 from s3dnn_ros.engines.cuda import Cuda
-from s3dnn_ros.engines.gates import Gates, more_connections, most_waiting
+from s3dnn_ros.engines.gated_jobs import GateStreams
+from s3dnn_ros.engines.gates import find_gates, more_connections
 from s3dnn_ros.engines.lanes import LaneEngine, LaneNetwork, batches_up_to, too_large
-from s3dnn_ros.engines.torch.gated_lane import GatedLane
+from s3dnn_ros.engines.torch.gated_lane import TorchGatedLane
 from s3dnn_ros.engines.torch.lane import Lane, LaneStream, Part
 from s3dnn_ros.engines.torch.occupancy import BLOCKS_PER_SM, Multiprocessors, tb_ratio
 from s3dnn_ros.engines.torch.onnx_to_torch import to_torch
@@ -86,9 +86,8 @@ class TorchEngine(LaneEngine):
         self._probe = torch.cuda.Event()
         self._probe.record()
         self._gates, self.gates_note = self._find_gates() if gates else (None, '')
-        # made one after the other, each has a connection of its own
-        self._gate_streams = [LaneStream(torch, self._last_stream())
-                              for _ in range(most_waiting())] if self._gates else []
+        self._gate_streams = self._gates and GateStreams(
+            lambda: LaneStream(torch, self._last_stream()))
         self.levels = len(self.cuda.priorities) if self.cuda and not self._gates else 1
         # algorithms are chosen by measurement, once for each shape
         torch.backends.cudnn.benchmark = True
@@ -112,11 +111,10 @@ class TorchEngine(LaneEngine):
 
         Nothing gated is without gates, and beyond the number of jobs that may wait at once.
         """
-        if gated and self._gate_streams:
-            stream = self._gate_streams.pop()
-            lane = GatedLane(self.torch, self.cuda, self._gates, Part([stream], _call), outputs,
-                             self._probe.query)
-            weakref.finalize(lane, self._gate_streams.append, stream)
+        lane = self._gate_streams.lane(lambda stream: TorchGatedLane(
+            self.torch, self.cuda, self._gates, Part([stream], _call), outputs,
+            self._probe.query)) if gated and self._gates else None
+        if lane is not None:
             return lane
         calls = [*(functools.partial(_call_in, thread) for thread in self._threads), _call]
         parts = [
@@ -168,10 +166,7 @@ class TorchEngine(LaneEngine):
             return None, 'no gates: the engine changes between parts of the device'
         if self.cuda is None:
             return None, 'no gates: they need cuda-bindings and PyTorch 2.9'
-        try:
-            return Gates(self.cuda, self._partitions[0]), ''
-        except EngineError as error:
-            return None, str(error)
+        return find_gates(self.cuda, self._partitions[0])
 
     def _streams(self, partition):
         """Return a new stream for every priority, the most urgent first."""

@@ -1,5 +1,6 @@
 """Stands for a CUDA device: its memory is the host's, and all runs when it is submitted."""
 
+import contextlib
 import ctypes
 import weakref
 
@@ -111,6 +112,7 @@ class FakeCuda:
 
     def __init__(self):
         self.streams, self.graphs = [], []
+        self.functions = {}         # of captured graphs, by number
 
     def device(self):
         return Device('a fake GPU', '9.0', 'GPU-0')
@@ -142,6 +144,14 @@ class FakeCuda:
 
     def host_function(self, function):
         return FakeHostFunction(function)
+
+    @contextlib.contextmanager
+    def captured(self, stream, submit):
+        if not self.captures:
+            raise RuntimeError('cudaErrorStreamCaptureUnsupported (900)')
+        number = len(self.functions)
+        self.functions[number] = submit
+        yield number
 
     def capture(self, stream, submit):
         if not self.captures:

@@ -176,3 +176,60 @@ class FakeGatedDevice:
         """See that a step waits for the one before it."""
         last = len(self._graphs[graph])
         assert before == ([last] if last else []) and count == len(before)
+
+
+class FakeShared:
+    """An array with addresses."""
+
+    def __init__(self, length, dtype):
+        self.array = np.zeros(length, dtype)
+
+    def address(self, index):
+        return self.array.ctypes.data + index * self.array.itemsize
+
+
+class FakeGates:
+    """Makes jobs of the functions that a FakeCuda captured; `device` runs them."""
+
+    def __init__(self, cuda):
+        self.device = FakeGatedDevice()
+        self._cuda = cuda
+
+    def words(self, length):
+        return FakeShared(length, np.uint32)
+
+    def addresses(self, length):
+        return FakeShared(length, np.uint64)
+
+    def move(self, targets, sources, pairs, size, stream):
+        for pair in range(pairs):
+            target, source = (ctypes.c_uint64.from_address(table + 8 * pair).value
+                              for table in (targets, sources))
+            ctypes.memmove(target, source, size)
+
+    def job(self):
+        return FakeJob(self._cuda, self.device)
+
+
+class FakeJob:
+    """The steps of a job, and then what launches them."""
+
+    def __init__(self, cuda, device):
+        self._cuda, self._device = cuda, device
+        self._steps = []
+
+    def wait(self, address, least):
+        self._steps.append(('wait', address, least))
+
+    def run(self, captured):
+        self._steps.append(self._cuda.functions[captured])
+
+    def write(self, address, value):
+        self._steps.append(('write', address, value))
+
+    def ready(self):
+        return self
+
+    def launch(self, stream):
+        self._device.jobs.append(list(self._steps))
+        self._device.run()

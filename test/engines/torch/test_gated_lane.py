@@ -8,9 +8,8 @@ import pytest
 from fake_gates import FakeGatedDevice
 
 from s3dnn_ros.engines.cuda import Cuda
-from s3dnn_ros.engines.gates import Gates
-from s3dnn_ros.engines.torch import gated_lane
-from s3dnn_ros.engines.torch.gated_lane import GatedLane
+from s3dnn_ros.engines.gates import Gates, ProgressMark
+from s3dnn_ros.engines.torch.gated_lane import TorchGatedLane
 from s3dnn_ros.engines.torch.lane import Lane, Part
 
 SHAPE = (2, 2, 3)
@@ -67,8 +66,8 @@ def lane(device, monkeypatch):
 
     monkeypatch.setattr(Lane, 'capture', capture)
     stream = types.SimpleNamespace(stream=cuda.stream(0))
-    made = GatedLane(FAKE_TORCH, cuda, Gates(cuda), Part([stream], None), ['sums'],
-                     look=device.run)
+    made = TorchGatedLane(FAKE_TORCH, cuda, Gates(cuda), Part([stream], None), ['sums'],
+                          look=device.run)
     made.ran = []
     made.capture(2, None, SHAPE)
     assert made.ran == [0, 1, 2]        # warm
@@ -157,7 +156,7 @@ def test_a_job_that_is_left_runs_to_its_end_before_the_next(device, lane):
 def test_the_next_job_waits_until_the_former_has_ended(device, lane, monkeypatch):
     lane.fetch(2, [images(1, 2)])
     waited = []
-    monkeypatch.setattr(gated_lane.ProgressMark, 'synchronize',
+    monkeypatch.setattr(ProgressMark, 'synchronize',
                         lambda mark: (waited.append(lane.progress()), lane.leave(), device.run()))
     lane.fetch(2, [images(3, 4)])
     assert waited == [0] and lane.ran == [0, 1, 2]
