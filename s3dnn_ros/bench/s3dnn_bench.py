@@ -69,7 +69,7 @@ POLICIES = (STREAMS, Policy('fifo', 'fifo'), Policy('edf', 'edf'), PAPER, SUPERV
 # takes a while to load, so only by name
 PROCESSES = Policy('process per instance', 'fifo', processes=True)
 # needs an engine with gates, so only by name
-GATED = Policy('gated', 'gated', options=(('capacity', 1.0),))
+GATED = Policy('gated', 'gated', options=(('capacity', 1.0),), levels=True)
 PARTS = ('decisions', 'batches', 'throughput', 'deadlines', 'timeline')
 # The part `timeline` shows one load at one number of instances, the nearest to this one.
 TIMELINE_INSTANCES = 8
@@ -146,7 +146,9 @@ def run(engine, clock, plan: Plan, save=ignore) -> Dict:
         results['batches'] = []
         batches(engine, clock, plan, results['batches'], note)
     most = max(plan.instances)
-    lanes = {model: len(_of_model(model, most, plan.models)) for model in plan.models}
+    # what waits on the device for its turn keeps a lane, as in the executor
+    lanes = {model: len(_of_model(model, most, plan.models)) + engine.gated
+             for model in plan.models}
     prepared = prepare(engine, clock, lanes, max_batch=MAX_BATCH, target_ms=plan.target_ms,
                        repeats=plan.repeats)
     results['profiles'] = {name: _profile(table) for name, table in prepared.profiles.items()}

@@ -12,6 +12,9 @@ import numpy as np
 from s3dnn_ros.engines.cuda import Cuda, Graph, Stream
 from s3dnn_ros.engines.gates import Gates, ProgressMark, Shared, most_waiting
 
+# More levels of urgency would leave each too few streams.
+MOST_LEVELS = 3
+
 
 class Output(NamedTuple):
     """A tensor on the device that a job copies to the host."""
@@ -48,17 +51,18 @@ class GatedJobs:
     ----------
     cuda : Cuda
     gates : Gates
-    stream : Stream
+    streams : GateStreams
         Where they run.
     look : callable
         Raises RuntimeError after an error of the device.
 
     """
 
-    def __init__(self, cuda: Cuda, gates: Gates, stream: Stream, look: Callable[[], Any]):
+    def __init__(self, cuda: Cuda, gates: Gates, streams: GateStreams, look: Callable[[], Any]):
         self._cuda = cuda
         self._gates = gates
-        self._stream = stream
+        self._streams = streams
+        self._lent: Optional[Tuple[int, Stream]] = None     # to the job that has begun
         self._look = look
         self._words = gates.words(2)
         self._open = self._words.array[0:1]         # how many segments may run
@@ -92,9 +96,9 @@ class GatedJobs:
         sources.array[len(images):] = [output.address for output in outputs.values()]
 
         def moved(first, pairs, size):
-            return self._cuda.captured(self._stream, functools.partial(
+            return self._cuda.captured(self._streams.quiet, functools.partial(
                 self._gates.move, targets.address(first), sources.address(first), pairs, size,
-                self._stream))
+                self._streams.quiet))
 
         opened, progress = (self._words.address(index) for index in range(2))
         job = self._gates.job()
@@ -120,10 +124,10 @@ class GatedJobs:
         self.leave()
         self._finish()
 
-    def begin(self, batch: int, images: Sequence[int], memory: Any):
+    def begin(self, batch: int, images: Sequence[int], memory: Any, level: int = 0):
         """Begin a job that reads the images at these addresses, and waits before its start.
 
-        `memory` is what they lie in; it is kept.
+        `memory` is what they lie in; it is kept. The device prefers jobs of a lower `level`.
         """
         self._finish()
         job = self._jobs[batch]
@@ -133,7 +137,8 @@ class GatedJobs:
         job.point(images, list(self._hosts[batch].values()))
         self._open[0] = self._progress[0] = 0
         self._end = job.segments + 1
-        job.graph.launch(self._stream.number)
+        self._lent = self._streams.borrow(level)
+        job.graph.launch(self._lent[1].number)
 
     def launch(self, segment: int):
         """Let a segment go on, unless the job is held."""
@@ -160,8 +165,9 @@ class GatedJobs:
 
     def repeat(self, batch: int):
         """Run the whole job once more, on the images of the last one."""
-        self.leave()
-        self._jobs[batch].graph.launch(self._stream.number)
+        self._open[0] = self._end
+        self._lent = self._lent or self._streams.borrow(0)
+        self._jobs[batch].graph.launch(self._lent[1].number)
 
     def outputs(self, batch: int) -> Dict[str, np.ndarray]:
         """Return the outputs; they are there when the job has ended."""
@@ -176,10 +182,23 @@ class GatedJobs:
         """Let all go on that still waits: no more segments are launched."""
         self._held, self._submitted = False, 0
         self._open[0] = self._end
+        if self._progress[0] >= self._end:
+            self._give_back()
+
+    def __del__(self):
+        # the stream of a job that stands still is lost
+        if self._progress[0] >= self._end:
+            self._give_back()
 
     def _finish(self):
         """Wait for the end of the former job."""
         ProgressMark(self._progress, self._end, self._look).synchronize()
+        self._give_back()
+
+    def _give_back(self):
+        if self._lent is not None:
+            self._streams.give_back(*self._lent)
+            self._lent = None
 
 
 class GatedLane:
@@ -189,6 +208,11 @@ class GatedLane:
     """
 
     _jobs: GatedJobs
+    _level = 0
+
+    def take(self, level, *_):
+        """Begin the next job at this level of urgency."""
+        self._level = level
 
     def launch(self, batch, segment, variant=0):
         """Let a segment go on, unless the job is held."""
@@ -232,25 +256,51 @@ class GateStreams:
     Parameters
     ----------
     make : callable
-        Returns a new stream.
+        Returns a new stream of a level of urgency, 0 the most urgent.
+    levels : int
+
+    Attributes
+    ----------
+    levels : int
+        Those that there are.
+    quiet : Stream
+        For what is captured and measured while no job waits.
 
     """
 
-    def __init__(self, make: Callable[[], Any]):
-        self._free: List[Any] = [make() for _ in range(most_waiting())]
+    def __init__(self, make: Callable[[int], Any], levels: int):
+        self.levels = min(levels, MOST_LEVELS)
+        streams: List[List[Any]] = [[] for _ in range(self.levels)]
+        count = most_waiting() - 1
+        for index in range(count):
+            streams[index % self.levels].append(make(index % self.levels))
+        self.quiet = make(self.levels - 1)
+        self._free = streams
+        self._lanes_left = count
 
-    def lane(self, make: Callable[[Any], Any]) -> Any:
-        """Return what `make` makes on a free stream, None if all are lent.
-
-        The stream comes back when that is gone.
-        """
-        if not self._free:
+    def lane(self, make: Callable[[], Any]) -> Any:
+        """Return the lane that `make` makes; None if as many jobs as may wait have one."""
+        if not self._lanes_left:
             return None
-        stream = self._free.pop()
-        try:
-            lane = make(stream)
-        except BaseException:
-            self._free.append(stream)
-            raise
-        weakref.finalize(lane, self._free.append, stream)
+        lane = make()
+        self._lanes_left -= 1
+        weakref.finalize(lane, self._forget_lane)
         return lane
+
+    def borrow(self, level: int) -> Tuple[int, Any]:
+        """Return (level, stream) of a stream of this level, or of the nearest that has one.
+
+        Raises RuntimeError where jobs that stood still have kept all.
+        """
+        for near in sorted(range(self.levels), key=lambda other: abs(other - level)):
+            if self._free[near]:
+                return near, self._free[near].pop()
+        raise RuntimeError('no stream is left, since too many jobs stood still on the device; '
+                           'start the executor again')
+
+    def give_back(self, level: int, stream):
+        """Take a stream back."""
+        self._free[level].append(stream)
+
+    def _forget_lane(self):
+        self._lanes_left += 1

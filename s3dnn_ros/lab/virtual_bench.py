@@ -101,14 +101,17 @@ class Simulation:
         profiles = {f'net_{index}': _profile(f'net_{index}', plan.segments, chance)
                     for index in range(plan.instances)}
         engine = SimulatedEngine(self._clock, profiles, levels=LEVELS, jitter=JITTER, seed=seed)
-        options = {'overlapping': {'levels': LEVELS},
+        options = {'overlapping': {'levels': LEVELS}, 'gated': {'levels': LEVELS},
                    'supervised': {'successor_wait_s': 0.0}}.get(policy, {})
-        self._core = Core(make_scheduler(policy, **options), engine, self._finished,
+        scheduler = make_scheduler(policy, **options)
+        self._core = Core(scheduler, engine, self._finished,
                           self._dropped, _fail, Parameters(100_000, 'drop', False, 1))
         self._driver = VirtualDriver(self._core, engine, self._clock)
         for name, profile in profiles.items():
             spec = types.SimpleNamespace(name=name)
-            network = engine.load(name, [None] * plan.segments, [], spec)
+            # as the executor has it: one for what waits on the device for its turn
+            network = engine.load(name, [None] * plan.segments, [], spec,
+                                  lanes=2 if scheduler.holds else 1)
             queue = ModelQueue(network, Expectation(network.segments, profile))
             instance = Instance(name, spec, queue, None, types.SimpleNamespace(priority=0))
             alone_s = profile.time_s(1)

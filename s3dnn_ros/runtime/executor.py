@@ -44,7 +44,7 @@ def _scheduler(settings, engine):
     if settings.scheduler == 'gated' and engine.gated:
         # what stands ready on the device takes in no more images
         return make_scheduler('gated', capacity=settings.capacity, share=settings.share,
-                              ahead=0 if settings.fusion else 1)
+                              ahead=0 if settings.fusion else 1, levels=engine.levels)
     if settings.scheduler not in ('supervised', 'gated'):
         return make_scheduler(settings.scheduler)
     if settings.scheduler == 'gated':
@@ -103,10 +103,11 @@ class Executor:
         self._restarts = concurrent.futures.ThreadPoolExecutor(1, 's3dnn-restart')
         # where nothing can come between them, segments only cost time
         self._is_alone = len(specs) == 1 and not engine.parallel and not settings.cohort.enabled
-        self._loader = InstanceLoader(engine, clock, lambda: self._core.chooser,
-                                      self._restarts.submit, self._is_lost, self._quiet)
-        self._instances = self._loader.load(specs, settings, self._is_alone)
         scheduler = _scheduler(settings.scheduling, engine)
+        self._loader = InstanceLoader(engine, clock, lambda: self._core.chooser,
+                                      self._restarts.submit, self._is_lost, self._quiet,
+                                      int(scheduler.holds))
+        self._instances = self._loader.load(specs, settings, self._is_alone)
         self._admission = Admission(self._instances, not engine.parallel,
                                     scheduler.whole_networks, process, tell)
         # one pool for each: nothing urgent is staged behind the boxes of something else

@@ -55,6 +55,8 @@ class InstanceLoader:
         Tells, after a failed load, whether the engine can run nothing any more.
     quiet : callable
         Returns the context in which a network that serves already is loaded again.
+    spare_lanes : int
+        Of each network, beside one for each instance: for what waits on the device for its turn.
 
     Attributes
     ----------
@@ -69,7 +71,8 @@ class InstanceLoader:
 
     def __init__(self, engine, clock, chooser: Callable[[], VariantChooser], submit,
                  is_lost: Callable[[], bool],
-                 quiet: Callable[[], ContextManager] = contextlib.nullcontext):
+                 quiet: Callable[[], ContextManager] = contextlib.nullcontext,
+                 spare_lanes=0):
         self.notes: List[str] = []
         self.profiles: Dict[str, ProfileTable] = {}
         self.accuracy: Dict[str, Sequence[SpeedupAccuracyTable]] = {}
@@ -79,6 +82,7 @@ class InstanceLoader:
         self._submit = submit
         self._is_lost = is_lost
         self._quiet = quiet
+        self._spare_lanes = spare_lanes
 
     def load(self, specs: Mapping[str, object], settings, alone=False) -> Dict[str, Instance]:
         """Return an instance for each spec, warm.
@@ -93,7 +97,8 @@ class InstanceLoader:
             key = _network_of(spec)
             if key not in shared:
                 # as many lanes as there are instances to ask for one
-                lanes = sum(_network_of(other) == key for other in specs.values())
+                lanes = self._spare_lanes + sum(
+                    _network_of(other) == key for other in specs.values())
                 shared[key] = self._share(name, spec, settings, lanes, alone)
             instances[name] = self._instance(name, spec, shared[key], settings)
         return instances

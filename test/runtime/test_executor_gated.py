@@ -48,6 +48,11 @@ def test_a_more_urgent_request_stops_what_runs(run, make_batch, make_frame):
     assert run.results.get(timeout=WAIT_S).instance == 'net'
 
 
+def test_each_network_has_a_lane_for_what_waits_on_the_device(run):
+    (*_, lanes, _), = run.engine.loads
+    assert lanes == len(TWO) + 1
+
+
 def test_a_model_is_reloaded_while_no_job_is_held(
         run, make_batch, make_frame, cuttable, executor_settings):
     held = hold_one(run, make_batch, make_frame)

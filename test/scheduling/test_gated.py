@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s3dnn_ros.scheduling.gated import LEAST_WAIT_S, RESERVE, Gated
+from s3dnn_ros.scheduling.gated import INTERFERENCE, LEAST_WAIT_S, RESERVE, Gated
 
 SEGMENT_S = 0.01
 
@@ -18,6 +18,7 @@ class Device:
         self.scheduler = scheduler or Gated()
         self.now_s = 0.0
         self.queued, self.open, self.held = [], [], []
+        self.levels = {}        # by instance, as it was submitted
 
     def arrive(self, *works):
         for work in works:
@@ -27,7 +28,8 @@ class Device:
 
     def decide(self):
         chosen = self.scheduler.dequeue(self.now_s)
-        assert not chosen.levels and not chosen.reserved
+        assert len(chosen.levels) == len(chosen.submit) and not chosen.reserved
+        self.levels.update(zip((work.instance for work in chosen.submit), chosen.levels))
         for work in chosen.submit:
             remove(self.queued, work)
             self.open.append(work)
@@ -161,6 +163,31 @@ def test_options_out_of_their_range_are_refused(options):
         Gated(**options)
 
 
+@pytest.mark.parametrize('levels', [1, 3])
+def test_whom_the_device_prefers_needs_less_slack(kit, levels):
+    """What is left of the first is a long segment: to wait for the end of another is too long."""
+    slack_s = (RESERVE + INTERFERENCE) * 0.1 + 1e-6
+    device = Device(Gated(levels=levels))
+    device.arrive(kit.work('first', 1.0, slack_s, 0.1), kit.work('other', 1.0, 0.3, 0.1))
+    assert device.state == ((['first', 'other'], [], []) if levels > 1
+                            else (['first'], ['other'], []))
+    if levels > 1:
+        assert device.scheduler.next_wake_s(0.0) == pytest.approx(1e-6, abs=LEAST_WAIT_S)
+        device.pass_s(2e-6)
+        assert device.state == (['first'], ['other'], [])
+
+
+def test_the_level_of_a_job_is_that_of_its_start(job):
+    device = Device(Gated(levels=3))
+    device.arrive(*(job(name, slack_s, tb_ratio=0.2)
+                    for name, slack_s in zip('abcd', (3.0, 4.0, 5.0, 6.0))))
+    assert device.levels == {'a': 0, 'b': 1, 'c': 2, 'd': 2}
+    device.end(device.open[0])
+    # the first are preferred to what comes behind them, whenever that started
+    device.arrive(job('e', 2.0, tb_ratio=0.2), job('f', 3.5, tb_ratio=0.2))
+    assert device.levels == {'a': 0, 'b': 1, 'c': 2, 'd': 2, 'e': 0, 'f': 1}
+
+
 def test_without_holds_what_has_started_goes_on_and_others_have_their_turns(job):
     device = Device()
     first, other = job('first', 0.0), job('other', 0.02)
@@ -201,9 +228,10 @@ EVENTS = st.lists(st.builds(
 
 
 @settings(max_examples=200)
-@given(EVENTS, st.integers(0, 2))
-def test_whatever_happens_somebody_runs_and_the_most_urgent_is_among_them(kit, events, ahead):
-    device = Device(Gated(ahead=ahead))
+@given(EVENTS, st.integers(0, 2), st.integers(1, 3))
+def test_whatever_happens_somebody_runs_and_the_most_urgent_is_among_them(
+        kit, events, ahead, levels):
+    device = Device(Gated(ahead=ahead, levels=levels))
     segments_of, allowed = {}, True
     for number, event in enumerate(events):
         under_way = [*device.open, *device.held]

@@ -106,8 +106,9 @@ class TensorRtEngine(LaneEngine):
         self._gates, self.gates_note = (find_gates(self.cuda, self._partition) if gates
                                         else (None, ''))
         self._gate_streams = self._gates and GateStreams(
-            lambda: (self._partition or self.cuda).stream(self.cuda.priorities[-1]))
-        self.levels = 1 if self._gates else len(self.cuda.priorities)
+            self._stream_of, len(self.cuda.priorities))
+        self.levels = (self._gate_streams.levels if self._gates
+                       else len(self.cuda.priorities))
         self.floats = self.cuda.floats()
         self._probe = self.cuda.event()
 
@@ -179,17 +180,20 @@ class TensorRtEngine(LaneEngine):
                                for variants in runners):
             # a memory that is full is no matter of gates
             with contextlib.suppress(CaptureError):
-                lane = self._gate_streams.lane(lambda stream: TensorRtGatedLane(
-                    self.cuda, self._gates, stream, *arguments, self._probe.query))
+                lane = self._gate_streams.lane(lambda: TensorRtGatedLane(
+                    self.cuda, self._gates, self._gate_streams, *arguments, self._probe.query))
                 if lane is not None:
                     return lane
-        make = (self._partition or self.cuda).stream
-        return Lane(self.cuda, [make(priority) for priority in self.cuda.priorities], *arguments,
-                    self.options.graphs)
+        return Lane(self.cuda, list(map(self._stream_of, range(len(self.cuda.priorities)))),
+                    *arguments, self.options.graphs)
 
     def synchronize(self):
         """Wait for what was submitted."""
         self.cuda.synchronize()
+
+    def _stream_of(self, level):
+        """Return a new stream of a level of urgency."""
+        return (self._partition or self.cuda).stream(self.cuda.priorities[level])
 
     def close(self):
         """Wait for what runs."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 from typing import Any, Callable, Sequence, Tuple
 
-from s3dnn_ros.engines.cuda import Cuda, OutOfMemory, Stream
-from s3dnn_ros.engines.gated_jobs import GatedJobs, GatedLane, Output
+from s3dnn_ros.engines.cuda import Cuda, OutOfMemory
+from s3dnn_ros.engines.gated_jobs import GatedJobs, GatedLane, GateStreams, Output
 from s3dnn_ros.engines.gates import Gates
 from s3dnn_ros.engines.tensorrt.lane import Lane
 from s3dnn_ros.engines.tensorrt.loaded_engine import LoadedEngine
@@ -26,7 +26,7 @@ class TensorRtGatedLane(GatedLane, Lane):
     ----------
     cuda : Cuda
     gates : Gates
-    stream : Stream
+    streams : GateStreams
     runners : sequence of sequence of LoadedEngine
         By segment, one each.
     outputs, shape, batches, number, floats
@@ -43,24 +43,21 @@ class TensorRtGatedLane(GatedLane, Lane):
 
     """
 
-    def __init__(self, cuda: Cuda, gates: Gates, stream: Stream,
+    def __init__(self, cuda: Cuda, gates: Gates, streams: GateStreams,
                  runners: Sequence[Sequence[LoadedEngine]], outputs: Sequence[str],
                  shape: Tuple[int, ...], batches: Sequence[int], number: int, floats,
                  look: Callable[[], Any]):
-        super().__init__(cuda, [stream], runners, outputs, shape, batches, number, floats,
+        super().__init__(cuda, [streams.quiet], runners, outputs, shape, batches, number, floats,
                          graphs=False)
-        self._jobs = GatedJobs(cuda, gates, stream, look)
+        self._jobs = GatedJobs(cuda, gates, streams, look)
         for batch in batches:
             self._add(batch)
-
-    def take(self, level):
-        """Do nothing: there is one stream."""
 
     def fetch(self, batch, staged):
         """Begin a job that reads these images, and waits before its first segment."""
         self._jobs.begin(batch, [
             pixels.ctypes.data + index * self._image_bytes
-            for pixels in staged for index in range(len(pixels))], staged)
+            for pixels in staged for index in range(len(pixels))], staged, self._level)
 
     def _add(self, batch):
         """Capture all segments for a batch, and make the job of them."""

@@ -87,8 +87,9 @@ class TorchEngine(LaneEngine):
         self._probe.record()
         self._gates, self.gates_note = self._find_gates() if gates else (None, '')
         self._gate_streams = self._gates and GateStreams(
-            lambda: LaneStream(torch, self._last_stream()))
-        self.levels = len(self.cuda.priorities) if self.cuda and not self._gates else 1
+            self._stream_of, len(self.cuda.priorities))
+        self.levels = (self._gate_streams.levels if self._gates
+                       else len(self.cuda.priorities) if self.cuda else 1)
         # algorithms are chosen by measurement, once for each shape
         torch.backends.cudnn.benchmark = True
         if self.precision == 'fp32':
@@ -111,8 +112,8 @@ class TorchEngine(LaneEngine):
 
         Nothing gated is without gates, and beyond the number of jobs that may wait at once.
         """
-        lane = self._gate_streams.lane(lambda stream: TorchGatedLane(
-            self.torch, self.cuda, self._gates, Part([stream], _call), outputs,
+        lane = self._gate_streams.lane(lambda: TorchGatedLane(
+            self.torch, self.cuda, self._gates, self._gate_streams, _call, outputs,
             self._probe.query)) if gated and self._gates else None
         if lane is not None:
             return lane
@@ -156,9 +157,9 @@ class TorchEngine(LaneEngine):
         for thread in self._threads:
             thread.shutdown()
 
-    def _last_stream(self):
-        """Return a new stream of the least urgency."""
-        return (self._partitions[0] or self.cuda).stream(self.cuda.priorities[-1])
+    def _stream_of(self, level):
+        """Return a new stream of a level of urgency."""
+        return (self._partitions[0] or self.cuda).stream(self.cuda.priorities[level])
 
     def _find_gates(self):
         """Return what makes gates, and if there are none why."""

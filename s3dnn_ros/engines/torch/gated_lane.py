@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, Callable, Sequence
 
 from s3dnn_ros.engines.cuda import Cuda
-from s3dnn_ros.engines.gated_jobs import GatedJobs, GatedLane, Output
+from s3dnn_ros.engines.gated_jobs import GatedJobs, GatedLane, GateStreams, Output
 from s3dnn_ros.engines.gates import Gates
-from s3dnn_ros.engines.torch.lane import Lane, Part
+from s3dnn_ros.engines.torch.lane import Lane, LaneStream, Part
 
 
 class TorchGatedLane(GatedLane, Lane):
@@ -20,8 +20,9 @@ class TorchGatedLane(GatedLane, Lane):
     torch : module
     cuda : Cuda
     gates : Gates
-    part : Part
-        Of its streams, the first is used.
+    streams : GateStreams
+    call : callable
+        As a Part's.
     outputs : sequence of str
         What is copied to the host behind the last segment.
     look : callable
@@ -29,10 +30,10 @@ class TorchGatedLane(GatedLane, Lane):
 
     """
 
-    def __init__(self, torch, cuda: Cuda, gates: Gates, part: Part, outputs: Sequence[str],
-                 look: Callable[[], Any]):
-        super().__init__(torch, cuda, [part], outputs)
-        self._jobs = GatedJobs(cuda, gates, part.streams[0].stream, look)
+    def __init__(self, torch, cuda: Cuda, gates: Gates, streams: GateStreams, call: Callable,
+                 outputs: Sequence[str], look: Callable[[], Any]):
+        super().__init__(torch, cuda, [Part([LaneStream(torch, streams.quiet)], call)], outputs)
+        self._jobs = GatedJobs(cuda, gates, streams, look)
 
     def capture(self, batch, modules, shape):
         """Capture all segments for one batch, and the job of them."""
@@ -44,14 +45,11 @@ class TorchGatedLane(GatedLane, Lane):
                 name: Output(tensor.data_ptr(), tuple(tensor.shape), self._numpy_type(tensor))
                 for name, tensor in captured.outputs.items()})
 
-    def take(self, level, partition):
-        """Do nothing: there is one stream."""
-
     def fetch(self, batch, staged):
         """Begin a job that reads these images, and waits before its first segment."""
         self._jobs.begin(batch, [
             pixels.data_ptr() + index * (pixels.nbytes // pixels.shape[0])
-            for pixels in staged for index in range(pixels.shape[0])], staged)
+            for pixels in staged for index in range(pixels.shape[0])], staged, self._level)
 
     def _numpy_type(self, tensor):
         return self._torch.empty(0, dtype=tensor.dtype).numpy().dtype

@@ -8,9 +8,10 @@ import pytest
 from fake_gates import FakeGatedDevice
 
 from s3dnn_ros.engines.cuda import Cuda
+from s3dnn_ros.engines.gated_jobs import GateStreams
 from s3dnn_ros.engines.gates import Gates, ProgressMark
 from s3dnn_ros.engines.torch.gated_lane import TorchGatedLane
-from s3dnn_ros.engines.torch.lane import Lane, Part
+from s3dnn_ros.engines.torch.lane import Lane
 
 SHAPE = (2, 2, 3)
 SEGMENTS = 3
@@ -34,7 +35,8 @@ class FakeTensor:
 
 
 FAKE_TORCH = types.SimpleNamespace(
-    uint8=np.uint8, cuda=types.SimpleNamespace(graph_pool_handle=lambda: 'pool'),
+    uint8=np.uint8, cuda=types.SimpleNamespace(graph_pool_handle=lambda: 'pool',
+                                          ExternalStream=lambda number: number),
     zeros=lambda shape, dtype, pin_memory: FakeTensor(np.zeros(shape, dtype)),
     empty=lambda shape, dtype: FakeTensor(np.empty(shape, dtype)))
 
@@ -65,9 +67,9 @@ def lane(device, monkeypatch):
             image=FakeTensor(image), graphs=[segments], outputs={'sums': FakeTensor(sums)})
 
     monkeypatch.setattr(Lane, 'capture', capture)
-    stream = types.SimpleNamespace(stream=cuda.stream(0))
-    made = TorchGatedLane(FAKE_TORCH, cuda, Gates(cuda), Part([stream], None), ['sums'],
-                          look=device.run)
+    streams = GateStreams(lambda level: cuda.stream(level), 3)
+    made = TorchGatedLane(FAKE_TORCH, cuda, Gates(cuda), streams, None, ['sums'], look=device.run)
+    made.streams = streams
     made.ran = []
     made.capture(2, None, SHAPE)
     assert made.ran == [0, 1, 2]        # warm
@@ -169,3 +171,32 @@ def test_repeating_runs_the_whole_job_on_the_same_images(device, lane):
     lane.repeat(2)
     device.run()
     assert lane.ran == 2 * [0, 1, 2] and sums_of(lane) == [12.0, 24.0]
+
+
+def streams_left(lane):
+    return [len(streams) for streams in lane.streams._free]
+
+
+def test_a_job_begins_on_a_stream_of_its_level_and_gives_it_back(device, lane):
+    before = streams_left(lane)
+    for level in (2, 0):
+        lane.take(level, 0)
+        lane.fetch(2, [images(1, 2)])
+        assert [left - now for left, now in zip(before, streams_left(lane))] == [
+            int(other == level) for other in range(3)]
+        lane.launch(2, SEGMENTS - 1)
+        device.run()
+        lane.leave()
+        assert streams_left(lane) == before
+
+
+def test_a_job_that_is_left_keeps_its_stream_until_it_has_ended(device, lane):
+    before = streams_left(lane)
+    device.broken = True
+    lane.fetch(2, [images(1, 2)])
+    lane.leave()
+    assert sum(streams_left(lane)) == sum(before) - 1
+    device.broken = False
+    device.run()
+    lane.fetch(2, [images(3, 4)])
+    assert sum(streams_left(lane)) == sum(before) - 1
