@@ -22,14 +22,14 @@ class SchedulingSettings:
                                'and tensorrt, CUDA 11.7 or later; else supervised runs).',
                                choices=SCHEDULERS)
     capacity: float = parameter(1.0, 'supervised, gated: how much of the device may be taken at '
-                                'once. 1 suits embedded GPUs; large ones, which a network alone leaves '
-                                'idle between its kernels, carry more by tb_ratio: 3 on an H200.',
+                                'once. 1 suits embedded GPUs; large ones, which a network alone '
+                                'leaves idle between its kernels, carry more by tb_ratio: 3 on an '
+                                'H200.',
                                 low=0.1, high=16.0)
     share: str = parameter('tb_ratio', 'supervised, gated: what a run takes of it, by its '
-                           'profile. '
-                           'tb_ratio: its thread blocks over those the device holds (S3DNN), '
-                           'or as measured where the engine, as tensorrt, does not tell them; '
-                           'utilization: as measured with others beside it.', choices=SHARES)
+                           'profile. tb_ratio: its thread blocks over those the device holds '
+                           '(S3DNN), or as measured where the engine, as tensorrt, does not tell '
+                           'them; utilization: as measured with others beside it.', choices=SHARES)
     order: str = parameter('deadline', 'supervised: what goes first, the least slack (S3DNN) or '
                            'the earliest deadline, with which jobs of like slack do not take '
                            'turns.', choices=ORDERS)
