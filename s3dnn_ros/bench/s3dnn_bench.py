@@ -126,7 +126,8 @@ def run(engine, clock, plan: Plan, save=ignore) -> Dict:
     `save` gets them after every row, so that a run that is cut off keeps what it has measured.
     Raises ParameterError for a policy that needs gates on an engine without.
     """
-    if GATED.name in [policy.name for policy in plan.policies] and not engine.gated:
+    has_runs = bool(set(plan.parts) - {'decisions'})
+    if has_runs and GATED.name in [policy.name for policy in plan.policies] and not engine.gated:
         raise ParameterError('--policies', GATED.name, 'this engine has no gates; add --gates, '
                              'which the engines torch and tensorrt know')
     results: Dict = {'format': FORMAT, 'environment': environment(), **engine_record(engine)}
@@ -135,12 +136,12 @@ def run(engine, clock, plan: Plan, save=ignore) -> Dict:
         _LOG.info(sentence)
         save(results)
 
-    if set(plan.parts) - {'decisions'}:
+    if has_runs:
         ready([*plan.models, *([TABLE_MODEL] if 'batches' in plan.parts else [])])
     if 'decisions' in plan.parts:
         results['decisions'] = []
         decisions(engine, plan, results['decisions'], note)
-    if not set(plan.parts) - {'decisions'}:
+    if not has_runs:
         return results
     if 'batches' in plan.parts:
         results['batches'] = []

@@ -60,11 +60,13 @@ def test_decisions_are_timed_once_for_each_scheduler_and_without_networks(
         engine, plan, monkeypatch):
     monkeypatch.setattr(s3dnn_bench, 'DECISIONS', 20)
     monkeypatch.setattr(s3dnn_bench, 'prepare', None)
-    names = ['streams', 'supervised', 'S3DNN', 'supervised, fused', 'application batching']
+    # nothing runs, so that no gates are needed
+    names = ['streams', 'supervised', 'S3DNN', 'supervised, fused', 'application batching',
+             'gated']
     plan = dataclasses.replace(plan, parts=('decisions',), policies=policies(names))
     rows = run(engine, engine.clock, plan)['decisions']
-    assert {row['policy'] for row in rows} == {'streams', 'supervised', 'S3DNN'}
-    assert len(rows) == 3 * len(s3dnn_bench.QUEUED)
+    assert {row['policy'] for row in rows} == {'streams', 'supervised', 'S3DNN', 'gated'}
+    assert len(rows) == 4 * len(s3dnn_bench.QUEUED)
     assert all(len(row['us']) == plan.runs for row in rows)
 
 
