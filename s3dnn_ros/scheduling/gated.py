@@ -85,39 +85,59 @@ class _SideBySide:
         self._room = capacity + ROUNDING
         self._last = levels - 1
         self._level = 0             # of the last that joined
-        # the least of all, by level
+        # by level: the least of those that the device does not prefer to it, and of the others
         self._spare_until_s = [math.inf] * levels
         self._preferred_until_s = [math.inf] * levels
-
-    def level_of(self, job) -> int:
-        """Return the level that a job has, or would have if it started now."""
-        return job.level if job.started else max(self._level, min(len(self.jobs), self._last))
+        self._preferred_spare_until_s = [math.inf] * levels
 
     def fits(self, job) -> bool:
         """Tell whether nobody needs slack for a job."""
         return not self.jobs or job.share <= self._room
 
-    def bear_until_s(self, job, level) -> float:
-        """Return how long all that is open has the slack for one more.
+    def join(self, job, now_s) -> float:
+        """Let a job join, if all that is open has the slack; return until when it has.
 
-        Beside it they may make no progress, until it is held and its segment has ended. Whom the
-        device prefers goes on.
+        Nothing joins for which it has none any more. Beside the job, the others may make no
+        progress until it is held and its segment has ended. Whom the device prefers goes on.
         """
-        until_s = min(self._spare_until_s[level:]) - job.longest_s
-        if level:
-            until_s = min(until_s, max(min(self._preferred_until_s[:level]),
-                                       min(self._spare_until_s[:level]) - job.longest_s))
+        level = self._level_of(job)
+        until_s = math.inf
+        if self.jobs and job.share > self._room:
+            until_s = self._spare_until_s[level] - job.longest_s
+            preferred_s = max(self._preferred_until_s[level],
+                              self._preferred_spare_until_s[level] - job.longest_s)
+            if preferred_s < until_s:
+                until_s = preferred_s
+            if until_s <= now_s:
+                return until_s
+        self._add(job, level)
         return until_s
 
-    def add(self, job, level):
-        """Let a job join."""
+    def add(self, job):
+        """Let a job join, whatever the others have."""
+        self._add(job, self._level_of(job))
+
+    def _level_of(self, job):
+        """Return the level that a job has, or that of its start now."""
+        if job.started:
+            return job.level
+        place = len(self.jobs)
+        level = place if place < self._last else self._last
+        return level if level > self._level else self._level
+
+    def _add(self, job, level):
         self.jobs.append(job)
         self._room -= job.share
         self._level = job.level = level
-        if job.spare_until_s < self._spare_until_s[level]:
-            self._spare_until_s[level] = job.spare_until_s
-        if job.preferred_until_s < self._preferred_until_s[level]:
-            self._preferred_until_s[level] = job.preferred_until_s
+        spare_s, preferred_s = job.spare_until_s, job.preferred_until_s
+        for other in range(level + 1):
+            if spare_s < self._spare_until_s[other]:
+                self._spare_until_s[other] = spare_s
+        for other in range(level + 1, self._last + 1):
+            if preferred_s < self._preferred_until_s[other]:
+                self._preferred_until_s[other] = preferred_s
+            if spare_s < self._preferred_spare_until_s[other]:
+                self._preferred_spare_until_s[other] = spare_s
 
 
 class Gated:
@@ -234,18 +254,15 @@ class Gated:
                 continue
             if rank > blocked_rank or len(side.jobs) >= MOST:
                 break
-            level = side.level_of(job)
-            if not side.fits(job):
-                until_s = side.bear_until_s(job, level)
-                if until_s <= now_s:
-                    blocked_rank = rank
-                    if len(standing) == self._ahead:
-                        break
-                    if not job.started:
-                        standing.append(job)
-                    continue
-                wake_s = min(wake_s, until_s)
-            side.add(job, level)
+            until_s = side.join(job, now_s)
+            if until_s > now_s:
+                wake_s = until_s if until_s < wake_s else wake_s
+                continue
+            blocked_rank = rank
+            if len(standing) == self._ahead:
+                break
+            if not job.started:
+                standing.append(job)
         for job in hopeless:
             self._move(job, self._order, self._hopeless)
         if not side.jobs or blocked_rank == math.inf:
@@ -262,7 +279,7 @@ class Gated:
         side = _SideBySide(self._capacity, self._levels)
         for job in self._jobs.values():
             if job.started:
-                side.add(job, job.level)
+                side.add(job)
         self._add_fitting(side, itertools.chain(self._order, self._hopeless))
         self._wake_s = math.inf
         return side.jobs, []
@@ -272,7 +289,7 @@ class Gated:
         """Add what fits without anybody's slack, and is not there."""
         for *_, job in entries:
             if side.fits(job) and job not in side.jobs:
-                side.add(job, side.level_of(job))
+                side.add(job)
 
     @staticmethod
     def _move(job, source, target):
