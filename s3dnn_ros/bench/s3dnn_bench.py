@@ -128,8 +128,8 @@ def run(engine, clock, plan: Plan, save=ignore) -> Dict:
     """
     has_runs = bool(set(plan.parts) - {'decisions'})
     if has_runs and GATED.name in [policy.name for policy in plan.policies] and not engine.gated:
-        raise ParameterError('--policies', GATED.name, 'this engine has no gates; add --gates, '
-                             'which the engines torch and tensorrt know')
+        raise ParameterError('--policies', GATED.name, 'the engine has no gates; say --gates, '
+                             'with --engine torch or tensorrt, on CUDA 11.7 or later')
     results: Dict = {'format': FORMAT, 'environment': environment(), **engine_record(engine)}
 
     def note(sentence):

@@ -187,7 +187,7 @@ class GatedJobs:
 
     def __del__(self):
         # the stream of a job that stands still is lost
-        if self._progress[0] >= self._end:
+        if self._lent is not None and self._progress[0] >= self._end:
             self._give_back()
 
     def _finish(self):
