@@ -53,6 +53,8 @@ class Arrivals:
         self._event_of = event_of
         self._events: Deque = collections.deque()
         self._reader = 0        # the thread that gets
+        self._is_open = True
+        self._door = threading.Lock()   # whoever wakes must not write into what came after
         self._process = subprocess.Popen([sys.executable, '-m', __name__], stdin=subprocess.PIPE,
                                          stdout=subprocess.PIPE)
         self._pipe = self._process.stdout.fileno()
@@ -75,8 +77,10 @@ class Arrivals:
         """End the process."""
         self._process.kill()
         self._process.communicate()
-        for end in (self._wake, self._wakes):
-            os.close(end)
+        with self._door:
+            self._is_open = False
+            for end in (self._wake, self._wakes):
+                os.close(end)
 
     # as a queue.SimpleQueue
 
@@ -84,8 +88,9 @@ class Arrivals:
         """Add an event of this process; any thread."""
         self._events.append(event)
         if threading.get_ident() != self._reader:
-            with contextlib.suppress(BlockingIOError):      # so many wakes are enough
-                os.write(self._wakes, b'.')
+            with self._door, contextlib.suppress(BlockingIOError):  # so many wakes are enough
+                if self._is_open:
+                    os.write(self._wakes, b'.')
 
     def get(self, timeout=None):
         """Return the next event; raises queue.Empty if none comes for so many seconds.

@@ -173,11 +173,10 @@ class Run:
         # of all requests, by number: client and deadline
         self._asked: Optional[Dict[int, Tuple[str, float]]] = {} if trace else None
         self._failures: List[str] = []
-        self._by_place = list(self._clients.values())
-        # without a period, only the first request comes from outside
+        self._periodic = [client for client in self._clients.values() if client.period_s]
         self._arrivals = Arrivals(
-            [(client.phase_s, client.period_s * client.frames) for client in self._by_place],
-            self._arrive)
+            [(client.phase_s, client.period_s * client.frames) for client in self._periodic],
+            self._arrive) if self._periodic else None
         self._core, self._driver = rig.drive(self._scheduler, self._finished, self._dropped,
                                              self._failures.append, policy.fuse, chooser,
                                              TRACED_ROWS if trace else ROWS, self._arrivals)
@@ -191,7 +190,7 @@ class Run:
 
         Raises RuntimeError if the core or the engine failed, or the process of the arrivals.
         """
-        with contextlib.closing(self._arrivals):
+        with contextlib.closing(self._arrivals) if self._arrivals else contextlib.nullcontext():
             return self._record(seconds, self._rig.now_s() if started_s is None else started_s)
 
     def _record(self, seconds, started_s):
@@ -202,7 +201,11 @@ class Run:
         driver.start()
         # the load goes on until the last of the window have got their chance
         last_s = end_s + self._patience_s()
-        self._arrivals.start(started_s, last_s)
+        if self._arrivals:
+            self._arrivals.start(started_s, last_s)
+        for client in self._clients.values():
+            if not client.period_s:
+                driver.post(self._asking(client, rig.now_s()))
         self._sleep_until(begin_s)
         cpu_s, busy_s = driver.cpu_s(), core.recorder.busy_s(rig.now_s())
         self._scheduler.times_ns.clear()
@@ -229,7 +232,7 @@ class Run:
 
     def _arrive(self, place, release_s):
         """Return the event of a request whose last image came now."""
-        return self._asking(self._by_place[place], release_s)
+        return self._asking(self._periodic[place], release_s)
 
     def _asking(self, client, release_s):
         self._sequence += 1

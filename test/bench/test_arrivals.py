@@ -76,6 +76,18 @@ def test_many_events_need_no_more_wakes_than_the_pipe_takes(arrivals):
     assert [inbox.get(PATIENCE_S) for _ in range(count)] == list(range(count))
 
 
+def test_what_comes_late_is_written_nowhere(arrivals, tmp_path):
+    inbox = arrivals([])
+    inbox.close()
+    inbox.close = lambda: None
+    # files get the numbers of those that were closed
+    with contextlib.ExitStack() as opened:
+        files = [opened.enter_context((tmp_path / str(number)).open('wb')) for number in range(8)]
+        assert {file.fileno() for file in files} >= {inbox._wakes}
+        inbox.put('late')
+    assert not any(file.stat().st_size for file in tmp_path.iterdir())
+
+
 def test_a_process_that_dies_is_told(arrivals):
     inbox = arrivals([(0.0, 0.01)])
     inbox.start(time.time() + 5.0, time.time() + 10.0)
