@@ -95,7 +95,8 @@ class Arrivals:
     def get(self, timeout=None):
         """Return the next event; raises queue.Empty if none comes for so many seconds.
 
-        Raises ProcessError if the process has died.
+        Also raises queue.Empty sooner, for a wake whose event was there before. Raises
+        ProcessError if the process has died.
         """
         self._reader = threading.get_ident()
         if not self._events:

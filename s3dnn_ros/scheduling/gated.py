@@ -6,7 +6,14 @@ import itertools
 import math
 from typing import Callable, Dict, List, Sequence, Tuple
 
-from s3dnn_ros.scheduling.options import ROUNDING, check, check_common, is_number, share_of
+from s3dnn_ros.scheduling.options import (
+    ROUNDING,
+    check,
+    check_common,
+    is_count,
+    is_number,
+    share_of,
+)
 from s3dnn_ros.scheduling.ordered import OrderedQueue
 from s3dnn_ros.scheduling.work import Dispatch, SegmentWork
 
@@ -174,7 +181,8 @@ class Gated:
     holds = True
 
     def __init__(self, capacity=1.0, share='tb_ratio', ahead=1, levels=1):
-        check_common('gated', capacity, share, 'deadline', levels)
+        check_common('gated', capacity, share)
+        check('gated', 'levels', levels, 'a whole number from 1', is_count(levels))
         check('gated', 'ahead', ahead, 'a whole number from 0',
               is_number(ahead) and ahead >= 0 and ahead % 1 == 0)
         self._capacity = capacity

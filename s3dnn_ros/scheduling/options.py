@@ -1,4 +1,4 @@
-"""What the supervised policies can be told, and the check of it."""
+"""What policies can be told, and the check of it."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def due_by(order: str) -> Callable[[SegmentWork], float]:
     return lambda work: work.slack_s(0.0)
 
 
-def check_common(policy, capacity, share, order, max_passes):
-    """Refuse options that both policies have; raises ValueError."""
+def check_common(policy, capacity, share, order='deadline', max_passes=1):
+    """Refuse options that several policies have; raises ValueError."""
     check(policy, 'capacity', capacity, 'a finite number above 0',
           is_number(capacity) and 0.0 < capacity < math.inf)
     check(policy, 'share', share, f'one of {SHARES}', share in SHARES)

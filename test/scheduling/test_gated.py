@@ -157,7 +157,8 @@ def test_only_what_is_queued_can_be_withdrawn(job):
 
 
 @pytest.mark.parametrize('options', [{'ahead': -1}, {'ahead': 0.5}, {'ahead': True},
-                                     {'capacity': 0.0}, {'share': 'all'}])
+                                     {'capacity': 0.0}, {'share': 'all'}, {'levels': 0},
+                                     {'levels': 1.5}])
 def test_options_out_of_their_range_are_refused(options):
     with pytest.raises(ValueError, match=next(iter(options))):
         Gated(**options)
