@@ -82,7 +82,8 @@ class Policy:
     def make(self, engine):
         """Return a new scheduler."""
         levels = {'levels': engine.levels} if self.levels else {}
-        return make_scheduler(self.scheduler, **dict(self.options), **levels)
+        lead = {'lead_s': engine.lead_s} if self.scheduler == 'gated' else {}
+        return make_scheduler(self.scheduler, **dict(self.options), **levels, **lead)
 
 
 STREAMS = Policy('streams', 'streams')
@@ -143,6 +144,17 @@ class Rig:
                     recorder=Recorder(rows))
         return core, Driver(core, self._engine, self._clock, dropped, report, inbox)
 
+    @contextlib.contextmanager
+    def armed(self):
+        """Let lanes with gates be armed, as the executor does once all is loaded."""
+        if self._engine.gated:
+            self._engine.allow_arming(True)
+        try:
+            yield
+        finally:
+            if self._engine.gated:
+                self._engine.allow_arming(False)
+
     def now_s(self):
         """Return the time on the clock of core and clients."""
         return self._clock.now_s()
@@ -190,7 +202,10 @@ class Run:
 
         Raises RuntimeError if the core or the engine failed, or the process of the arrivals.
         """
-        with contextlib.closing(self._arrivals) if self._arrivals else contextlib.nullcontext():
+        with contextlib.ExitStack() as stack:
+            if self._arrivals:
+                stack.enter_context(contextlib.closing(self._arrivals))
+            stack.enter_context(self._rig.armed())
             return self._record(seconds, self._rig.now_s() if started_s is None else started_s)
 
     def _record(self, seconds, started_s):

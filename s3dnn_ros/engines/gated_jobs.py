@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
+import threading
 import weakref
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
+from s3dnn_ros.engines.arming import Arming
 from s3dnn_ros.engines.cuda import Cuda, Graph, Stream
 from s3dnn_ros.engines.gates import Gates, ProgressMark, Shared, most_waiting
 
 # More levels of urgency would leave each too few streams.
 MOST_LEVELS = 3
+# The words of a lane: how many segments may run, and how many have ended; one more at the end.
+_OPEN, _PROGRESS = range(2)
 
 
 class Output(NamedTuple):
@@ -40,12 +45,17 @@ class _Job:
 
     def point(self, images: Sequence[int], host: Sequence[np.ndarray]):
         """Let it read these images, and write there; rows without an image read the first."""
-        self.sources.array[:self.images] = [*images, *images[:1] * (self.images - len(images))]
-        self.targets.array[self.images:] = [array.ctypes.data for array in host]
+        for row in range(self.images):
+            self.sources.view[row] = images[row if row < len(images) else 0]
+        for row, array in enumerate(host, self.images):
+            self.targets.view[row] = array.ctypes.data
 
 
 class GatedJobs:
     """Begins jobs, lets their segments go on, holds them, and tells how far they are.
+
+    A job may be armed: its graph is launched already, and waits for its images and its first
+    segment.
 
     Parameters
     ----------
@@ -56,6 +66,13 @@ class GatedJobs:
     look : callable
         Raises RuntimeError after an error of the device.
 
+    Attributes
+    ----------
+    armed : int
+        The batch of the job that is armed, or 0.
+    level : int
+        The level of urgency at which jobs are armed.
+
     """
 
     def __init__(self, cuda: Cuda, gates: Gates, streams: GateStreams, look: Callable[[], Any]):
@@ -64,15 +81,21 @@ class GatedJobs:
         self._streams = streams
         self._lent: Optional[Tuple[int, Stream]] = None     # to the job that has begun
         self._look = look
-        self._words = gates.words(2)
-        self._open = self._words.array[0:1]         # how many segments may run
-        self._progress = self._words.array[1:2]     # how many have ended; one more at the end
+        self._shared = gates.words(2)
+        self._words = self._shared.view
         self._jobs: Dict[int, _Job] = {}
         self._reads: Dict[int, Any] = {}        # by batch: what its job reads, and what it writes
         self._hosts: Dict[int, Dict[str, np.ndarray]] = {}
         self._end = 0
         self._submitted = 0         # segments
         self._held = False
+        self._lock = threading.Lock()       # of what says whether a job may be armed
+        self._taken = False         # there is a job that is not armed
+        self._batch = 0             # the last
+        self._blank: Any = None     # an image, and its address
+        self.armed = 0
+        self.level = streams.next_level()
+        streams.arming.add(self)
 
     def add(self, batch: int, images: Sequence[int], image_bytes: int, segments: Sequence[int],
             outputs: Mapping[str, Output], behind_images: Optional[int] = None):
@@ -100,7 +123,7 @@ class GatedJobs:
                 self._gates.move, targets.address(first), sources.address(first), pairs, size,
                 self._streams.quiet))
 
-        opened, progress = (self._words.address(index) for index in range(2))
+        opened, progress = (self._shared.address(word) for word in (_OPEN, _PROGRESS))
         job = self._gates.job()
         for index, segment in enumerate(segments):
             job.wait(opened, index + 1)
@@ -112,60 +135,108 @@ class GatedJobs:
             job.run(segment)
             job.write(progress, index + 1)
         for index, output in enumerate(outputs.values()):
-            size = int(np.prod(output.shape)) * np.dtype(output.dtype).itemsize
+            size = math.prod(output.shape) * np.dtype(output.dtype).itemsize
             with moved(len(images) + index, 1, size) as graph:
                 job.run(graph)
         job.write(progress, len(segments) + 1)
         self._jobs[batch] = _Job(job.ready(), len(segments), len(images), targets, sources,
                                  outputs)
         # CUDA loads kernels when they run first, which it does not do while a job waits
-        black = self._cuda.pinned((image_bytes,), np.uint8)
-        self.begin(batch, [black.ctypes.data], black)
+        self._blank = self._cuda.pinned((image_bytes,), np.uint8)
+        self.begin(batch, [self._blank.ctypes.data], self._blank)
         self.leave()
         self._finish()
+        self._batch = min(self._jobs)
 
     def begin(self, batch: int, images: Sequence[int], memory: Any, level: int = 0):
         """Begin a job that reads the images at these addresses, and waits before its start.
 
-        `memory` is what they lie in; it is kept. The device prefers jobs of a lower `level`.
+        `memory` is what they lie in; it is kept. The device prefers jobs of a lower `level`; one
+        that is armed has its own.
         """
-        self._finish()
+        with self._lock:
+            self._taken = True
+            armed, self.armed = self.armed, 0
+        if armed != batch:
+            self._let_go(armed)
+            self._finish()
+            self._launch(batch, level)
+        self._batch = batch
+        self._point(batch, images, memory)
+
+    def arm(self) -> bool:
+        """Launch the next job, of the batch of the last; tell whether it need not be tried again.
+
+        It is not launched while the former one runs.
+        """
+        with self._lock:
+            if self._taken or self.armed or not self._streams.arming.allowed:
+                return True
+            if self._words[_PROGRESS] < self._end:
+                return False
+            try:
+                self._give_back()
+                self._launch(self._batch, self.level)
+                self.armed = self._batch
+            except RuntimeError:
+                pass        # whoever begins the next job will hear of it
+            return True
+
+    def disarm(self):
+        """Let an armed job go on, although there is no image."""
+        with self._lock:
+            armed, self.armed = self.armed, 0
+            self._let_go(armed)
+
+    def _let_go(self, armed):
+        if armed:
+            self._point(armed, [self._blank.ctypes.data], self._blank)
+            self._words[_OPEN] = self._end
+
+    def _launch(self, batch, level):
+        """Launch a job, which then waits before its first segment."""
+        job = self._jobs[batch]
+        self._lent = self._streams.borrow(level)
+        self._words[_OPEN] = self._words[_PROGRESS] = 0
+        self._end = job.segments + 1
+        try:
+            job.graph.launch(self._lent[1].number)
+        except RuntimeError:
+            self._words[_PROGRESS] = self._end      # nobody must wait for it
+            self._give_back()
+            raise
+
+    def _point(self, batch, images, memory):
         job = self._jobs[batch]
         self._reads[batch] = memory
         self._hosts[batch] = {name: self._cuda.pinned(output.shape, output.dtype)
                               for name, output in job.outputs.items()}
         job.point(images, list(self._hosts[batch].values()))
-        self._open[0] = self._progress[0] = 0
-        self._end = job.segments + 1
-        self._lent = self._streams.borrow(level)
-        job.graph.launch(self._lent[1].number)
 
     def launch(self, segment: int):
         """Let a segment go on, unless the job is held."""
         self._submitted = segment + 1
         if not self._held:
-            self._open[0] = self._submitted
+            self._words[_OPEN] = self._submitted
 
     def hold(self) -> bool:
         """Stop behind the segment that runs; tell whether any is left then."""
         self._held = True
-        if not self._submitted:
-            return True
-        self._open[0] = min(self._open[0], self._progress[0] + 1)
-        return bool(self._open[0] + 1 < self._end)
+        self._words[_OPEN] = opened = min(self._words[_OPEN], self._words[_PROGRESS] + 1)
+        return opened + 1 < self._end
 
     def resume(self):
         """Go on with what was submitted."""
         self._held = False
-        self._open[0] = self._submitted
+        self._words[_OPEN] = self._submitted
 
     def progress(self) -> int:
         """Return how many segments have ended."""
-        return min(int(self._progress[0]), self._end - 1)
+        return min(self._words[_PROGRESS], self._end - 1)
 
     def repeat(self, batch: int):
         """Run the whole job once more, on the images of the last one."""
-        self._open[0] = self._end
+        self._words[_OPEN] = self._end
         self._lent = self._lent or self._streams.borrow(0)
         self._jobs[batch].graph.launch(self._lent[1].number)
 
@@ -176,23 +247,27 @@ class GatedJobs:
     def mark(self, segment: int) -> ProgressMark:
         """Return the mark behind a segment; behind the last, the outputs are there."""
         least = segment + 1 if segment + 2 < self._end else self._end
-        return ProgressMark(self._progress, least, self._look)
+        return ProgressMark(self._words, _PROGRESS, least, self._look)
 
     def leave(self):
         """Let all go on that still waits: no more segments are launched."""
         self._held, self._submitted = False, 0
-        self._open[0] = self._end
-        if self._progress[0] >= self._end:
+        self._words[_OPEN] = self._end
+        if self._words[_PROGRESS] >= self._end:
             self._give_back()
+        with self._lock:
+            self._taken = False
+        self._streams.arming.free(self)
 
     def __del__(self):
         # the stream of a job that stands still is lost
-        if self._lent is not None and self._progress[0] >= self._end:
+        self._words[_OPEN] = self._end
+        if self._lent is not None and self._words[_PROGRESS] >= self._end:
             self._give_back()
 
     def _finish(self):
         """Wait for the end of the former job."""
-        ProgressMark(self._progress, self._end, self._look).synchronize()
+        ProgressMark(self._words, _PROGRESS, self._end, self._look).synchronize()
         self._give_back()
 
     def _give_back(self):
@@ -210,8 +285,16 @@ class GatedLane:
     _jobs: GatedJobs
     _level = 0
 
+    def still_to_do(self, batch, level):
+        """Return how far a job is from its begin here, to compare lanes."""
+        armed = self._jobs.armed
+        if not armed:
+            return MOST_LEVELS
+        # for another batch, what is armed must run first
+        return abs(self._jobs.level - level) if armed == batch else MOST_LEVELS + 1
+
     def take(self, level, *_):
-        """Begin the next job at this level of urgency."""
+        """Begin the next job at this level of urgency, unless it is armed."""
         self._level = level
 
     def launch(self, batch, segment, variant=0):
@@ -265,6 +348,8 @@ class GateStreams:
         Those that there are.
     quiet : Stream
         For what is captured and measured while no job waits.
+    arming : Arming
+        Of all lanes.
 
     """
 
@@ -275,8 +360,11 @@ class GateStreams:
         for index in range(count):
             streams[index % self.levels].append(make(index % self.levels))
         self.quiet = make(self.levels - 1)
+        self.arming = Arming()
         self._free = streams
+        self._lock = threading.Lock()       # of the streams
         self._lanes_left = count
+        self._lanes = 0
 
     def lane(self, make: Callable[[], Any]) -> Any:
         """Return the lane that `make` makes; None if as many jobs as may wait have one."""
@@ -287,14 +375,20 @@ class GateStreams:
         weakref.finalize(lane, self._forget_lane)
         return lane
 
+    def next_level(self) -> int:
+        """Return the level at which another lane is armed: those of a network have all in turn."""
+        self._lanes += 1
+        return (self._lanes - 1) % self.levels
+
     def borrow(self, level: int) -> Tuple[int, Any]:
         """Return (level, stream) of a stream of this level, or of the nearest that has one.
 
-        Raises RuntimeError where jobs that stood still have kept all.
+        Any thread. Raises RuntimeError where jobs that stood still have kept all.
         """
-        for near in sorted(range(self.levels), key=lambda other: abs(other - level)):
-            if self._free[near]:
-                return near, self._free[near].pop()
+        with self._lock:
+            for near in sorted(range(self.levels), key=lambda other: abs(other - level)):
+                if self._free[near]:
+                    return near, self._free[near].pop()
         raise RuntimeError('no stream is left, since too many jobs stood still on the device; '
                            'start the executor again')
 

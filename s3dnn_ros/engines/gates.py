@@ -11,7 +11,7 @@ from __future__ import annotations
 import ctypes
 import os
 import time
-from typing import Any, Callable, List, Optional, Tuple
+from typing import Any, Callable, List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -87,6 +87,8 @@ class Shared:
     Attributes
     ----------
     array : ndarray
+    view : memoryview
+        Of the array: the quicker way to single entries.
     number : int
         Its address, for both.
 
@@ -99,6 +101,7 @@ class Shared:
         self.number = self._memory.number
         self.array = np.frombuffer((ctypes.c_uint8 * size).from_address(self.number), dtype)
         self.array[:] = 0
+        self.view = memoryview(self.array)
 
     def address(self, index: int) -> int:
         """Return the address of an entry."""
@@ -234,8 +237,10 @@ class ProgressMark:
 
     Parameters
     ----------
-    word : ndarray
-        Of one entry, which the device writes.
+    words : sequence of int
+        Where the device writes.
+    index : int
+        Which of them it is.
     least : int
     look : callable
         Raises RuntimeError after an error of the device, which writes nothing any more. That is a
@@ -243,15 +248,16 @@ class ProgressMark:
 
     """
 
-    def __init__(self, word: np.ndarray, least: int, look: Callable[[], Any]):
-        self._word = word
+    def __init__(self, words: Sequence[int], index: int, least: int, look: Callable[[], Any]):
+        self._words = words
+        self._index = index
         self._least = least
         self._look = look
         self._queries = 0
 
     def query(self) -> bool:
         """Tell whether it has passed; raises RuntimeError after an error of the device."""
-        if self._word[0] >= self._least:
+        if self._words[self._index] >= self._least:
             return True
         self._queries += 1
         if self._queries % LOOK_EVERY == 0:

@@ -28,6 +28,7 @@ class LaneEngine:
     lead_s = 150e-6
     loads_bytes = False
     _probe: Any
+    _gate_streams: Any = None
 
     def __init__(self, clock):
         self.clock = clock
@@ -63,9 +64,22 @@ class LaneEngine:
             return str(error).splitlines()[0]
         return ''
 
+    def allow_arming(self, allowed: bool):
+        """Allow lanes with gates to launch jobs before their images are there; any thread.
+
+        At first it is not. While they wait, CUDA frees no memory, and loads no kernel.
+        """
+        if self._gate_streams is not None:
+            self._gate_streams.arming.allow(allowed)
+
     def synchronize(self):
         """Wait for what was submitted."""
         raise NotImplementedError
+
+    def close(self):
+        """Wait for what runs."""
+        self.allow_arming(False)
+        self.synchronize()
 
 
 class LaneNetwork:
@@ -88,9 +102,9 @@ class LaneNetwork:
         return next((batch for batch in self.batches if batch >= frames), self.largest)
 
     def open(self, staged):
-        """Return a flight on a free lane."""
+        """Return a flight; it takes a free lane when it is submitted."""
         frames = sum(pixels.shape[0] for pixels in staged)
-        return LaneFlight(self, self._free.pop(), staged, frames, self.padded(frames))
+        return LaneFlight(self, staged, frames, self.padded(frames))
 
     def run(self, pixels, variants=()):
         """Run now and wait; returns the outputs by name, batch first."""
@@ -132,17 +146,45 @@ class LaneNetwork:
         """Let a lane use its stream of this level from here on."""
         lane.take(level)
 
+    def free_lane(self, batch, level):
+        """Return a free lane: the one that begins such a job soonest."""
+        free = self._free
+        return free.pop(min(range(len(free)),
+                            key=lambda place: free[place].still_to_do(batch, level)))
+
     def give_back(self, lane):
         """Take a lane back."""
         self._free.append(lane)
 
 
-class LaneFlight:
-    """A batch on a lane."""
+class UngatedLane:
+    """What lanes have in common whose segments run as soon as they are launched."""
 
-    def __init__(self, network, lane, staged, frames, batch):
+    def still_to_do(self, batch, level) -> int:
+        """Return how far a job is from its begin here, to compare lanes."""
+        return 0
+
+    def hold(self):
+        """Return False: what was launched cannot be held; see GatedLane."""
+        return False
+
+    def resume(self):
+        """Do nothing: nothing is held."""
+
+    def progress(self):
+        """Return None: nobody asks the device."""
+        return None
+
+    def leave(self):
+        """Do nothing: what was launched runs by itself."""
+
+
+class LaneFlight:
+    """A batch, and from its first segment on its lane."""
+
+    def __init__(self, network, staged, frames, batch):
         self._network = network
-        self._lane = lane
+        self._lane: Any = None
         self._staged = staged
         self._frames = frames
         self._batch = batch
@@ -157,6 +199,8 @@ class LaneFlight:
 
         Returns the event behind all of it.
         """
+        if self._lane is None:
+            self._lane = self._network.free_lane(self._batch, level)
         lane = self._lane
         self._network.take(lane, level)
         if segment == 0:
@@ -168,15 +212,16 @@ class LaneFlight:
 
     def hold(self):
         """Stop behind the segment that runs; tell whether any is left. Lanes with gates only."""
-        return self._lane.hold()
+        return self._lane is not None and self._lane.hold()
 
     def resume(self):
         """Go on with what was submitted."""
-        self._lane.resume()
+        if self._lane is not None:
+            self._lane.resume()
 
     def progress(self):
         """Return how many segments have ended; None: nobody can tell."""
-        return self._lane.progress()
+        return None if self._lane is None else self._lane.progress()
 
     def abandon(self):
         """Open its gates, and keep the lane from all others."""
@@ -188,8 +233,9 @@ class LaneFlight:
 
     def close(self):
         """Give the lane back."""
-        self._lane.leave()
-        self._network.give_back(self._lane)
+        if self._lane is not None:
+            self._lane.leave()
+            self._network.give_back(self._lane)
 
 
 @dataclasses.dataclass(frozen=True)

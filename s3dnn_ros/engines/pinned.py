@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import collections
-from typing import Callable, Deque, Dict
+import ctypes
+import math
+from typing import Any, Callable, Deque, Dict
 
 import numpy as np
 
@@ -20,29 +22,33 @@ class PinnedPool:
 
     def __init__(self, allocate: Callable):
         self._allocate = allocate
-        self._free: Dict[int, Deque] = {}
+        self._loans: Dict[int, Any] = {}        # by size: a kind of loan
 
     def array(self, shape, dtype) -> np.ndarray:
         """Return an array of any content; its memory comes back with its last view. Any thread."""
         dtype = np.dtype(dtype)
-        wanted = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-        size = max(1, wanted)
-        free = self._free.setdefault(size, collections.deque())
+        size = max(1, math.prod(shape) * dtype.itemsize)
+        kind = self._loans.get(size) or self._loans.setdefault(size, _loan_of(size))
         try:
-            memory = free.pop()
+            memory = kind.free.pop()
         except IndexError:
             memory = self._allocate(size)
-        return np.asarray(_Loan(memory, size, free))[:wanted].view(dtype).reshape(shape)
+        loan = kind.from_address(memory.number)
+        loan.memory = memory
+        return np.ndarray(shape, dtype, loan)
 
 
-class _Loan:
-    """What keeps memory out of the pool as long as an array is in it."""
+def _loan_of(size: int) -> Any:
+    """Return the kind of what keeps memory out of the pool as long as an array is in it."""
+    free: Deque = collections.deque()
 
-    def __init__(self, memory, size, free: Deque):
-        self._memory, self._free = memory, free
-        self.__array_interface__ = {'data': (memory.number, False), 'shape': (size,),
-                                    'typestr': '|u1', 'version': 3}
+    class Loan(ctypes.Array):
+        _type_ = ctypes.c_uint8
+        _length_ = size
+        memory: Any = None
 
-    def __del__(self):
-        """Give it back."""
-        self._free.append(self._memory)
+        def __del__(self):
+            free.append(self.memory)
+
+    Loan.free = free
+    return Loan

@@ -119,6 +119,9 @@ class SimulatedEngine:
         """Return nothing: a device that is not there is never lost."""
         return ''
 
+    def allow_arming(self, allowed):
+        """Do nothing: a launch takes no time."""
+
     def close(self):
         """Do nothing."""
 

@@ -251,9 +251,8 @@ class Core:
                 if reached is not None:
                     self._scheduler.reached(job.work, reached, now_s)
         chosen = self._scheduler.dequeue(now_s)
-        held = set(map(id, chosen.hold))
         for work in chosen.hold:
-            self._hold(self._running.get(id(work)))
+            self._hold(self._running[id(work)])
         for work in chosen.resume:
             self._resume(self._running[id(work)], work, now_s)
         for work, level in zip(chosen.submit, chosen.levels or itertools.repeat(0)):
@@ -262,7 +261,7 @@ class Core:
                 self._scheduler.complete(work, now_s)
             else:
                 job.level = level
-                self._start(job, work, now_s, id(work) in held)
+                self._start(job, work, now_s)
         return bool(chosen.submit and (self._queued or self._waiting))
 
     def _sort_out_late(self, job, now_s):
@@ -280,7 +279,7 @@ class Core:
 
     def _hold(self, job):
         """Stop a job behind the segment that runs; not one that could not be started."""
-        if job is not None and job.flight is not None:
+        if job.flight is not None:
             job.held = job.is_held = True
             if job.flight.hold():
                 job.look_s = math.inf
@@ -291,7 +290,7 @@ class Core:
             job.flight.resume()
             self._ends.expect(job, work, now_s)
 
-    def _start(self, job, work, now_s, held=False):
+    def _start(self, job, work, now_s):
         self._running[id(work)] = job
         alone = not job.under_way
         job.under_way += 1
@@ -315,8 +314,6 @@ class Core:
                 job.take(self.chooser.choose(job, 0, now_s), 0)
             if alone:
                 self._ends.expect(job, work, now_s)
-            if held:
-                self._hold(job)
             while segment <= last:
                 job.flight.submit(segment, done, job.level, job.variant(segment))
                 segment += 1

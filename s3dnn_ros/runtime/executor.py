@@ -42,9 +42,8 @@ ALONE = BoardContext()
 
 def _scheduler(settings, engine):
     if settings.scheduler == 'gated' and engine.gated:
-        # what stands ready on the device takes in no more images
         return make_scheduler('gated', capacity=settings.capacity, share=settings.share,
-                              ahead=0 if settings.fusion else 1, levels=engine.levels)
+                              levels=engine.levels, lead_s=engine.lead_s)
     if settings.scheduler not in ('supervised', 'gated'):
         return make_scheduler(settings.scheduler)
     if settings.scheduler == 'gated':
@@ -118,7 +117,8 @@ class Executor:
         self._core = Core(scheduler, engine, self._finished, dropped, _LOG.error,
                           tell=self._admission.tell, recorder=self.recorder)
         self._driver = Driver(self._core, engine, clock, dropped, _LOG.error)
-        self._holds = HoldSwitch(self._driver.post) if scheduler.holds else None
+        self._holds = (HoldSwitch(self._driver.post, engine.allow_arming) if scheduler.holds
+                       else None)
         self._reloader = Reloader(self._instances, self._load_anew, self.tell_capacity,
                                   self._quiet)
         if settings.cohort.enabled:
@@ -134,6 +134,8 @@ class Executor:
             lambda: self.recorder.busy_s_of_instances(clock.now_s()))
         self.configure(settings)
         self._driver.start()
+        if scheduler.holds:
+            engine.allow_arming(True)
         if self._energy:
             self._energy.start()
 

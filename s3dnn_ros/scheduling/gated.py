@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import Callable, Dict, List, Sequence, Tuple
+import operator
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
+from s3dnn_ros.scheduling.fewest_late import fewest_late
 from s3dnn_ros.scheduling.options import (
     ROUNDING,
     check,
@@ -17,13 +19,10 @@ from s3dnn_ros.scheduling.options import (
 from s3dnn_ros.scheduling.ordered import OrderedQueue
 from s3dnn_ros.scheduling.work import Dispatch, SegmentWork
 
-# Of what is left of a job, this part is kept as slack before others beyond the capacity are held.
-RESERVE = 0.1
-# Work beside a job adds at most this part to its time where the device prefers the job: 0.18 was
-# measured of a detector that never ends, on 8 multiprocessors of an H200.
-INTERFERENCE = 0.25
 # More than so many side by side bring no device anything.
 MOST = 16
+# Whether all can be in time is asked of so many, the first by their deadlines.
+FORESEEN = 32
 # A look at how far jobs are comes no sooner.
 LEAST_WAIT_S = 100e-6
 
@@ -32,17 +31,12 @@ class _Job:
     """A network that is to run whole.
 
     `left_s` says by the number of segments that have ended what is left at most; `reached` is that
-    number, since `since_s` or longer. What decisions ask for is a moment, reckoned when the job
-    goes on or stops, not when it is asked for.
+    number, since `since_s` or longer.
 
     Attributes
     ----------
     hopeless_from_s : float
         When it is behind this, it cannot be in time any more.
-    spare_until_s : float
-        So long it has the slack that is kept, as if the segment that runs had just begun.
-    preferred_until_s : float
-        So long it has the slack for others beside it, too, if the device prefers it.
     level : int
         Of urgency on the device, from its start on.
 
@@ -54,7 +48,7 @@ class _Job:
         self.priority = work.priority
         self.deadline_s = work.deadline_s
         self.share = _mean(share, segments)
-        self.longest_s = max(segment.time_s for segment in segments)
+        self._utilization = _mean(share_of('utilization'), segments)
         self.left_s = [*(segment.remaining_s for segment in segments), 0.0]
         self.reached = 0
         self.since_s = 0.0
@@ -73,102 +67,83 @@ class _Job:
         self.reached, self.since_s = segments, now_s
         self._reckon()
 
+    def needs_s(self, now_s) -> float:
+        """Return what is left of it takes of the device's time, which it shares."""
+        left_s = self.left_s[self.reached]
+        if self.is_open and left_s > 0.0:
+            left_s = max(left_s - (now_s - self.since_s), self.left_s[self.reached + 1])
+        return self._utilization * left_s
+
+    def ends_s(self, now_s) -> float:
+        """Return when it should end if it is open from now on, or is already."""
+        return (self.since_s if self.is_open else now_s) + self.left_s[self.reached]
+
+    @property
+    def is_in_its_last_segment(self) -> bool:
+        """Tell whether nothing is left behind the segment that runs."""
+        return self.reached + 2 >= len(self.left_s)
+
     def _reckon(self):
-        left_s, deadline_s = self.left_s[self.reached], self.deadline_s
-        self.hopeless_from_s = deadline_s - left_s
-        self.spare_until_s = deadline_s - left_s * (1.0 + RESERVE)
-        self.preferred_until_s = self.spare_until_s - left_s * INTERFERENCE
+        left_s = self.left_s[self.reached]
+        self.hopeless_from_s = self.deadline_s - left_s
         if self.is_open and left_s > 0.0:
             # of the segment that runs less is left with time, but it may take longer than expected
-            self.hopeless_from_s = (deadline_s - self.left_s[self.reached + 1]
-                                    if self.since_s + left_s <= deadline_s else -math.inf)
+            self.hopeless_from_s = (self.deadline_s - self.left_s[self.reached + 1]
+                                    if self.since_s + left_s <= self.deadline_s else -math.inf)
 
 
 class _SideBySide:
-    """The jobs that are to be open, and who else may join them."""
+    """The jobs that are to be open, in their order; `ending` takes no share any more."""
 
-    def __init__(self, capacity, levels):
-        self.jobs: List[_Job] = []
+    def __init__(self, capacity, levels, ending: Optional[_Job]):
+        self.jobs = [] if ending is None else [ending]
+        self._last_level = levels - 1
+        self._level = ending.level if ending else 0     # of the last that joined
         self._room = capacity + ROUNDING
-        self._last = levels - 1
-        self._level = 0             # of the last that joined
-        # by level: the least of those that the device does not prefer to it, and of the others
-        self._spare_until_s = [math.inf] * levels
-        self._preferred_until_s = [math.inf] * levels
-        self._preferred_spare_until_s = [math.inf] * levels
+        self._is_first = True
 
-    def fits(self, job) -> bool:
-        """Tell whether nobody needs slack for a job."""
-        return not self.jobs or job.share <= self._room
-
-    def join(self, job, now_s) -> float:
-        """Let a job join, if all that is open has the slack; return until when it has.
-
-        Nothing joins for which it has none any more. Beside the job, the others may make no
-        progress until it is held and its segment has ended. Whom the device prefers goes on.
-        """
-        level = self._level_of(job)
-        until_s = math.inf
-        if self.jobs and job.share > self._room:
-            until_s = self._spare_until_s[level] - job.longest_s
-            preferred_s = max(self._preferred_until_s[level],
-                              self._preferred_spare_until_s[level] - job.longest_s)
-            if preferred_s < until_s:
-                until_s = preferred_s
-            if until_s <= now_s:
-                return until_s
-        self._add(job, level)
-        return until_s
+    def join(self, job) -> bool:
+        """Let a job join if it fits; the first does. Tell whether it has joined."""
+        if not self._is_first and job.share > self._room:
+            return False
+        self.add(job)
+        return True
 
     def add(self, job):
-        """Let a job join, whatever the others have."""
-        self._add(job, self._level_of(job))
-
-    def _level_of(self, job):
-        """Return the level that a job has, or that of its start now."""
-        if job.started:
-            return job.level
-        place = len(self.jobs)
-        level = place if place < self._last else self._last
-        return level if level > self._level else self._level
-
-    def _add(self, job, level):
-        self.jobs.append(job)
+        """Let a job join, whether it fits or not."""
+        if not job.started:
+            # whoever joins later does not come before it
+            job.level = max(min(len(self.jobs), self._last_level), self._level)
+        self._level = job.level
         self._room -= job.share
-        self._level = job.level = level
-        spare_s, preferred_s = job.spare_until_s, job.preferred_until_s
-        for other in range(level + 1):
-            if spare_s < self._spare_until_s[other]:
-                self._spare_until_s[other] = spare_s
-        for other in range(level + 1, self._last + 1):
-            if preferred_s < self._preferred_until_s[other]:
-                self._preferred_until_s[other] = preferred_s
-            if spare_s < self._preferred_spare_until_s[other]:
-                self._preferred_spare_until_s[other] = spare_s
+        self._is_first = False
+        self.jobs.append(job)
 
 
 class Gated:
     """Opens the job with the earliest deadline, and holds those that stand in its way.
 
     The segments of an open job follow each other without a decision. Jobs are open side by side
-    while their shares fit into `capacity`; beyond it, others are open as long as all that comes
-    before them has slack, as little as they go on beside them. As far as the device tells levels
-    of urgency apart, it prefers the first; the level of a job is that of its start. A job that is
-    held stops behind the segment that runs. What cannot be in time any more goes last, and nothing
-    of lower priority is open while a job of higher priority is not, unless that one cannot be in
-    time.
+    while their shares fit into `capacity`. Where not all can be in time, one after the other, the
+    longest come last (`fewest_late`). A job that is held stops behind the segment that runs. What
+    cannot be in time any more runs where nothing else wants the device, and nothing of lower
+    priority is open while a job of higher priority is not, unless that one cannot be in time.
+
+    As far as the device tells levels of urgency apart, it prefers the first; the level of a job is
+    that of its start.
 
     Parameters
     ----------
     capacity : float
-        Limit of the sum of shares that needs no slack; above 0.
+        Limit of the sum of shares; above 0.
     share : str
         What counts as a job's share of the device: 'tb_ratio' or 'utilization', the mean over its
         segments by time.
-    ahead : int
-        So many jobs more are submitted and held, and start at once when their turn comes.
     levels : int
         Of urgency that the device tells apart.
+    lead_s : float
+        So long before the first job should end, it takes no share any more: the next opens then,
+        and the device does not stand still in between.
 
     Raises
     ------
@@ -180,15 +155,14 @@ class Gated:
     whole_networks = True
     holds = True
 
-    def __init__(self, capacity=1.0, share='tb_ratio', ahead=1, levels=1):
+    def __init__(self, capacity=1.0, share='tb_ratio', levels=1, lead_s=0.0):
         check_common('gated', capacity, share)
         check('gated', 'levels', levels, 'a whole number from 1', is_count(levels))
-        check('gated', 'ahead', ahead, 'a whole number from 0',
-              is_number(ahead) and ahead >= 0 and ahead % 1 == 0)
+        check('gated', 'lead_s', lead_s, 'a number from 0', is_number(lead_s) and lead_s >= 0.0)
         self._capacity = capacity
         self._share = share_of(share)
-        self._ahead = ahead
         self._levels = levels
+        self._lead_s = lead_s
         self._may_hold = True
         self._order = OrderedQueue()        # of the jobs that may be in time
         self._hopeless = OrderedQueue()     # of the others
@@ -211,13 +185,13 @@ class Gated:
                 self._move(job, self._hopeless, self._order)
 
     def allow_holding(self, allowed):
-        """Allow it, or let all that has started go on, and submit nothing ahead of its turn."""
+        """Allow it, or let all that has started go on."""
         self._may_hold = allowed
 
     def dequeue(self, now_s):
         """Return which jobs to submit, to hold and to let go on."""
-        opened, standing = (self._choose if self._may_hold else self._without_holds)(now_s)
-        if opened == self._open and not standing:
+        opened = (self._choose if self._may_hold else self._without_holds)(now_s)
+        if opened == self._open:
             return _AS_IT_IS
         self._decisions += 1
         submit, resume = [], []
@@ -226,8 +200,7 @@ class Gated:
             if not job.is_open:
                 (resume if job.started else submit).append(job)
                 job.go_on(True, now_s)
-        hold = [job for job in self._open if job.decision != self._decisions] + standing
-        submit += standing
+        hold = [job for job in self._open if job.decision != self._decisions]
         for job in hold:
             job.go_on(False, now_s)
         self._open = opened
@@ -250,54 +223,72 @@ class Gated:
         """Return when the slack of an open job may be used up, or it is late; None: never."""
         return None if self._wake_s == math.inf else max(self._wake_s, now_s)
 
-    def _choose(self, now_s) -> Tuple[List[_Job], List[_Job]]:
-        """Return the jobs that are to be open, and those to be submitted and held."""
-        side = _SideBySide(self._capacity, self._levels)
-        standing: List[_Job] = []
-        hopeless: List[_Job] = []
-        blocked_rank = wake_s = math.inf
-        for rank, _, _, job in self._order:
-            if now_s > job.hopeless_from_s:
-                hopeless.append(job)
-                continue
-            if rank > blocked_rank or len(side.jobs) >= MOST:
+    def _choose(self, now_s) -> List[_Job]:
+        """Return the jobs that are to be open."""
+        turn = self._in_turn(now_s)
+        ending, wake_s = self._nearly_over(turn, now_s)
+        side = _SideBySide(self._capacity, self._levels, ending)
+        for job in turn[:MOST]:
+            if job is not ending and not side.join(job):
                 break
-            until_s = side.join(job, now_s)
-            if until_s > now_s:
-                wake_s = until_s if until_s < wake_s else wake_s
-                continue
-            blocked_rank = rank
-            if len(standing) == self._ahead:
-                break
-            if not job.started:
-                standing.append(job)
-        for job in hopeless:
-            self._move(job, self._order, self._hopeless)
-        if not side.jobs or blocked_rank == math.inf:
+        else:
             self._add_fitting(side, itertools.islice(self._hopeless, MOST))
         if len(side.jobs) < len(self._jobs):
             # who takes longer than expected makes way
             wake_s = min(wake_s, min((job.deadline_s for job in side.jobs
                                       if job.deadline_s > now_s), default=math.inf))
         self._wake_s = max(wake_s, now_s + LEAST_WAIT_S)
-        return side.jobs, standing
+        return side.jobs
 
-    def _without_holds(self, now_s) -> Tuple[List[_Job], List[_Job]]:
-        """Return all jobs that have started, and others that fit beside them; none stands."""
-        side = _SideBySide(self._capacity, self._levels)
+    def _nearly_over(self, turn, now_s) -> Tuple[Optional[_Job], float]:
+        """Return the first job if it is nearly over, or when it should be, if others wait."""
+        if len(turn) < 2 or not self._lead_s:
+            return None, math.inf
+        first = turn[0]
+        from_s = first.ends_s(now_s) - self._lead_s
+        if from_s > now_s:
+            return None, from_s
+        if first.is_open and first.is_in_its_last_segment:
+            return first, math.inf
+        return None, now_s + self._lead_s       # it is behind
+
+    def _in_turn(self, now_s) -> List[_Job]:
+        """Return those that may be in time, by priority, then by deadline.
+
+        Where not all can be, those that are to be late are the last of their priority.
+        """
+        turn: List[_Job] = []
+        hopeless: List[_Job] = []
+        ends_s, all_in_time = now_s, True
+        for _, deadline_s, _, job in self._order:
+            if now_s > job.hopeless_from_s:
+                hopeless.append(job)
+                continue
+            if len(turn) == FORESEEN:
+                break
+            turn.append(job)
+            ends_s += job.needs_s(now_s)
+            all_in_time = all_in_time and ends_s <= deadline_s
+        for job in hopeless:
+            self._move(job, self._order, self._hopeless)
+        return turn if all_in_time else _with_late_last(turn, now_s)
+
+    def _without_holds(self, now_s) -> List[_Job]:
+        """Return all jobs that have started, and others that fit beside them."""
+        side = _SideBySide(self._capacity, self._levels, None)
         for job in self._jobs.values():
             if job.started:
                 side.add(job)
         self._add_fitting(side, itertools.chain(self._order, self._hopeless))
         self._wake_s = math.inf
-        return side.jobs, []
+        return side.jobs
 
     @staticmethod
     def _add_fitting(side, entries):
-        """Add what fits without anybody's slack, and is not there."""
+        """Let join what fits, and is not there."""
         for *_, job in entries:
-            if side.fits(job) and job not in side.jobs:
-                side.add(job)
+            if job not in side.jobs:
+                side.join(job)
 
     @staticmethod
     def _move(job, source, target):
@@ -313,6 +304,20 @@ class Gated:
 
 
 _AS_IT_IS = Dispatch()
+
+
+def _with_late_last(turn: Sequence[_Job], now_s) -> List[_Job]:
+    """Return jobs, those that are to be late the last of their priority."""
+    ordered, begins_s = [], now_s
+    for _, group in itertools.groupby(turn, key=operator.attrgetter('priority')):
+        jobs = list(group)
+        needs_s = [job.needs_s(now_s) for job in jobs]
+        late = set(fewest_late([(need_s, job.deadline_s)
+                                for need_s, job in zip(needs_s, jobs)], begins_s))
+        ordered += [job for place, job in enumerate(jobs) if place not in late]
+        ordered += [jobs[place] for place in sorted(late)]
+        begins_s += sum(needs_s)
+    return ordered
 
 
 def _works(jobs) -> Tuple[SegmentWork, ...]:

@@ -86,10 +86,10 @@ def test_a_device_that_writes_nothing_has_no_gates(device, cuda):
 
 
 def test_a_mark_passes_with_its_word():
-    word = np.zeros(1, np.uint32)
-    mark = ProgressMark(word, 2, lambda: None)
+    words = [9, 0]
+    mark = ProgressMark(words, 1, 2, lambda: None)
     assert not mark.query()
-    word[0] = 2
+    words[1] = 2
     assert mark.query()
     mark.synchronize()
 
@@ -98,7 +98,7 @@ def test_an_error_of_the_device_is_seen_although_no_word_changes():
     def look():
         raise RuntimeError('an illegal address')
 
-    mark = ProgressMark(np.zeros(1, np.uint32), 1, look)
+    mark = ProgressMark([0], 0, 1, look)
     with pytest.raises(RuntimeError, match='illegal'):
         mark.synchronize()
 

@@ -228,6 +228,9 @@ class FakeEngine:
             self._freely = threading.Thread(target=self._finish_all, daemon=True)
             self._freely.start()
 
+    def allow_arming(self, allowed):
+        self.may_arm = allowed
+
     def close(self):
         with self.changed:
             self.closed = True

@@ -53,13 +53,6 @@ def test_a_more_urgent_job_stops_what_runs_behind_its_segment(gated):
     assert job.outputs['scores'][:, 0] * 255 == pytest.approx([1])
 
 
-def test_what_stands_ready_has_not_started(gated):
-    gated.admit(deadline_s=NOW_S + 0.31)
-    gated.admit(deadline_s=NOW_S + 0.32, instance='other')
-    assert running(gated) == [('net', 0)]
-    assert ('other', 0) in gated.on_their_way()
-
-
 def test_times_of_a_job_that_was_held_teach_nothing(gated):
     expect = gated.queues['net'].expect
     gated.admit(deadline_s=NOW_S + 0.5)

@@ -16,6 +16,10 @@ class FakeCore:
     def __init__(self):
         self.events = []
         self.has_ended = False
+        self.armed = []
+
+    def arm(self, allowed):
+        self.armed.append(allowed)
 
     def post(self, event):
         if self.has_ended:
@@ -47,19 +51,19 @@ def entered(switch):
 
 
 def test_it_waits_for_the_core_and_gives_holding_back(core):
-    thread, inside, leave = entered(HoldSwitch(core.post))
+    thread, inside, leave = entered(HoldSwitch(core.post, core.arm))
     assert not inside.wait(0.05)
     event, = core.events
     assert isinstance(event, HoldingChanged) and not event.allowed
     event.done()
-    assert inside.wait(WAIT_S) and core.allowed() == [False]
+    assert inside.wait(WAIT_S) and core.allowed() == core.armed == [False]
     leave.set()
     thread.join(WAIT_S)
-    assert core.allowed() == [False, True]
+    assert core.allowed() == core.armed == [False, True]
 
 
 def test_several_at_once_ask_once(core):
-    switch = HoldSwitch(core.post)
+    switch = HoldSwitch(core.post, core.arm)
     first, second = entered(switch), entered(switch)
     while not core.events:
         pass
@@ -74,7 +78,7 @@ def test_several_at_once_ask_once(core):
 
 
 def test_an_error_inside_gives_holding_back(core):
-    switch = HoldSwitch(lambda event: core.post(event) and (event.done(), True)[1])
+    switch = HoldSwitch(lambda event: core.post(event) and (event.done(), True)[1], core.arm)
     with pytest.raises(ValueError), switch.off():
         raise ValueError
     assert core.allowed() == [False, True]
@@ -82,5 +86,5 @@ def test_an_error_inside_gives_holding_back(core):
 
 def test_after_the_cores_end_nobody_waits(core):
     core.has_ended = True
-    with HoldSwitch(core.post).off():
+    with HoldSwitch(core.post, core.arm).off():
         assert not core.events

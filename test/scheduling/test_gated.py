@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s3dnn_ros.scheduling.gated import INTERFERENCE, LEAST_WAIT_S, RESERVE, Gated
+from s3dnn_ros.scheduling.gated import LEAST_WAIT_S, Gated
 
 SEGMENT_S = 0.01
 
@@ -72,16 +72,24 @@ def job(kit):
     return build
 
 
-def test_the_most_urgent_is_open_and_the_next_stands_ready(job):
+def test_the_most_urgent_is_open_and_nothing_is_submitted_before_its_turn(job):
     device = Device()
     device.arrive(job('third', 0.003), job('first', 0.001), job('second', 0.002))
-    assert device.state == (['first'], ['second'], ['third'])
+    assert device.state == (['first'], [], ['second', 'third'])
 
 
-def test_without_ahead_nothing_is_submitted_before_its_turn(job):
-    device = Device(Gated(ahead=0))
-    device.arrive(job('first', 0.001), job('second', 0.002))
-    assert device.state == (['first'], [], ['second'])
+def test_where_not_all_can_be_in_time_the_longest_gives_way(job):
+    device = Device()
+    device.arrive(job('long', 0.01), job('short', 0.035, segments=1))
+    assert device.state == (['short'], [], ['long'])
+    device.arrive(job('at once', 0.0, segments=1))
+    assert device.state == (['at once'], ['short'], ['long'])
+
+
+def test_nobody_gives_way_to_a_lower_priority(job):
+    device = Device()
+    device.arrive(job('long', 0.01, priority=1), job('short', 0.035, segments=1))
+    assert device.state == (['long'], [], ['short'])
 
 
 def test_a_more_urgent_job_holds_what_runs_until_it_has_ended(job):
@@ -97,27 +105,41 @@ def test_a_more_urgent_job_holds_what_runs_until_it_has_ended(job):
 def test_what_fits_runs_side_by_side(job):
     device = Device()
     device.arrive(*(job(name, 0.001, tb_ratio=0.4) for name in 'abc'))
-    assert device.state == (['a', 'b'], ['c'], [])
+    assert device.state == (['a', 'b'], [], ['c'])
 
 
-def test_beyond_the_capacity_others_run_as_long_as_the_first_has_slack(job):
-    device = Device()
-    device.arrive(job('first', 0.05), job('other', 0.06))
-    assert device.state == (['first', 'other'], [], [])
-    # the other stops behind a segment, and so much is kept
-    at_s = 0.05 - RESERVE * 0.04 - SEGMENT_S
-    assert device.scheduler.next_wake_s(0.0) == pytest.approx(at_s)
-    device.pass_s(at_s + 1e-6)
-    assert device.state == (['first'], ['other'], [])
+def test_the_next_opens_when_the_first_is_nearly_over(job):
+    device = Device(Gated(lead_s=0.002, levels=2))
+    device.arrive(job('first', 0.1), job('next', 0.2), job('third', 0.3))
+    assert device.scheduler.next_wake_s(0.0) == pytest.approx(0.038)
+    device.pass_s(0.038, first=3)
+    # its last segment began at some time up to now
+    assert device.state == (['first'], [], ['next', 'third'])
+    assert device.scheduler.next_wake_s(0.038) == pytest.approx(0.046)
+    device.pass_s(0.008)
+    assert device.state == (['first', 'next'], [], ['third'])
+    # until the first has ended, the device prefers it
+    assert device.levels == {'first': 0, 'next': 1}
+    device.end(device.open[0])
+    assert device.state == (['next'], [], ['third'])
 
 
-def test_progress_beside_others_gives_slack_back(job):
-    device = Device()
-    device.arrive(job('first', 0.05), job('other', 0.06))
+def test_a_job_that_is_behind_is_not_nearly_over(job):
+    device = Device(Gated(lead_s=0.002))
+    device.arrive(job('first', 0.1), job('next', 0.2))
     device.pass_s(0.04, first=2)
-    assert device.state == (['first', 'other'], [], [])
-    assert device.scheduler.next_wake_s(0.04) == pytest.approx(
-        0.04 + 0.05 - 0.02 - RESERVE * 0.02 - SEGMENT_S)
+    device.pass_s(0.02)
+    assert device.state == (['first'], [], ['next'])
+    assert device.scheduler.next_wake_s(0.06) == pytest.approx(0.062)
+
+
+def test_nobody_has_to_make_way_for_what_is_nearly_over(job):
+    device = Device(Gated(lead_s=0.002))
+    device.arrive(job('first', 0.1, segments=1))
+    device.pass_s(0.009)
+    assert device.scheduler.next_wake_s(0.009) is None      # nobody waits
+    device.arrive(job('urgent', 0.001, segments=1, now_s=0.009), job('later', 0.2))
+    assert device.state == (['urgent'], ['first'], ['later'])
 
 
 def test_what_cannot_be_in_time_any_more_makes_way(job):
@@ -125,7 +147,7 @@ def test_what_cannot_be_in_time_any_more_makes_way(job):
     first, other = job('first', 0.001, segments=1), job('other', 0.02)
     device.arrive(first)
     device.arrive(other)
-    assert device.state == (['first'], ['other'], [])
+    assert device.state == (['first'], [], ['other'])
     assert device.scheduler.next_wake_s(0.0) == pytest.approx(first.deadline_s)
     device.pass_s(0.0115)           # longer than it was to take
     assert device.state == (['other'], ['first'], [])
@@ -145,7 +167,7 @@ def test_nothing_of_lower_priority_runs_beside_what_higher_one_holds(job):
     device = Device()
     device.arrive(job('first', 0.001, priority=1), job('second', 0.002, priority=1),
                   job('low', 0.0, tb_ratio=0.0))
-    assert device.state == (['first'], ['second'], ['low'])
+    assert device.state == (['first'], [], ['low', 'second'])
 
 
 def test_only_what_is_queued_can_be_withdrawn(job):
@@ -153,29 +175,15 @@ def test_only_what_is_queued_can_be_withdrawn(job):
     first, second, third = (job(name, 0.001) for name in ('a', 'b', 'c'))
     device.arrive(first, second, third)
     assert [device.scheduler.withdraw(work) for work in (first, second, third, third)] == [
-        False, False, True, False]
+        False, True, True, False]
 
 
-@pytest.mark.parametrize('options', [{'ahead': -1}, {'ahead': 0.5}, {'ahead': True},
-                                     {'capacity': 0.0}, {'share': 'all'}, {'levels': 0},
-                                     {'levels': 1.5}])
+@pytest.mark.parametrize('options', [{'capacity': 0.0}, {'share': 'all'}, {'levels': 0},
+                                     {'levels': 1.5}, {'lead_s': -0.1},
+                                     {'lead_s': True}])
 def test_options_out_of_their_range_are_refused(options):
     with pytest.raises(ValueError, match=next(iter(options))):
         Gated(**options)
-
-
-@pytest.mark.parametrize('levels', [1, 3])
-def test_whom_the_device_prefers_needs_less_slack(kit, levels):
-    """What is left of the first is a long segment: to wait for the end of another is too long."""
-    slack_s = (RESERVE + INTERFERENCE) * 0.1 + 1e-6
-    device = Device(Gated(levels=levels))
-    device.arrive(kit.work('first', 1.0, slack_s, 0.1), kit.work('other', 1.0, 0.3, 0.1))
-    assert device.state == ((['first', 'other'], [], []) if levels > 1
-                            else (['first'], ['other'], []))
-    if levels > 1:
-        assert device.scheduler.next_wake_s(0.0) == pytest.approx(1e-6, abs=LEAST_WAIT_S)
-        device.pass_s(2e-6)
-        assert device.state == (['first'], ['other'], [])
 
 
 def test_the_level_of_a_job_is_that_of_its_start(job):
@@ -195,15 +203,16 @@ def test_without_holds_what_has_started_goes_on_and_others_have_their_turns(job)
     device.arrive(other)
     third = job('third', 0.1)
     device.arrive(first, third, job('fourth', 0.2))
-    assert device.state == (['first'], ['other', 'third'], ['fourth'])
+    assert device.state == (['first'], ['other'], ['fourth', 'third'])
     device.scheduler.allow_holding(False)
     device.decide()
-    assert device.state == (['first', 'other', 'third'], [], ['fourth'])
+    assert device.state == (['first', 'other'], [], ['fourth', 'third'])
     assert device.scheduler.next_wake_s(device.now_s) is None
-    for ended in (first, third):
-        device.end(ended)
-    assert device.state == (['other'], [], ['fourth'])
+    device.end(first)
+    assert device.state == (['other'], [], ['fourth', 'third'])
     device.end(other)
+    assert device.state == (['third'], [], ['fourth'])
+    device.end(third)
     assert device.state == (['fourth'], [], [])
 
 
@@ -229,10 +238,10 @@ EVENTS = st.lists(st.builds(
 
 
 @settings(max_examples=200)
-@given(EVENTS, st.integers(0, 2), st.integers(1, 3))
+@given(EVENTS, st.integers(1, 3), st.sampled_from([0.0, 0.001]))
 def test_whatever_happens_somebody_runs_and_the_most_urgent_is_among_them(
-        kit, events, ahead, levels):
-    device = Device(Gated(ahead=ahead, levels=levels))
+        kit, events, levels, lead_s):
+    device = Device(Gated(levels=levels, lead_s=lead_s))
     segments_of, allowed = {}, True
     for number, event in enumerate(events):
         under_way = [*device.open, *device.held]
@@ -254,11 +263,16 @@ def test_whatever_happens_somebody_runs_and_the_most_urgent_is_among_them(
         known = [*device.open, *device.held, *device.queued]
         assert bool(device.open) == bool(known)
         assert allowed or not device.held
-        surely = [work for work in known if work.slack_s(device.now_s) > 1e-9]
-        if surely and allowed:
-            # of a job under way less may be left, so that one with less slack may come first
-            first = min(surely, key=lambda work: work.deadline_s)
-            assert any(work.deadline_s <= first.deadline_s for work in device.open)
+        ends_s = device.now_s
+        for work in sorted(known, key=lambda work: work.deadline_s):
+            ends_s += work.remaining_s
+            if ends_s > work.deadline_s - 1e-9:
+                break
+        else:
+            # all can be in time, one after the other
+            if known and allowed:
+                first_s = min(work.deadline_s for work in known)
+                assert any(work.deadline_s == first_s for work in device.open)
         wake_s = device.scheduler.next_wake_s(device.now_s)
         assert wake_s is None or wake_s >= device.now_s + LEAST_WAIT_S - 1e-12
     for _ in range(len(events)):

@@ -195,10 +195,6 @@ class TensorRtEngine(LaneEngine):
         """Return a new stream of a level of urgency."""
         return (self._partition or self.cuda).stream(self.cuda.priorities[level])
 
-    def close(self):
-        """Wait for what runs."""
-        self.synchronize()
-
     def _wanted(self, model, models, outputs, lanes, batches):
         return wanted_plans(model, models, outputs, batches, lanes, self.options, self.machine)
 

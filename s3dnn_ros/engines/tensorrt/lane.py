@@ -8,6 +8,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
+from s3dnn_ros.engines.lanes import UngatedLane
 from s3dnn_ros.engines.tensorrt.host_segment import Buffer, HostEvent, HostSegment, HostStep
 from s3dnn_ros.engines.tensorrt.loaded_engine import Context, LoadedEngine
 from s3dnn_ros.errors import ModelError
@@ -55,7 +56,7 @@ class EngineStep:
         stream.synchronize()
 
 
-class Lane:
+class Lane(UngatedLane):
     """Static buffers, and a stream for each level of priority: one flight at a time.
 
     Whatever the level, things run in the order in which they are submitted. So all contexts use
@@ -184,9 +185,6 @@ class Lane:
         """Launch all segments once more."""
         for segment in range(len(self._steps[batch])):
             self.launch(batch, segment)
-
-    def leave(self):
-        """Do nothing: what was launched runs by itself."""
 
     def _contexts(self, runners, batch, profile) -> List[List[Optional[Context]]]:
         """Return a context for each that runs on TensorRT."""

@@ -153,7 +153,7 @@ class TorchEngine(LaneEngine):
 
     def close(self):
         """Wait for what runs."""
-        self.synchronize()
+        super().close()
         for thread in self._threads:
             thread.shutdown()
 

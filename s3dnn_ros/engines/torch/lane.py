@@ -9,6 +9,7 @@ import tempfile
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
 
 from s3dnn_ros.engines.cuda import Cuda, Stream
+from s3dnn_ros.engines.lanes import UngatedLane
 from s3dnn_ros.engines.torch.occupancy import kernels_of
 
 # Runs before a graph is captured: cuDNN tries its algorithms in the first one.
@@ -66,7 +67,7 @@ class Part(NamedTuple):
     call: Callable[[Callable[[], Any]], Any]
 
 
-class Lane:
+class Lane(UngatedLane):
     """Static buffers and graphs, and a stream for each level of priority: one flight at a time.
 
     Whatever the level, things run in the order in which they are submitted.
@@ -193,20 +194,6 @@ class Lane:
         """Launch all segments once more."""
         for segment in range(len(self._captured[batch].graphs[self._partition])):
             self.launch(batch, segment)
-
-    def hold(self):
-        """Return False: what was launched cannot be held; see GatedLane."""
-        return False
-
-    def resume(self):
-        """Do nothing: nothing is held."""
-
-    def progress(self):
-        """Return None: nobody asks the device."""
-        return None
-
-    def leave(self):
-        """Do nothing: what was launched runs by itself."""
 
     def _graphs(self, stream, modules, values, image):
         """Return the graphs of one partition, by segment and variant."""

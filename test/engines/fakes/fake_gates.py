@@ -183,6 +183,7 @@ class FakeShared:
 
     def __init__(self, length, dtype):
         self.array = np.zeros(length, dtype)
+        self.view = memoryview(self.array)
 
     def address(self, index):
         return self.array.ctypes.data + index * self.array.itemsize

@@ -104,13 +104,13 @@ def test_a_flight_that_is_held_stops_behind_its_segment(make, load):
     network = load(engine, lanes=2)
     device, pixels = engine._gates.device, images(1)
     flight = network.open([network.stage(pixels)])
+    flight.submit(0, lambda run: None)
     assert flight.hold()
-    for segment in range(2):
-        flight.submit(segment, lambda run: None)
+    flight.submit(1, lambda run: None)
     device.run()
-    assert flight.progress() == 0
+    assert flight.progress() == 1
     other, ended = fly(engine, network, images(1, seed=1))
-    assert len(ended) == 2 and flight.progress() == 0
+    assert len(ended) == 2 and flight.progress() == 1
     flight.resume()
     device.run()
     assert flight.progress() == 2 and not flight.hold()
@@ -125,9 +125,15 @@ def test_measuring_needs_no_images(make, load):
     assert network.measure_shared(1, 3) == 0.0      # the clock stands
 
 
-def test_networks_in_variants_have_lanes_without_gates(make, in_variants):
+def test_networks_in_variants_have_lanes_without_gates_which_nothing_holds(make, in_variants):
     network = in_variants.load(make())
     assert not isinstance(network._lanes[0], TensorRtGatedLane)
+    flight = network.open([network.stage(images(1))])
+    assert not flight.hold()            # nor has it a lane yet
+    flight.submit(0, lambda run: None)
+    assert not flight.hold() and flight.progress() is None
+    flight.resume()
+    flight.close()
     pixels = images(1)
     np.testing.assert_allclose(network.run(pixels)['score'], means(pixels), rtol=TOLERANCE)
 

@@ -237,7 +237,7 @@ def test_with_cuda_bindings_there_are_levels_of_urgency(engine):
     pytest.importorskip('cuda.bindings', reason='cuda-bindings are not here')
     if not hasattr(torch.cuda.CUDAGraph, 'raw_cuda_graph'):
         pytest.skip('this PyTorch keeps its graphs to itself')
-    assert (engine.levels == 1) if engine.gated else (engine.levels >= 2)
+    assert engine.levels >= 2
 
 
 def test_without_a_way_to_priorities_there_is_one_level(monkeypatch, model, spec, expected):
@@ -307,7 +307,7 @@ def test_a_gated_job_waits_before_every_segment_and_lets_others_pass(engine, loa
     marks[0].synchronize()
     for segment in range(network.segments):
         second.launch(segment).synchronize()
-        assert marks[0].query() and first._lane._progress[0] == 1
+        assert marks[0].query() and first.progress() == 1
     assert_close(second.outputs()['scores'], expected(pixels[1]))
     for segment in range(1, network.segments):
         first.launch(segment).synchronize()
@@ -316,23 +316,58 @@ def test_a_gated_job_waits_before_every_segment_and_lets_others_pass(engine, loa
     second.close()
 
 
-def test_a_gated_job_that_is_held_before_it_begins_lets_others_pass(engine, load, expected):
+def test_a_gated_job_that_is_held_lets_others_pass(engine, load, expected):
     if not engine.gated:
         pytest.skip('nothing waits on the device')
     network = load(lanes=2, max_batch=1)
     pixels, runs = [images(1, 1), images(1, 2)], []
     held, other = (network.open([network.stage(part)]) for part in pixels)
+    held.submit(0, runs.append)
     assert held.hold()
-    for flight in (held, other):
-        for segment in range(network.segments):
+    for flight, first in ((held, 1), (other, 0)):
+        for segment in range(first, network.segments):
             flight.submit(segment, runs.append)
-    wait(engine, runs, network.segments)
-    assert (held.progress(), other.progress()) == (0, network.segments)
+    wait(engine, runs, 1 + network.segments)
+    assert (held.progress(), other.progress()) == (1, network.segments)
     held.resume()
     wait(engine, runs, 2 * network.segments)
     for flight, part in zip((held, other), pixels):
         assert_close(flight.outputs()['scores'], expected(part))
         flight.close()
+
+
+def test_jobs_that_were_armed_give_the_same_results_and_what_is_armed_can_be_let_go(
+        engine, load, expected):
+    if not engine.gated:
+        pytest.skip('nothing waits on the device')
+    network = load(lanes=3, max_batch=2)
+    jobs = [lane._jobs for lane in network._lanes]
+    for _ in range(2):
+        engine.allow_arming(True)
+        for turn in range(40):
+            if turn % 4 == 0:
+                until(lambda: all(job.armed for job in jobs))
+            # mostly of the batch that is armed
+            pixels, runs = images(1 + (turn % 8 == 5), turn), []
+            flight = network.open([network.stage(pixels)])
+            for segment in range(network.segments):
+                flight.submit(segment, runs.append, level=turn % engine.levels)
+            wait(engine, runs, network.segments)
+            assert not any(run.error for run in runs)
+            assert_close(flight.outputs()['scores'], expected(pixels))
+            flight.close()
+        engine.allow_arming(False)
+        engine.synchronize()
+        assert not any(job.armed for job in jobs)
+    # memory can be freed, and kernels run for the first time
+    assert_close(load(max_batch=1).run(images(1))['scores'], expected(images(1)))
+
+
+def until(condition):
+    deadline_s = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < deadline_s
+        time.sleep(1e-4)
 
 
 def test_a_gated_job_that_is_given_up_does_not_keep_its_lane(engine, load, expected):

@@ -129,8 +129,8 @@ def test_a_job_that_is_held_stops_behind_its_segment(device, lane):
 
 
 def test_a_job_that_is_held_first_does_not_begin(device, lane):
-    assert lane.hold()
     lane.fetch(2, [images(1, 2)])
+    assert lane.hold()
     for segment in range(SEGMENTS):
         lane.launch(2, segment)
     device.run()
@@ -200,3 +200,89 @@ def test_a_job_that_is_left_keeps_its_stream_until_it_has_ended(device, lane):
     device.run()
     lane.fetch(2, [images(3, 4)])
     assert sum(streams_left(lane)) == sum(before) - 1
+
+
+@pytest.fixture
+def armed(lane):
+    """Return the lane armed, as another thread would do it."""
+    lane.streams.arming.allowed = True
+    assert lane._jobs.arm() and lane._jobs.armed == 2
+    return lane
+
+
+def test_an_armed_lane_launches_nothing_when_its_job_begins(device, armed):
+    launched = []
+    device.runtime.cudaGraphLaunch = lambda *arguments: launched.append(arguments) or (0,)
+    armed.fetch(2, [images(1, 2)])
+    armed.launch(2, SEGMENTS - 1)
+    device.run()
+    assert armed.ran == [0, 1, 2] and sums_of(armed) == [12.0, 24.0] and not launched
+
+
+def test_a_lane_that_is_taken_or_armed_or_runs_is_not_armed(device, armed):
+    assert armed._jobs.arm() and len(device.jobs) == 1      # it is
+    armed.fetch(2, [images(1, 2)])
+    assert armed._jobs.arm() and not armed._jobs.armed      # it is taken
+    device.broken = True
+    armed.leave()
+    assert not armed._jobs.arm()                            # it runs: again, later
+    device.broken = False
+    device.run()
+    assert armed._jobs.arm() and armed._jobs.armed == 2
+    armed.streams.arming.allowed = False
+    armed._jobs.disarm()
+    device.run()
+    assert armed._jobs.arm() and not armed._jobs.armed      # it may not
+
+
+def test_what_is_disarmed_runs_and_overwrites_nothing_that_somebody_has(device, armed):
+    armed.fetch(2, [images(1, 2)])
+    armed.launch(2, SEGMENTS - 1)
+    device.run()
+    found = armed.send(2)['sums']
+    armed.leave()
+    assert armed._jobs.arm() and armed._jobs.armed
+    armed._jobs.disarm()
+    device.run()
+    assert armed.ran == 2 * [0, 1, 2] and found[:, 0].tolist() == [12.0, 24.0]
+    armed.fetch(2, [images(3, 4)])
+    armed.launch(2, SEGMENTS - 1)
+    device.run()
+    assert sums_of(armed) == [36.0, 48.0]
+
+
+def test_what_is_armed_for_another_batch_runs_before_the_job(device, armed):
+    armed.capture(1, None, SHAPE)       # takes the lane, as a job of another batch does
+    assert armed.ran == 2 * [0, 1, 2]
+    armed._jobs._batch = 2
+    assert armed._jobs.arm() and armed._jobs.armed == 2
+    armed.fetch(1, [images(7)])
+    armed.launch(1, SEGMENTS - 1)
+    device.run()
+    assert armed.ran == 4 * [0, 1, 2] and armed.send(1)['sums'][:, 0].tolist() == [84.0]
+
+
+def test_the_armed_lane_of_the_nearest_level_begins_a_job_soonest(device, armed):
+    assert [armed.still_to_do(2, level) for level in range(3)] == [0, 1, 2]
+    armed._jobs.disarm()
+    device.run()
+    assert armed.still_to_do(2, 0) == 3
+    armed._jobs.arm()
+    assert armed.still_to_do(1, 0) == 4
+
+
+def test_a_launch_that_fails_is_told_to_whoever_begins_a_job_and_nobody_waits_for_it(
+        device, lane, monkeypatch):
+    lane.streams.arming.allowed = True
+    before = streams_left(lane)
+    device.lacks.add('cudaGraphLaunch')
+    assert lane._jobs.arm() and not lane._jobs.armed
+    with pytest.raises(RuntimeError, match='NOT_SUPPORTED'):
+        lane.fetch(2, [images(1, 2)])
+    lane.leave()
+    assert streams_left(lane) == before
+    device.lacks.clear()
+    lane.fetch(2, [images(1, 2)])
+    lane.launch(2, SEGMENTS - 1)
+    device.run()
+    assert sums_of(lane) == [12.0, 24.0]

@@ -1,0 +1,92 @@
+"""A thread arms lanes while that is allowed, and what is armed is let go when it no longer is."""
+
+import gc
+import threading
+import time
+
+import pytest
+
+from s3dnn_ros.engines.arming import Arming
+
+WAIT_S = 10.0
+
+
+class FakeLane:
+    """Is armed at the attempt that the test says; counts."""
+
+    def __init__(self, arming, attempts=1):
+        self.arming = arming
+        self.attempts = attempts
+        self.armed = self.disarmed = 0
+        self.is_armed = threading.Event()
+        self.threads = set()
+        arming.add(self)
+
+    def arm(self):
+        self.threads.add(threading.current_thread().name)
+        self.attempts -= 1
+        if self.attempts > 0:
+            return False
+        if self.arming.allowed:
+            self.armed += 1
+            self.is_armed.set()
+        return True
+
+    def disarm(self):
+        self.disarmed += 1
+
+
+@pytest.fixture
+def arming():
+    made = Arming()
+    yield made
+    made.allow(False)
+
+
+def test_nothing_is_armed_before_it_is_allowed(arming):
+    lane = FakeLane(arming)
+    arming.free(lane)
+    assert not lane.is_armed.wait(0.02)
+    arming.allow(True)
+    assert lane.is_armed.wait(WAIT_S) and lane.threads == {'s3dnn-arm'}
+
+
+def test_a_lane_that_runs_yet_is_tried_again_and_others_do_not_wait(arming):
+    arming.allow(True)
+    slow, quick = FakeLane(arming, attempts=5), FakeLane(arming)
+    for lane in (slow, quick):
+        arming.free(lane)
+    assert slow.is_armed.wait(WAIT_S) and quick.is_armed.wait(WAIT_S)
+    assert slow.attempts == 0 and slow.armed == 1
+
+
+def test_what_is_armed_is_let_go_when_it_is_forbidden(arming):
+    lanes = [FakeLane(arming) for _ in range(3)]
+    arming.allow(True)
+    for lane in lanes:
+        assert lane.is_armed.wait(WAIT_S)
+    arming.allow(False)
+    assert [lane.disarmed for lane in lanes] == [1, 1, 1]
+    arming.free(lanes[0])
+    time.sleep(0.02)
+    assert lanes[0].armed == 1
+
+
+def test_lanes_that_nobody_keeps_are_forgotten(arming):
+    arming.allow(True)
+    lost = FakeLane(arming, attempts=10**9)
+    arming.free(lost)
+    del lost
+    gc.collect()
+    after = FakeLane(arming)
+    arming.free(after)
+    assert after.is_armed.wait(WAIT_S)
+
+
+def test_whoever_forgets_to_forbid_it_leaves_nothing_armed():
+    made = Arming()
+    lane = FakeLane(made)
+    lane.arming = None
+    del made
+    gc.collect()
+    assert lane.disarmed == 1
