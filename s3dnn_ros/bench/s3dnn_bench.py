@@ -69,7 +69,7 @@ POLICIES = (STREAMS, Policy('fifo', 'fifo'), Policy('edf', 'edf'), PAPER, SUPERV
 # takes a while to load, so only by name
 PROCESSES = Policy('process per instance', 'fifo', processes=True)
 # needs an engine with gates, so only by name
-GATED = Policy('gated', 'gated', options=(('capacity', 1.0),), levels=True)
+GATED = Policy('gated', 'gated', options=(('capacity', 1.0),))
 PARTS = ('decisions', 'batches', 'throughput', 'deadlines', 'timeline')
 # The part `timeline` shows one load at one number of instances, the nearest to this one.
 TIMELINE_INSTANCES = 8

@@ -7,7 +7,7 @@ import functools
 import math
 import threading
 import weakref
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -15,8 +15,6 @@ from s3dnn_ros.engines.arming import Arming
 from s3dnn_ros.engines.cuda import Cuda, Graph, Stream
 from s3dnn_ros.engines.gates import Gates, ProgressMark, Shared, most_waiting
 
-# More levels of urgency would leave each too few streams.
-MOST_LEVELS = 3
 # The words of a lane: how many segments may run, and how many have ended; one more at the end.
 _OPEN, _PROGRESS = range(2)
 
@@ -70,8 +68,6 @@ class GatedJobs:
     ----------
     armed : int
         The batch of the job that is armed, or 0.
-    level : int
-        The level of urgency at which jobs are armed.
 
     """
 
@@ -79,7 +75,7 @@ class GatedJobs:
         self._cuda = cuda
         self._gates = gates
         self._streams = streams
-        self._lent: Optional[Tuple[int, Stream]] = None     # to the job that has begun
+        self._lent: Optional[Stream] = None     # to the job that has begun
         self._look = look
         self._shared = gates.words(2)
         self._words = self._shared.view
@@ -94,7 +90,6 @@ class GatedJobs:
         self._batch = 0             # the last
         self._blank: Any = None     # an image, and its address
         self.armed = 0
-        self.level = streams.next_level()
         streams.arming.add(self)
 
     def add(self, batch: int, images: Sequence[int], image_bytes: int, segments: Sequence[int],
@@ -148,11 +143,10 @@ class GatedJobs:
         self._finish()
         self._batch = min(self._jobs)
 
-    def begin(self, batch: int, images: Sequence[int], memory: Any, level: int = 0):
+    def begin(self, batch: int, images: Sequence[int], memory: Any):
         """Begin a job that reads the images at these addresses, and waits before its start.
 
-        `memory` is what they lie in; it is kept. The device prefers jobs of a lower `level`; one
-        that is armed has its own.
+        `memory` is what they lie in; it is kept.
         """
         with self._lock:
             self._taken = True
@@ -160,7 +154,7 @@ class GatedJobs:
         if armed != batch:
             self._let_go(armed)
             self._finish()
-            self._launch(batch, level)
+            self._launch(batch)
         self._batch = batch
         self._point(batch, images, memory)
 
@@ -176,7 +170,7 @@ class GatedJobs:
                 return False
             try:
                 self._give_back()
-                self._launch(self._batch, self.level)
+                self._launch(self._batch)
                 self.armed = self._batch
             except RuntimeError:
                 pass        # whoever begins the next job will hear of it
@@ -193,14 +187,14 @@ class GatedJobs:
             self._point(armed, [self._blank.ctypes.data], self._blank)
             self._words[_OPEN] = self._end
 
-    def _launch(self, batch, level):
+    def _launch(self, batch):
         """Launch a job, which then waits before its first segment."""
         job = self._jobs[batch]
-        self._lent = self._streams.borrow(level)
+        self._lent = self._streams.borrow()
         self._words[_OPEN] = self._words[_PROGRESS] = 0
         self._end = job.segments + 1
         try:
-            job.graph.launch(self._lent[1].number)
+            job.graph.launch(self._lent.number)
         except RuntimeError:
             self._words[_PROGRESS] = self._end      # nobody must wait for it
             self._give_back()
@@ -237,8 +231,8 @@ class GatedJobs:
     def repeat(self, batch: int):
         """Run the whole job once more, on the images of the last one."""
         self._words[_OPEN] = self._end
-        self._lent = self._lent or self._streams.borrow(0)
-        self._jobs[batch].graph.launch(self._lent[1].number)
+        self._lent = self._lent or self._streams.borrow()
+        self._jobs[batch].graph.launch(self._lent.number)
 
     def outputs(self, batch: int) -> Dict[str, np.ndarray]:
         """Return the outputs; they are there when the job has ended."""
@@ -272,30 +266,27 @@ class GatedJobs:
 
     def _give_back(self):
         if self._lent is not None:
-            self._streams.give_back(*self._lent)
+            self._streams.give_back(self._lent)
             self._lent = None
 
 
 class GatedLane:
     """What the lanes of all engines do by their `GatedJobs`; in front of an engine's own lane.
 
-    A segment is launched by a store: the graph waits for it.
+    A segment is launched by a store: the graph waits for it. There is one level of urgency, as a
+    job that is armed has a stream already.
     """
 
     _jobs: GatedJobs
-    _level = 0
 
-    def still_to_do(self, batch, level):
+    def still_to_do(self, batch):
         """Return how far a job is from its begin here, to compare lanes."""
         armed = self._jobs.armed
-        if not armed:
-            return MOST_LEVELS
         # for another batch, what is armed must run first
-        return abs(self._jobs.level - level) if armed == batch else MOST_LEVELS + 1
+        return 0 if armed == batch else 2 if armed else 1
 
-    def take(self, level, *_):
-        """Begin the next job at this level of urgency, unless it is armed."""
-        self._level = level
+    def take(self, *_):
+        """Do nothing: a job keeps its stream."""
 
     def launch(self, batch, segment, variant=0):
         """Let a segment go on, unless the job is held."""
@@ -339,13 +330,10 @@ class GateStreams:
     Parameters
     ----------
     make : callable
-        Returns a new stream of a level of urgency, 0 the most urgent.
-    levels : int
+        Returns a new stream.
 
     Attributes
     ----------
-    levels : int
-        Those that there are.
     quiet : Stream
         For what is captured and measured while no job waits.
     arming : Arming
@@ -353,18 +341,11 @@ class GateStreams:
 
     """
 
-    def __init__(self, make: Callable[[int], Any], levels: int):
-        self.levels = min(levels, MOST_LEVELS)
-        streams: List[List[Any]] = [[] for _ in range(self.levels)]
-        count = most_waiting() - 1
-        for index in range(count):
-            streams[index % self.levels].append(make(index % self.levels))
-        self.quiet = make(self.levels - 1)
+    def __init__(self, make: Callable[[], Any]):
+        self._free = [make() for _ in range(most_waiting() - 1)]
+        self.quiet = make()
         self.arming = Arming()
-        self._free = streams
-        self._lock = threading.Lock()       # of the streams
-        self._lanes_left = count
-        self._lanes = 0
+        self._lanes_left = len(self._free)
 
     def lane(self, make: Callable[[], Any]) -> Any:
         """Return the lane that `make` makes; None if as many jobs as may wait have one."""
@@ -375,26 +356,17 @@ class GateStreams:
         weakref.finalize(lane, self._forget_lane)
         return lane
 
-    def next_level(self) -> int:
-        """Return the level at which another lane is armed: those of a network have all in turn."""
-        self._lanes += 1
-        return (self._lanes - 1) % self.levels
+    def borrow(self) -> Any:
+        """Return a stream; any thread. Raises RuntimeError if jobs that stood still keep all."""
+        try:
+            return self._free.pop()
+        except IndexError:
+            raise RuntimeError('no stream is left, since too many jobs stood still on the device; '
+                               'start the executor again') from None
 
-    def borrow(self, level: int) -> Tuple[int, Any]:
-        """Return (level, stream) of a stream of this level, or of the nearest that has one.
-
-        Any thread. Raises RuntimeError where jobs that stood still have kept all.
-        """
-        with self._lock:
-            for near in sorted(range(self.levels), key=lambda other: abs(other - level)):
-                if self._free[near]:
-                    return near, self._free[near].pop()
-        raise RuntimeError('no stream is left, since too many jobs stood still on the device; '
-                           'start the executor again')
-
-    def give_back(self, level: int, stream):
-        """Take a stream back."""
-        self._free[level].append(stream)
+    def give_back(self, stream):
+        """Take a stream back; any thread."""
+        self._free.append(stream)
 
     def _forget_lane(self):
         self._lanes_left += 1

@@ -146,11 +146,10 @@ class LaneNetwork:
         """Let a lane use its stream of this level from here on."""
         lane.take(level)
 
-    def free_lane(self, batch, level):
-        """Return a free lane: the one that begins such a job soonest."""
+    def free_lane(self, batch):
+        """Return a free lane: the one that begins a job of this batch soonest."""
         free = self._free
-        return free.pop(min(range(len(free)),
-                            key=lambda place: free[place].still_to_do(batch, level)))
+        return free.pop(min(range(len(free)), key=lambda place: free[place].still_to_do(batch)))
 
     def give_back(self, lane):
         """Take a lane back."""
@@ -160,7 +159,7 @@ class LaneNetwork:
 class UngatedLane:
     """What lanes have in common whose segments run as soon as they are launched."""
 
-    def still_to_do(self, batch, level) -> int:
+    def still_to_do(self, batch) -> int:
         """Return how far a job is from its begin here, to compare lanes."""
         return 0
 
@@ -200,7 +199,7 @@ class LaneFlight:
         Returns the event behind all of it.
         """
         if self._lane is None:
-            self._lane = self._network.free_lane(self._batch, level)
+            self._lane = self._network.free_lane(self._batch)
         lane = self._lane
         self._network.take(lane, level)
         if segment == 0:

@@ -101,7 +101,7 @@ class Simulation:
         profiles = {f'net_{index}': _profile(f'net_{index}', plan.segments, chance)
                     for index in range(plan.instances)}
         engine = SimulatedEngine(self._clock, profiles, levels=LEVELS, jitter=JITTER, seed=seed)
-        options = {'overlapping': {'levels': LEVELS}, 'gated': {'levels': LEVELS},
+        options = {'overlapping': {'levels': LEVELS},
                    'supervised': {'successor_wait_s': 0.0}}.get(policy, {})
         scheduler = make_scheduler(policy, **options)
         self._core = Core(scheduler, engine, self._finished,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import functools
 import itertools
 import math
 from typing import Callable, Deque, Dict, List, Optional
@@ -255,20 +256,29 @@ class Core:
             self._hold(self._running[id(work)])
         for work in chosen.resume:
             self._resume(self._running[id(work)], work, now_s)
+        submitted = functools.partial(self._scheduler.complete, now_s=now_s)
+        has_news = bool(chosen.submit)
+        for work in chosen.late:
+            has_news |= self._sort_out_late(self._queued[id(work)], now_s,
+                                            self._scheduler.withdraw)
         for work, level in zip(chosen.submit, chosen.levels or itertools.repeat(0)):
-            job = self._queued.pop(id(work))
-            if job.flight is None and self._sort_out_late(job, now_s):
-                self._scheduler.complete(work, now_s)
-            else:
+            job = self._queued[id(work)]
+            if job.flight is not None or not self._sort_out_late(job, now_s, submitted):
+                del self._queued[id(work)]
                 job.level = level
                 self._start(job, work, now_s)
-        return bool(chosen.submit and (self._queued or self._waiting))
+        return has_news and bool(self._queued or self._waiting)
 
-    def _sort_out_late(self, job, now_s):
-        """Drop what is too late to start, if that is the policy; the others wait again."""
+    def _sort_out_late(self, job, now_s, forget):
+        """Drop what is too late to start, if that is the policy; the others wait again.
+
+        `forget` takes the job from the scheduler.
+        """
         late = [request for request in job.requests
                 if self._parameters.late_policy == 'drop' and job.queue.is_late(request, now_s)]
         if late:
+            forget(job.work)
+            del self._queued[id(job.work)]
             job.queue.pending.remove(job)
             job.queue.put_back(job.requests)
             for request in late:

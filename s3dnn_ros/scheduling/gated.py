@@ -12,7 +12,6 @@ from s3dnn_ros.scheduling.options import (
     ROUNDING,
     check,
     check_common,
-    is_count,
     is_number,
     share_of,
 )
@@ -37,8 +36,6 @@ class _Job:
     ----------
     hopeless_from_s : float
         When it is behind this, it cannot be in time any more.
-    level : int
-        Of urgency on the device, from its start on.
 
     """
 
@@ -53,7 +50,6 @@ class _Job:
         self.reached = 0
         self.since_s = 0.0
         self.decision = 0       # the last that opened it
-        self.level = 0
         self.started = self.is_open = False
         self._reckon()
 
@@ -95,10 +91,8 @@ class _Job:
 class _SideBySide:
     """The jobs that are to be open, in their order; `ending` takes no share any more."""
 
-    def __init__(self, capacity, levels, ending: Optional[_Job]):
+    def __init__(self, capacity, ending: Optional[_Job]):
         self.jobs = [] if ending is None else [ending]
-        self._last_level = levels - 1
-        self._level = ending.level if ending else 0     # of the last that joined
         self._room = capacity + ROUNDING
         self._is_first = True
 
@@ -111,10 +105,6 @@ class _SideBySide:
 
     def add(self, job):
         """Let a job join, whether it fits or not."""
-        if not job.started:
-            # whoever joins later does not come before it
-            job.level = max(min(len(self.jobs), self._last_level), self._level)
-        self._level = job.level
         self._room -= job.share
         self._is_first = False
         self.jobs.append(job)
@@ -129,9 +119,6 @@ class Gated:
     cannot be in time any more runs where nothing else wants the device, and nothing of lower
     priority is open while a job of higher priority is not, unless that one cannot be in time.
 
-    As far as the device tells levels of urgency apart, it prefers the first; the level of a job is
-    that of its start.
-
     Parameters
     ----------
     capacity : float
@@ -139,8 +126,6 @@ class Gated:
     share : str
         What counts as a job's share of the device: 'tb_ratio' or 'utilization', the mean over its
         segments by time.
-    levels : int
-        Of urgency that the device tells apart.
     lead_s : float
         So long before the first job should end, it takes no share any more: the next opens then,
         and the device does not stand still in between.
@@ -155,13 +140,11 @@ class Gated:
     whole_networks = True
     holds = True
 
-    def __init__(self, capacity=1.0, share='tb_ratio', levels=1, lead_s=0.0):
+    def __init__(self, capacity=1.0, share='tb_ratio', lead_s=0.0):
         check_common('gated', capacity, share)
-        check('gated', 'levels', levels, 'a whole number from 1', is_count(levels))
         check('gated', 'lead_s', lead_s, 'a number from 0', is_number(lead_s) and lead_s >= 0.0)
         self._capacity = capacity
         self._share = share_of(share)
-        self._levels = levels
         self._lead_s = lead_s
         self._may_hold = True
         self._order = OrderedQueue()        # of the jobs that may be in time
@@ -192,7 +175,7 @@ class Gated:
         """Return which jobs to submit, to hold and to let go on."""
         opened = (self._choose if self._may_hold else self._without_holds)(now_s)
         if opened == self._open:
-            return _AS_IT_IS
+            return Dispatch(late=self._late())
         self._decisions += 1
         submit, resume = [], []
         for job in opened:
@@ -204,8 +187,8 @@ class Gated:
         for job in hold:
             job.go_on(False, now_s)
         self._open = opened
-        return Dispatch(_works(submit), levels=tuple(job.level for job in submit),
-                        hold=_works(hold), resume=_works(resume))
+        return Dispatch(_works(submit), hold=_works(hold), resume=_works(resume),
+                        late=self._late())
 
     def complete(self, work, now_s):
         """Forget a job that has ended."""
@@ -227,7 +210,7 @@ class Gated:
         """Return the jobs that are to be open."""
         turn = self._in_turn(now_s)
         ending, wake_s = self._nearly_over(turn, now_s)
-        side = _SideBySide(self._capacity, self._levels, ending)
+        side = _SideBySide(self._capacity, ending)
         for job in turn[:MOST]:
             if job is not ending and not side.join(job):
                 break
@@ -275,7 +258,7 @@ class Gated:
 
     def _without_holds(self, now_s) -> List[_Job]:
         """Return all jobs that have started, and others that fit beside them."""
-        side = _SideBySide(self._capacity, self._levels, None)
+        side = _SideBySide(self._capacity, None)
         for job in self._jobs.values():
             if job.started:
                 side.add(job)
@@ -290,6 +273,9 @@ class Gated:
             if job not in side.jobs:
                 side.join(job)
 
+    def _late(self) -> Tuple[SegmentWork, ...]:
+        return tuple(job.work for *_, job in self._hopeless if not job.started)
+
     @staticmethod
     def _move(job, source, target):
         if source.remove(job) is not None:
@@ -301,9 +287,6 @@ class Gated:
             self._hopeless.remove(job)
         if job is not None and job.is_open:
             self._open.remove(job)
-
-
-_AS_IT_IS = Dispatch()
 
 
 def _with_late_last(turn: Sequence[_Job], now_s) -> List[_Job]:

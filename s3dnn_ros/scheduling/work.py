@@ -42,8 +42,8 @@ class Dispatch:
 
     `levels` says for each submitted how urgent it is beside what runs, 0 the most; empty: the
     device shares itself out as it likes. Of networks that run whole, those in `hold` stop behind
-    the segment that runs, and those that are submitted now before their first; those in `resume`
-    go on.
+    the segment that runs, and those in `resume` go on. Those in `late` are queued, and cannot be
+    in time any more: whoever may drop them should, since they keep a lane from others.
     """
 
     submit: Tuple[SegmentWork, ...] = ()
@@ -51,6 +51,7 @@ class Dispatch:
     levels: Tuple[int, ...] = ()
     hold: Tuple[SegmentWork, ...] = ()
     resume: Tuple[SegmentWork, ...] = ()
+    late: Tuple[SegmentWork, ...] = ()
 
 
 class Scheduler(Protocol):

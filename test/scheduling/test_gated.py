@@ -18,7 +18,6 @@ class Device:
         self.scheduler = scheduler or Gated()
         self.now_s = 0.0
         self.queued, self.open, self.held = [], [], []
-        self.levels = {}        # by instance, as it was submitted
 
     def arrive(self, *works):
         for work in works:
@@ -28,8 +27,7 @@ class Device:
 
     def decide(self):
         chosen = self.scheduler.dequeue(self.now_s)
-        assert len(chosen.levels) == len(chosen.submit) and not chosen.reserved
-        self.levels.update(zip((work.instance for work in chosen.submit), chosen.levels))
+        assert not chosen.levels and not chosen.reserved
         for work in chosen.submit:
             remove(self.queued, work)
             self.open.append(work)
@@ -109,7 +107,7 @@ def test_what_fits_runs_side_by_side(job):
 
 
 def test_the_next_opens_when_the_first_is_nearly_over(job):
-    device = Device(Gated(lead_s=0.002, levels=2))
+    device = Device(Gated(lead_s=0.002))
     device.arrive(job('first', 0.1), job('next', 0.2), job('third', 0.3))
     assert device.scheduler.next_wake_s(0.0) == pytest.approx(0.038)
     device.pass_s(0.038, first=3)
@@ -118,8 +116,6 @@ def test_the_next_opens_when_the_first_is_nearly_over(job):
     assert device.scheduler.next_wake_s(0.038) == pytest.approx(0.046)
     device.pass_s(0.008)
     assert device.state == (['first', 'next'], [], ['third'])
-    # until the first has ended, the device prefers it
-    assert device.levels == {'first': 0, 'next': 1}
     device.end(device.open[0])
     assert device.state == (['next'], [], ['third'])
 
@@ -178,23 +174,11 @@ def test_only_what_is_queued_can_be_withdrawn(job):
         False, True, True, False]
 
 
-@pytest.mark.parametrize('options', [{'capacity': 0.0}, {'share': 'all'}, {'levels': 0},
-                                     {'levels': 1.5}, {'lead_s': -0.1},
+@pytest.mark.parametrize('options', [{'capacity': 0.0}, {'share': 'all'}, {'lead_s': -0.1},
                                      {'lead_s': True}])
 def test_options_out_of_their_range_are_refused(options):
     with pytest.raises(ValueError, match=next(iter(options))):
         Gated(**options)
-
-
-def test_the_level_of_a_job_is_that_of_its_start(job):
-    device = Device(Gated(levels=3))
-    device.arrive(*(job(name, slack_s, tb_ratio=0.2)
-                    for name, slack_s in zip('abcd', (3.0, 4.0, 5.0, 6.0))))
-    assert device.levels == {'a': 0, 'b': 1, 'c': 2, 'd': 2}
-    device.end(device.open[0])
-    # the first are preferred to what comes behind them, whenever that started
-    device.arrive(job('e', 2.0, tb_ratio=0.2), job('f', 3.5, tb_ratio=0.2))
-    assert device.levels == {'a': 0, 'b': 1, 'c': 2, 'd': 2, 'e': 0, 'f': 1}
 
 
 def test_without_holds_what_has_started_goes_on_and_others_have_their_turns(job):
@@ -238,10 +222,9 @@ EVENTS = st.lists(st.builds(
 
 
 @settings(max_examples=200)
-@given(EVENTS, st.integers(1, 3), st.sampled_from([0.0, 0.001]))
-def test_whatever_happens_somebody_runs_and_the_most_urgent_is_among_them(
-        kit, events, levels, lead_s):
-    device = Device(Gated(levels=levels, lead_s=lead_s))
+@given(EVENTS, st.sampled_from([0.0, 0.001]))
+def test_whatever_happens_somebody_runs_and_the_most_urgent_is_among_them(kit, events, lead_s):
+    device = Device(Gated(lead_s=lead_s))
     segments_of, allowed = {}, True
     for number, event in enumerate(events):
         under_way = [*device.open, *device.held]

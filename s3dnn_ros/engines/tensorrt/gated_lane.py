@@ -57,7 +57,7 @@ class TensorRtGatedLane(GatedLane, Lane):
         """Begin a job that reads these images, and waits before its first segment."""
         self._jobs.begin(batch, [
             pixels.ctypes.data + index * self._image_bytes
-            for pixels in staged for index in range(len(pixels))], staged, self._level)
+            for pixels in staged for index in range(len(pixels))], staged)
 
     def _add(self, batch):
         """Capture all segments for a batch, and make the job of them."""

@@ -86,10 +86,8 @@ class TorchEngine(LaneEngine):
         self._probe = torch.cuda.Event()
         self._probe.record()
         self._gates, self.gates_note = self._find_gates() if gates else (None, '')
-        self._gate_streams = self._gates and GateStreams(
-            self._stream_of, len(self.cuda.priorities))
-        self.levels = (self._gate_streams.levels if self._gates
-                       else len(self.cuda.priorities) if self.cuda else 1)
+        self._gate_streams = self._gates and GateStreams(self._urgent_stream)
+        self.levels = len(self.cuda.priorities) if self.cuda and not self._gates else 1
         # algorithms are chosen by measurement, once for each shape
         torch.backends.cudnn.benchmark = True
         if self.precision == 'fp32':
@@ -157,9 +155,9 @@ class TorchEngine(LaneEngine):
         for thread in self._threads:
             thread.shutdown()
 
-    def _stream_of(self, level):
-        """Return a new stream of a level of urgency."""
-        return (self._partitions[0] or self.cuda).stream(self.cuda.priorities[level])
+    def _urgent_stream(self):
+        """Return a new stream of the most urgent level."""
+        return (self._partitions[0] or self.cuda).stream(self.cuda.priorities[0])
 
     def _find_gates(self):
         """Return what makes gates, and if there are none why."""

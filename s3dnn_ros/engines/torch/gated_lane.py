@@ -49,7 +49,7 @@ class TorchGatedLane(GatedLane, Lane):
         """Begin a job that reads these images, and waits before its first segment."""
         self._jobs.begin(batch, [
             pixels.data_ptr() + index * (pixels.nbytes // pixels.shape[0])
-            for pixels in staged for index in range(pixels.shape[0])], staged, self._level)
+            for pixels in staged for index in range(pixels.shape[0])], staged)
 
     def _numpy_type(self, tensor):
         return self._torch.empty(0, dtype=tensor.dtype).numpy().dtype

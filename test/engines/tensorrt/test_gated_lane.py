@@ -1,7 +1,6 @@
 """The TensorRT engine with gates, on fakes: jobs wait, and what cannot wait runs as before."""
 
 import gc
-import itertools
 import sys
 
 import numpy as np
@@ -12,8 +11,6 @@ from fake_tensorrt import VERSIONS, InProcess, fake_tensorrt
 
 from s3dnn_ros.base.clock import VirtualClock
 from s3dnn_ros.engines.base import BuildOptions
-from s3dnn_ros.engines.cuda import OutOfMemory
-from s3dnn_ros.engines.gated_jobs import GateStreams
 from s3dnn_ros.engines.tensorrt import engine as tensorrt_engine
 from s3dnn_ros.engines.tensorrt import plans as tensorrt_plans
 from s3dnn_ros.engines.tensorrt.engine import TensorRtEngine
@@ -75,7 +72,7 @@ def fly(engine, network, pixels):
 def test_results_are_those_of_the_network(make, load, version, count):
     engine = make(version)
     network = load(engine, max_batch=8)
-    assert engine.gated and engine.levels == 3
+    assert engine.gated and engine.levels == 1
     assert isinstance(network._lanes[0], TensorRtGatedLane)
     for seed in range(2):
         pixels = images(count, seed)
@@ -166,38 +163,3 @@ def test_a_device_without_gates_says_why(make, load, monkeypatch):
     engine = TensorRtEngine(VirtualClock(), BuildOptions(), gates=True)
     assert not engine.gated and engine.gates_note == 'no gates: too old' and engine.levels == 3
     assert not isinstance(load(engine)._lanes[0], TensorRtGatedLane)
-
-
-@pytest.fixture
-def streams(monkeypatch):
-    """Return five streams of three levels, and one that is quiet; a stream is its number."""
-    monkeypatch.setattr('s3dnn_ros.engines.gated_jobs.most_waiting', lambda: 6)
-    numbers = itertools.count()
-    return GateStreams(lambda level: (level, next(numbers)), 6)
-
-
-def test_streams_are_made_at_once_and_shared_out_by_level(streams):
-    assert streams.levels == 3 and streams.quiet == (2, 5)
-    assert streams._free == [[(0, 0), (0, 3)], [(1, 1), (1, 4)], [(2, 2)]]
-
-
-def test_who_finds_no_stream_of_a_level_gets_one_of_the_nearest(streams):
-    lent = [streams.borrow(2) for _ in range(5)]
-    assert [level for level, _ in lent] == [2, 1, 1, 0, 0]
-    assert all(stream[0] == level for level, stream in lent)
-    with pytest.raises(RuntimeError, match='no stream is left'):
-        streams.borrow(0)
-    streams.give_back(*lent[1])
-    assert streams.borrow(0) == lent[1]
-
-
-def test_there_are_no_more_lanes_than_streams_and_one_that_failed_does_not_count(streams):
-    def full():
-        raise OutOfMemory('no room')
-
-    with pytest.raises(OutOfMemory):
-        streams.lane(full)
-    lanes = [streams.lane(set) for _ in range(6)]
-    assert lanes == [set()] * 5 + [None]
-    del lanes[0]
-    assert streams.lane(set) == set()

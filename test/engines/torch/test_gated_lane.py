@@ -67,7 +67,7 @@ def lane(device, monkeypatch):
             image=FakeTensor(image), graphs=[segments], outputs={'sums': FakeTensor(sums)})
 
     monkeypatch.setattr(Lane, 'capture', capture)
-    streams = GateStreams(lambda level: cuda.stream(level), 3)
+    streams = GateStreams(lambda: cuda.stream(0))
     made = TorchGatedLane(FAKE_TORCH, cuda, Gates(cuda), streams, None, ['sums'], look=device.run)
     made.streams = streams
     made.ran = []
@@ -174,16 +174,14 @@ def test_repeating_runs_the_whole_job_on_the_same_images(device, lane):
 
 
 def streams_left(lane):
-    return [len(streams) for streams in lane.streams._free]
+    return len(lane.streams._free)
 
 
-def test_a_job_begins_on_a_stream_of_its_level_and_gives_it_back(device, lane):
+def test_a_job_begins_on_a_stream_and_gives_it_back(device, lane):
     before = streams_left(lane)
-    for level in (2, 0):
-        lane.take(level, 0)
+    for _ in range(2):
         lane.fetch(2, [images(1, 2)])
-        assert [left - now for left, now in zip(before, streams_left(lane))] == [
-            int(other == level) for other in range(3)]
+        assert streams_left(lane) == before - 1
         lane.launch(2, SEGMENTS - 1)
         device.run()
         lane.leave()
@@ -195,11 +193,11 @@ def test_a_job_that_is_left_keeps_its_stream_until_it_has_ended(device, lane):
     device.broken = True
     lane.fetch(2, [images(1, 2)])
     lane.leave()
-    assert sum(streams_left(lane)) == sum(before) - 1
+    assert streams_left(lane) == before - 1
     device.broken = False
     device.run()
     lane.fetch(2, [images(3, 4)])
-    assert sum(streams_left(lane)) == sum(before) - 1
+    assert streams_left(lane) == before - 1
 
 
 @pytest.fixture
@@ -262,13 +260,11 @@ def test_what_is_armed_for_another_batch_runs_before_the_job(device, armed):
     assert armed.ran == 4 * [0, 1, 2] and armed.send(1)['sums'][:, 0].tolist() == [84.0]
 
 
-def test_the_armed_lane_of_the_nearest_level_begins_a_job_soonest(device, armed):
-    assert [armed.still_to_do(2, level) for level in range(3)] == [0, 1, 2]
+def test_the_lane_that_is_armed_for_the_batch_begins_a_job_soonest(device, armed):
+    assert [armed.still_to_do(batch) for batch in (1, 2)] == [2, 0]
     armed._jobs.disarm()
     device.run()
-    assert armed.still_to_do(2, 0) == 3
-    armed._jobs.arm()
-    assert armed.still_to_do(1, 0) == 4
+    assert [armed.still_to_do(batch) for batch in (1, 2)] == [1, 1]
 
 
 def test_a_launch_that_fails_is_told_to_whoever_begins_a_job_and_nobody_waits_for_it(
