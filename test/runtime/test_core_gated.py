@@ -103,6 +103,24 @@ def test_while_nothing_may_be_held_all_goes_on_and_nothing_stands_ready(gated):
     assert running(gated) == [('net', 1), ('other', 0)]
 
 
+def test_who_waits_in_vain_is_dropped_at_once_and_keeps_no_lane_from_others(bench, make_profile):
+    network = {'segments': 3, 'profile': make_profile(0.3, 0.0, 3)}
+    core = bench({'net': network, 'other': {**network, 'lanes': 1}}, scheduler='gated',
+                 late_policy='drop')
+    core.admit(deadline_s=NOW_S + 0.31)
+    core.admit(deadline_s=NOW_S + 0.35, instance='other')
+    core.admit(deadline_s=NOW_S + 1.0, instance='other')
+    assert running(core) == [('net', 0)] and not core.dropped
+    core.let_pass(0.06)
+    core.end('net')
+    assert [reason for _, reason, _ in core.dropped] == ['late']
+    # the device has not got to `other` yet
+    assert running(core) == [('net', 1)] and not core.reports
+    for _ in range(2):
+        core.end('net')
+    assert running(core) == [('other', 0)]
+
+
 @pytest.mark.parametrize('scheduler', ['fifo', 'supervised', 'streams'])
 def test_schedulers_that_hold_nothing_have_none_held(bench, scheduler):
     none_held = []

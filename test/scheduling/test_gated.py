@@ -27,10 +27,12 @@ class Device:
 
     def decide(self):
         chosen = self.scheduler.dequeue(self.now_s)
+        self.late = [work.instance for work in chosen.late]
         assert not chosen.levels and not chosen.reserved
         for work in chosen.submit:
             remove(self.queued, work)
             self.open.append(work)
+        assert all(any(work is late for work in self.queued) for late in chosen.late)
         for work in chosen.hold:
             remove(self.open, work)
             self.held.append(work)
@@ -149,6 +151,20 @@ def test_what_cannot_be_in_time_any_more_makes_way(job):
     assert device.state == (['other'], ['first'], [])
     device.end(other)
     assert device.state == (['first'], [], [])
+
+
+def test_who_is_queued_and_cannot_be_in_time_is_told_until_it_is_gone(job):
+    device = Device()
+    late = job('late', 0.001, segments=1)
+    device.arrive(job('first', 0.0, segments=1), late)
+    assert device.late == []
+    for _ in range(2):
+        device.pass_s(0.002)
+        assert device.late == ['late']
+    assert device.scheduler.withdraw(late)
+    remove(device.queued, late)
+    device.decide()
+    assert device.late == []
 
 
 def test_a_job_in_its_last_segment_is_not_given_up_for_that(job):
