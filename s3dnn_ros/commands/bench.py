@@ -115,8 +115,8 @@ def register(subparsers):
     parser.add_argument('--seconds', type=float, default=5.0, help='per run (default 5)')
     parser.add_argument('--runs', type=int, default=3, help='of each part (default 3)')
     parser.add_argument('--gates', action='store_true',
-                        help='segments wait on the device until they are let go on, for the policy '
-                             'gated, too (an experiment)')
+                        help='segments wait on the device until they are let go on, for the '
+                             'policy gated, too (an experiment)')
     parser.add_argument('--target-ms', type=float, default=0.5,
                         help='time of a segment (default 0.5)')
     parser.add_argument('--out', type=new_file,
