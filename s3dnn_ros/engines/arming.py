@@ -7,10 +7,13 @@ import contextlib
 import queue
 import threading
 import weakref
-from typing import Any, Deque, Iterable
+from typing import Any, Deque, Iterator, List
 
 # A lane that cannot be armed yet is tried again so much later.
 AGAIN_S = 1e-3
+# What nobody has used for so long, or up to twice as long, is let go: while it waits, whoever
+# frees memory of the device in this process waits, too.
+UNUSED_S = 1.0
 
 
 class Arming:
@@ -19,22 +22,28 @@ class Arming:
     To launch a job takes CUDA 20 to 130 µs, in which the core could do nothing else. The lanes are
     known weakly: who keeps them decides how long they live.
 
-    A lane has `arm`, which launches its next job if it may, and tells whether it need not be
-    tried again, and `disarm`, which lets go what it has armed. Both are called by any thread.
+    A lane has three methods, which any thread calls: `arm` launches its next job if it may, and
+    tells whether it need not be tried again; `disarm` lets go what is armed; `disarm_unused` does
+    so if it was armed when it was called last.
+
+    Parameters
+    ----------
+    clock : Clock
+
     """
 
-    def __init__(self):
+    def __init__(self, clock):
         self.allowed = False
-        self._lanes: weakref.WeakSet = weakref.WeakSet()
+        self._lanes: List[weakref.ref] = []
         self._free: queue.SimpleQueue = queue.SimpleQueue()     # to be armed; weak references
-        self._thread = threading.Thread(target=_run, args=(self._free,), name='s3dnn-arm',
-                                        daemon=True)
+        self._thread = threading.Thread(target=_run, args=(self._free, self._lanes, clock),
+                                        name='s3dnn-arm', daemon=True)
         # a process that ends must leave nothing behind that waits on the device
         weakref.finalize(self, _disarm, self._lanes)
 
     def add(self, lane):
         """Take note of a lane."""
-        self._lanes.add(lane)
+        self._lanes.append(weakref.ref(lane, self._lanes.remove))
 
     def free(self, lane):
         """Have a lane armed that has nothing to do."""
@@ -49,23 +58,34 @@ class Arming:
             return
         if not self._thread.is_alive():
             self._thread.start()
-        for lane in list(self._lanes):
+        for lane in _alive(self._lanes):
             self.free(lane)
 
 
-def _disarm(lanes: Iterable[Any]):
-    for lane in list(lanes):
+def _alive(lanes) -> Iterator[Any]:
+    """Give the lanes that are still there."""
+    return filter(None, [reference() for reference in list(lanes)])
+
+
+def _disarm(lanes):
+    for lane in _alive(lanes):
         lane.disarm()
 
 
-def _run(free):
-    """Arm what is free, again and again."""
+def _run(free, lanes, clock):
+    """Arm what is free, and let go what is not used, again and again."""
     waiting: Deque = collections.deque()
+    sweep_s = clock.now_s() + UNUSED_S
     while True:
         with contextlib.suppress(queue.Empty):
-            waiting.append(free.get(timeout=AGAIN_S if waiting else None))
+            waiting.append(free.get(timeout=AGAIN_S if waiting else UNUSED_S))
         for _ in range(len(waiting)):
             lane = waiting.popleft()()
             if lane is not None and not lane.arm():
                 waiting.append(weakref.ref(lane))
             del lane
+        if clock.now_s() >= sweep_s:
+            sweep_s = clock.now_s() + UNUSED_S
+            for lane in _alive(lanes):
+                lane.disarm_unused()
+                del lane

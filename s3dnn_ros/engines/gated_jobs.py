@@ -88,6 +88,7 @@ class GatedJobs:
         self._lock = threading.Lock()       # of what says whether a job may be armed
         self._taken = False         # there is a job that is not armed
         self._batch = 0             # the last
+        self._is_unused = False     # it was armed when somebody looked last
         self._blank: Any = None     # an image, and its address
         self.armed = 0
         streams.arming.add(self)
@@ -171,7 +172,7 @@ class GatedJobs:
             try:
                 self._give_back()
                 self._launch(self._batch)
-                self.armed = self._batch
+                self.armed, self._is_unused = self._batch, False
             except RuntimeError:
                 pass        # whoever begins the next job will hear of it
             return True
@@ -181,6 +182,12 @@ class GatedJobs:
         with self._lock:
             armed, self.armed = self.armed, 0
             self._let_go(armed)
+
+    def disarm_unused(self):
+        """Let an armed job go on if it was armed already when this was called last."""
+        if self.armed and self._is_unused:
+            self.disarm()
+        self._is_unused = bool(self.armed)
 
     def _let_go(self, armed):
         if armed:
@@ -331,6 +338,7 @@ class GateStreams:
     ----------
     make : callable
         Returns a new stream.
+    clock : Clock
 
     Attributes
     ----------
@@ -341,10 +349,10 @@ class GateStreams:
 
     """
 
-    def __init__(self, make: Callable[[], Any]):
+    def __init__(self, make: Callable[[], Any], clock):
         self._free = [make() for _ in range(most_waiting() - 1)]
         self.quiet = make()
-        self.arming = Arming()
+        self.arming = Arming(clock)
         self._lanes_left = len(self._free)
 
     def lane(self, make: Callable[[], Any]) -> Any:

@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from s3dnn_ros.engines.arming import Arming
+from s3dnn_ros.base.clock import VirtualClock
+from s3dnn_ros.engines.arming import UNUSED_S, Arming
 
 WAIT_S = 10.0
 
@@ -18,7 +19,7 @@ class FakeLane:
         self.arming = arming
         self.attempts = attempts
         self.armed = self.disarmed = 0
-        self.is_armed = threading.Event()
+        self.is_armed, self.is_swept = threading.Event(), threading.Event()
         self.threads = set()
         arming.add(self)
 
@@ -35,10 +36,18 @@ class FakeLane:
     def disarm(self):
         self.disarmed += 1
 
+    def disarm_unused(self):
+        self.is_swept.set()
+
 
 @pytest.fixture
-def arming():
-    made = Arming()
+def clock():
+    return VirtualClock()
+
+
+@pytest.fixture
+def arming(clock):
+    made = Arming(clock)
     yield made
     made.allow(False)
 
@@ -72,6 +81,15 @@ def test_what_is_armed_is_let_go_when_it_is_forbidden(arming):
     assert lanes[0].armed == 1
 
 
+def test_what_is_not_used_is_looked_for_now_and_then(arming, clock):
+    lane = FakeLane(arming)
+    arming.allow(True)
+    assert lane.is_armed.wait(WAIT_S) and not lane.is_swept.wait(0.02)
+    clock.advance(UNUSED_S)
+    arming.free(lane)
+    assert lane.is_swept.wait(WAIT_S)
+
+
 def test_lanes_that_nobody_keeps_are_forgotten(arming):
     arming.allow(True)
     lost = FakeLane(arming, attempts=10**9)
@@ -84,7 +102,7 @@ def test_lanes_that_nobody_keeps_are_forgotten(arming):
 
 
 def test_whoever_forgets_to_forbid_it_leaves_nothing_armed():
-    made = Arming()
+    made = Arming(VirtualClock())
     lane = FakeLane(made)
     lane.arming = None
     del made

@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 
+from s3dnn_ros.base.clock import VirtualClock
 from s3dnn_ros.engines.cuda import OutOfMemory
 from s3dnn_ros.engines.gated_jobs import GateStreams
 
@@ -12,7 +13,7 @@ from s3dnn_ros.engines.gated_jobs import GateStreams
 def streams(monkeypatch):
     """Return five streams, and one that is quiet; a stream is its number."""
     monkeypatch.setattr('s3dnn_ros.engines.gated_jobs.most_waiting', lambda: 6)
-    return GateStreams(itertools.count().__next__)
+    return GateStreams(itertools.count().__next__, VirtualClock())
 
 
 def test_streams_are_made_at_once_and_lent(streams):
@@ -35,3 +36,8 @@ def test_there_are_no_more_lanes_than_streams_and_one_that_failed_does_not_count
     assert lanes == [set()] * 5 + [None]
     del lanes[0]
     assert streams.lane(set) == set()
+
+
+def test_with_too_few_connections_no_lane_waits(monkeypatch):
+    monkeypatch.setattr('s3dnn_ros.engines.gated_jobs.most_waiting', lambda: 0)
+    assert GateStreams(itertools.count().__next__, VirtualClock()).lane(set) is None

@@ -168,6 +168,7 @@ class FakeEngine:
         self.broken_loads = []
         self.loss = ''              # why nothing can run any more
         self.closed = False
+        self.arming = []            # what it was allowed, and forbidden
         self._steps = []
         self.changed = threading.Condition()
         self._freely = None
@@ -229,7 +230,7 @@ class FakeEngine:
             self._freely.start()
 
     def allow_arming(self, allowed):
-        self.may_arm = allowed
+        self.arming.append(allowed)
 
     def close(self):
         with self.changed:

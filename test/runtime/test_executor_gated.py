@@ -61,11 +61,12 @@ def test_a_model_is_reloaded_while_no_job_is_held(
     run.executor.reload(dict.fromkeys(TWO, cuttable.spec),
                         executor_settings(TWO, scheduler='gated', fusion=False, capacity=0.5),
                         ended.put)
-    # both run, before anything is loaded
-    assert held in run.engine.running(2)
+    # both run, and nothing is armed, before anything is loaded
+    assert held in run.engine.running(2) and run.engine.arming == [True, False]
     loads = len(run.engine.loads)
     run.engine.may_load.set()
     assert ended.get(timeout=WAIT_S) is None and len(run.engine.loads) > loads
+    assert run.engine.arming[-1]
     run.engine.let_go()
     assert {run.results.get(timeout=WAIT_S).instance for _ in TWO} == set(TWO)
 

@@ -106,7 +106,8 @@ class TensorRtEngine(LaneEngine):
         self.versions = {'tensorrt': self.api.version}
         self._gates, self.gates_note = (find_gates(self.cuda, self._partition) if gates
                                         else (None, ''))
-        self._gate_streams = self._gates and GateStreams(functools.partial(self._stream_of, 0))
+        self._gate_streams = self._gates and GateStreams(
+            functools.partial(self._stream_of, 0), clock)
         self.levels = 1 if self._gates else len(self.cuda.priorities)
         self.floats = self.cuda.floats()
         self._probe = self.cuda.event()

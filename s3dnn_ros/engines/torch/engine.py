@@ -86,7 +86,7 @@ class TorchEngine(LaneEngine):
         self._probe = torch.cuda.Event()
         self._probe.record()
         self._gates, self.gates_note = self._find_gates() if gates else (None, '')
-        self._gate_streams = self._gates and GateStreams(self._urgent_stream)
+        self._gate_streams = self._gates and GateStreams(self._urgent_stream, clock)
         self.levels = len(self.cuda.priorities) if self.cuda and not self._gates else 1
         # algorithms are chosen by measurement, once for each shape
         torch.backends.cudnn.benchmark = True

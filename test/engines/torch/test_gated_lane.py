@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from fake_gates import FakeGatedDevice
 
+from s3dnn_ros.base.clock import VirtualClock
 from s3dnn_ros.engines.cuda import Cuda
 from s3dnn_ros.engines.gated_jobs import GateStreams
 from s3dnn_ros.engines.gates import Gates, ProgressMark
@@ -67,7 +68,7 @@ def lane(device, monkeypatch):
             image=FakeTensor(image), graphs=[segments], outputs={'sums': FakeTensor(sums)})
 
     monkeypatch.setattr(Lane, 'capture', capture)
-    streams = GateStreams(lambda: cuda.stream(0))
+    streams = GateStreams(lambda: cuda.stream(0), VirtualClock())
     made = TorchGatedLane(FAKE_TORCH, cuda, Gates(cuda), streams, None, ['sums'], look=device.run)
     made.streams = streams
     made.ran = []
@@ -247,6 +248,20 @@ def test_what_is_disarmed_runs_and_overwrites_nothing_that_somebody_has(device, 
     armed.launch(2, SEGMENTS - 1)
     device.run()
     assert sums_of(armed) == [36.0, 48.0]
+
+
+def test_what_nobody_uses_is_let_go_at_the_second_look(device, armed):
+    armed._jobs.disarm_unused()
+    armed.fetch(2, [images(1, 2)])          # it is used in between
+    armed.launch(2, SEGMENTS - 1)
+    device.run()
+    armed.leave()
+    assert armed._jobs.arm()
+    armed._jobs.disarm_unused()
+    assert armed._jobs.armed
+    armed._jobs.disarm_unused()
+    device.run()
+    assert not armed._jobs.armed and not device.jobs
 
 
 def test_what_is_armed_for_another_batch_runs_before_the_job(device, armed):
