@@ -35,11 +35,12 @@ class Arming:
     def __init__(self, clock):
         self.allowed = False
         self._lanes: List[weakref.ref] = []
-        self._free: queue.SimpleQueue = queue.SimpleQueue()     # to be armed; weak references
+        # weak references to those that are to be armed; None: it is over
+        self._free: queue.SimpleQueue = queue.SimpleQueue()
         self._thread = threading.Thread(target=_run, args=(self._free, self._lanes, clock),
                                         name='s3dnn-arm', daemon=True)
         # a process that ends must leave nothing behind that waits on the device
-        weakref.finalize(self, _disarm, self._lanes)
+        self._end = weakref.finalize(self, _end, self._free, self._lanes)
 
     def add(self, lane):
         """Take note of a lane."""
@@ -51,7 +52,7 @@ class Arming:
             self._free.put(weakref.ref(lane))
 
     def allow(self, allowed: bool):
-        """Allow it and arm all lanes, or let go all that is armed; any thread."""
+        """Allow it and arm all lanes, or let go all that is armed; any thread, until `close`."""
         self.allowed = allowed
         if not allowed:
             _disarm(self._lanes)
@@ -60,6 +61,18 @@ class Arming:
             self._thread.start()
         for lane in _alive(self._lanes):
             self.free(lane)
+
+    def close(self):
+        """Let go all that is armed, and end the thread."""
+        self.allowed = False
+        self._end()
+        if self._thread.is_alive():
+            self._thread.join()
+
+
+def _end(free, lanes):
+    free.put(None)
+    _disarm(lanes)
 
 
 def _alive(lanes) -> Iterator[Any]:
@@ -78,7 +91,10 @@ def _run(free, lanes, clock):
     sweep_s = clock.now_s() + UNUSED_S
     while True:
         with contextlib.suppress(queue.Empty):
-            waiting.append(free.get(timeout=AGAIN_S if waiting else UNUSED_S))
+            reference = free.get(timeout=AGAIN_S if waiting else UNUSED_S)
+            if reference is None:
+                return
+            waiting.append(reference)
         for _ in range(len(waiting)):
             lane = waiting.popleft()()
             if lane is not None and not lane.arm():

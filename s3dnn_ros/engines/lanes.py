@@ -78,7 +78,8 @@ class LaneEngine:
 
     def close(self):
         """Wait for what runs."""
-        self.allow_arming(False)
+        if self._gate_streams is not None:
+            self._gate_streams.arming.close()
         self.synchronize()
 
 

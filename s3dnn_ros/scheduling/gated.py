@@ -203,7 +203,7 @@ class Gated:
         return True
 
     def next_wake_s(self, now_s):
-        """Return when the slack of an open job may be used up, or it is late; None: never."""
+        """Return when the first job is nearly over, or an open one late; None: never."""
         return None if self._wake_s == math.inf else max(self._wake_s, now_s)
 
     def _choose(self, now_s) -> List[_Job]:

@@ -49,7 +49,7 @@ def clock():
 def arming(clock):
     made = Arming(clock)
     yield made
-    made.allow(False)
+    made.close()
 
 
 def test_nothing_is_armed_before_it_is_allowed(arming):
@@ -101,10 +101,23 @@ def test_lanes_that_nobody_keeps_are_forgotten(arming):
     assert after.is_armed.wait(WAIT_S)
 
 
-def test_whoever_forgets_to_forbid_it_leaves_nothing_armed():
-    made = Arming(VirtualClock())
+def test_in_the_end_nothing_is_armed_and_the_thread_ends(clock):
+    made = Arming(clock)
     lane = FakeLane(made)
-    lane.arming = None
+    made.allow(True)
+    assert lane.is_armed.wait(WAIT_S)
+    made.close()
+    assert lane.disarmed == 1 and not made._thread.is_alive()
+    made.close()
+
+
+def test_whoever_forgets_to_close_it_leaves_nothing_armed_and_no_thread(clock):
+    made = Arming(clock)
+    lane = FakeLane(made)
+    made.allow(True)
+    thread, lane.arming = made._thread, Arming(clock)
     del made
     gc.collect()
     assert lane.disarmed == 1
+    thread.join(WAIT_S)
+    assert not thread.is_alive()

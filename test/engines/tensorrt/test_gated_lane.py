@@ -163,3 +163,15 @@ def test_a_device_without_gates_says_why(make, load, monkeypatch):
     engine = TensorRtEngine(VirtualClock(), BuildOptions(), gates=True)
     assert not engine.gated and engine.gates_note == 'no gates: too old' and engine.levels == 3
     assert not isinstance(load(engine)._lanes[0], TensorRtGatedLane)
+
+
+def test_an_engine_that_is_closed_arms_nothing_and_leaves_no_thread(make, load):
+    engine = make()
+    network = load(engine, lanes=2)
+    engine.allow_arming(True)
+    thread = engine._gate_streams.arming._thread
+    assert thread.is_alive()
+    engine.close()
+    engine._gates.device.run()
+    assert not thread.is_alive() and not engine._gates.device.jobs
+    assert not any(lane._jobs.armed for lane in network._lanes)
