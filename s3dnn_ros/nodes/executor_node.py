@@ -9,6 +9,7 @@ import sys
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
+from s3dnn_ros import capacity
 from s3dnn_ros.engines import make_engine
 from s3dnn_ros.models.spec import load_spec
 from s3dnn_ros.msg import Cameras, Capacity, ExecutorStats
@@ -112,7 +113,8 @@ class ExecutorNode(S3dnnNode):
         """Take no more batches."""
         if self.listening:
             self.listening = False
-            self._runtime.tell_capacity()
+            # at once: before the core gets to it, a successor may be there
+            self._tell(capacity.Capacity(self._process, False, False, ()))
 
     def stop(self):
         """Finish what runs, free the models and the publishers."""
@@ -187,10 +189,10 @@ class ExecutorNode(S3dnnNode):
         platform = make_platform(settings.board.platform, knobs=settings.board.knobs, **steps)
         return None if platform.name == 'null' else platform
 
-    def _tell(self, capacity):
+    def _tell(self, told):
         if not self.listening:
-            capacity = dataclasses.replace(capacity, instances=())
-        self._capacity.publish(capacity_msg(capacity, self.clock_s.now_s()))
+            told = dataclasses.replace(told, instances=())
+        self._capacity.publish(capacity_msg(told, self.clock_s.now_s()))
 
     def _on_cameras(self, msg):
         """Have the cameras that a front end tells of, and of those that it told before no others.
