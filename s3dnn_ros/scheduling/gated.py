@@ -20,6 +20,9 @@ from s3dnn_ros.scheduling.work import Dispatch, SegmentWork
 
 # More than so many side by side bring no device anything.
 MOST = 16
+# What is open and uses so much of the device, as measured with others beside it, leaves too little:
+# on 8 multiprocessors of an H200, where networks use 0.7 to 0.9, others cost more than they gain.
+FULL = 0.7
 # Whether all can be in time is asked of so many, the first by their deadlines.
 FORESEEN = 32
 # A look at how far jobs are comes no sooner.
@@ -45,7 +48,7 @@ class _Job:
         self.priority = work.priority
         self.deadline_s = work.deadline_s
         self.share = _mean(share, segments)
-        self._utilization = _mean(share_of('utilization'), segments)
+        self.utilization = _mean(share_of('utilization'), segments)
         self.left_s = [*(segment.remaining_s for segment in segments), 0.0]
         self.reached = 0
         self.since_s = 0.0
@@ -68,7 +71,7 @@ class _Job:
         left_s = self.left_s[self.reached]
         if self.is_open and left_s > 0.0:
             left_s = max(left_s - (now_s - self.since_s), self.left_s[self.reached + 1])
-        return self._utilization * left_s
+        return self.utilization * left_s
 
     def ends_s(self, now_s) -> float:
         """Return when it should end if it is open from now on, or is already."""
@@ -94,11 +97,11 @@ class _SideBySide:
     def __init__(self, capacity, ending: Optional[_Job]):
         self.jobs = [] if ending is None else [ending]
         self._room = capacity + ROUNDING
-        self._is_first = True
+        self._used = 0.0        # of the device
 
     def join(self, job) -> bool:
-        """Let a job join if it fits; the first does. Tell whether it has joined."""
-        if not self._is_first and job.share > self._room:
+        """Let a job join if it fits, or much is left of the device; tell whether it has joined."""
+        if job.share > self._room and self._used >= FULL:
             return False
         self.add(job)
         return True
@@ -106,7 +109,7 @@ class _SideBySide:
     def add(self, job):
         """Let a job join, whether it fits or not."""
         self._room -= job.share
-        self._is_first = False
+        self._used += job.utilization
         self.jobs.append(job)
 
 
@@ -114,10 +117,11 @@ class Gated:
     """Opens the job with the earliest deadline, and holds those that stand in its way.
 
     The segments of an open job follow each other without a decision. Jobs are open side by side
-    while their shares fit into `capacity`. Where not all can be in time, one after the other, the
-    longest come last (`fewest_late`). A job that is held stops behind the segment that runs. What
-    cannot be in time any more runs where nothing else wants the device, and nothing of lower
-    priority is open while a job of higher priority is not, unless that one cannot be in time.
+    while their shares fit into `capacity`, or while what is open leaves much of the device. Where
+    not all can be in time, one after the other, the longest come last (`fewest_late`). A job that
+    is held stops behind the segment that runs. What cannot be in time any more runs where nothing
+    else wants the device, and nothing of lower priority is open while a job of higher priority is
+    not, unless that one cannot be in time.
 
     Parameters
     ----------

@@ -6,15 +6,16 @@ import pytest
 from executor_bench import NOW_S, TWO, WAIT_S
 
 from s3dnn_ros.base.clock import VirtualClock
+from s3dnn_ros.profiling.table import ProfileRow
 from s3dnn_ros.runtime.progress_watch import LEAST_STANDSTILL_S, LOOK_S, STANDSTILL_RUNS
 
 
 @pytest.fixture
 def run(make_executor, cuttable):
-    """Return an executor with two instances of a network of two segments, with a profile."""
-    cuttable.profile(('b',))
-    made = make_executor(TWO, spec=cuttable.spec, scheduler='gated', fusion=False,
-                         capacity=0.5)
+    """Return an executor with two instances of a network whose two segments fill the device."""
+    cuttable.profile(('b',), rows=tuple(ProfileRow(segment, 1, 100.0, 100.0, 100.0, 1.0, 1.0)
+                                        for segment in range(2)))
+    made = make_executor(TWO, spec=cuttable.spec, scheduler='gated', fusion=False)
     made.offer = lambda make_batch, make_frame, instance, deadline_s: made.executor.accept(
         make_batch(make_frame(deadline_s=deadline_s), instance=instance, model='chain'))
     return made
@@ -59,7 +60,7 @@ def test_a_model_is_reloaded_while_no_job_is_held(
     run.engine.may_load.clear()
     ended = queue.Queue()
     run.executor.reload(dict.fromkeys(TWO, cuttable.spec),
-                        executor_settings(TWO, scheduler='gated', fusion=False, capacity=0.5),
+                        executor_settings(TWO, scheduler='gated', fusion=False),
                         ended.put)
     # both run, and nothing is armed, before anything is loaded
     assert held in run.engine.running(2) and run.engine.arming == [True, False]

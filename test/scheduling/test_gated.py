@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s3dnn_ros.scheduling.gated import LEAST_WAIT_S, Gated
+from s3dnn_ros.scheduling.gated import FULL, LEAST_WAIT_S, Gated
 
 SEGMENT_S = 0.01
 
@@ -76,6 +76,14 @@ def test_the_most_urgent_is_open_and_nothing_is_submitted_before_its_turn(job):
     device = Device()
     device.arrive(job('third', 0.003), job('first', 0.001), job('second', 0.002))
     assert device.state == (['first'], [], ['second', 'third'])
+
+
+@pytest.mark.parametrize('utilization, joins', [(FULL - 0.05, True), (FULL + 0.05, False)])
+def test_while_much_is_left_of_the_device_another_joins(kit, utilization, joins):
+    device = Device()
+    device.arrive(*(dataclasses.replace(kit.work(name, 1.0, 0.1, SEGMENT_S),
+                                        utilization=utilization) for name in 'abc'))
+    assert device.state == (['a', 'b'], [], ['c']) if joins else (['a'], [], ['b', 'c'])
 
 
 def test_where_not_all_can_be_in_time_the_longest_gives_way(job):
