@@ -19,8 +19,8 @@ UNUSED_S = 1.0
 class Arming:
     """Arms lanes that have nothing to do, while that is allowed; at first it is not.
 
-    To launch a job takes CUDA 20 to 130 µs, in which the core could do nothing else. The lanes are
-    known weakly: who keeps them decides how long they live.
+    While CUDA launches a job, the core could do nothing else. The lanes are known weakly: who
+    keeps them decides how long they live.
 
     A lane has three methods, which any thread calls: `arm` launches its next job if it may, and
     tells whether it need not be tried again; `disarm` lets go what is armed; `disarm_unused` does

@@ -89,7 +89,7 @@ class GatedJobs:
         self._taken = False         # there is a job that is not armed
         self._batch = 0             # the last
         self._is_unused = False     # it was armed when somebody looked last
-        self._blank: Any = None     # an image, and its address
+        self._blank: Any = None     # an image for what is let go
         self.armed = 0
         streams.arming.add(self)
 

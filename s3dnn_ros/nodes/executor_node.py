@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import os
 import sys
+import threading
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
@@ -40,6 +41,7 @@ class ExecutorNode(S3dnnNode):
     def __init__(self, **options):
         super().__init__('executor', **options)
         self.listening = False      # for a governor in the same process
+        self._telling = threading.Lock()    # nothing follows the word that we take nothing
         self._process = ''          # what the capacity tells: another one after every start
         self._runtime = None
         self._source = None         # of batches
@@ -112,7 +114,8 @@ class ExecutorNode(S3dnnNode):
     def deactivate(self):
         """Take no more batches."""
         if self.listening:
-            self.listening = False
+            with self._telling:
+                self.listening = False
             # at once: before the core gets to it, a successor may be there
             self._tell(capacity.Capacity(self._process, False, False, ()))
 
@@ -190,9 +193,10 @@ class ExecutorNode(S3dnnNode):
         return None if platform.name == 'null' else platform
 
     def _tell(self, told):
-        if not self.listening:
-            told = dataclasses.replace(told, instances=())
-        self._capacity.publish(capacity_msg(told, self.clock_s.now_s()))
+        with self._telling:
+            if not self.listening:
+                told = dataclasses.replace(told, instances=())
+            self._capacity.publish(capacity_msg(told, self.clock_s.now_s()))
 
     def _on_cameras(self, msg):
         """Have the cameras that a front end tells of, and of those that it told before no others.

@@ -21,8 +21,7 @@ from s3dnn_ros.scheduling.work import Dispatch, SegmentWork
 # More than so many side by side bring no device anything.
 MOST = 16
 # What is open and uses so much of the device, as measured with others beside it, leaves too
-# little. On 8 multiprocessors of an H200 networks use 0.7 to 0.9, and others cost more than they
-# gain.
+# little for another. Chosen on the simulated device, not on a real one.
 FULL = 0.7
 # Whether all can be in time is asked of so many, the first by their deadlines.
 FORESEEN = 32

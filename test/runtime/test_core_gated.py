@@ -86,7 +86,7 @@ def test_a_job_that_cannot_be_started_is_told_and_the_others_run(gated):
     assert not gated.reports
 
 
-def test_while_nothing_may_be_held_all_goes_on_and_nothing_stands_ready(gated):
+def test_while_nothing_may_be_held_all_goes_on(gated):
     gated.admit(deadline_s=NOW_S + 0.5)
     gated.admit(deadline_s=NOW_S + 0.35, instance='other')
     gated.end('net')
