@@ -99,16 +99,20 @@ class Arrivals:
         ProcessError if the process has died.
         """
         self._reader = threading.get_ident()
-        if not self._events:
-            for source in select.select(self._sources, [], [], timeout)[0]:
-                self._read(source)
+        for source in select.select(self._sources, [], [], 0.0 if self._events else timeout)[0]:
+            self._read(source)
         if not self._events:
             raise queue.Empty
         return self._events.popleft()
 
     def get_nowait(self):
-        """Return the next event; raises queue.Empty if there is none now."""
-        return self.get(0.0)
+        """Return the next event that was read; raises queue.Empty if there is none.
+
+        What the pipe holds since then is left for `get`: to look there takes a system call.
+        """
+        if not self._events:
+            raise queue.Empty
+        return self._events.popleft()
 
     def _read(self, source):
         content = os.read(source, _READ_BYTES)

@@ -341,10 +341,8 @@ def limit(prepared, lanes: Mapping[str, int], batch, seconds) -> Dict:
             ended = []
             for _ in range(ROUNDS):
                 for segments, flight in flights:
-                    for segment in range(segments):
-                        flight.submit(segment, ended.append)
-            expected = ROUNDS * sum(segments for segments, _ in flights)
-            while len(ended) < expected:
+                    flight.submit(0, ended.append, last=segments - 1)
+            while len(ended) < ROUNDS * len(flights):
                 prepared.engine.poll()
                 if prepared.engine.poll_s is None:
                     time.sleep(IDLE_S)      # its own threads need the core

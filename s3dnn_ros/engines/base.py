@@ -64,11 +64,13 @@ class Flight(Protocol):
     """
 
     def submit(self, segment: int, done: Callable[[Run], None], level: int = 0,
-               variant: int = 0) -> None:
+               variant: int = 0, last: Optional[int] = None) -> None:
         """Start a segment, behind the one before it, in one of its variants; 0 is the exact one.
 
-        `done` is called once, from any thread, never from within submit. Of what runs side by
-        side, a lower `level` goes first; below the engine's `levels`.
+        With `last`, all behind it up to that one follow, exact, without a decision in between.
+        `done` is called once, from any thread, never from within submit, when all have ended. Of
+        what runs side by side, a lower `level` goes first; below the engine's `levels`. An error
+        is raised if nothing was started, and told to `done` otherwise.
         """
 
     def hold(self) -> bool:

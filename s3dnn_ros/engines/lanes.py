@@ -34,22 +34,22 @@ class LaneEngine:
         self.clock = clock
         self._pending: List[_Pending] = []
 
-    def watch(self, event, done: Callable[[Run], None]):
-        """Call `done` in a later `poll`, once the event has passed."""
-        self._pending.append(_Pending(event, self.clock.now_s(), done))
+    def watch(self, event, done: Callable[[Run], None], error=''):
+        """Call `done` in a later `poll`, once the event has passed, with an error if there is."""
+        self._pending.append(_Pending(event, self.clock.now_s(), done, error))
 
     def poll(self):
         """Call `done` of what has finished, in the order of submission."""
         waiting, ended = [], []
         # the newest first: if one has passed, those before it have when they are asked
         for pending in reversed(self._pending):
-            error = ''
+            error = pending.error
             try:
                 if not pending.event.query():
                     waiting.append(pending)
                     continue
             except RuntimeError as caught:
-                error = str(caught)
+                error = error or str(caught)
             ended.append((pending, error))
         self._pending = waiting[::-1]
         for pending, error in reversed(ended):
@@ -190,14 +190,23 @@ class LaneFlight:
         self._batch = batch
         self._host: Dict[str, Any] = {}
 
-    def submit(self, segment, done: Callable[[Run], None], level=0, variant=0):
-        """Launch a segment; `done` is called by the engine's `poll`."""
-        self._network.engine.watch(self.launch(segment, level, variant), done)
+    def submit(self, segment, done: Callable[[Run], None], level=0, variant=0, last=None):
+        """Launch a segment, or several; `done` is called by the engine's `poll`."""
+        last = segment if last is None else last
+        event, error = self.launch(segment, level, variant, marked=segment == last), ''
+        try:
+            while segment < last:
+                segment += 1
+                event = self.launch(segment, level, marked=segment == last)
+        except Exception as refused:
+            # what was launched before it still runs
+            event, error = self._lane.mark(segment - 1), str(refused) or repr(refused)
+        self._network.engine.watch(event, done, error)
 
-    def launch(self, segment, level=0, variant=0):
+    def launch(self, segment, level=0, variant=0, marked=True):
         """Launch a segment, and the copies before the first and behind the last.
 
-        Returns the event behind all of it.
+        Returns the event behind all of it; None if it is not to be `marked`.
         """
         if self._lane is None:
             self._lane = self._network.free_lane(self._batch)
@@ -208,7 +217,7 @@ class LaneFlight:
         lane.launch(self._batch, segment, variant)
         if segment + 1 == self._network.segments:
             self._host = lane.send(self._batch)
-        return lane.mark(segment)
+        return lane.mark(segment) if marked else None
 
     def hold(self):
         """Stop behind the segment that runs; tell whether any is left. Lanes with gates only."""
@@ -243,6 +252,7 @@ class _Pending:
     event: Any
     since_s: float
     done: Callable[[Run], None]
+    error: str
 
 
 def too_large(name: str, device: str, batch: int, most: int) -> str:

@@ -111,10 +111,10 @@ class OnnxRuntimeFlight:
         self._count = len(pixels)
         self._tensors = network.start(pixels)
 
-    def submit(self, segment, done, level=0, variant=0):
-        """Queue a segment for the engine's thread."""
-        self._engine.submit(
-            functools.partial(self._network.step, segment, self._tensors, variant), done)
+    def submit(self, segment, done, level=0, variant=0, last=None):
+        """Queue a segment, or several, for the engine's thread."""
+        self._engine.submit(functools.partial(
+            self._run, segment, segment if last is None else last, variant), done)
 
     def outputs(self):
         """Return the outputs by name."""
@@ -123,6 +123,11 @@ class OnnxRuntimeFlight:
     def close(self):
         """Free the tensors."""
         self._tensors = {}
+
+    def _run(self, first, last, variant):
+        self._network.step(first, self._tensors, variant)
+        for segment in range(first + 1, last + 1):
+            self._network.step(segment, self._tensors, 0)
 
 
 class OnnxRuntimeEngine:

@@ -204,9 +204,12 @@ class SimulatedFlight:
         self._runs = self._held = False
         self._ended = 0
 
-    def submit(self, segment, done, level=0, variant=0):
-        """Start a segment, behind the one before it."""
-        self._submitted.append((segment, done, level))
+    def submit(self, segment, done, level=0, variant=0, last=None):
+        """Start a segment, or several, behind the one before it."""
+        if last is not None and last > segment:
+            done = _WhenAllEnded(last + 1 - segment, done)
+        self._submitted.extend((index, done, level)
+                               for index in range(segment, (last or segment) + 1))
         self._begin()
 
     def hold(self):
@@ -246,3 +249,18 @@ class SimulatedFlight:
         if self._submitted and not (self._runs or self._held):
             self._runs = True
             self.network.engine.begin(self, *self._submitted[0])
+
+
+class _WhenAllEnded:
+    """Calls `done` once, when so many segments have ended, with one run for all."""
+
+    def __init__(self, count, done: Callable[[Run], None]):
+        self._left = count
+        self._done = done
+        self._started_s = math.inf
+
+    def __call__(self, run):
+        self._left -= 1
+        self._started_s = min(self._started_s, run.started_s)
+        if not self._left:
+            self._done(Run(self._started_s, run.ended_s))

@@ -199,7 +199,7 @@ class Core:
         """
         for job, work in self._ends.nearly_over(now_s, self._running):
             self._ends.hand_over(job, work, now_s)
-            self._try(job, self._go_on, job, work, 1, now_s)
+            self._try(job, self._go_on, job, work, work.segment, now_s)
 
     def _schedule(self, now_s):
         """Make jobs of what waits, and hand them to the scheduler."""
@@ -305,17 +305,10 @@ class Core:
         alone = not job.under_way
         job.under_way += 1
         self._stamp(Stage.SUBMITTED, job, now_s, work.segment)
-        whole = self._scheduler.whole_networks
-        last = job.queue.network.segments - 1 if whole else work.segment
-        runs: List[Run] = []
-        ended = itertools.count(work.segment)   # whoever ends the last one tells
 
         def done(run):
-            runs.append(run)
-            if next(ended) == last:
-                self.notify(SegmentEnded(job, work, runs))
+            self.notify(SegmentEnded(job, work, run))
 
-        segment = work.segment
         try:
             if job.flight is None:
                 self._take_lane(job, now_s)
@@ -324,13 +317,16 @@ class Core:
                 job.take(self.chooser.choose(job, 0, now_s), 0)
             if alone:
                 self._ends.expect(job, work, now_s)
-            while segment <= last:
-                job.flight.submit(segment, done, job.level, job.variant(segment))
-                segment += 1
+            job.flight.submit(work.segment, done, job.level, job.variant(work.segment),
+                              self._last_of(job, work))
         except Exception as error:
-            # an engine may refuse anything, and each in its own way; what it took still runs
-            for _ in range(segment, last + 1):
-                done(Run(now_s, now_s, str(error) or repr(error)))
+            # an engine may refuse anything, and each in its own way
+            done(Run(now_s, now_s, str(error) or repr(error)))
+
+    def _last_of(self, job, work) -> int:
+        """Return the last segment that runs without a decision behind the first, `work`."""
+        whole = self._scheduler.whole_networks
+        return job.queue.network.segments - 1 if whole else work.segment
 
     def _take_lane(self, job, now_s):
         """Take a lane; from here on no request of the job can be dropped."""
@@ -346,21 +342,22 @@ class Core:
 
     def _complete(self, event, now_s):
         """Go on with the segment behind those that ran, or finish the job."""
-        job, work, runs = event.job, event.work, event.runs
+        job, work, run = event.job, event.work, event.run
+        last = self._last_of(job, work)
         if self._running.pop(id(work), None) is None:
             return      # it was given up before, because it stood still
         job.under_way -= 1
         self._stamp(Stage.ENDED, job, now_s, work.segment)
         if work.segment == 0:
-            job.started_s = runs[0].started_s
-        job.error = job.error or next((run.error for run in runs if run.error), '')
+            job.started_s = run.started_s
+        job.error = job.error or run.error
         if not (job.error or job.held):
-            self._try(job, job.queue.observe, job, work.segment, runs)
-        job.ended_s = runs[-1].ended_s
+            self._try(job, job.queue.observe, job, work.segment, last, run)
+        job.ended_s = run.ended_s
         if job.nearly_over is work:
             self._ends.heard(job, now_s)
         else:
-            self._try(job, self._go_on, job, work, len(runs), now_s)
+            self._try(job, self._go_on, job, work, last, now_s)
         if job.error and self._queued.pop(id(job.work), None):
             self._scheduler.withdraw(job.work)
         # one given up before a segment's end may still fail in it
@@ -371,10 +368,10 @@ class Core:
         elif id(job.work) not in self._queued:
             self._finish(job, now_s)
 
-    def _go_on(self, job, work, segments, now_s):
-        """Make room for others; hand over what is behind so many segments, if it is worth it."""
+    def _go_on(self, job, work, last, now_s):
+        """Make room for others; hand over what is behind the last segment, if it is worth it."""
         self._scheduler.complete(work, now_s)
-        if job.error or work.segment + segments >= job.queue.network.segments:
+        if job.error or last + 1 >= job.queue.network.segments:
             return
         if self._is_hopeless(job, work, now_s):
             job.late = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Callable, Sequence
+from typing import Callable
 
 from s3dnn_ros.engines.base import Run
 from s3dnn_ros.runtime.job import Job, Request
@@ -36,7 +36,7 @@ class SegmentEnded:
 
     job: Job
     work: SegmentWork
-    runs: Sequence[Run]
+    run: Run
 
 
 @dataclasses.dataclass(frozen=True)

@@ -90,8 +90,26 @@ class Expectation:
                                time_s, priority, utilizations[index], work)
         return work
 
-    def observe(self, segment, batch, took_s):
-        """Learn from a segment that went well."""
+    def observe(self, segment, batch, took_s, last=None):
+        """Learn from a segment that went well, or from several, up to `last`.
+
+        Of several, each is taken to have had its part: as they are expected, or all alike.
+        """
+        if last is None or last == segment:
+            self._observe(segment, batch, took_s)
+            return
+        segments = range(segment, last + 1)
+        times_s = self._row(batch)[0][segment:last + 1]
+        total_s = sum(times_s)
+        for index, time_s in zip(segments, times_s):
+            part = time_s / total_s if total_s else 1.0 / len(segments)
+            self._observe(index, batch, part * took_s)
+
+    def lower_overheads(self):
+        """Trust the overheads less, because a run was given up for them, and taught nothing."""
+        self._overheads_s = [(1.0 - RISE) * overhead_s for overhead_s in self._overheads_s]
+
+    def _observe(self, segment, batch, took_s):
         if self._profile is None:
             times_s = self._learned.setdefault(batch, [0.0] * self._segments)
             last_s = times_s[segment]
@@ -104,10 +122,6 @@ class Expectation:
         # a stalled run must not make everything look hopeless
         self._overheads_s[segment] += (
             SMOOTHING * more_s if more_s < 0.0 else RISE * min(more_s, time_s))
-
-    def lower_overheads(self):
-        """Trust the overheads less, because a run was given up for them, and taught nothing."""
-        self._overheads_s = [(1.0 - RISE) * overhead_s for overhead_s in self._overheads_s]
 
     def _time_s(self, segment, times_s, scale):
         return scale * times_s[segment] + self._overheads_s[segment]

@@ -67,14 +67,12 @@ class ModelQueue:
                    else self._runs.low_s(batch))
         return now_s + least_s > request.deadline_s
 
-    def observe(self, job, segment, runs):
-        """Learn from runs of consecutive segments, the first of them `segment`, that went well."""
-        batch, ended_s = self.network.padded(job.frames), job.ended_s
-        for index, run in enumerate(runs, segment):
-            # what was submitted together waited for the one before it
-            took_s = run.ended_s - max(run.started_s, ended_s)
-            self.expect.observe(index, batch, took_s / job.time_factor(index))
-            ended_s = run.ended_s
+    def observe(self, job, segment, last, run):
+        """Learn from a run of consecutive segments that went well."""
+        # what was submitted ahead waited for the one before it
+        took_s = run.ended_s - max(run.started_s, job.ended_s)
+        self.expect.observe(segment, self.network.padded(job.frames),
+                            took_s / job.time_factor(segment), last)
 
     def ran(self, batch, took_s):
         """Learn from a run of the whole network, with all that came in between."""

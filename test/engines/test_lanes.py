@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given
 
 from s3dnn_ros.base.clock import VirtualClock
-from s3dnn_ros.engines.lanes import LaneEngine, batches_up_to
+from s3dnn_ros.engines.lanes import (
+    LaneEngine,
+    LaneFlight,
+    LaneNetwork,
+    UngatedLane,
+    batches_up_to,
+)
 
 
 class FakeEvents:
@@ -63,6 +69,78 @@ def test_a_device_is_lost_when_an_event_that_has_passed_tells_an_error():
     assert engine.lost() == ''
     engine._probe = failing('an illegal memory access\nfor debugging …')
     assert engine.lost() == 'an illegal memory access'
+
+
+class FakeLane(UngatedLane):
+    """A lane that refuses the segments in `refuses`, and ends what it has on `end`."""
+
+    def __init__(self, refuses=()):
+        self.refuses = refuses
+        self.launched, self.marks = [], []
+        self.passed = False
+
+    def take(self, level):
+        self.level = level
+
+    def fetch(self, batch, staged):
+        self.launched.append('images')
+
+    def launch(self, batch, segment, variant):
+        if segment in self.refuses:
+            raise RuntimeError('an invalid value')
+        self.launched.append((segment, variant))
+
+    def send(self, batch):
+        self.launched.append('outputs')
+        return {}
+
+    def mark(self, segment):
+        self.marks.append(segment)
+        return types.SimpleNamespace(query=lambda: self.passed)
+
+
+class FakeNetwork(LaneNetwork):
+    segments = 3
+
+    def __init__(self, lane):
+        self.engine = LaneEngine(VirtualClock())
+        self._free = [lane]
+
+
+def test_segments_that_are_submitted_together_have_one_end():
+    lane, told = FakeLane(), []
+    network = FakeNetwork(lane)
+    LaneFlight(network, [], 1, 1).submit(0, told.append, variant=1, last=2)
+    assert lane.launched == ['images', (0, 1), (1, 0), (2, 0), 'outputs']
+    assert lane.marks == [2]
+    network.engine.poll()
+    assert not told
+    lane.passed = True
+    network.engine.poll()
+    assert [run.error for run in told] == ['']
+
+
+@pytest.mark.parametrize('refused', [1, 2])
+def test_where_a_later_segment_is_refused_the_end_of_those_before_it_tells_of_it(refused):
+    lane, told = FakeLane([refused]), []
+    network = FakeNetwork(lane)
+    LaneFlight(network, [], 1, 1).submit(0, told.append, last=2)
+    assert lane.marks == [refused - 1]
+    network.engine.poll()
+    assert not told, 'the lane could be given back while it runs'
+    lane.passed = True
+    network.engine.poll()
+    assert [run.error for run in told] == ['an invalid value']
+
+
+def test_where_the_first_segment_is_refused_nothing_is_told_later():
+    lane, told = FakeLane([0]), []
+    network = FakeNetwork(lane)
+    with pytest.raises(RuntimeError, match='an invalid value'):
+        LaneFlight(network, [], 1, 1).submit(0, told.append, last=2)
+    lane.passed = True
+    network.engine.poll()
+    assert not told
 
 
 @pytest.mark.parametrize('largest, batches', [

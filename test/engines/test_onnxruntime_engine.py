@@ -126,6 +126,17 @@ def test_segments_compute_what_the_whole_network_does(network, in_segments):
     assert flight.outputs()['scores'] == pytest.approx(expected, abs=TOLERANCE)
 
 
+def test_segments_that_are_submitted_together_are_told_once(network, in_segments):
+    pixels, done = images(10, 200), queue.SimpleQueue()
+    flight = in_segments.open([pixels])
+    flight.submit(0, done.put, last=in_segments.segments - 1)
+    assert done.get(timeout=WAIT_S).error == ''
+    assert flight.outputs()['scores'] == pytest.approx(network.run(pixels)['scores'],
+                                                       abs=TOLERANCE)
+    assert done.empty()
+    flight.close()
+
+
 def test_what_was_staged_apart_runs_together_in_this_order(network):
     flight = network.open([network.stage(images(10)), network.stage(images(20, 30))])
     fly(flight)

@@ -50,6 +50,20 @@ def test_what_runs_alone_takes_its_time(time_s, share):
     assert device.run() == {('a', 0): pytest.approx(time_s)}
 
 
+@given(st.lists(TIMES_S, min_size=1, max_size=4), st.integers(0, 3))
+def test_segments_that_are_submitted_together_are_told_once(times_s, first):
+    first = min(first, len(times_s) - 1)
+    device = Device({'a': (times_s, 0.5)})
+    for segment in range(first):
+        device.submit('a', segment)
+    device.flights['a'].submit(first, lambda run: device.ended.append(('a', 'all', run)),
+                               last=len(times_s) - 1)
+    assert device.run()['a', 'all'] == pytest.approx(sum(times_s))
+    assert len(device.ended) == first + 1
+    run = device.ended[-1][2]
+    assert run.started_s - 10.0 == pytest.approx(sum(times_s[:first]))
+
+
 @given(TIMES_S, TIMES_S, st.floats(0.05, 0.5), st.floats(0.05, 0.5))
 def test_what_fits_beside_each_other_is_not_slowed(first_s, second_s, first, second):
     device = Device({'a': ([first_s], first), 'b': ([second_s], second)})

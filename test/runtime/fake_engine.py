@@ -76,7 +76,23 @@ class FakeFlight:
         self.given = None           # outputs that the test gave
         self.limit = math.inf       # segments behind that are held
 
-    def submit(self, segment, done, level=0, variant=0):
+    def submit(self, segment, done, level=0, variant=0, last=None):
+        if last in (None, segment):
+            self._submit(segment, done, level, variant)
+            return
+        together = Together(last + 1 - segment, done)
+        for index in range(segment, last + 1):
+            try:
+                self._submit(index, together, level, 0 if index > segment else variant)
+            except Exception as error:
+                if index == segment:
+                    raise
+                now_s = self.network.engine.clock.now_s()
+                for _ in range(index, last + 1):
+                    together(Run(now_s, now_s, str(error)))
+                return
+
+    def _submit(self, segment, done, level, variant):
         assert segment == self.submitted, 'a segment out of its order'
         assert variant in range(self.network.variants[segment]), 'a variant that there is not'
         engine = self.network.engine
@@ -118,6 +134,20 @@ class FakeFlight:
         assert self.over == self.submitted, 'closed while it runs'
         self.network.flights.remove(self)
         self.network.break_if_told('close')
+
+
+class Together:
+    """Tells of segments that were submitted together, once, when all have ended."""
+
+    def __init__(self, count, done):
+        self.count, self.done = count, done
+        self.runs = []
+
+    def __call__(self, run):
+        self.runs.append(run)
+        if len(self.runs) == self.count:
+            error = next((run.error for run in self.runs if run.error), '')
+            self.done(Run(self.runs[0].started_s, self.runs[-1].ended_s, error))
 
 
 class Step:

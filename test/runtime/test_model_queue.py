@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 
 from s3dnn_ros.engines.base import Run
+from s3dnn_ros.profiling.table import ProfileRow, ProfileTable
 from s3dnn_ros.recent import FORGOTTEN_RUNS
 from s3dnn_ros.runtime.expectation import Expectation
 from s3dnn_ros.runtime.model_queue import ModelQueue
@@ -207,7 +208,7 @@ def job(frames, factor=1.0):
 
 def test_times_are_learned_for_the_batch_that_really_ran(make_queue):
     queue = make_queue(times=None, padded=lambda frames: 4)
-    queue.observe(job(3), 0, [Run(NOW_S, NOW_S + 0.5)])
+    queue.observe(job(3), 0, 0, Run(NOW_S, NOW_S + 0.5))
     assert queue.expect.run_s(4) == 0.5
 
 
@@ -215,23 +216,47 @@ def test_times_are_learned_for_the_batch_that_really_ran(make_queue):
 def test_runs_that_waited_for_one_another_add_up_to_no_more_than_they_took_together(
         make_queue, runs):
     # each was submitted some time ago, and runs when the one before it has ended
-    queue, ended_s, taken = make_queue(times=None), NOW_S, []
+    queue, ran = make_queue(times=None), job(1)
     queue.expect = Expectation(len(runs))
-    for ago_s, took_s in runs:
-        started_s, ended_s = ended_s - ago_s, ended_s + took_s
-        taken.append(Run(NOW_S if not taken else started_s, ended_s))
-    queue.observe(job(1), 0, taken)
+    ended_s = NOW_S
+    for segment, (ago_s, took_s) in enumerate(runs):
+        started_s, ended_s = ended_s - ago_s if segment else NOW_S, ended_s + took_s
+        queue.observe(ran, segment, segment, Run(started_s, ended_s))
+        ran.ended_s = ended_s
     assert times_of(queue.expect) == pytest.approx([took_s for _, took_s in runs], abs=1e-9)
+
+
+@given(st.integers(2, 5), st.floats(0.001, 10.0))
+def test_segments_that_ran_together_share_what_they_took(make_queue, segments, took_s):
+    queue = make_queue(times=None)
+    queue.expect = Expectation(segments)
+    for _ in range(2):
+        queue.observe(job(1), 0, segments - 1, Run(NOW_S, NOW_S + took_s))
+        assert times_of(queue.expect) == pytest.approx([took_s / segments] * segments)
+
+
+def test_what_segments_took_together_beyond_their_profile_is_shared_as_that_says(make_queue):
+    rows = [ProfileRow(segment, 1, time_ms, time_ms, time_ms, 1.0)
+            for segment, time_ms in enumerate((100.0, 300.0))]
+    queue = make_queue(times=None)
+    queue.expect = Expectation(2, ProfileTable('net', '', 'fake', 'none', 'default', {},
+                                               tuple(rows)))
+    for _ in range(300):
+        queue.observe(job(1), 0, 1, Run(NOW_S, NOW_S + 0.8))
+    assert times_of(queue.expect) == pytest.approx([0.2, 0.6], rel=0.01)
 
 
 def test_what_a_coarser_variant_took_teaches_what_the_exact_one_takes(make_queue):
     queue = make_queue(times=None)
-    queue.observe(job(1, factor=0.5), 0, [Run(NOW_S, NOW_S + 0.2)])
+    queue.observe(job(1, factor=0.5), 0, 0, Run(NOW_S, NOW_S + 0.2))
     assert queue.expect.run_s(1) == pytest.approx(0.4)
 
 
 def test_a_run_counts_from_its_own_start_if_it_did_not_wait(make_queue):
     queue = make_queue(times=None)
     queue.expect = Expectation(3)
-    queue.observe(job(1), 1, [Run(1.0, 2.0), Run(5.0, 5.25)])
+    ran = job(1)
+    queue.observe(ran, 1, 1, Run(1.0, 2.0))
+    ran.ended_s = 2.0
+    queue.observe(ran, 2, 2, Run(5.0, 5.25))
     assert times_of(queue.expect) == [0.0, 1.0, 0.25]
