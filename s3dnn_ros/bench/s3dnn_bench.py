@@ -16,6 +16,7 @@ import time
 from typing import Dict, List, Mapping, Sequence
 
 from s3dnn_ros.base.callbacks import ignore
+from s3dnn_ros.bench.alone import alone
 from s3dnn_ros.bench.environment import engine_record, environment
 from s3dnn_ros.bench.gpu_meter import GpuMeter
 from s3dnn_ros.bench.ideal import jobs_of, missed_share
@@ -68,9 +69,10 @@ POLICIES = (STREAMS, Policy('fifo', 'fifo'), Policy('edf', 'edf'), PAPER, SUPERV
             Policy('application batching', 'streams', frames=APPLICATION_BATCH))
 # takes a while to load, so only by name
 PROCESSES = Policy('process per instance', 'fifo', processes=True)
-# needs an engine with gates, so only by name
-GATED = Policy('gated', 'gated', options=(('capacity', 1.0),))
-PARTS = ('decisions', 'batches', 'throughput', 'deadlines', 'timeline')
+# need an engine with gates, so only by name
+GATED = (Policy('gated', 'gated', options=(('capacity', 1.0),)),
+         Policy('gated, fused', 'gated', fuse=True, options=(('capacity', 1.0),)))
+PARTS = ('decisions', 'batches', 'alone', 'throughput', 'deadlines', 'timeline')
 # The part `timeline` shows one load at one number of instances, the nearest to this one.
 TIMELINE_INSTANCES = 8
 TIMELINE_LOAD = 0.9
@@ -109,7 +111,7 @@ def policies(names: Sequence[str], capacity: float = 1.0) -> Sequence[Policy]:
     `capacity` is that of the supervised ones; S3DNN keeps its own.
     """
     above_zero('--capacity', [capacity])
-    known = {policy.name: policy for policy in (*POLICIES, PROCESSES, GATED)}
+    known = {policy.name: policy for policy in (*POLICIES, PROCESSES, *GATED)}
     for name, policy in known.items():
         if 'capacity' in dict(policy.options):
             options = {**dict(policy.options), 'capacity': capacity}
@@ -127,8 +129,9 @@ def run(engine, clock, plan: Plan, save=ignore) -> Dict:
     Raises ParameterError for a policy that needs gates on an engine without.
     """
     has_runs = bool(set(plan.parts) - {'decisions'})
-    if has_runs and GATED.name in [policy.name for policy in plan.policies] and not engine.gated:
-        raise ParameterError('--policies', GATED.name, 'the engine has no gates; say --gates, '
+    gated = [policy.name for policy in plan.policies if policy.scheduler == 'gated']
+    if has_runs and gated and not engine.gated:
+        raise ParameterError('--policies', gated[0], 'the engine has no gates; say --gates, '
                              'with --engine torch or tensorrt, on CUDA 11.7 or later')
     results: Dict = {'format': FORMAT, 'environment': environment(), **engine_record(engine)}
 
@@ -159,6 +162,9 @@ def run(engine, clock, plan: Plan, save=ignore) -> Dict:
     gc.freeze()
     with InstanceProcesses(prepared, plan.sms) as processes, GpuMeter() as meter:
         bench = Bench(prepared, processes, meter, plan, note)
+        if 'alone' in plan.parts:
+            results['alone'] = []
+            alone(prepared, plan.models, plan.policies, plan.runs, results['alone'], note)
         if 'throughput' in plan.parts:
             results['throughput'] = []
             bench.throughput(results['throughput'])

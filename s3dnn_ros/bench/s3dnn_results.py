@@ -36,6 +36,8 @@ def tables(results) -> List[str]:
         lines += ['', *_decisions(results['decisions'])]
     if results.get('batches'):
         lines += ['', *_batches(results['batches'])]
+    if results.get('alone'):
+        lines += ['', *_alone(results['alone'])]
     if results.get('throughput'):
         lines += ['', *_throughput(results['throughput'])]
     rows = results.get('deadlines', [])
@@ -61,6 +63,20 @@ def _batches(rows):
     shapes = list(dict.fromkeys((row['streams'], row['batch']) for row in rows))
     rows = [{**row, 'shape': (row['streams'], row['batch'])} for row in rows]
     yield from _by_policy(rows, shapes, 'shape', lambda row: spread(row['ms'], 1))
+
+
+def _alone(rows):
+    """Show what a request takes alone, from its begin to its answer, at p50."""
+    yield 'A request alone, p50: to begin it, in µs; on the device and until its answer, in ms:\n'
+    def cells(field, name, digits):
+        # the last model of a bench that was cut off has not all
+        return [spread(column(row[field][name], 'p50'), digits) if name in row[field] else '–'
+                for row in rows]
+
+    yield from table([''] + [row['model'] for row in rows], [
+        *([f'begin, {how}', *cells('begin_us', how, 1)] for how in rows[0]['begin_us']),
+        ['device'] + [f"{row['device_ms']:.3f}" for row in rows],
+        *([name, *cells('response_ms', name, 3)] for name in rows[0]['response_ms'])])
 
 
 def _by_policy(rows, values, key, text):

@@ -5,6 +5,7 @@ A lane has static buffers and streams, for one flight at a time.
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 from typing import Any, Callable, Dict, List, Tuple
 
@@ -100,7 +101,8 @@ class LaneNetwork:
 
     def padded(self, frames):
         """Return the least batch that has room for so many frames."""
-        return next((batch for batch in self.batches if batch >= frames), self.largest)
+        place = bisect.bisect_left(self.batches, frames)
+        return self.batches[place] if place < len(self.batches) else self.largest
 
     def open(self, staged):
         """Return a flight; it takes a free lane when it is submitted."""

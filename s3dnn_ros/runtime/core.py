@@ -246,11 +246,9 @@ class Core:
 
     def _submit(self, now_s) -> bool:
         """Start what the scheduler chooses; tell whether it may choose more."""
-        if self._scheduler.holds:
-            for job in self._running.values():
-                reached = None if job.flight is None else job.flight.progress()
-                if reached is not None:
-                    self._scheduler.reached(job.work, reached, now_s)
+        if self._scheduler.holds and (self._queued or any(
+                job.is_held for job in self._running.values())):
+            self._tell_progress(now_s)
         chosen = self._scheduler.dequeue(now_s)
         for work in chosen.hold:
             self._hold(self._running[id(work)])
@@ -268,6 +266,13 @@ class Core:
                 job.level = level
                 self._start(job, work, now_s)
         return has_news and bool(self._queued or self._waiting)
+
+    def _tell_progress(self, now_s):
+        """Tell the scheduler how far all is that runs or is held."""
+        for job in self._running.values():
+            reached = None if job.flight is None else job.flight.progress()
+            if reached is not None:
+                self._scheduler.reached(job.work, reached, now_s)
 
     def _sort_out_late(self, job, now_s, forget):
         """Drop what is too late to start, if that is the policy; the others wait again.

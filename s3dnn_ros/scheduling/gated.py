@@ -27,6 +27,7 @@ FULL = 0.7
 FORESEEN = 32
 # A look at how far jobs are comes no sooner.
 LEAST_WAIT_S = 100e-6
+NOTHING = Dispatch()
 
 
 class _Job:
@@ -177,6 +178,9 @@ class Gated:
 
     def dequeue(self, now_s):
         """Return which jobs to submit, to hold and to let go on."""
+        if len(self._open) == len(self._jobs):
+            self._wake_s = math.inf
+            return NOTHING
         opened = (self._choose if self._may_hold else self._without_holds)(now_s)
         if opened == self._open:
             return Dispatch(late=self._late())

@@ -45,6 +45,19 @@ def test_the_parts_and_what_they_hold(engine, plan, said):
         assert row['images'] and row['spans'] and row['clients'] == ['tiny_0', 'tiny_1']
 
 
+def test_a_request_alone_is_begun_and_answered(engine, plan, tiny_model, monkeypatch):
+    monkeypatch.setattr('s3dnn_ros.bench.alone.SECONDS', 0.2)
+    monkeypatch.setattr('s3dnn_ros.bench.alone.BEGINS', 5)
+    results = run(engine, engine.clock, dataclasses.replace(plan, parts=('alone',)))
+    row, = results['alone']
+    assert row['model'] == tiny_model and row['device_ms'] > 0.0
+    assert list(row['begin_us']) == ['launched']    # no gates here
+    # who collects images has none that comes alone
+    assert list(row['response_ms']) == ['streams', 'supervised, fused']
+    for found in (*row['begin_us'].values(), *row['response_ms'].values()):
+        assert len(found) == plan.runs and all(figures['p50'] > 0.0 for figures in found)
+
+
 def test_the_table_of_batches_has_a_row_for_each(engine, plan, tiny_model, monkeypatch):
     monkeypatch.setattr(s3dnn_bench, 'TABLE_MODEL', tiny_model)
     monkeypatch.setattr(s3dnn_bench, 'TABLE_S', 0.1)

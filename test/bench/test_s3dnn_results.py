@@ -38,6 +38,18 @@ def test_the_tables_of_decisions_and_batches(synthetic_results):
     assert '| streams |' + 3 * ' 9.0 (8.0–10.0) |' in lines
 
 
+def test_the_table_of_requests_that_come_alone_shows_what_there_is_of_each(synthetic_results):
+    rows = [{'model': model, 'device_ms': 0.5,
+             'begin_us': {'armed': [{'p50': 40.0}, {'p50': 44.0}]},
+             'response_ms': {'gated': [{'p50': 0.75}, {'p50': 0.85}]}} for model in 'ab']
+    rows[1]['response_ms'] = {}
+    synthetic_results['alone'] = rows
+    lines = tables(synthetic_results)
+    assert '|  | a | b |' in lines and '| device | 0.500 | 0.500 |' in lines
+    assert '| begin, armed | 42.0 (40.0–44.0) | 42.0 (40.0–44.0) |' in lines
+    assert '| gated | 0.800 (0.750–0.850) | – |' in lines
+
+
 def test_a_bench_that_was_cut_off_has_tables_of_what_there_is(synthetic_results):
     del synthetic_results['deadlines'], synthetic_results['timeline']
     assert any('| streams |' in line for line in tables(synthetic_results))
