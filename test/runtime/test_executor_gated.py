@@ -91,6 +91,34 @@ def test_a_network_whose_job_stands_still_is_loaded_anew(run, make_batch, make_f
     assert run.results.get(timeout=WAIT_S).instance == 'net'
 
 
+def test_a_device_that_is_lost_while_a_job_is_held_is_told_and_nobody_waits(
+        run, make_batch, make_frame):
+    held = hold_one(run, make_batch, make_frame)
+    run.engine.loss = 'an illegal memory access'
+    for _ in range(2):
+        run.engine.finish(error='an illegal memory access')
+    sentence, _ = run.losses.get(timeout=WAIT_S)
+    assert sentence == 'engine fake on none is lost: an illegal memory access'
+    # what was held goes on, so that its error is seen, too
+    run.engine.finish(held, error='an illegal memory access')
+    assert run.settled() and run.dropped() == {'engine': 2}
+
+
+def test_parameters_that_change_while_a_job_is_held_hold_it_still_and_disarm_nothing(
+        run, make_batch, make_frame, executor_settings):
+    held = hold_one(run, make_batch, make_frame)
+    run.executor.configure(executor_settings(TWO, scheduler='gated', fusion=False, max_queue=1,
+                                             late_policy='drop'))
+    urgent, = run.engine.running()
+    run.engine.finish(urgent)
+    urgent, = run.engine.running()
+    assert urgent.flight is not held.flight and run.engine.arming == [True]
+    run.engine.finish(urgent)
+    assert run.results.get(timeout=WAIT_S).instance == 'other'
+    run.engine.finish(held)
+    assert run.results.get(timeout=WAIT_S).instance == 'net'
+
+
 def test_without_gates_supervised_runs_and_that_is_told(
         make_executor, fake_engine, cuttable, make_batch, make_frame, said):
     class Gateless(fake_engine):

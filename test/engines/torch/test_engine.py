@@ -363,6 +363,32 @@ def test_jobs_that_were_armed_give_the_same_results_and_what_is_armed_can_be_let
     assert_close(load(max_batch=1).run(images(1))['scores'], expected(images(1)))
 
 
+def test_what_is_armed_and_not_used_is_let_go_after_a_while(engine, load, expected):
+    if not engine.gated:
+        pytest.skip('nothing waits on the device')
+    network = load(lanes=3, max_batch=1)
+    jobs = [lane._jobs for lane in network._lanes]
+    engine.allow_arming(True)
+    until(lambda: all(job.armed for job in jobs))
+    until(lambda: not any(job.armed for job in jobs))
+    # memory can be freed, and kernels run for the first time, although arming is allowed
+    assert_close(load(max_batch=1).run(images(1))['scores'], expected(images(1)))
+    assert_close(network.run(images(1))['scores'], expected(images(1)))
+    engine.allow_arming(False)
+
+
+def test_segments_that_are_submitted_together_give_the_same_results(engine, load, expected):
+    network = load(lanes=1, max_batch=2)
+    for turn in range(3):
+        pixels, runs = images(2, turn), []
+        flight = network.open([network.stage(pixels)])
+        flight.submit(0, runs.append, last=network.segments - 1)
+        wait(engine, runs, 1)
+        assert not runs[0].error
+        assert_close(flight.outputs()['scores'], expected(pixels))
+        flight.close()
+
+
 def until(condition):
     deadline_s = time.monotonic() + WAIT_S
     while not condition():
