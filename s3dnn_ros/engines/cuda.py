@@ -13,14 +13,12 @@ import re
 import uuid
 from typing import Callable, Iterator, Sequence
 
-from s3dnn_ros.engines.cuda_library import load
+from s3dnn_ros.engines.cuda_library import NO_MEMORY, NOT_READY, load
 from s3dnn_ros.engines.pinned import PinnedPool
 from s3dnn_ros.errors import EngineError
 
 _NON_BLOCKING = 1       # cudaStreamNonBlocking and CU_STREAM_NON_BLOCKING
 _NO_TIMING = 2          # cudaEventDisableTiming
-_NO_MEMORY = 2          # cudaErrorMemoryAllocation
-_NOT_READY = 600        # cudaErrorNotReady
 _NAME_LENGTH = 256
 THREADS_PER_BLOCK = 256
 # The first cuda-bindings that let go of Python's lock while they call CUDA.
@@ -249,7 +247,7 @@ class Event:
     def query(self) -> bool:
         """Tell whether it has passed."""
         returned = self._runtime.cudaEventQuery(self.number)
-        if int(returned[0]) == _NOT_READY:
+        if int(returned[0]) == NOT_READY:
             return False
         checked(returned)
         return True
@@ -363,7 +361,7 @@ def checked(returned):
     """Return what a call of CUDA gave, without its status; raises RuntimeError that names it."""
     status, *values = returned
     if int(status):
-        kind = OutOfMemory if int(status) == _NO_MEMORY else RuntimeError
+        kind = OutOfMemory if int(status) == NO_MEMORY else RuntimeError
         raise kind(f'{status.name} ({int(status)})')
     return values[0] if len(values) == 1 else values
 

@@ -122,6 +122,13 @@ def test_without_any_library_the_remedy_is_told(monkeypatch):
         find_cuda()
 
 
+def test_a_device_has_a_uuid_without_a_runtime(library):
+    fake = library()
+    status, found = cuda_library.device_uuid(0)
+    assert status == 0 and found.bytes == bytes(16)
+    assert len(fake.called('cuDeviceGetUuid')) == 1
+
+
 @pytest.mark.parametrize('name, found', [('libc.so.6', True), ('libcuda_of_nobody.so.1', False)])
 def test_a_machine_without_a_driver_is_told_so(monkeypatch, name, found):
     monkeypatch.setattr(cuda_library, '_DRIVERS', (name,))
