@@ -116,6 +116,7 @@ def test_a_device_is_described(library):
 
 def test_without_any_library_the_remedy_is_told(monkeypatch):
     monkeypatch.setitem(sys.modules, 'cuda.bindings', None)
+    monkeypatch.setitem(sys.modules, 'pycuda', None)
     monkeypatch.setattr(ctypes, 'CDLL', lambda name: (_ for _ in ()).throw(OSError(name)))
     with pytest.raises(ImportError, match=r"cuda-bindings: .*; CUDA's own libraries: there is no "
                                           'libcudart'):
