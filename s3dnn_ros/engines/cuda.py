@@ -13,14 +13,13 @@ import re
 import uuid
 from typing import Callable, Iterator, Sequence
 
-from s3dnn_ros.engines.cuda_library import load
+from s3dnn_ros.engines import cuda_pycuda
+from s3dnn_ros.engines.cuda_library import NO_MEMORY, NOT_READY, load
 from s3dnn_ros.engines.pinned import PinnedPool
-from s3dnn_ros.errors import EngineError
+from s3dnn_ros.errors import BuildError, EngineError
 
 _NON_BLOCKING = 1       # cudaStreamNonBlocking and CU_STREAM_NON_BLOCKING
 _NO_TIMING = 2          # cudaEventDisableTiming
-_NO_MEMORY = 2          # cudaErrorMemoryAllocation
-_NOT_READY = 600        # cudaErrorNotReady
 _NAME_LENGTH = 256
 THREADS_PER_BLOCK = 256
 # The first cuda-bindings that let go of Python's lock while they call CUDA.
@@ -146,8 +145,16 @@ class Cuda:
         return Floats(self._driver)
 
     def host_function(self, function: Callable[[], None]) -> HostFunction:
-        """Return what lets a stream call a function, which must use nothing of CUDA."""
-        return HostFunction(self._runtime, function)
+        """Return what lets a stream call a function, which must use nothing of CUDA.
+
+        Raises BuildError where streams cannot.
+        """
+        try:
+            return HostFunction(self._runtime, function)
+        except AttributeError as error:
+            raise BuildError('a segment on the CPU', f'needs a stream that calls it, and {error}; '
+                             '`pip install cuda-bindings`, or let the loader find libcudart '
+                             '(LD_LIBRARY_PATH)') from error
 
     def capture(self, stream: Stream, submit: Callable[[], None]) -> Graph:
         """Return what a function submits to a stream as a graph; nothing of it runs."""
@@ -249,7 +256,7 @@ class Event:
     def query(self) -> bool:
         """Tell whether it has passed."""
         returned = self._runtime.cudaEventQuery(self.number)
-        if int(returned[0]) == _NOT_READY:
+        if int(returned[0]) == NOT_READY:
             return False
         checked(returned)
         return True
@@ -322,14 +329,14 @@ class HostFunction:
     """
 
     def __init__(self, runtime, function):
-        self._runtime = runtime
+        self._launch = runtime.cudaLaunchHostFunc
         # whoever keeps this object keeps what CUDA calls
         self._called = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(lambda _: function())
         self._number = ctypes.cast(self._called, ctypes.c_void_p).value
 
     def submit(self, stream: Stream):
         """Let a stream call it, when all before it is done; what follows waits."""
-        checked(self._runtime.cudaLaunchHostFunc(stream.number, self._number, 0))
+        checked(self._launch(stream.number, self._number, 0))
 
 
 class Graph:
@@ -363,7 +370,7 @@ def checked(returned):
     """Return what a call of CUDA gave, without its status; raises RuntimeError that names it."""
     status, *values = returned
     if int(status):
-        kind = OutOfMemory if int(status) == _NO_MEMORY else RuntimeError
+        kind = OutOfMemory if int(status) == NO_MEMORY else RuntimeError
         raise kind(f'{status.name} ({int(status)})')
     return values[0] if len(values) == 1 else values
 
@@ -372,10 +379,11 @@ def find_cuda():
     """Return CUDA on the first device; raises ImportError that says why there is none.
 
     Where cuda-bindings cannot be used, it goes by CUDA's own libraries: those may fit the driver
-    though cuda-bindings are too new for it.
+    though cuda-bindings are too new for it. PyCUDA comes last, as it can do the least.
     """
     reasons = []
-    for name, libraries in (('cuda-bindings', _bindings), ("CUDA's own libraries", load)):
+    for name, libraries in (('cuda-bindings', _bindings), ("CUDA's own libraries", load),
+                            ('PyCUDA', cuda_pycuda.load)):
         try:
             return Cuda(libraries=libraries())
         except (AttributeError, ImportError, OSError, RuntimeError) as error:

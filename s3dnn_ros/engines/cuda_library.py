@@ -1,7 +1,6 @@
 """CUDA's own libraries, called as cuda-bindings would be, where those cannot be used.
 
-There are none before Python 3.9, as on JetPack 5, and some do not fit the driver. PyCUDA would
-do less: it knows neither priorities nor graphs, and ties a context to a thread. What there is
+There are none before Python 3.9, as on JetPack 5, and some do not fit the driver. What there is
 here is what `cuda.py` uses for TensorRT.
 """
 
@@ -27,6 +26,12 @@ _RUNTIMES = ('libcudart.so', 'libcudart.so.13', 'libcudart.so.12', 'libcudart.so
              'libcudart.so.10.2')
 _DRIVERS = ('libcuda.so.1',)
 _UUID_LENGTH = 16
+NO_MEMORY = 2           # cudaErrorMemoryAllocation
+NOT_READY = 600         # cudaErrorNotReady
+CONSTANTS = {
+    'cudaMemcpyKind': types.SimpleNamespace(cudaMemcpyDefault=4),
+    'cudaStreamCaptureMode': types.SimpleNamespace(cudaStreamCaptureModeThreadLocal=1),
+}
 
 # By name: what a function gives, through its first arguments, and what it takes.
 _Signatures = Dict[str, Tuple[Sequence[Any], Sequence[Any]]]
@@ -66,20 +71,16 @@ _OF_DRIVER: _Signatures = {
 
 
 class Status(int):
-    """What a call gave; 0 is success."""
+    """What a call gave; 0 is success. `name` is what errors say."""
 
-    @property
-    def name(self) -> str:
-        """Return what errors say."""
-        return 'CUDA error'
+    name = 'CUDA error'
 
 
 def load():
     """Return (driver, runtime), each as far as it is used; raises ImportError."""
     library = _open(_RUNTIMES)
     runtime = types.SimpleNamespace(
-        cudaMemcpyKind=types.SimpleNamespace(cudaMemcpyDefault=4),
-        cudaStreamCaptureMode=types.SimpleNamespace(cudaStreamCaptureModeThreadLocal=1),
+        **CONSTANTS,
         cudaGraph_t=int,
         **{name: _function(library, name, *kinds) for name, kinds in _OF_RUNTIME.items()})
     runtime.cudaStreamEndCapture = _ending_capture(library)
@@ -94,6 +95,14 @@ def load():
     driver.cuDeviceGetUuid = _numbering(library)
     driver.cuLaunchKernel = _launching(library)
     return driver, runtime
+
+
+def device_uuid(device: int):
+    """Return (status, what has a device's UUID as `bytes`); raises ImportError without a driver.
+
+    PyCUDA does not offer this one.
+    """
+    return _numbering(_open(_DRIVERS))(device)
 
 
 def look_for_driver():

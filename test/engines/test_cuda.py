@@ -223,10 +223,11 @@ def test_a_device_is_described(bindings):
 
 @pytest.fixture
 def no_libraries(monkeypatch):
-    """Let CUDA's own libraries be missing; this machine may have them."""
+    """Let CUDA's own libraries and PyCUDA be missing; this machine may have them."""
     def missing():
         raise ImportError('there is no libcudart')
     monkeypatch.setattr('s3dnn_ros.engines.cuda.load', missing)
+    monkeypatch.setattr('s3dnn_ros.engines.cuda_pycuda.load', missing)
 
 
 def test_where_there_is_no_device_or_no_bindings_it_is_an_import_that_fails(

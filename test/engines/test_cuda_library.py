@@ -116,10 +116,18 @@ def test_a_device_is_described(library):
 
 def test_without_any_library_the_remedy_is_told(monkeypatch):
     monkeypatch.setitem(sys.modules, 'cuda.bindings', None)
+    monkeypatch.setitem(sys.modules, 'pycuda', None)
     monkeypatch.setattr(ctypes, 'CDLL', lambda name: (_ for _ in ()).throw(OSError(name)))
     with pytest.raises(ImportError, match=r"cuda-bindings: .*; CUDA's own libraries: there is no "
                                           'libcudart'):
         find_cuda()
+
+
+def test_a_device_has_a_uuid_without_a_runtime(library):
+    fake = library()
+    status, found = cuda_library.device_uuid(0)
+    assert status == 0 and found.bytes == bytes(16)
+    assert len(fake.called('cuDeviceGetUuid')) == 1
 
 
 @pytest.mark.parametrize('name, found', [('libc.so.6', True), ('libcuda_of_nobody.so.1', False)])
