@@ -25,6 +25,7 @@ pytest.importorskip('tensorrt', reason='TensorRT is not here')
 onnxruntime = pytest.importorskip('onnxruntime')
 
 from s3dnn_ros.engines.tensorrt.engine import TensorRtEngine
+from s3dnn_ros.engines.tensorrt.gated_lane import TensorRtGatedLane
 
 # relative to the largest output
 TOLERANCES = {'fp32': 1e-4, 'fp16': 1e-2, 'int8': 0.2}
@@ -186,6 +187,63 @@ def test_lanes_and_levels_do_not_touch_each_other(load, expected):
         for flight, part in zip(flights, parts):
             assert_close(flight.outputs()['scores'], expected(part), TOLERANCES['fp32'])
             flight.close()
+
+
+@pytest.fixture(scope='module')
+def gated(model, spec):
+    """Return a builder of networks whose jobs wait on the device."""
+    engine = TensorRtEngine(SystemClock(), BuildOptions('fp32'), gates=True)
+    if not engine.gated:
+        pytest.skip(engine.gates_note)
+
+    def build(**options):
+        segments = [segment.model for segment in split(model, cut_points(model))]
+        network = engine.load('net', segments, ['scores'], spec, **options)
+        assert all(isinstance(lane, TensorRtGatedLane) for lane in network._lanes)
+        return network
+    yield build
+    engine.close()
+
+
+def test_with_gates_results_are_the_same_whether_lanes_are_armed_or_not(gated, expected):
+    network = gated(max_batch=4, lanes=3)
+    engine = network.engine
+    for arming in (False, True, False):
+        engine.allow_arming(arming)
+        for turn in range(20):
+            parts = [images(1 + (number + turn) % 4, seed=number) for number in range(3)]
+            flights = [network.open([network.stage(part)]) for part in parts]
+            runs = fly_all(engine, flights, network.segments)
+            assert {run.error for found in runs for run in found} == {''}
+            for flight, part in zip(flights, parts):
+                assert_close(flight.outputs()['scores'], expected(part), TOLERANCES['fp32'])
+                flight.close()
+    # memory can be taken and freed again
+    assert_close(gated(max_batch=1).run(images(1))['scores'], expected(images(1)),
+                 TOLERANCES['fp32'])
+
+
+def test_a_job_that_is_held_lets_others_pass(gated, expected):
+    network = gated(max_batch=1, lanes=2)
+    parts, runs = [images(1, 1), images(1, 2)], []
+    held, other = (network.open([network.stage(part)]) for part in parts)
+    last = network.segments - 1
+    held.submit(0, runs.append)
+    assert held.hold()
+    held.submit(1, runs.append, last=last)
+    other.submit(0, runs.append, last=last)
+    end_s = time.monotonic() + WAIT_S
+    while len(runs) < 2:
+        assert time.monotonic() < end_s
+        network.engine.poll()
+    assert (held.progress(), other.progress()) == (1, network.segments)
+    held.resume()
+    while len(runs) < 3:
+        assert time.monotonic() < end_s
+        network.engine.poll()
+    for flight, part in zip((held, other), parts):
+        assert_close(flight.outputs()['scores'], expected(part), TOLERANCES['fp32'])
+        flight.close()
 
 
 def test_outputs_stay_valid_after_their_flight(load, expected):
