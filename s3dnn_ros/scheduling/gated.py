@@ -79,9 +79,9 @@ class _Job:
         return (self.since_s if self.is_open else now_s) + self.left_s[self.reached]
 
     @property
-    def is_in_its_last_segment(self) -> bool:
-        """Tell whether nothing is left behind the segment that runs."""
-        return self.reached + 2 >= len(self.left_s)
+    def behind_s(self) -> float:
+        """Return what is left at most behind the segment that runs."""
+        return self.left_s[min(self.reached + 1, len(self.left_s) - 1)]
 
     def _reckon(self):
         left_s = self.left_s[self.reached]
@@ -239,9 +239,10 @@ class Gated:
         from_s = first.ends_s(now_s) - self._lead_s
         if from_s > now_s:
             return None, from_s
-        if first.is_open and first.is_in_its_last_segment:
+        behind_s = first.behind_s
+        if behind_s <= self._lead_s:
             return first, math.inf
-        return None, now_s + self._lead_s       # it is behind
+        return None, now_s + behind_s - self._lead_s    # it takes longer than expected
 
     def _in_turn(self, now_s) -> List[_Job]:
         """Return those that may be in time, by priority, then by deadline.
