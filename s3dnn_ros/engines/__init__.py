@@ -36,8 +36,9 @@ def make_engine(name, clock, threads=0, sms=0, build=DEFAULTS, gates=False):
                 'auto: the first that works here', *refusals]
             if sms and not (hasattr(engine, 'partitions') if several else engine.sms):
                 reasons.append('it has no multiprocessors to choose')
-            if gates and not engine.gated:
-                reasons.append(getattr(engine, 'gates_note', 'it has no gates'))
+            if gates:
+                note = getattr(engine, 'gates_note', '' if engine.gated else 'it has no gates')
+                reasons += filter(None, [note])
             if build.precision not in (DEFAULTS.precision, engine.precision):
                 reasons.append(f'it computes in {engine.precision}, not in {build.precision}')
             return engine, '; '.join(reasons)

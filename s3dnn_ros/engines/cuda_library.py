@@ -68,6 +68,8 @@ _OF_DRIVER: _Signatures = {
     'cuModuleLoadData': ([c_void_p], [c_char_p]),
     'cuModuleGetFunction': ([c_void_p], [c_void_p, c_char_p]),
 }
+# Of the second name since CUDA 11.7. A driver may have neither.
+_MEMORY_OPERATIONS = ('cuStreamWaitValue32', 'cuStreamWriteValue32')
 
 
 class Status(int):
@@ -90,7 +92,12 @@ def load():
         CUdevice_attribute=types.SimpleNamespace(
             CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR=75,
             CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR=76),
-        **{name: _function(library, name, *kinds) for name, kinds in _OF_DRIVER.items()})
+        CUdeviceptr=int,
+        cuuint32_t=int,
+        **{name: _function(library, name, *kinds) for name, kinds in _OF_DRIVER.items()},
+        **{name: _function(library, found, [], [c_void_p, c_ulonglong, c_uint, c_uint])
+           for name in _MEMORY_OPERATIONS for found in (name, f'{name}_v2')
+           if hasattr(library, found)})
     driver.cuDeviceGetName = _naming(library)
     driver.cuDeviceGetUuid = _numbering(library)
     driver.cuLaunchKernel = _launching(library)

@@ -12,8 +12,8 @@ from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Sequence,
 import numpy as np
 
 from s3dnn_ros.engines.arming import Arming
-from s3dnn_ros.engines.cuda import Cuda, Graph, Stream
-from s3dnn_ros.engines.gates import Gates, ProgressMark, Shared, most_waiting
+from s3dnn_ros.engines.cuda import Cuda, Stream
+from s3dnn_ros.engines.gates import Gates, Launchable, ProgressMark, Shared, most_waiting
 
 # The words of a lane: how many segments may run, and how many have ended; one more at the end.
 _OPEN, _PROGRESS = range(2)
@@ -29,12 +29,12 @@ class Output(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class _Job:
-    """A graph, and where it finds the addresses of what it reads and writes.
+    """What is launched, and where it finds the addresses of what it reads and writes.
 
     The first `images` addresses are those of images, the others of outputs.
     """
 
-    graph: Graph
+    graph: Launchable
     segments: int
     images: int
     targets: Shared
@@ -203,7 +203,8 @@ class GatedJobs:
         try:
             job.graph.launch(self._lent.number)
         except RuntimeError:
-            self._words[_PROGRESS] = self._end      # nobody must wait for it
+            # nobody must wait for it, nor any of it for us
+            self._words[_OPEN] = self._words[_PROGRESS] = self._end
             self._give_back()
             raise
 

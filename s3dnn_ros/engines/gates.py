@@ -1,17 +1,21 @@
 """Gates: segments that wait on the device until the host lets them go on.
 
-A job is one CUDA graph. Before each segment it waits until a word in memory that host and device
-share is large enough, and behind each it writes another one. So the host lets a segment go on by a
-store, and sees how far the job is by a load: neither is a call of CUDA, and nothing is launched
-between two segments.
+Before each segment, a job waits until a word in memory that host and device share is large
+enough, and behind each it writes another one. So the host lets a segment go on by a store, and
+sees how far the job is by a load: neither is a call of CUDA, and nothing is launched between two
+segments.
+
+A job is one CUDA graph. Where graphs cannot wait, as before CUDA 11.7, it is several launches into
+one stream: windows of one segment each.
 """
 
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 import time
-from typing import Any, Callable, List, Optional, Sequence, Tuple
+from typing import Any, Callable, List, Optional, Protocol, Sequence, Tuple
 
 import numpy as np
 
@@ -21,6 +25,7 @@ from s3dnn_ros.errors import EngineError
 THREADS_PER_BLOCK = 256
 WORD_BYTES = 4
 LOOK_EVERY = 256
+_AT_LEAST = 0       # CU_STREAM_WAIT_VALUE_GEQ
 # Read by CUDA when it starts.
 _CONNECTIONS = 'CUDA_DEVICE_MAX_CONNECTIONS'
 _CONNECTIONS_BY_DEFAULT = 8
@@ -117,6 +122,11 @@ class Gates:
     partition : Partition, optional
         Where it runs; without, on the whole device.
 
+    Attributes
+    ----------
+    note : str
+        Why a job is not one graph; empty if it is.
+
     Raises
     ------
     EngineError
@@ -126,15 +136,22 @@ class Gates:
 
     def __init__(self, cuda: Cuda, partition=None):
         self._driver, self._runtime = cuda.libraries
+        self._partition = partition
+        self.note = ''
         try:
-            self._context = (partition.context() if partition else
-                             checked(self._driver.cuCtxGetCurrent()))
             self._moves = {size: self._kernel(size) for size in (WORD_BYTES, 1)}
             stream = (partition or cuda).stream(cuda.priorities[-1])
-            self._prove(stream)
+            try:
+                self._new_job: Callable[[], Job] = self._graphs()
+                self._prove(stream)
+            except (AttributeError, RuntimeError) as error:
+                self._new_job = functools.partial(JobWindows, self._driver, self._runtime)
+                self._prove(stream)
+                self.note = f'segments wait in their streams, as graphs cannot wait: {error}'
         except (AttributeError, RuntimeError) as error:
-            raise EngineError('cuda', f'no gates: {error}; CUDA 11.7 or later has them, by '
-                                      'cuda-bindings') from error
+            raise EngineError('cuda', f'no gates: {error}; CUDA has them where it offers stream '
+                                      'memory operations, by cuda-bindings or by its own '
+                                      'libraries') from error
 
     def words(self, length: int) -> Shared:
         """Return so many words, which jobs wait for and write."""
@@ -153,9 +170,15 @@ class Gates:
             THREADS_PER_BLOCK, 1, 1, 0, stream.number,
             ((targets, sources, count), (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint32)), 0))
 
-    def job(self) -> JobGraph:
+    def job(self) -> Job:
         """Return a job without any step."""
-        return JobGraph(self._driver, self._runtime, self._context)
+        return self._new_job()
+
+    def _graphs(self) -> Callable[[], Job]:
+        """Return what makes jobs that are graphs."""
+        context = (self._partition.context() if self._partition else
+                   checked(self._driver.cuCtxGetCurrent()))
+        return functools.partial(JobGraph, self._driver, self._runtime, context)
 
     def _kernel(self, size):
         """Return what moves units of so many bytes."""
@@ -167,23 +190,47 @@ class Gates:
         """Run a job with a wait and a write; raises RuntimeError if they do not work."""
         words = self.words(2)
         words.array[0] = 1
-        graph = self.job().wait(words.address(0), 1).write(words.address(1), 1).ready()
-        graph.launch(stream.number)
+        self.job().wait(words.address(0), 1).write(words.address(1), 1).ready().launch(
+            stream.number)
         stream.synchronize()
         if words.array[1] != 1:
-            raise RuntimeError('the device does not write what a graph says')
+            raise RuntimeError('the device does not write what it is told')
 
 
 def find_gates(cuda: Cuda, partition=None) -> Tuple[Optional[Gates], str]:
-    """Return what makes gates, and if there are none why."""
+    """Return what makes gates, and why there are none, or why a job is not one graph."""
     try:
-        return Gates(cuda, partition), ''
+        gates = Gates(cuda, partition)
+        return gates, gates.note
     except EngineError as error:
         return None, str(error)
 
 
+class Job(Protocol):
+    """A job that is made step by step; each step waits for the one before it."""
+
+    def wait(self, address: int, least: int) -> Job:
+        """Wait until the word at an address is at least so large."""
+
+    def write(self, address: int, value: int) -> Job:
+        """Write a word, behind all that was written before."""
+
+    def run(self, captured: int) -> Job:
+        """Run a captured graph, given as a number; it is copied."""
+
+    def ready(self) -> Launchable:
+        """Return it ready to be launched."""
+
+
+class Launchable(Protocol):
+    """What can be launched again and again."""
+
+    def launch(self, stream: int) -> None:
+        """Run it on a stream, given as a number."""
+
+
 class JobGraph:
-    """A graph that is made step by step; each step waits for the one before it."""
+    """A job that is one graph."""
 
     def __init__(self, driver, runtime, context):
         self._driver, self._runtime, self._context = driver, runtime, context
@@ -192,8 +239,7 @@ class JobGraph:
 
     def wait(self, address: int, least: int) -> JobGraph:
         """Wait until the word at an address is at least so large."""
-        return self._add('wait', address, least,
-                         int(self._driver.CUstreamWaitValue_flags.CU_STREAM_WAIT_VALUE_GEQ))
+        return self._add('wait', address, least, _AT_LEAST)
 
     def write(self, address: int, value: int) -> JobGraph:
         """Write a word, behind all that was written before."""
@@ -229,6 +275,43 @@ class JobGraph:
         parameters.count, parameters.paramArray = 1, [operation]
         self._last = [checked(driver.cuGraphAddBatchMemOpNode(
             self._graph, self._last, len(self._last), parameters))]
+        return self
+
+
+class JobWindows:
+    """A job that is several launches into one stream, for devices whose graphs cannot wait."""
+
+    def __init__(self, driver, runtime):
+        self._driver, self._runtime = driver, runtime
+        self._steps: List[Callable[[int], Any]] = []
+
+    def wait(self, address: int, least: int) -> JobWindows:
+        """Wait until the word at an address is at least so large."""
+        return self._add('cuStreamWaitValue32', address, least, _AT_LEAST)
+
+    def write(self, address: int, value: int) -> JobWindows:
+        """Write a word, behind all that was written before."""
+        return self._add('cuStreamWriteValue32', address, value, 0)
+
+    def run(self, captured: int) -> JobWindows:
+        """Run a captured graph, given as a number; it is copied."""
+        self._steps.append(Graph(self._runtime, captured).launch)
+        return self
+
+    def ready(self) -> JobWindows:
+        """Return itself."""
+        return self
+
+    def launch(self, stream: int):
+        """Run all steps on a stream, one behind the other."""
+        for step in self._steps:
+            step(stream)
+
+    def _add(self, name, address, value, flags) -> JobWindows:
+        """Add a call that waits for a word or writes it."""
+        call, driver = getattr(self._driver, name), self._driver
+        place, value = driver.CUdeviceptr(address), driver.cuuint32_t(value)
+        self._steps.append(lambda stream: checked(call(stream, place, value, flags)))
         return self
 
 

@@ -19,7 +19,8 @@ class SchedulingSettings:
                                'deadline first; fifo: in order of arrival; streams: everything at '
                                'once, as CUDA does by itself; gated: an experiment, in which '
                                'whole jobs wait on the device between segments (engines torch '
-                               'and tensorrt, CUDA 11.7 or later; else supervised runs).',
+                               'and tensorrt, where CUDA has stream memory operations; '
+                               'else supervised runs).',
                                choices=SCHEDULERS)
     capacity: float = parameter(1.0, 'supervised, gated: how much of the device may be taken at '
                                 'once. 1 suits embedded GPUs; large ones, which a network alone '

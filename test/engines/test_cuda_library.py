@@ -93,6 +93,22 @@ def test_graphs_of_old_and_new_versions(library, missing, number):
     assert fake.called('cudaGraphDestroy') == [[91]]
 
 
+@pytest.mark.parametrize('missing, name', [
+    ((), 'cuStreamWaitValue32_v2'), (['cuStreamWaitValue32_v2'], 'cuStreamWaitValue32')])
+def test_streams_wait_for_words_by_the_newest_call(library, missing, name):
+    fake = library(missing)
+    driver, _ = find_cuda().libraries
+    driver.cuStreamWaitValue32(71, driver.CUdeviceptr(0x1000), driver.cuuint32_t(3), 0)
+    assert fake.called(name) == [[71, 0x1000, 3, 0]]
+
+
+def test_a_driver_without_memory_operations_is_a_driver(library):
+    library([f'cuStream{kind}Value32{version}' for kind in ('Wait', 'Write')
+             for version in ('', '_v2')])
+    driver, _ = find_cuda().libraries
+    assert not hasattr(driver, 'cuStreamWaitValue32')
+
+
 def test_a_kernel_gets_addresses_of_its_arguments(library):
     fake = library()
     cuda = find_cuda()

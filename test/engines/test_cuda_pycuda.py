@@ -175,7 +175,7 @@ def test_memory_that_is_full_is_an_error_of_its_own(cuda, ask):
 
 def test_what_pycuda_lacks_is_told(cuda):
     gates, note = find_gates(cuda)
-    assert gates is None and 'no gates: PyCUDA has no cuCtxGetCurrent; ' in note
+    assert gates is None and 'no gates: PyCUDA has no cuStreamWaitValue32; ' in note
     with pytest.raises(EngineError, match=r'cannot take 8 SMs.*: PyCUDA has no .*engine_sms'):
         cuda.partition(8)
     with pytest.raises(RuntimeError, match='PyCUDA has no cudaStreamBeginCapture'):

@@ -6,7 +6,13 @@ from fake_gates import FakeGatedDevice
 
 from s3dnn_ros.engines import gates as module
 from s3dnn_ros.engines.cuda import Cuda
-from s3dnn_ros.engines.gates import Gates, ProgressMark, more_connections, most_waiting
+from s3dnn_ros.engines.gates import (
+    Gates,
+    ProgressMark,
+    find_gates,
+    more_connections,
+    most_waiting,
+)
 from s3dnn_ros.errors import EngineError
 
 CONNECTIONS = 'CUDA_DEVICE_MAX_CONNECTIONS'
@@ -22,9 +28,13 @@ def cuda(device):
     return Cuda(libraries=(device.driver, device.runtime))
 
 
-@pytest.fixture
-def gates(cuda):
-    return Gates(cuda)
+@pytest.fixture(params=['graphs', 'windows'])
+def gates(request, device, cuda):
+    if request.param == 'windows':
+        device.lacks.add('cuGraphAddBatchMemOpNode')
+    gates = Gates(cuda)
+    assert bool(gates.note) == (request.param == 'windows')
+    return gates
 
 
 @pytest.fixture
@@ -66,16 +76,28 @@ def test_what_is_moved_lies_where_the_addresses_say_when_it_runs(cuda, gates, st
 
 
 @pytest.mark.parametrize('missing', [
-    'cuGraphAddBatchMemOpNode', 'cuModuleLoadData', 'cuCtxGetCurrent', 'cuGraphCreate'])
+    ('cuModuleLoadData',), ('cuGraphAddBatchMemOpNode', 'cuStreamWaitValue32'),
+    ('cuCtxGetCurrent', 'cuStreamWriteValue32')])
 def test_a_device_that_cannot_have_gates_says_so(device, cuda, missing):
-    device.lacks.add(missing)
-    with pytest.raises(EngineError, match=r'no gates: NOT_SUPPORTED.*CUDA 11\.7'):
+    device.lacks.update(missing)
+    with pytest.raises(EngineError, match=r'no gates: NOT_SUPPORTED.*stream memory operations'):
         Gates(cuda)
+
+
+@pytest.mark.parametrize('missing', [
+    'cuGraphAddBatchMemOpNode', 'cuCtxGetCurrent', 'cuGraphCreate'])
+def test_where_graphs_cannot_wait_segments_wait_in_their_streams_and_that_is_told(
+        device, cuda, missing):
+    device.lacks.add(missing)
+    assert find_gates(cuda)[1] == ('segments wait in their streams, as graphs cannot wait: '
+                                   'NOT_SUPPORTED (801)')
 
 
 def test_bindings_that_do_not_know_them_are_no_error_of_ours(device, cuda):
     del device.driver.cuGraphAddBatchMemOpNode
-    with pytest.raises(EngineError, match=r'no gates: .*cuGraphAddBatchMemOpNode'):
+    assert 'cuGraphAddBatchMemOpNode' in Gates(cuda).note
+    del device.driver.cuStreamWaitValue32
+    with pytest.raises(EngineError, match=r'no gates: .*cuStreamWaitValue32'):
         Gates(cuda)
 
 

@@ -52,7 +52,8 @@ class TensorRtEngine(LaneEngine):
     Attributes
     ----------
     gates_note : str
-        Why segments do not wait on the device although that was wanted; empty otherwise.
+        Why segments do not wait on the device although that was wanted, or why they do in their
+        streams; empty otherwise.
     pictures : callable or None
         Returns for a ModelSpec the images, fitted, on which what `load` needs in int8 is
         calibrated if it was not before. Without, `load` refuses that.

@@ -43,7 +43,8 @@ class TorchEngine(LaneEngine):
     Attributes
     ----------
     gates_note : str
-        Why segments do not wait on the device although that was wanted; empty otherwise.
+        Why segments do not wait on the device although that was wanted, or why they do in their
+        streams; empty otherwise.
     partitions : tuple of int
         The numbers of multiprocessors that `use` chooses from; what the GPU can split off.
 

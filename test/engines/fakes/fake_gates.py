@@ -32,7 +32,7 @@ class FakeGatedDevice:
     def __init__(self):
         self.lacks = set()
         self.broken = False         # writes nothing any more
-        self.jobs = []              # the steps that are left of each
+        self._streams = {}          # the steps that are left in each
         self._numbers = itertools.count(100)
         self._graphs = {}           # steps by number
         self._memory = {}           # by address
@@ -46,12 +46,16 @@ class FakeGatedDevice:
                 waitValue=types.SimpleNamespace(), writeValue=types.SimpleNamespace()),
             CUDA_BATCH_MEM_OP_NODE_PARAMS=types.SimpleNamespace,
             CUstreamBatchMemOpType=types.SimpleNamespace(
-                CU_STREAM_MEM_OP_WAIT_VALUE_32='wait', CU_STREAM_MEM_OP_WRITE_VALUE_32='write'),
-            CUstreamWaitValue_flags=types.SimpleNamespace(CU_STREAM_WAIT_VALUE_GEQ=0))
+                CU_STREAM_MEM_OP_WAIT_VALUE_32='wait', CU_STREAM_MEM_OP_WRITE_VALUE_32='write'))
         for name in dir(self):
             if name.startswith(('call_cuda', 'call_cu')):
                 library = self.runtime if name.startswith('call_cuda') else self.driver
                 setattr(library, name[len('call_'):], self._call(name))
+
+    @property
+    def jobs(self):
+        """Return the steps that are left, of each stream with some."""
+        return [steps for steps in self._streams.values() if steps]
 
     def captured(self, function):
         """Return the number of a captured graph that calls a function."""
@@ -59,8 +63,13 @@ class FakeGatedDevice:
 
     def run(self):
         """Do what can be done."""
-        while not self.broken and sum(map(self._step, self.jobs)):
-            self.jobs = [steps for steps in self.jobs if steps]
+        while not self.broken and sum(map(self._step, self._streams.values())):
+            pass
+
+    def submit(self, stream, steps):
+        """Add steps to a stream."""
+        self._streams.setdefault(stream, []).extend(steps)
+        self.run()
 
     def _step(self, steps):
         """Do a job's next step; tell whether it could be done."""
@@ -130,8 +139,13 @@ class FakeGatedDevice:
         pass
 
     def call_cudaGraphLaunch(self, executable, stream):
-        self.jobs.append(list(executable))
-        self.run()
+        self.submit(stream, executable)
+
+    def call_cuStreamWaitValue32(self, stream, address, value, flags):
+        self.submit(stream, [('wait', address, value)])
+
+    def call_cuStreamWriteValue32(self, stream, address, value, flags):
+        self.submit(stream, [('write', address, value)])
 
     def call_cuCtxGetCurrent(self):
         return 'context'
@@ -232,5 +246,4 @@ class FakeJob:
         return self
 
     def launch(self, stream):
-        self._device.jobs.append(list(self._steps))
-        self._device.run()
+        self._device.submit(stream, self._steps)

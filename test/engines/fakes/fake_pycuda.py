@@ -151,7 +151,7 @@ class FakeCopy:
 class FakeModule(FakeMade):
     def get_function(self, name):
         self._fake.current()
-        assert name == 'floats'
+        assert name in ('floats', 'move')
         return self._floats
 
     def _floats(self, target, source, count, grid, block, shared, stream):

@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from s3dnn_ros.base.clock import SystemClock
 from s3dnn_ros.engines.base import BuildOptions
 from s3dnn_ros.engines.cuda import find_cuda
+from s3dnn_ros.engines.gates import Gates
 from s3dnn_ros.engines.tensorrt import plans as tensorrt_plans
 from s3dnn_ros.errors import EngineError
 from s3dnn_ros.models.graph import with_image_input
@@ -189,10 +190,17 @@ def test_lanes_and_levels_do_not_touch_each_other(load, expected):
             flight.close()
 
 
-@pytest.fixture(scope='module')
-def gated(model, spec):
+def no_graphs(gates):
+    raise RuntimeError('graphs are not wanted')
+
+
+@pytest.fixture(scope='module', params=['graphs', 'windows'])
+def gated(request, model, spec):
     """Return a builder of networks whose jobs wait on the device."""
-    engine = TensorRtEngine(SystemClock(), BuildOptions('fp32'), gates=True)
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == 'windows':
+            patch.setattr(Gates, '_graphs', no_graphs)
+        engine = TensorRtEngine(SystemClock(), BuildOptions('fp32'), gates=True)
     if not engine.gated:
         pytest.skip(engine.gates_note)
 
