@@ -82,7 +82,7 @@ class Policy:
     def make(self, engine):
         """Return a new scheduler."""
         levels = {'levels': engine.levels} if self.levels else {}
-        lead = {'lead_s': engine.open_lead_s} if self.scheduler == 'gated' else {}
+        lead = {'lead_s': engine.lead_s} if self.scheduler == 'gated' else {}
         return make_scheduler(self.scheduler, **dict(self.options), **levels, **lead)
 
 

@@ -158,7 +158,6 @@ class Engine(Protocol):
     levels: int     # of urgency that the device tells apart
     poll_s: Optional[float]     # how often `poll` is wanted once a run may be over; None: never
     lead_s: float   # how long before a segment's end a fast host best chooses the next; 0: never
-    open_lead_s: float  # how long before its end who waits on the device is best let go on
     loads_bytes: bool   # whether `load` also takes segments as the bytes of ONNX files
 
     def load(self, instance: str, segments: Sequence[Any], outputs: Sequence[str], spec, *,

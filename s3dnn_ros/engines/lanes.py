@@ -27,7 +27,6 @@ class LaneEngine:
     parallel = True
     poll_s = 50e-6
     lead_s = 150e-6
-    open_lead_s = 400e-6
     loads_bytes = False
     _probe: Any
     _gate_streams: Any = None

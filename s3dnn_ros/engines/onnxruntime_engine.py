@@ -144,7 +144,7 @@ class OnnxRuntimeEngine:
     parallel = False
     levels = 1
     poll_s = None
-    lead_s = open_lead_s = 0.0
+    lead_s = 0.0
     loads_bytes = True
 
     def __init__(self, clock, threads=0):

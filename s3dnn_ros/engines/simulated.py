@@ -67,7 +67,6 @@ class SimulatedEngine:
     heeds = ()
     built = 0
     gated = True
-    open_lead_s = 0.0
     gpu = poll_s = None
     sms = 0
     loads_bytes = True

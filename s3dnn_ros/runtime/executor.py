@@ -43,7 +43,7 @@ ALONE = BoardContext()
 def _scheduler(settings, engine):
     if settings.scheduler == 'gated' and engine.gated:
         return make_scheduler('gated', capacity=settings.capacity, share=settings.share,
-                              lead_s=engine.open_lead_s)
+                              lead_s=engine.lead_s)
     if settings.scheduler not in ('supervised', 'gated'):
         return make_scheduler(settings.scheduler)
     if settings.scheduler == 'gated':

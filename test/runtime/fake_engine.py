@@ -184,7 +184,7 @@ class FakeEngine:
     device = 'none'
     levels = 1
     poll_s = None
-    lead_s = open_lead_s = 0.0
+    lead_s = 0.0
     loads_bytes = False
 
     def __init__(self, clock, **network):
