@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Mapping, NamedTuple, Tuple
+from typing import Any, Dict, Mapping, NamedTuple, Sequence, Tuple
 
 import numpy as np
 import onnx
@@ -125,19 +125,20 @@ def _pinned(cuda, shape, buffer: Buffer):
 
 
 class HostEvent:
-    """The event behind a host step, which tells the step's error, too."""
+    """The event behind some host steps, which tells their errors, too."""
 
-    def __init__(self, event, step: HostStep):
-        self._event, self._step = event, step
+    def __init__(self, event, steps: Sequence[HostStep]):
+        self._event, self._steps = event, steps
 
     def query(self):
-        """Tell whether it has passed; raises RuntimeError if the step failed."""
+        """Tell whether it has passed; raises RuntimeError if a step failed."""
         passed = self._event.query()
-        if passed and self._step.error:
-            raise RuntimeError(self._step.error)
+        for step in self._steps if passed else ():
+            if step.error:
+                raise RuntimeError(step.error)
         return passed
 
     def synchronize(self):
-        """Wait until it has passed; raises RuntimeError if the step failed."""
+        """Wait until it has passed; raises RuntimeError if a step failed."""
         self._event.synchronize()
         self.query()

@@ -178,8 +178,9 @@ class Lane(UngatedLane):
         """Return the event behind all that was submitted up to a segment."""
         self._last = self._marks[segment]
         self._last.record(self._stream)
-        step: Optional[HostStep] = self._hosts.get(segment)
-        return self._last if step is None else HostEvent(self._last, step)
+        # those of later segments are of an earlier flight
+        steps = [step for index, step in sorted(self._hosts.items()) if index <= segment]
+        return HostEvent(self._last, steps) if steps else self._last
 
     def repeat(self, batch):
         """Launch all segments once more."""

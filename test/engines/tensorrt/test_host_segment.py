@@ -84,7 +84,7 @@ def test_sizes_that_nobody_knows_are_told():
 def test_an_error_is_told_by_the_event_and_not_for_ever(cuda):
     host = segment('Relu', TensorProto.FLOAT, TensorProto.FLOAT)
     step, _ = run(cuda, host, [[1, 2, 3]], (np.float32, np.float32))
-    event = HostEvent(cuda.event(), step)
+    event = HostEvent(cuda.event(), [step])
     assert event.query()
     step.error = 'no memory'
     for look in (event.query, event.synchronize):
@@ -98,4 +98,4 @@ def test_an_event_that_has_not_passed_tells_nothing(cuda):
     step, _ = run(cuda, segment('Relu', TensorProto.FLOAT, TensorProto.FLOAT), [[1, 2, 3]],
                   (np.float32, np.float32))
     step.error, cuda.hold = 'of the run before', True
-    assert HostEvent(cuda.event(), step).query() is False
+    assert HostEvent(cuda.event(), [step]).query() is False

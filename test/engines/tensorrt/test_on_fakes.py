@@ -365,6 +365,23 @@ def test_an_error_on_the_cpu_ends_its_run(make, in_variants, refuse, monkeypatch
     assert [run.error for run in runs] == ['', 'division by zero']
 
 
+def test_an_error_on_the_cpu_ends_the_run_of_a_whole_network_and_not_the_next(
+        make, in_variants, refuse, monkeypatch):
+    refuse('Cast')      # the first segment
+    engine = make()
+    network = in_variants.load(engine)
+    for error in ('division by zero', ''):
+        with monkeypatch.context() as patch:
+            if error:
+                patch.setattr('numpy.copyto', lambda *_, **__: 1 / 0)
+            runs = []
+            flight = network.open([images(1)])
+            flight.submit(0, runs.append, last=1)
+            engine.poll()
+            flight.close()
+        assert [run.error for run in runs] == [error]
+
+
 def test_a_network_that_nobody_can_run_is_an_error_of_its_instance(make, make_spec):
     graph = helper.make_graph(
         [helper.make_node('Unsupported', ['image'], ['score'])], 'odd',
