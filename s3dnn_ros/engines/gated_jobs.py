@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import math
@@ -203,8 +204,12 @@ class GatedJobs:
         try:
             job.graph.launch(self._lent.number)
         except RuntimeError:
-            # nobody must wait for it, nor any of it for us
-            self._words[_OPEN] = self._words[_PROGRESS] = self._end
+            # of several launches, some may be there: they run to their end, and write how far they
+            # are; after that, nobody must wait for the others
+            self._words[_OPEN] = self._end
+            with contextlib.suppress(RuntimeError):
+                self._lent.synchronize()
+            self._words[_PROGRESS] = self._end
             self._give_back()
             raise
 
