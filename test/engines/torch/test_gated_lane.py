@@ -312,6 +312,7 @@ def test_of_a_job_that_was_launched_in_part_the_part_runs_and_nobody_waits_for_t
             patch.setattr(graph, '_steps', [*graph._steps[:place], refuse])
             with pytest.raises(RuntimeError, match='refused'):
                 lane.fetch(2, [images(1, 2)])
+            assert not device.jobs
             lane.leave()
         lane.fetch(2, [images(1, 2)])
         lane.launch(2, SEGMENTS - 1)
