@@ -297,6 +297,7 @@ class _Timed:
         if self.holds:
             self.reached = scheduler.reached
             self.allow_holding = scheduler.allow_holding
+            self.carried_out = scheduler.carried_out
         self.times_ns: List[int] = []
 
     def dequeue(self, now_s):

@@ -119,6 +119,8 @@ class Core:
         Returns when to step again though no event comes; None: never.
         """
         self._ends.settle(self.step_s)
+        if self._scheduler.holds:
+            self._scheduler.carried_out(self.step_s)
         while self._events:
             event = self._events.popleft()
             self._handlers[type(event)](event, now_s)

@@ -8,6 +8,7 @@ import operator
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 from s3dnn_ros.scheduling.fewest_late import fewest_late
+from s3dnn_ros.scheduling.lead import MARGIN_S, Lead
 from s3dnn_ros.scheduling.options import (
     ROUNDING,
     check,
@@ -28,6 +29,7 @@ FORESEEN = 32
 # A look at how far jobs are comes no sooner.
 LEAST_WAIT_S = 100e-6
 NOTHING = Dispatch()
+NEVER = math.inf
 
 
 class _Job:
@@ -54,6 +56,7 @@ class _Job:
         self.reached = 0
         self.since_s = 0.0
         self.decision = 0       # the last that opened it
+        self.followed_s = NEVER     # when the next was opened before its end
         self.started = self.is_open = False
         self._reckon()
 
@@ -132,8 +135,9 @@ class Gated:
         What counts as a job's share of the device: 'tb_ratio' or 'utilization', the mean over its
         segments by time.
     lead_s : float
-        So long before the first job should end, it takes no share any more: the next opens then,
-        and the device does not stand still in between.
+        So long before the first job should end, or longer where the host is slow (`Lead`), it
+        takes no share any more: the next opens then, and the device does not stand still in
+        between.
 
     Raises
     ------
@@ -150,7 +154,9 @@ class Gated:
         check('gated', 'lead_s', lead_s, 'a number from 0', is_number(lead_s) and lead_s >= 0.0)
         self._capacity = capacity
         self._share = share_of(share)
-        self._lead_s = lead_s
+        self._lead = Lead(lead_s)
+        self._ending: Optional[_Job] = None     # nearly over, as the last decision saw it
+        self._followed: List[_Job] = []         # by others, since it was carried out last
         self._may_hold = True
         self._order = OrderedQueue()        # of the jobs that may be in time
         self._hopeless = OrderedQueue()     # of the others
@@ -191,6 +197,9 @@ class Gated:
             if not job.is_open:
                 (resume if job.started else submit).append(job)
                 job.go_on(True, now_s)
+        if self._ending is not None and len(opened) > 1 and self._ending.followed_s == NEVER:
+            self._ending.followed_s = now_s
+            self._followed.append(self._ending)
         hold = [job for job in self._open if job.decision != self._decisions]
         for job in hold:
             job.go_on(False, now_s)
@@ -198,8 +207,19 @@ class Gated:
         return Dispatch(_works(submit), hold=_works(hold), resume=_works(resume),
                         late=self._late())
 
+    def carried_out(self, took_s):
+        """Take note of how long it took to carry the last decision out."""
+        while self._followed:
+            self._followed.pop().followed_s += took_s
+
     def complete(self, work, now_s):
         """Forget a job that has ended."""
+        job = self._jobs.get(id(work))
+        if job is not None and job.followed_s != NEVER:
+            self._lead.learn(now_s - job.followed_s)
+        elif self._open == [job] and len(self._jobs) > 1:
+            # the device stands still
+            self._lead.learn(-MARGIN_S)
         self._forget(work)
 
     def withdraw(self, work):
@@ -218,6 +238,7 @@ class Gated:
         """Return the jobs that are to be open."""
         turn = self._in_turn(now_s)
         ending, wake_s = self._nearly_over(turn, now_s)
+        self._ending = ending
         side = _SideBySide(self._capacity, ending)
         for job in turn[:MOST]:
             if job is not ending and not side.join(job):
@@ -233,16 +254,17 @@ class Gated:
 
     def _nearly_over(self, turn, now_s) -> Tuple[Optional[_Job], float]:
         """Return the first job if it is nearly over, or when it should be, if others wait."""
-        if len(turn) < 2 or not self._lead_s:
+        lead_s = self._lead.seconds
+        if len(turn) < 2 or not lead_s:
             return None, math.inf
         first = turn[0]
-        from_s = first.ends_s(now_s) - self._lead_s
+        from_s = first.ends_s(now_s) - lead_s
         if from_s > now_s:
             return None, from_s
         behind_s = first.behind_s
-        if behind_s <= self._lead_s:
+        if behind_s <= lead_s:
             return first, math.inf
-        return None, now_s + behind_s - self._lead_s    # it takes longer than expected
+        return None, now_s + behind_s - lead_s      # it takes longer than expected
 
     def _in_turn(self, now_s) -> List[_Job]:
         """Return those that may be in time, by priority, then by deadline.
@@ -267,6 +289,7 @@ class Gated:
 
     def _without_holds(self, now_s) -> List[_Job]:
         """Return all jobs that have started, and others that fit beside them."""
+        self._ending = None
         side = _SideBySide(self._capacity, None)
         for job in self._jobs.values():
             if job.started:

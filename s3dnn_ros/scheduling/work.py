@@ -61,8 +61,8 @@ class Scheduler(Protocol):
     """
 
     whole_networks: bool    # whether a network that has started runs to its end
-    holds: bool             # whether it holds what it submitted; then it has `reached` and
-    #                         `allow_holding`
+    holds: bool             # whether it holds what it submitted; then it has `reached`,
+    #                         `allow_holding` and `carried_out`
 
     def enqueue(self, work: SegmentWork, now_s: float) -> None:
         """Add work that is ready to run."""
@@ -75,6 +75,9 @@ class Scheduler(Protocol):
 
     def allow_holding(self, allowed: bool) -> None:
         """Hold nothing any more, from the next decision on, or be free to."""
+
+    def carried_out(self, took_s: float) -> None:
+        """Take note of how long after it was asked for the last decision was carried out."""
 
     def complete(self, work: SegmentWork, now_s: float) -> None:
         """Take note that submitted work has finished."""

@@ -41,6 +41,7 @@ class Watched:
         if self.holds:
             self.reached = scheduler.reached
             self.allow_holding = scheduler.allow_holding
+            self.carried_out = scheduler.carried_out
         self.dequeue = scheduler.dequeue
         self.next_wake_s = scheduler.next_wake_s
 

@@ -86,6 +86,14 @@ def test_a_job_that_cannot_be_started_is_told_and_the_others_run(gated):
     assert not gated.reports
 
 
+def test_the_scheduler_hears_how_long_it_took_to_carry_its_last_decision_out(gated, monkeypatch):
+    heard = []
+    monkeypatch.setattr(gated.watched, 'carried_out', heard.append)
+    gated.core.step_s = 0.25
+    gated.admit()
+    assert heard[0] == 0.25
+
+
 def test_while_nothing_may_be_held_all_goes_on(gated):
     gated.admit(deadline_s=NOW_S + 0.5)
     gated.admit(deadline_s=NOW_S + 0.35, instance='other')

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3dnn_ros.scheduling.gated import FULL, LEAST_WAIT_S, Gated
+from s3dnn_ros.scheduling.lead import MARGIN_S
 
 SEGMENT_S = 0.01
 
@@ -26,6 +27,7 @@ class Device:
         self.decide()
 
     def decide(self):
+        self.scheduler.carried_out(0.0)
         chosen = self.scheduler.dequeue(self.now_s)
         self.late = [work.instance for work in chosen.late]
         assert not chosen.levels and not chosen.reserved
@@ -146,6 +148,39 @@ def test_behind_what_is_shorter_than_the_lead_the_next_opens_at_once(job):
     assert device.state == (['first', 'next'], [], ['third'])
     device.end(device.open[0])
     assert device.state == (['next', 'third'], [], [])
+
+
+def lead_of(device, job, takes_s, runs=200):
+    """Return the lead after runs on a host that takes so long to open a job, once it is told."""
+    device.arrive(job('0', 1e3, segments=1))
+    began_s = device.now_s
+    for number in range(1, runs):
+        device.arrive(job(str(number), 1e3 + number, segments=1))
+        wake_s = device.scheduler.next_wake_s(device.now_s)
+        lead_s = began_s + SEGMENT_S - wake_s
+        device.pass_s(wake_s - device.now_s)
+        assert len(device.open) == 2
+        device.scheduler.carried_out(takes_s)
+        first, began_s = device.open[0], device.now_s
+        device.now_s = wake_s + lead_s
+        device.end(first)
+    return lead_s
+
+
+@pytest.mark.parametrize('takes_s, lead_s', [(0.0, 150e-6), (300e-6, 300e-6 + MARGIN_S)])
+def test_on_a_slow_host_the_next_opens_sooner(job, takes_s, lead_s):
+    assert lead_of(Device(Gated(lead_s=150e-6)), job, takes_s) == pytest.approx(lead_s, rel=0.01)
+
+
+def test_where_the_device_stood_still_the_next_opens_sooner(job):
+    device = Device(Gated(lead_s=150e-6))
+    for last in range(2):
+        device.arrive(job('first', 0.1, segments=1), job('next', 0.2, segments=1))
+        wake_s = device.scheduler.next_wake_s(device.now_s)
+        assert (wake_s < device.now_s + SEGMENT_S - 155e-6) == bool(last)
+        device.now_s += SEGMENT_S
+        for _ in range(2):
+            device.end(device.open[0])
 
 
 def test_nobody_has_to_make_way_for_what_is_nearly_over(job):

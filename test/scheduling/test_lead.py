@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3dnn_ros.runtime.lead import MARGIN_S, MOST_LEADS, Lead
+from s3dnn_ros.scheduling.lead import MARGIN_S, MOST_LEADS, Lead
 
 LEAST_S = 150e-6
 
