@@ -8,8 +8,8 @@ import math
 from typing import Iterable, List, NamedTuple, Optional, Tuple
 
 from s3dnn_ros.runtime.job import Job
-from s3dnn_ros.scheduling.lead import Lead
 from s3dnn_ros.scheduling import SegmentWork
+from s3dnn_ros.scheduling.lead import Lead
 
 # Nothing is looked for before this part of its expected time has passed.
 EARLIEST_END = 0.9

@@ -6,8 +6,8 @@ from core_bench import LEAD_S, NOW_S, ONE_BY_ONE, STEPWISE, WHOLE, CoreBench, Le
 from hypothesis import given
 
 from s3dnn_ros.runtime.events import Stopping
-from s3dnn_ros.scheduling.lead import GAIN, MARGIN_S
 from s3dnn_ros.scheduling import make_scheduler
+from s3dnn_ros.scheduling.lead import GAIN, MARGIN_S
 
 
 @pytest.mark.parametrize('scheduler', STEPWISE)
