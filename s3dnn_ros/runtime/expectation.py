@@ -90,20 +90,17 @@ class Expectation:
                                time_s, priority, utilizations[index], work)
         return work
 
-    def observe(self, segment, batch, took_s, last=None):
-        """Learn from a segment that went well, or from several, up to `last`.
+    def observe(self, segment, batch, took_s, factors: Sequence[float] = (1.0,)):
+        """Learn from a run of consecutive segments that went well, the first of them `segment`.
 
-        Of several, each is taken to have had its part: as they are expected, or all alike.
+        `factors` says for each what it took of the exact one's time. Of several, each is taken to
+        have had its part: as they are expected, or all alike.
         """
-        if last is None or last == segment:
-            self._observe(segment, batch, took_s)
-            return
-        segments = range(segment, last + 1)
-        times_s = self._row(batch)[0][segment:last + 1]
-        total_s = sum(times_s)
-        for index, time_s in zip(segments, times_s):
-            part = time_s / total_s if total_s else 1.0 / len(segments)
-            self._observe(index, batch, part * took_s)
+        times_s = self._row(batch)[0][segment:segment + len(factors)]
+        total_s = sum(map(operator.mul, times_s, factors))
+        for index, time_s in enumerate(times_s, segment):
+            self._observe(index, batch, took_s * (time_s / total_s if total_s
+                                                  else 1.0 / sum(factors)))
 
     def lower_overheads(self):
         """Trust the overheads less, because a run was given up for them, and taught nothing."""

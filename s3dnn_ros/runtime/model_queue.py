@@ -71,8 +71,8 @@ class ModelQueue:
         """Learn from a run of consecutive segments that went well."""
         # what was submitted ahead waited for the one before it
         took_s = run.ended_s - max(run.started_s, job.ended_s)
-        self.expect.observe(segment, self.network.padded(job.frames),
-                            took_s / job.time_factor(segment), last)
+        self.expect.observe(segment, self.network.padded(job.frames), took_s,
+                            list(map(job.time_factor, range(segment, last + 1))))
 
     def ran(self, batch, took_s):
         """Learn from a run of the whole network, with all that came in between."""

@@ -252,6 +252,19 @@ def test_what_a_coarser_variant_took_teaches_what_the_exact_one_takes(make_queue
     assert queue.expect.run_s(1) == pytest.approx(0.4)
 
 
+def test_what_ran_together_in_several_variants_teaches_what_the_exact_ones_take(make_queue):
+    rows = [ProfileRow(segment, 1, time_ms, time_ms, time_ms, 1.0)
+            for segment, time_ms in enumerate((100.0, 300.0))]
+    queue = make_queue(times=None)
+    queue.expect = Expectation(2, ProfileTable('net', '', 'fake', 'none', 'default', {},
+                                               tuple(rows)))
+    ran = types.SimpleNamespace(frames=1, ended_s=0.0,
+                                time_factor=lambda segment: 1.0 if segment else 0.5)
+    for _ in range(300):        # 50 and 300 ms, and as much again
+        queue.observe(ran, 0, 1, Run(NOW_S, NOW_S + 0.7))
+    assert times_of(queue.expect) == pytest.approx([0.2, 0.6], rel=0.01)
+
+
 def test_a_run_counts_from_its_own_start_if_it_did_not_wait(make_queue):
     queue = make_queue(times=None)
     queue.expect = Expectation(3)
