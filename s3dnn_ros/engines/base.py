@@ -111,7 +111,10 @@ class Network(Protocol):
         """Return the batch that runs for so many frames."""
 
     def stage(self, pixels: np.ndarray) -> Any:
-        """Put pixels, uint8 (N, H, W, 3), where the device can fetch them; any thread."""
+        """Put pixels, uint8 (N, H, W, 3), where the device can fetch them; any thread.
+
+        Those that it `reads` where they are stay there, and must until the flight has ended.
+        """
 
     def open(self, staged: Sequence[Any]) -> Flight:
         """Start a flight with what was staged, in this order; a lane must be free."""
@@ -171,6 +174,12 @@ class Engine(Protocol):
         `keep`, as for what is only measured once, no file is left of what was built for it.
         Raises EngineError naming the instance.
         """
+
+    def frame_memory(self, size: int) -> np.ndarray:
+        """Return so many bytes for pixels, where the device `reads` them; any thread."""
+
+    def reads(self, pixels: np.ndarray) -> bool:
+        """Tell whether the device reads these pixels where they are; any thread."""
 
     def poll(self) -> None:
         """Call `done` of what has finished; the core's thread calls it."""

@@ -10,6 +10,7 @@ import dataclasses
 from typing import Any, Callable, Dict, List, Tuple
 
 from s3dnn_ros.engines.base import Run
+from s3dnn_ros.engines.pinned import FrameMemory
 
 # The level for what runs alone.
 URGENT = 0
@@ -19,7 +20,7 @@ class LaneEngine:
     """Tells what has ended, by looking at events.
 
     A subclass has `_probe`, an event that has passed, and `synchronize`, which waits for all
-    that was submitted.
+    that was submitted. `pinned` returns an array of so many bytes in pinned memory.
     """
 
     built = 0
@@ -31,9 +32,18 @@ class LaneEngine:
     _probe: Any
     _gate_streams: Any = None
 
-    def __init__(self, clock):
+    def __init__(self, clock, pinned: Callable[[int], Any]):
         self.clock = clock
         self._pending: List[_Pending] = []
+        self._frames = FrameMemory(pinned)
+
+    def frame_memory(self, size):
+        """Return so many bytes for pixels, in pinned memory if there is some."""
+        return self._frames.array(size)
+
+    def reads(self, pixels):
+        """Tell whether pixels lie in such memory."""
+        return self._frames.holds(pixels)
 
     def watch(self, event, done: Callable[[Run], None], error=''):
         """Call `done` in a later `poll`, once the event has passed, with an error if there is."""

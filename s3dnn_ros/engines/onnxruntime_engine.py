@@ -182,6 +182,14 @@ class OnnxRuntimeEngine:
         """Queue a step for the engine's thread."""
         self._worker.submit(self._run, step, done)
 
+    def frame_memory(self, size):
+        """Return so many bytes: the CPU reads any."""
+        return np.zeros(size, np.uint8)
+
+    def reads(self, pixels):
+        """Return True: the CPU reads any pixels."""
+        return True
+
     def poll(self):
         """Do nothing: the engine's thread calls `done`."""
 

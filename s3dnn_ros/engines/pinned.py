@@ -5,7 +5,8 @@ from __future__ import annotations
 import collections
 import ctypes
 import math
-from typing import Any, Callable, Deque, Dict
+import weakref
+from typing import Any, Callable, Deque, Dict, MutableMapping
 
 import numpy as np
 
@@ -36,6 +37,35 @@ class PinnedPool:
         loan = kind.from_address(memory.number)
         loan.memory = memory
         return np.ndarray(shape, dtype, loan)
+
+
+class FrameMemory:
+    """Gives memory for pixels, from where a device copies by itself, and knows it again.
+
+    Parameters
+    ----------
+    pinned : callable
+        Returns an array of so many bytes in pinned memory; raises RuntimeError if there is none.
+
+    """
+
+    def __init__(self, pinned: Callable[[int], np.ndarray]):
+        self._pinned = pinned
+        self._arrays: MutableMapping[int, np.ndarray] = weakref.WeakValueDictionary()   # by id
+
+    def array(self, size: int) -> np.ndarray:
+        """Return so many bytes, all zero; ordinary memory where none can be pinned. Any thread."""
+        try:
+            array = self._pinned(size)
+        except RuntimeError:
+            return np.zeros(size, np.uint8)
+        array[:] = 0
+        self._arrays[id(array)] = array
+        return array
+
+    def holds(self, pixels: np.ndarray) -> bool:
+        """Tell whether pixels lie in memory that was given and pinned. Any thread."""
+        return pixels.base is not None and self._arrays.get(id(pixels.base)) is pixels.base
 
 
 def _loan_of(size: int) -> Any:

@@ -13,6 +13,8 @@ import math
 import random
 from typing import Callable, Deque, Dict, List, Mapping, Protocol, Sequence, Tuple
 
+import numpy as np
+
 from s3dnn_ros.engines.base import DEFAULTS, Run
 
 # What is left of a segment when it has ended, but for rounding.
@@ -111,6 +113,14 @@ class SimulatedEngine:
             time_s *= 1.0 + self._random.uniform(0.0, self._jitter)
         self._running.append(_Segment(flight, level, utilization, time_s, self._since_s, done))
         self._share_out()
+
+    def frame_memory(self, size):
+        """Return so many bytes; nothing reads them."""
+        return np.zeros(size, np.uint8)
+
+    def reads(self, pixels):
+        """Return True: nothing is read."""
+        return True
 
     def poll(self):
         """Do nothing: the driver ends what is due."""

@@ -29,6 +29,7 @@ from s3dnn_ros.platforms import board_here, find_meter, make_platform
 from s3dnn_ros.runtime.cohort_client import BoardContext
 from s3dnn_ros.runtime.executor import Executor
 from s3dnn_ros.transport.frames import FrameBatch as Frames
+from s3dnn_ros.transport.slots import zeros
 
 _NUMBERS = itertools.count(1)
 # those that work for this node alone
@@ -136,6 +137,10 @@ class ExecutorNode(S3dnnNode):
             self.destroy_publisher(publisher)
         self._stats = self._capacity = None
         self._log_handler.detach()
+
+    def frame_memory(self, size):
+        """Return so many bytes for pixels, where the device reads them if it is known yet."""
+        return zeros(size) if self._runtime is None else self._runtime.engine.frame_memory(size)
 
     def accept(self, batch: Frames):
         """Take a batch from a governor in this process."""

@@ -45,7 +45,8 @@ def make_route(node, executor, instance: str, settings, frame_bytes: int) -> Rou
 
     """
     if executor is not None:
-        return Reference(node, executor, HeapSlots(settings.ring_slots, frame_bytes))
+        return Reference(node, executor, HeapSlots(settings.ring_slots, frame_bytes,
+                                                   executor.frame_memory))
     if settings.transport == 'shared_memory':
         return SharedMemory(node, instance, SharedSlots(
             f'{node.get_name()}_{instance}', settings.ring_slots, frame_bytes))

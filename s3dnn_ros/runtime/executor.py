@@ -167,7 +167,7 @@ class Executor:
         request = Request(instance, batch, now_s)
         self.recorder.stamp(Stage.ARRIVED, request, now_s)
         self._admission.arrived(request)
-        if not instance.queue.network.stages:
+        if not instance.queue.network.stages or self.engine.reads(batch.pixels):
             self._stage(request)
             return
         try:

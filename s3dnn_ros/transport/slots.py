@@ -8,7 +8,7 @@ released within its lease is taken back, which is how a dead executor is noticed
 from __future__ import annotations
 
 import dataclasses
-from typing import Dict, List, Optional
+from typing import Callable, Dict, List, Optional
 
 import numpy as np
 
@@ -91,13 +91,22 @@ class SlotPool:
         raise NotImplementedError
 
 
-class HeapSlots(SlotPool):
-    """Slots in this process's memory: the executor is composed with the governor."""
+def zeros(size: int) -> np.ndarray:
+    """Return so many bytes."""
+    return np.zeros(size, np.uint8)
 
-    def __init__(self, count, slot_bytes):
+
+class HeapSlots(SlotPool):
+    """Slots in this process's memory: the executor is composed with the governor.
+
+    `make` returns so many bytes.
+    """
+
+    def __init__(self, count, slot_bytes, make: Callable[[int], np.ndarray] = zeros):
         super().__init__(count)
         self._slot_bytes = slot_bytes
-        self._memory = [np.zeros(slot_bytes, np.uint8) for _ in range(count)]
+        self._make = make
+        self._memory = [make(slot_bytes) for _ in range(count)]
         self._holds = [0] * count
 
     def grow(self, slot_bytes):
@@ -114,7 +123,7 @@ class HeapSlots(SlotPool):
     def _open(self, index, ticket):
         self._holds[index] = ticket
         if self._memory[index].size < self._slot_bytes:
-            self._memory[index] = np.zeros(self._slot_bytes, np.uint8)
+            self._memory[index] = self._make(self._slot_bytes)
         return self._memory[index]
 
     def _released(self, index, ticket):

@@ -3,6 +3,7 @@
 import types
 
 import hypothesis.strategies as st
+import numpy as np
 import pytest
 from hypothesis import given
 
@@ -41,7 +42,7 @@ class FakeEvent:
 
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=6))
 def test_what_was_submitted_first_is_told_first_whenever_it_ends(paces):
-    engine = LaneEngine(VirtualClock())
+    engine = LaneEngine(VirtualClock(), np.empty)
     events, told = FakeEvents(paces), []
     for number in range(len(paces)):
         engine.watch(FakeEvent(events, number), lambda run, number=number: told.append(number))
@@ -57,14 +58,14 @@ def failing(sentence):
 
 
 def test_an_event_that_tells_an_error_ends_its_run_with_it():
-    engine, told = LaneEngine(VirtualClock()), []
+    engine, told = LaneEngine(VirtualClock(), np.empty), []
     engine.watch(failing('an illegal memory access'), told.append)
     engine.poll()
     assert [run.error for run in told] == ['an illegal memory access']
 
 
 def test_a_device_is_lost_when_an_event_that_has_passed_tells_an_error():
-    engine = LaneEngine(VirtualClock())
+    engine = LaneEngine(VirtualClock(), np.empty)
     engine._probe = types.SimpleNamespace(query=lambda: True)
     assert engine.lost() == ''
     engine._probe = failing('an illegal memory access\nfor debugging …')
@@ -103,7 +104,7 @@ class FakeNetwork(LaneNetwork):
     segments = 3
 
     def __init__(self, lane):
-        self.engine = LaneEngine(VirtualClock())
+        self.engine = LaneEngine(VirtualClock(), np.empty)
         self._free = [lane]
 
 

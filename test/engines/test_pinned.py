@@ -1,11 +1,12 @@
 """Pinned memory is given out, comes back with the last view of it, and is used again."""
 
+import math
 import threading
 
 import numpy as np
 import pytest
 
-from s3dnn_ros.engines.pinned import PinnedPool
+from s3dnn_ros.engines.pinned import FrameMemory, PinnedPool
 
 
 class FakeMemory:
@@ -62,3 +63,30 @@ def test_threads_get_memory_of_their_own():
     for thread in threads:
         thread.join()
     assert not wrong and len(counted.sizes) <= 4
+
+
+def batch_in(memory, shape):
+    return memory[:math.prod(shape)].reshape(shape)
+
+
+def test_pixels_in_memory_for_frames_are_known_again():
+    pool = Counted().pool
+    frames = FrameMemory(lambda size: pool.array((size,), np.uint8))
+    memory, other = frames.array(96), frames.array(96)
+    assert not memory.any()
+    assert all(frames.holds(batch_in(array, (2, 4, 4, 3))) for array in (memory, other))
+    for foreign in (np.zeros(96, np.uint8), pool.array((96,), np.uint8)):
+        assert not frames.holds(batch_in(foreign, (2, 4, 4, 3)))
+    # a copy lies somewhere else, and so does what has the place of what is gone
+    assert not frames.holds(batch_in(memory, (2, 4, 4, 3)).copy())
+    del memory
+    assert not frames.holds(batch_in(np.zeros(96, np.uint8), (2, 4, 4, 3)))
+
+
+def test_where_no_memory_can_be_pinned_frames_lie_in_ordinary_memory():
+    def none(size):
+        raise RuntimeError('out of memory')
+
+    frames = FrameMemory(none)
+    memory = frames.array(12)
+    assert memory.shape == (12,) and not frames.holds(memory[:3])

@@ -197,6 +197,7 @@ class FakeEngine:
         self.may_load.set()
         self.broken_loads = []
         self.loss = ''              # why nothing can run any more
+        self.read = None            # an array that the device reads where it is
         self.closed = False
         self.arming = []            # what it was allowed, and forbidden
         self._steps = []
@@ -214,6 +215,12 @@ class FakeEngine:
         if coarser:
             loaded.variants = [1 + len(others) for others in coarser]
         return loaded
+
+    def frame_memory(self, size):
+        return np.zeros(size, np.uint8)
+
+    def reads(self, pixels):
+        return pixels.base is not None and pixels.base is self.read
 
     def poll(self):
         pass

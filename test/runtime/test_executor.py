@@ -121,6 +121,14 @@ def test_pixels_are_staged_at_once_where_that_is_none(make_executor, make_batch)
     assert run.engine.networks['net'].staging_threads == [threading.current_thread()]
 
 
+def test_pixels_that_the_device_reads_where_they_are_are_staged_at_once(make_executor, make_batch):
+    run = make_executor(network={'stages': True})
+    run.engine.read = np.full(96, 255, np.uint8)
+    run.executor.accept(make_batch(pixels=run.engine.read[:48].reshape(1, 4, 4, 3)))
+    assert run.engine.networks['net'].staging_threads == [threading.current_thread()]
+    assert run.engine.finish().values == [255]
+
+
 @pytest.mark.parametrize('stages', [True, False])
 def test_a_batch_that_cannot_be_staged_is_refused_alone_and_given_back(
         make_executor, make_batch, make_frame, stages):

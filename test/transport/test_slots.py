@@ -4,6 +4,7 @@ import shutil
 import tempfile
 
 import hypothesis
+import numpy as np
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -101,6 +102,21 @@ class SharedModel(SlotModel):
     def teardown(self):
         super().teardown()
         shutil.rmtree(self.directory)
+
+
+def test_slots_lie_in_the_memory_that_is_made_for_them():
+    made = []
+
+    def make(size):
+        made.append(np.zeros(size, np.uint8))
+        return made[-1]
+
+    pool = HeapSlots(2, 48, make)
+    assert [slot.pixels is array for slot, array in zip((pool.acquire(0.0), pool.acquire(0.0)),
+                                                        made)] == [True, True]
+    pool.revoke_all()
+    pool.grow(96)
+    assert pool.acquire(0.0).pixels is made[2] and made[2].size == 96
 
 
 FEW = hypothesis.settings(max_examples=60, stateful_step_count=30)

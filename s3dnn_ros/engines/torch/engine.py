@@ -61,7 +61,7 @@ class TorchEngine(LaneEngine):
 
         if not torch.cuda.is_available():
             raise ImportError('PyTorch finds no CUDA device')
-        super().__init__(clock)
+        super().__init__(clock, self._pinned)
         self.torch = torch
         self.cuda = _cuda(torch)
         properties = torch.cuda.get_device_properties(0)
@@ -160,6 +160,10 @@ class TorchEngine(LaneEngine):
         """Return a new stream of the most urgent level."""
         return (self._partitions[0] or self.cuda).stream(self.cuda.priorities[0])
 
+    def _pinned(self, size):
+        """Return so many bytes in pinned memory."""
+        return self.torch.empty(size, dtype=self.torch.uint8, pin_memory=True).numpy()
+
     def _find_gates(self):
         """Return what makes gates, and if there are none why."""
         if len(self._partitions) > 1:
@@ -210,6 +214,8 @@ class TorchNetwork(LaneNetwork):
     def stage(self, pixels):
         """Copy pixels into pinned memory, from where the device copies by itself."""
         torch = self.engine.torch
+        if self.engine.reads(pixels):
+            return torch.from_numpy(pixels)
         pinned = torch.empty(pixels.shape, dtype=torch.uint8, pin_memory=True)
         np.copyto(pinned.numpy(), pixels)
         return pinned

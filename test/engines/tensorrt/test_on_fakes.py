@@ -195,6 +195,16 @@ def fly(engine, flight, segments, **options):
     return runs
 
 
+def test_pixels_in_the_engines_memory_are_not_copied(make, in_variants):
+    engine = make()
+    network = in_variants.load(engine, max_batch=4)
+    memory, pixels = engine.frame_memory(1000), images(3)
+    placed = memory[:pixels.size].reshape(pixels.shape)
+    placed[:] = pixels
+    assert network.stage(placed) is placed and network.stage(pixels) is not pixels
+    np.testing.assert_allclose(network.run(placed)['score'], means(pixels), rtol=TOLERANCE)
+
+
 def test_flights_on_lanes_do_not_touch_each_other(make, in_variants):
     engine = make()
     network = in_variants.load(engine, lanes=2, max_batch=4)

@@ -386,6 +386,16 @@ def test_what_is_armed_and_not_used_is_let_go_after_a_while(engine, load, expect
     engine.allow_arming(False)
 
 
+def test_pixels_in_the_engines_memory_are_not_copied(engine, load, expected):
+    network = load(lanes=1, max_batch=2)
+    memory, pixels = engine.frame_memory(1 << 16), images(2, 5)
+    placed = memory[:pixels.size].reshape(pixels.shape)
+    placed[:] = pixels
+    assert network.stage(placed).data_ptr() == placed.ctypes.data
+    assert network.stage(pixels).data_ptr() != pixels.ctypes.data
+    assert_close(network.run(placed)['scores'], expected(pixels))
+
+
 def test_segments_that_are_submitted_together_give_the_same_results(engine, load, expected):
     network = load(lanes=1, max_batch=2)
     for turn in range(3):
