@@ -235,12 +235,18 @@ def test_segments_that_ran_together_share_what_they_took(make_queue, segments, t
         assert times_of(queue.expect) == pytest.approx([took_s / segments] * segments)
 
 
-def test_what_segments_took_together_beyond_their_profile_is_shared_as_that_says(make_queue):
+def of_two_segments(make_queue):
+    """Return a queue with a profile: 100 ms, and then 300 ms."""
     rows = [ProfileRow(segment, 1, time_ms, time_ms, time_ms, 1.0)
             for segment, time_ms in enumerate((100.0, 300.0))]
     queue = make_queue(times=None)
     queue.expect = Expectation(2, ProfileTable('net', '', 'fake', 'none', 'default', {},
                                                tuple(rows)))
+    return queue
+
+
+def test_what_segments_took_together_beyond_their_profile_is_shared_as_that_says(make_queue):
+    queue = of_two_segments(make_queue)
     for _ in range(300):
         queue.observe(job(1), 0, 1, Run(NOW_S, NOW_S + 0.8))
     assert times_of(queue.expect) == pytest.approx([0.2, 0.6], rel=0.01)
@@ -253,11 +259,7 @@ def test_what_a_coarser_variant_took_teaches_what_the_exact_one_takes(make_queue
 
 
 def test_what_ran_together_in_several_variants_teaches_what_the_exact_ones_take(make_queue):
-    rows = [ProfileRow(segment, 1, time_ms, time_ms, time_ms, 1.0)
-            for segment, time_ms in enumerate((100.0, 300.0))]
-    queue = make_queue(times=None)
-    queue.expect = Expectation(2, ProfileTable('net', '', 'fake', 'none', 'default', {},
-                                               tuple(rows)))
+    queue = of_two_segments(make_queue)
     ran = types.SimpleNamespace(frames=1, ended_s=0.0,
                                 time_factor=lambda segment: 1.0 if segment else 0.5)
     for _ in range(300):        # 50 and 300 ms, and as much again
