@@ -34,7 +34,7 @@ def alone(prepared: Prepared, models: Sequence[str], policies: Sequence[Policy],
                                'begin_us': {}, 'response_ms': {}}
         rows.append(row)
         for how in (ARMED, LAUNCHED) if prepared.engine.gated else (LAUNCHED,):
-            with prepared.rig.armed() if how is ARMED else contextlib.nullcontext():
+            with prepared.rig.armed() if how == ARMED else contextlib.nullcontext():
                 found = row['begin_us'][how] = [_begin_us(prepared, model) for _ in range(runs)]
             note(f'{model} alone, {how}: to begin it takes '
                  f"{[run['p50'] for run in found]} µs")

@@ -197,9 +197,11 @@ class Gated:
             if not job.is_open:
                 (resume if job.started else submit).append(job)
                 job.go_on(True, now_s)
-        if self._ending is not None and len(opened) > 1 and self._ending.followed_s == NEVER:
-            self._ending.followed_s = now_s
-            self._followed.append(self._ending)
+        ending = self._ending
+        if ending and ending.followed_s == NEVER and any(
+                job is not ending for job in (*submit, *resume)):
+            ending.followed_s = now_s
+            self._followed.append(ending)
         hold = [job for job in self._open if job.decision != self._decisions]
         for job in hold:
             job.go_on(False, now_s)
@@ -237,11 +239,10 @@ class Gated:
     def _choose(self, now_s) -> List[_Job]:
         """Return the jobs that are to be open."""
         turn = self._in_turn(now_s)
-        ending, wake_s = self._nearly_over(turn, now_s)
-        self._ending = ending
-        side = _SideBySide(self._capacity, ending)
+        self._ending, wake_s = self._nearly_over(turn, now_s)
+        side = _SideBySide(self._capacity, self._ending)
         for job in turn[:MOST]:
-            if job is not ending and not side.join(job):
+            if job is not self._ending and not side.join(job):
                 break
         else:
             self._add_fitting(side, itertools.islice(self._hopeless, MOST))
