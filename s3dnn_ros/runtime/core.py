@@ -124,11 +124,14 @@ class Core:
         while self._events:
             event = self._events.popleft()
             self._handlers[type(event)](event, now_s)
-        self._give_up_standing(now_s)
+        if self._watch is not None and self._watch.due(now_s):
+            self._give_up_standing(now_s)
         self._foresee(now_s)
         self._schedule(now_s)
         while self._submit(now_s):
-            self._schedule(now_s)
+            # who holds jobs has decided about all that there are
+            if not self._schedule(now_s) and self._scheduler.holds:
+                break
         if self._keep_bound():
             return now_s
         if self._stopping:
@@ -155,9 +158,10 @@ class Core:
 
     def wake_s(self, now_s) -> Optional[float]:
         """Return when to step though no event comes; None: never."""
-        wakes_s = (self._scheduler.next_wake_s(now_s), self._load_report.due_s, self._ends.near_s,
-                   self._watch and self._watch.due_s)
-        return min((wake_s for wake_s in wakes_s if wake_s is not None), default=None)
+        wakes_s = [wake_s for wake_s in (
+            self._scheduler.next_wake_s(now_s), self._load_report.due_s, self._ends.near_s,
+            self._watch and self._watch.due_s) if wake_s is not None]
+        return min(wakes_s) if wakes_s else None
 
     # taking in
 
@@ -203,8 +207,9 @@ class Core:
             self._ends.hand_over(job, work, now_s)
             self._try(job, self._go_on, job, work, work.segment, now_s)
 
-    def _schedule(self, now_s):
-        """Make jobs of what waits, and hand them to the scheduler."""
+    def _schedule(self, now_s) -> bool:
+        """Make jobs of what waits, and hand them to the scheduler; tell whether there are any."""
+        has_news = False
         while self._changed:
             queue = next(iter(self._changed))
             del self._changed[queue]
@@ -215,11 +220,13 @@ class Core:
             while queue.ready(fuse):
                 job = Job(queue, queue.take(now_s, fuse, self._parameters.max_batch))
                 queue.pending.append(job)
+                has_news = True
                 self._try(job, self._enqueue, job, now_s)
                 if job.error:
                     # a job that nobody knows of would keep its requests for ever
                     self._take_lane(job, now_s)
                     self._finish(job, now_s)
+        return has_news
 
     def _refill(self, queue, now_s):
         """Let what waits for its start take in what arrived since."""
@@ -252,6 +259,8 @@ class Core:
                 job.is_held for job in self._running.values())):
             self._tell_progress(now_s)
         chosen = self._scheduler.dequeue(now_s)
+        if chosen.empty:
+            return False
         for work in chosen.hold:
             self._hold(self._running[id(work)])
         for work in chosen.resume:
@@ -395,7 +404,7 @@ class Core:
 
     def _give_up_standing(self, now_s):
         """End jobs that make no progress with an error; their lanes are lost."""
-        for job in self._watch.standing(self._running.values(), now_s) if self._watch else ():
+        for job in self._watch.standing(self._running.values(), now_s):
             job.error = sentence_of(job, now_s)
             del self._running[id(job.work)]
             self._scheduler.complete(job.work, now_s)

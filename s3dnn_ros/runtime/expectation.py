@@ -56,9 +56,10 @@ class Expectation:
 
         Who chooses configuration and variants may hurry yet: only what is late even so is.
         """
-        times_s, least = self._row(batch)[0][segment:], self._least()[segment:]
-        return self.overhead_s(segment) + sum(
-            map(operator.mul, times_s, least) if least else times_s)
+        times_s, least = self._row(batch)[0], self._least()
+        return self.overhead_s(segment) + (
+            sum(map(operator.mul, times_s[segment:], least[segment:])) if least else
+            sum(times_s[segment:]))
 
     def run_s(self, batch: int) -> float:
         """Return the time of the whole network, W(model, batch) in S3DNN's terms."""
@@ -98,23 +99,26 @@ class Expectation:
         """
         times_s = self._row(batch)[0][segment:segment + len(factors)]
         total_s = sum(map(operator.mul, times_s, factors))
+        scale = self.scale()
         for index, time_s in enumerate(times_s, segment):
-            self._observe(index, batch, took_s * (time_s / total_s if total_s
-                                                  else 1.0 / sum(factors)))
+            part_s = took_s * (time_s / total_s if total_s else 1.0 / sum(factors))
+            if self._profile is None:
+                self._learn_time(index, batch, part_s)
+            else:
+                self._learn_overhead(index, scale * time_s, part_s)
 
     def lower_overheads(self):
         """Trust the overheads less, because a run was given up for them, and taught nothing."""
         self._overheads_s = [(1.0 - RISE) * overhead_s for overhead_s in self._overheads_s]
 
-    def _observe(self, segment, batch, took_s):
-        if self._profile is None:
-            times_s = self._learned.setdefault(batch, [0.0] * self._segments)
-            last_s = times_s[segment]
-            # a stalled run must not make everything look hopeless
-            times_s[segment] = (last_s + SMOOTHING * (min(took_s, 2.0 * last_s) - last_s)
-                                if last_s else took_s)
-            return
-        time_s = self._scale() * self._row(batch)[0][segment]
+    def _learn_time(self, segment, batch, took_s):
+        times_s = self._learned.setdefault(batch, [0.0] * self._segments)
+        last_s = times_s[segment]
+        # a stalled run must not make everything look hopeless
+        times_s[segment] = (last_s + SMOOTHING * (min(took_s, 2.0 * last_s) - last_s)
+                            if last_s else took_s)
+
+    def _learn_overhead(self, segment, time_s, took_s):
         more_s = max(0.0, took_s - time_s) - self._overheads_s[segment]
         # a stalled run must not make everything look hopeless
         self._overheads_s[segment] += (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from typing import Any, Dict, NamedTuple, Optional, Set, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Set, Tuple
 
 from s3dnn_ros.engines.base import Flight, Network
 from s3dnn_ros.runtime.model_queue import ModelQueue
@@ -208,3 +208,9 @@ class Job:
         """Return what a segment takes, as a multiple of what is expected of the exact one."""
         choice = self.choices.get(segment)
         return choice.time_factor if choice else 1.0
+
+    def time_factors(self, first: int, last: int) -> List[float]:
+        """Return the same of consecutive segments."""
+        if not self.choices:
+            return [1.0] * (last + 1 - first)
+        return [self.time_factor(segment) for segment in range(first, last + 1)]

@@ -72,7 +72,7 @@ class ModelQueue:
         # what was submitted ahead waited for the one before it
         took_s = run.ended_s - max(run.started_s, job.ended_s)
         self.expect.observe(segment, self.network.padded(job.frames), took_s,
-                            list(map(job.time_factor, range(segment, last + 1))))
+                            job.time_factors(segment, last))
 
     def ran(self, batch, took_s):
         """Learn from a run of the whole network, with all that came in between."""

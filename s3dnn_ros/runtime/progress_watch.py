@@ -28,10 +28,12 @@ class ProgressWatch:
         """Return when to look next; None while nothing runs."""
         return self._due_s
 
+    def due(self, now_s: float) -> bool:
+        """Tell whether it is time to look."""
+        return self._due_s is None or now_s >= self._due_s
+
     def standing(self, running: Iterable[Job], now_s: float) -> List[Job]:
-        """Return the jobs that stand still, if it is time to look."""
-        if self._due_s is not None and now_s < self._due_s:
-            return []
+        """Return the jobs that stand still."""
         running = list(running)
         self._due_s = now_s + LOOK_S if running else None
         return [job for job in running if self._stands(job, now_s)]

@@ -46,13 +46,11 @@ class _Job:
     """
 
     def __init__(self, work: SegmentWork, share: Callable[[SegmentWork], float]):
-        segments = _segments(work)
         self.work = work
         self.priority = work.priority
         self.deadline_s = work.deadline_s
-        self.share = _mean(share, segments)
-        self.utilization = _mean(share_of('utilization'), segments)
-        self.left_s = [*(segment.remaining_s for segment in segments), 0.0]
+        self.share, self.utilization = _means(work, share)
+        self.left_s = _left_s(work)
         self.reached = 0
         self.since_s = 0.0
         self.decision = 0       # the last that opened it
@@ -340,17 +338,25 @@ def _works(jobs) -> Tuple[SegmentWork, ...]:
     return tuple(job.work for job in jobs)
 
 
-def _segments(work) -> List[SegmentWork]:
-    """Return a work and all behind it."""
-    found = []
-    while work is not None:
-        found.append(work)
-        work = work.successor
-    return found
+def _left_s(work: SegmentWork) -> List[float]:
+    """Return what is left before each segment, and behind the last."""
+    left_s = []
+    segment: Optional[SegmentWork] = work
+    while segment is not None:
+        left_s.append(segment.remaining_s)
+        segment = segment.successor
+    return [*left_s, 0.0]
 
 
-def _mean(share: Callable[[SegmentWork], float], segments: Sequence[SegmentWork]) -> float:
-    """Return the mean share of segments, by their times."""
-    total_s = sum(segment.time_s for segment in segments)
-    weighted_s = sum(share(segment) * segment.time_s for segment in segments)
-    return weighted_s / total_s if total_s else share(segments[0])
+def _means(work: SegmentWork, share: Callable[[SegmentWork], float]) -> Tuple[float, float]:
+    """Return the mean share and the mean utilization of a network's segments, by their times."""
+    time_s = shared_s = used_s = 0.0
+    segment: Optional[SegmentWork] = work
+    while segment is not None:
+        time_s += segment.time_s
+        shared_s += share(segment) * segment.time_s
+        used_s += segment.utilization * segment.time_s
+        segment = segment.successor
+    if not time_s:
+        return share(work), work.utilization
+    return shared_s / time_s, used_s / time_s

@@ -53,6 +53,11 @@ class Dispatch:
     resume: Tuple[SegmentWork, ...] = ()
     late: Tuple[SegmentWork, ...] = ()
 
+    @property
+    def empty(self) -> bool:
+        """Tell whether there is nothing to do now."""
+        return not (self.submit or self.hold or self.resume or self.late)
+
 
 class Scheduler(Protocol):
     """Decides what runs next. Pure: no device, no clock, one thread.

@@ -203,7 +203,8 @@ def times_of(expect):
 
 
 def job(frames, factor=1.0):
-    return types.SimpleNamespace(frames=frames, ended_s=0.0, time_factor=lambda segment: factor)
+    return types.SimpleNamespace(frames=frames, ended_s=0.0,
+                                 time_factors=lambda first, last: [factor] * (last + 1 - first))
 
 
 def test_times_are_learned_for_the_batch_that_really_ran(make_queue):
@@ -261,7 +262,7 @@ def test_what_a_coarser_variant_took_teaches_what_the_exact_one_takes(make_queue
 def test_what_ran_together_in_several_variants_teaches_what_the_exact_ones_take(make_queue):
     queue = of_two_segments(make_queue)
     ran = types.SimpleNamespace(frames=1, ended_s=0.0,
-                                time_factor=lambda segment: 1.0 if segment else 0.5)
+                                time_factors=lambda first, last: [0.5, 1.0][first:last + 1])
     for _ in range(300):        # 50 and 300 ms, and as much again
         queue.observe(ran, 0, 1, Run(NOW_S, NOW_S + 0.7))
     assert times_of(queue.expect) == pytest.approx([0.2, 0.6], rel=0.01)

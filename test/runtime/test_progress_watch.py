@@ -31,7 +31,8 @@ def looked(watch, jobs, seconds, start_s=100.0):
     """Look whenever it is due, for so long; return (time, job) of all that stood still."""
     found, now_s = [], start_s
     while now_s <= start_s + seconds:
-        found += [(now_s - start_s, job) for job in watch.standing(jobs, now_s)]
+        if watch.due(now_s):
+            found += [(now_s - start_s, job) for job in watch.standing(jobs, now_s)]
         now_s = watch.due_s or now_s + LOOK_S
     return found
 
