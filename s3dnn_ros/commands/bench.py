@@ -115,9 +115,7 @@ def register(subparsers):
                              '(default: all)')
     parser.add_argument('--seconds', type=float, default=5.0, help='per run (default 5)')
     parser.add_argument('--runs', type=int, default=3, help='of each part (default 3)')
-    parser.add_argument('--gates', action='store_true',
-                        help='segments wait on the device until they are let go on, for the '
-                             'policy gated, too (an experiment)')
+    _add_gates(parser)
     parser.add_argument('--target-ms', type=float, default=0.5,
                         help='time of a segment (default 0.5)')
     parser.add_argument('--out', type=new_file,
@@ -148,6 +146,7 @@ def register(subparsers):
                         help='how many at once (default 1 4 8)')
     parser.add_argument('--contenders', nargs='+', default=None, metavar='NAME',
                         help='which, by the names in the table (default: all)')
+    _add_gates(parser)
     parser.add_argument('--seconds', type=float, default=6.0,
                         help='per run; in its second half another program runs (default 6)')
     parser.add_argument('--runs', type=int, default=3, help='of each (default 3)')
@@ -281,6 +280,12 @@ def _engines(arguments):
     engines_bench.run(SystemClock(), plan, functools.partial(
         pictures_for, source=arguments.images, topic=arguments.topic),
                       save=functools.partial(_write, arguments.out))
+
+
+def _add_gates(parser):
+    parser.add_argument('--gates', action='store_true',
+                        help='segments wait on the device until they are let go on (an '
+                             'experiment)')
 
 
 def _sms(arguments):

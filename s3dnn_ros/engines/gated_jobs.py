@@ -8,7 +8,18 @@ import functools
 import math
 import threading
 import weakref
-from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    Iterable,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+)
 
 import numpy as np
 
@@ -42,11 +53,15 @@ class _Job:
     sources: Shared
     outputs: Mapping[str, Output]
 
-    def point(self, images: Sequence[int], host: Sequence[np.ndarray]):
-        """Let it read these images, and write there; rows without an image read the first."""
+    def read(self, images: Sequence[int]):
+        """Let it read these images; rows without an image read the first."""
+        view = self.sources.view
         for row in range(self.images):
-            self.sources.view[row] = images[row if row < len(images) else 0]
-        for row, array in enumerate(host, self.images):
+            view[row] = images[row if row < len(images) else 0]
+
+    def write(self, arrays: Iterable[np.ndarray]):
+        """Let it write its outputs there."""
+        for row, array in enumerate(arrays, self.images):
             self.targets.view[row] = array.ctypes.data
 
 
@@ -80,6 +95,8 @@ class GatedJobs:
         self._look = look
         self._shared = gates.words(2)
         self._words = self._shared.view
+        self._variants: Any = None  # a word for each segment: in which it runs
+        self._chooses = False       # some segment has several
         self._jobs: Dict[int, _Job] = {}
         self._reads: Dict[int, Any] = {}        # by batch: what its job reads, and what it writes
         self._hosts: Dict[int, Dict[str, np.ndarray]] = {}
@@ -94,7 +111,8 @@ class GatedJobs:
         self.armed = 0
         streams.arming.add(self)
 
-    def add(self, batch: int, images: Sequence[int], image_bytes: int, segments: Sequence[int],
+    def add(self, batch: int, images: Sequence[int], image_bytes: int,
+            segments: Sequence[Sequence[int]],
             outputs: Mapping[str, Output], behind_images: Optional[int] = None):
         """Make the job for a batch.
 
@@ -104,8 +122,9 @@ class GatedJobs:
         images : sequence of int
             Where on the device each image is to lie.
         image_bytes : int
-        segments : sequence of int
-            Captured graphs, as numbers; they are copied.
+        segments : sequence of sequence of int
+            Captured graphs, as numbers, by segment and variant; they are copied. As many for
+            each batch.
         outputs : mapping of str to Output
         behind_images : int, optional
             A captured graph that runs once the images are there.
@@ -121,15 +140,21 @@ class GatedJobs:
                 self._streams.quiet))
 
         opened, progress = (self._shared.address(word) for word in (_OPEN, _PROGRESS))
+        if not self._jobs:
+            self._variants = self._gates.words(len(segments))
+            self._chooses = any(len(variants) > 1 for variants in segments)
         job = self._gates.job()
-        for index, segment in enumerate(segments):
+        for index, variants in enumerate(segments):
             job.wait(opened, index + 1)
             if index == 0:
                 with moved(0, len(images), image_bytes) as graph:
                     job.run(graph)
                 if behind_images is not None:
                     job.run(behind_images)
-            job.run(segment)
+            if len(variants) == 1:
+                job.run(variants[0])
+            else:
+                job.choose(self._variants.address(index), variants)
             job.write(progress, index + 1)
         for index, output in enumerate(outputs.values()):
             size = math.prod(output.shape) * np.dtype(output.dtype).itemsize
@@ -140,9 +165,12 @@ class GatedJobs:
                                  outputs)
         # CUDA loads kernels when they run first, which it does not do while a job waits
         self._blank = self._cuda.pinned((image_bytes,), np.uint8)
-        self.begin(batch, [self._blank.ctypes.data], self._blank)
-        self.leave()
-        self._finish()
+        for turn in range(max(map(len, segments))):
+            self.begin(batch, [self._blank.ctypes.data], self._blank)
+            self._variants.array[:] = [turn % len(variants) for variants in segments]
+            self.leave()
+            self._finish()
+        self._variants.array[:] = 0
         self._batch = min(self._jobs)
 
     def begin(self, batch: int, images: Sequence[int], memory: Any):
@@ -158,7 +186,7 @@ class GatedJobs:
             self._finish()
             self._launch(batch)
         self._batch = batch
-        self._point(batch, images, memory)
+        self._read(batch, images, memory)
 
     def arm(self) -> bool:
         """Launch the next job, of the batch of the last; tell whether it need not be tried again.
@@ -192,12 +220,18 @@ class GatedJobs:
 
     def _let_go(self, armed):
         if armed:
-            self._point(armed, [self._blank.ctypes.data], self._blank)
+            self._read(armed, [self._blank.ctypes.data], self._blank)
             self._words[_OPEN] = self._end
 
     def _launch(self, batch):
-        """Launch a job, which then waits before its first segment."""
+        """Launch a job, which then waits before its first segment.
+
+        Its outputs get memory of their own, as those of the former job may still be in use.
+        """
         job = self._jobs[batch]
+        hosts = self._hosts[batch] = {name: self._cuda.pinned(output.shape, output.dtype)
+                                      for name, output in job.outputs.items()}
+        job.write(hosts.values())
         self._lent = self._streams.borrow()
         self._words[_OPEN] = self._words[_PROGRESS] = 0
         self._end = job.segments + 1
@@ -213,16 +247,16 @@ class GatedJobs:
             self._give_back()
             raise
 
-    def _point(self, batch, images, memory):
-        job = self._jobs[batch]
+    def _read(self, batch, images, memory):
         self._reads[batch] = memory
-        self._hosts[batch] = {name: self._cuda.pinned(output.shape, output.dtype)
-                              for name, output in job.outputs.items()}
-        job.point(images, list(self._hosts[batch].values()))
+        self._jobs[batch].read(images)
 
-    def launch(self, segment: int):
-        """Let a segment go on, unless the job is held."""
-        self._submitted = segment + 1
+    def launch(self, segment: int, variant: int, last: int):
+        """Let segments go on up to the last, the first in a variant, unless the job is held."""
+        if self._chooses:
+            self._variants.array[segment:last + 1] = 0
+            self._variants.array[segment] = variant
+        self._submitted = last + 1
         if not self._held:
             self._words[_OPEN] = self._submitted
 
@@ -267,10 +301,14 @@ class GatedJobs:
         self._streams.arming.free(self)
 
     def __del__(self):
-        # the stream of a job that stands still is lost
         self._words[_OPEN] = self._end
-        if self._lent is not None and self._words[_PROGRESS] >= self._end:
+        if self._lent is None:
+            return
+        if self._words[_PROGRESS] >= self._end:
             self._give_back()
+        else:
+            # its stream is lost, and where it will write nobody else may
+            self._streams.lost.append(vars(self))
 
     def _finish(self):
         """Wait for the end of the former job."""
@@ -286,7 +324,7 @@ class GatedJobs:
 class GatedLane:
     """What the lanes of all engines do by their `GatedJobs`; in front of an engine's own lane.
 
-    A segment is launched by a store: the graph waits for it. There is one level of urgency, as a
+    Segments are launched by a store: the graph waits for it. There is one level of urgency, as a
     job that is armed has a stream already.
     """
 
@@ -303,7 +341,12 @@ class GatedLane:
 
     def launch(self, batch, segment, variant=0):
         """Let a segment go on, unless the job is held."""
-        self._jobs.launch(segment)
+        self._jobs.launch(segment, variant, segment)
+
+    def launch_to(self, batch, segment, variant, last):
+        """Let all go on up to the last segment; return it, and no error."""
+        self._jobs.launch(segment, variant, last)
+        return last, ''
 
     def hold(self):
         """Stop behind the segment that runs; tell whether any is left then."""
@@ -352,6 +395,8 @@ class GateStreams:
         For what is captured and measured while no job waits.
     arming : Arming
         Of all lanes.
+    lost : list
+        What jobs still write into that stood still when their lanes were dropped.
 
     """
 
@@ -359,6 +404,7 @@ class GateStreams:
         self._free = [make() for _ in range(most_waiting() - 1)]
         self.quiet = make()
         self.arming = Arming(clock)
+        self.lost: List[Any] = []
         self._lanes_left = len(self._free)
 
     def lane(self, make: Callable[[], Any]) -> Any:

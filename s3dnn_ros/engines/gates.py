@@ -6,11 +6,13 @@ sees how far the job is by a load: neither is a call of CUDA, and nothing is lau
 segments.
 
 A job is one CUDA graph. Where graphs cannot wait, as before CUDA 11.7, it is several launches into
-one stream: windows of one segment each.
+one stream: windows of one segment each. Since CUDA 12.8, a graph can also choose between several
+by a word, when it comes to them: the variants of a segment.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import os
@@ -19,7 +21,7 @@ from typing import Any, Callable, List, Optional, Protocol, Sequence, Tuple
 
 import numpy as np
 
-from s3dnn_ros.engines.cuda import Cuda, Graph, PinnedMemory, Stream, checked
+from s3dnn_ros.engines.cuda import Cuda, Graph, Stream, checked
 from s3dnn_ros.errors import EngineError
 
 THREADS_PER_BLOCK = 256
@@ -68,6 +70,31 @@ MOVE = """
 }
 \0"""
 
+# Reads a word for what is behind it in its graph: which of several graphs runs. What it calls is
+# the driver's.
+CHOOSE = b"""
+.version 6.0
+.target sm_53
+.address_size 64
+.extern .func cudaGraphSetConditional(.param .b64 handle, .param .b32 value);
+.visible .entry choose(.param .u64 word, .param .u64 handle)
+{
+    .reg .b32 %i<2>;
+    .reg .b64 %at<3>;
+    ld.param.u64 %at1, [word];
+    ld.global.u32 %i1, [%at1];
+    ld.param.u64 %at2, [handle];
+    {
+        .param .b64 chosen;
+        .param .b32 number;
+        st.param.b64 [chosen], %at2;
+        st.param.b32 [number], %i1;
+        call.uni cudaGraphSetConditional, (chosen, number);
+    }
+    ret;
+}
+\0"""
+
 
 def more_connections():
     """Have CUDA take as many connections to the device as it can, if it has not started yet.
@@ -99,13 +126,11 @@ class Shared:
 
     """
 
-    def __init__(self, runtime, length: int, dtype):
-        dtype = np.dtype(dtype)
-        size = length * dtype.itemsize
-        self._memory = PinnedMemory(runtime, size)
-        self.number = self._memory.number
-        self.array = np.frombuffer((ctypes.c_uint8 * size).from_address(self.number), dtype)
+    def __init__(self, pinned: Callable[..., np.ndarray], length: int, dtype):
+        # of a pool: CUDA frees memory only once no job waits, and lets nobody launch meanwhile
+        self.array = pinned((length,), dtype)
         self.array[:] = 0
+        self.number = self.array.ctypes.data
         self.view = memoryview(self.array)
 
     def address(self, index: int) -> int:
@@ -124,8 +149,10 @@ class Gates:
 
     Attributes
     ----------
+    chooses : bool
+        Whether jobs can choose between graphs.
     note : str
-        Why a job is not one graph; empty if it is.
+        Why a job is not one graph, or cannot choose; empty if it is and can.
 
     Raises
     ------
@@ -136,14 +163,16 @@ class Gates:
 
     def __init__(self, cuda: Cuda, partition=None):
         self._driver, self._runtime = cuda.libraries
+        self._pinned = cuda.pinned
         self._partition = partition
-        self.note = ''
+        self.chooses, self.note = False, ''
         try:
             self._moves = {size: self._kernel(size) for size in (WORD_BYTES, 1)}
             stream = (partition or cuda).stream(cuda.priorities[-1])
             try:
                 self._new_job: Callable[[], Job] = self._graphs()
                 self._prove(stream)
+                self._prove_choice(cuda, stream)
             except (AttributeError, RuntimeError) as error:
                 self._new_job = functools.partial(JobWindows, self._driver, self._runtime)
                 self._prove(stream)
@@ -155,11 +184,11 @@ class Gates:
 
     def words(self, length: int) -> Shared:
         """Return so many words, which jobs wait for and write."""
-        return Shared(self._runtime, length, np.uint32)
+        return Shared(self._pinned, length, np.uint32)
 
     def addresses(self, length: int) -> Shared:
         """Return so many addresses, for `move`."""
-        return Shared(self._runtime, length, np.uint64)
+        return Shared(self._pinned, length, np.uint64)
 
     def move(self, targets: int, sources: int, pairs: int, size: int, stream: Stream):
         """Copy so many bytes from each of the addresses at `sources` to its own at `targets`."""
@@ -183,8 +212,11 @@ class Gates:
     def _kernel(self, size):
         """Return what moves units of so many bytes."""
         code = MOVE.replace('SIZE', str(size)).replace('BITS', str(8 * size)).encode()
+        return self._loaded(code, b'move')
+
+    def _loaded(self, code, name):
         return checked(self._driver.cuModuleGetFunction(
-            checked(self._driver.cuModuleLoadData(code)), b'move'))
+            checked(self._driver.cuModuleLoadData(code)), name))
 
     def _prove(self, stream):
         """Run a job with a wait and a write; raises RuntimeError if they do not work."""
@@ -195,6 +227,29 @@ class Gates:
         stream.synchronize()
         if words.array[1] != 1:
             raise RuntimeError('the device does not write what it is told')
+
+    def _prove_choice(self, cuda, stream):
+        """Run a job that chooses between two graphs; note why, if that does not work."""
+        words, targets, sources = self.words(4), self.addresses(2), self.addresses(2)
+        words.array[:] = 1, 0, 2, 3     # the choice, what is written, and what by each graph
+        targets.array[:] = words.address(1)
+        sources.array[:] = words.address(2), words.address(3)
+        try:
+            choose = self._loaded(CHOOSE, b'choose')
+            new_job = self._new_job
+            with contextlib.ExitStack() as captured:
+                graphs = [captured.enter_context(cuda.captured(stream, functools.partial(
+                    self.move, targets.address(row), sources.address(row), 1, WORD_BYTES,
+                    stream))) for row in range(2)]
+                job = new_job(choose).choose(words.address(0), graphs).ready()
+            job.launch(stream.number)
+            stream.synchronize()
+            if words.array[1] != 3:
+                raise RuntimeError('the device does not choose as it is told')
+            self._new_job, self.chooses = functools.partial(new_job, choose), True
+        except (AttributeError, RuntimeError) as error:
+            self.note = ('networks in variants have no gates, as graphs cannot choose between '
+                         f'others: {error}')
 
 
 def find_gates(cuda: Cuda, partition=None) -> Tuple[Optional[Gates], str]:
@@ -218,6 +273,9 @@ class Job(Protocol):
     def run(self, captured: int) -> Job:
         """Run a captured graph, given as a number; it is copied."""
 
+    def choose(self, address: int, captured: Sequence[int]) -> Job:
+        """Run that of these graphs whose place the word at an address says; if gates choose."""
+
     def ready(self) -> Launchable:
         """Return it ready to be launched."""
 
@@ -230,10 +288,11 @@ class Launchable(Protocol):
 
 
 class JobGraph:
-    """A job that is one graph."""
+    """A job that is one graph; `chooser` is the kernel that it chooses by."""
 
-    def __init__(self, driver, runtime, context):
+    def __init__(self, driver, runtime, context, chooser=None):
         self._driver, self._runtime, self._context = driver, runtime, context
+        self._chooser = chooser
         self._graph = checked(driver.cuGraphCreate(0))
         self._last: List[Any] = []
 
@@ -250,6 +309,29 @@ class JobGraph:
         driver = self._driver
         self._last = [checked(driver.cuGraphAddChildGraphNode(
             self._graph, self._last, len(self._last), driver.CUgraph(captured)))]
+        return self
+
+    def choose(self, address: int, captured: Sequence[int]) -> JobGraph:
+        """Run that of these graphs whose place the word at an address says."""
+        driver = self._driver
+        handle = checked(driver.cuGraphConditionalHandleCreate(self._graph, self._context, 0, 0))
+        reads = driver.CUDA_KERNEL_NODE_PARAMS()
+        reads.func, reads.ctx, reads.sharedMemBytes = self._chooser, self._context, 0
+        reads.gridDimX = reads.gridDimY = reads.gridDimZ = 1
+        reads.blockDimX = reads.blockDimY = reads.blockDimZ = 1
+        reads.kernelParams = (address, int(handle)), (ctypes.c_void_p, ctypes.c_uint64)
+        before = checked(driver.cuGraphAddKernelNode(
+            self._graph, self._last, len(self._last), reads))
+        parameters = driver.CUgraphNodeParams()
+        parameters.type = driver.CUgraphNodeType.CU_GRAPH_NODE_TYPE_CONDITIONAL
+        choice = parameters.conditional
+        choice.handle, choice.ctx, choice.size = handle, self._context, len(captured)
+        choice.type = driver.CUgraphConditionalNodeType.CU_GRAPH_COND_TYPE_SWITCH
+        # before CUDA 13, what takes data of edges has a name of its own
+        add = getattr(driver, 'cuGraphAddNode_v2', None) or driver.cuGraphAddNode
+        self._last = [checked(add(self._graph, [before], None, 1, parameters))]
+        for body, graph in zip(choice.phGraph_out, captured):
+            checked(driver.cuGraphAddChildGraphNode(body, [], 0, driver.CUgraph(graph)))
         return self
 
     def ready(self) -> Graph:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import bisect
 import dataclasses
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from s3dnn_ros.engines.base import Run
 from s3dnn_ros.engines.pinned import FrameMemory
@@ -51,20 +51,15 @@ class LaneEngine:
 
     def poll(self):
         """Call `done` of what has finished, in the order of submission."""
-        waiting, ended = [], []
         # the newest first: if one has passed, those before it have when they are asked
-        for pending in reversed(self._pending):
-            error = pending.error
-            try:
-                if not pending.event.query():
-                    waiting.append(pending)
-                    continue
-            except RuntimeError as caught:
-                error = error or str(caught)
-            ended.append((pending, error))
-        self._pending = waiting[::-1]
-        for pending, error in reversed(ended):
-            pending.done(Run(pending.since_s, self.clock.now_s(), error))
+        errors = [pending.error_at_end() for pending in reversed(self._pending)]
+        if all(error is None for error in errors):
+            return
+        pending, self._pending = self._pending, [
+            pending for pending, error in zip(self._pending, reversed(errors)) if error is None]
+        for run, error in zip(pending, reversed(errors)):
+            if error is not None:
+                run.done(Run(run.since_s, self.clock.now_s(), error))
 
     def lost(self):
         """Return the error that CUDA answers everything with, if there is one."""
@@ -172,9 +167,25 @@ class LaneNetwork:
 class UngatedLane:
     """What lanes have in common whose segments run as soon as they are launched."""
 
+    launch: Callable[..., None]     # of batch, segment and variant
+
     def still_to_do(self, batch) -> int:
         """Return how far a job is from its begin here, to compare lanes."""
         return 0
+
+    def launch_to(self, batch, segment, variant, last):
+        """Launch a segment in a variant, and all behind it up to the last.
+
+        Returns which was launched last, as what was launched runs, and the error of the next.
+        """
+        self.launch(batch, segment, variant)
+        try:
+            while segment < last:
+                self.launch(batch, segment + 1, 0)
+                segment += 1
+        except Exception as refused:
+            return segment, str(refused) or repr(refused)
+        return segment, ''
 
     def hold(self):
         """Return False: what was launched cannot be held; see GatedLane."""
@@ -204,21 +215,20 @@ class LaneFlight:
 
     def submit(self, segment, done: Callable[[Run], None], level=0, variant=0, last=None):
         """Launch a segment, or several; `done` is called by the engine's `poll`."""
-        last = segment if last is None else last
-        event, error = self.launch(segment, level, variant, marked=segment == last), ''
-        try:
-            while segment < last:
-                segment += 1
-                event = self.launch(segment, level, marked=segment == last)
-        except Exception as refused:
-            # what was launched before it still runs
-            event, error = self._lane.mark(segment - 1), str(refused) or repr(refused)
+        event, error = self._launch(segment, level, variant, segment if last is None else last)
         self._network.engine.watch(event, done, error)
 
-    def launch(self, segment, level=0, variant=0, marked=True):
-        """Launch a segment, and the copies before the first and behind the last.
+    def launch(self, segment, level=0, variant=0):
+        """Launch a segment, and return the event behind it."""
+        event, error = self._launch(segment, level, variant, segment)
+        if error:
+            raise RuntimeError(error)
+        return event
 
-        Returns the event behind all of it; None if it is not to be `marked`.
+    def _launch(self, segment, level, variant, last):
+        """Launch segments, and the copies before the first and behind the last.
+
+        Returns the event behind all that was launched, and the error that ended it, if any.
         """
         if self._lane is None:
             self._lane = self._network.free_lane(self._batch)
@@ -226,10 +236,13 @@ class LaneFlight:
         self._network.take(lane, level)
         if segment == 0:
             lane.fetch(self._batch, self._staged)
-        lane.launch(self._batch, segment, variant)
-        if segment + 1 == self._network.segments:
-            self._host = lane.send(self._batch)
-        return lane.mark(segment) if marked else None
+        launched, error = lane.launch_to(self._batch, segment, variant, last)
+        if launched + 1 == self._network.segments:
+            try:
+                self._host = lane.send(self._batch)
+            except Exception as refused:
+                error = str(refused) or repr(refused)
+        return lane.mark(launched), error
 
     def hold(self):
         """Stop behind the segment that runs; tell whether any is left. Lanes with gates only."""
@@ -265,6 +278,13 @@ class _Pending:
     since_s: float
     done: Callable[[Run], None]
     error: str
+
+    def error_at_end(self) -> Optional[str]:
+        """Return the error that ended it, an empty string, or None as long as it runs."""
+        try:
+            return self.error if self.event.query() else None
+        except RuntimeError as caught:
+            return self.error or str(caught)
 
 
 def too_large(name: str, device: str, batch: int, most: int) -> str:

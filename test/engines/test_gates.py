@@ -1,5 +1,7 @@
 """Gates on a fake device: jobs wait for words, write them, and move what they are pointed at."""
 
+import functools
+
 import numpy as np
 import pytest
 from fake_gates import FakeGatedDevice
@@ -58,6 +60,42 @@ def test_a_job_stops_at_every_gate_and_writes_how_far_it_is(device, gates, strea
             words.array[0] = opened
             device.run()
             assert words.array[1] == opened and seen == list(range(opened))
+
+
+def test_a_job_runs_the_graph_that_a_word_says_when_it_comes_to_it(device, cuda):
+    gates, seen = Gates(cuda), []
+    assert gates.chooses
+    words = gates.words(3)
+    graph = gates.job().wait(words.address(0), 1).choose(words.address(1), [
+        device.captured(functools.partial(seen.append, place)) for place in range(3)]).ready()
+    for chosen in (2, 0, 1):
+        words.array[:] = 0
+        graph.launch(cuda.stream(0).number)
+        words.array[:2] = 1, chosen
+        device.run()
+    assert seen == [2, 0, 1]
+
+
+@pytest.mark.parametrize('missing', ['cuGraphConditionalHandleCreate', 'cuGraphAddNode'])
+def test_graphs_that_cannot_choose_still_have_gates_and_that_is_told(device, cuda, missing):
+    device.lacks.add(missing)
+    gates = Gates(cuda)
+    assert not gates.chooses
+    assert gates.note == ('networks in variants have no gates, as graphs cannot choose between '
+                          'others: NOT_SUPPORTED (801)')
+
+
+def test_older_bindings_call_what_chooses_by_another_name(device, cuda):
+    device.driver.cuGraphAddNode_v2 = device.driver.cuGraphAddNode
+    del device.driver.cuGraphAddNode
+    assert Gates(cuda).chooses
+    del device.driver.cuGraphAddNode_v2
+    assert 'cuGraphAddNode' in Gates(cuda).note
+
+
+def test_a_device_that_does_not_choose_as_told_is_not_trusted_with_it(device, cuda):
+    device.chooses = False
+    assert 'the device does not choose' in Gates(cuda).note
 
 
 @pytest.mark.parametrize('size', [4, 64, 5, 3])

@@ -173,12 +173,13 @@ class TensorRtEngine(LaneEngine):
     def lane(self, runners, outputs, shape, batches, number):
         """Return a new lane; where that is possible, its jobs wait on the device.
 
-        They do not in variants, with a segment on the CPU or one that cannot be captured, and
-        beyond the number of jobs that may wait at once.
+        They do not with a segment on the CPU or one that cannot be captured, in variants where
+        graphs cannot choose, and beyond the number of jobs that may wait at once.
         """
         arguments = runners, outputs, shape, batches, number, self.floats
-        if self._gates and all(len(variants) == 1 and isinstance(variants[0], LoadedEngine)
-                               for variants in runners):
+        if self._gates and all(
+                isinstance(runner, LoadedEngine) and (len(variants) == 1 or self._gates.chooses)
+                for variants in runners for runner in variants):
             # a memory that is full is no matter of gates
             with contextlib.suppress(CaptureError):
                 lane = self._gate_streams.lane(lambda: TensorRtGatedLane(

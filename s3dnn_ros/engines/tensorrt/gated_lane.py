@@ -20,7 +20,8 @@ class CaptureError(RuntimeError):
 class TensorRtGatedLane(GatedLane, Lane):
     """Static buffers, and a graph of the whole network for each batch: one flight at a time.
 
-    Networks in variants, and those with a segment on the CPU, have other lanes.
+    Networks with a segment on the CPU have other lanes, and so have those in variants where graphs
+    cannot choose.
 
     Parameters
     ----------
@@ -28,7 +29,7 @@ class TensorRtGatedLane(GatedLane, Lane):
     gates : Gates
     streams : GateStreams
     runners : sequence of sequence of LoadedEngine
-        By segment, one each.
+        By segment and variant.
     outputs, shape, batches, number, floats
         As of `Lane`.
     look : callable
@@ -64,8 +65,8 @@ class TensorRtGatedLane(GatedLane, Lane):
         stream = self._stream
         with contextlib.ExitStack() as captured:
             try:
-                segments = [captured.enter_context(step.captured(self._cuda, stream))
-                            for step, in self._steps[batch]]
+                segments = [[captured.enter_context(step.captured(self._cuda, stream))
+                             for step in variants] for variants in self._steps[batch]]
             except OutOfMemory:
                 raise
             except RuntimeError as error:

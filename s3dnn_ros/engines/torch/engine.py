@@ -99,6 +99,11 @@ class TorchEngine(LaneEngine):
         """Tell whether segments may wait on the device."""
         return self._gates is not None
 
+    @property
+    def gates_variants(self) -> bool:
+        """Tell whether segments in variants may, too."""
+        return self._gates is not None and self._gates.chooses
+
     def use(self, partition: int):
         """Run what is submitted from now on on another of the `partitions`; any thread."""
         if partition not in range(len(self.partitions)):
@@ -192,7 +197,7 @@ class TorchNetwork(LaneNetwork):
         self.note = ''
         self._shape = (spec.height, spec.width, 3)
         # smallest first, so that what does not fit is the largest
-        gated = all(count == 1 for count in self.variants)
+        gated = engine.gates_variants or all(count == 1 for count in self.variants)
         self._lanes = [engine.lane(tuple(outputs), gated) for _ in range(lanes)]
         self.batches = ()
         for batch in batches:

@@ -13,7 +13,8 @@ from s3dnn_ros.engines.torch.lane import Lane, LaneStream, Part
 class TorchGatedLane(GatedLane, Lane):
     """Static buffers, and a graph of the whole network for each batch: one flight at a time.
 
-    Networks in variants, and engines with several partitions, have other lanes.
+    Engines with several partitions have other lanes, and so have networks in variants where graphs
+    cannot choose.
 
     Parameters
     ----------
@@ -41,7 +42,8 @@ class TorchGatedLane(GatedLane, Lane):
         captured = self._captured[batch]
         images = list(captured.image)
         self._jobs.add(batch, [image.data_ptr() for image in images], images[0].nbytes, [
-            int(segment.captured.raw_cuda_graph()) for segment, *_ in captured.graphs[0]], {
+            [int(variant.captured.raw_cuda_graph()) for variant in variants]
+            for variants in captured.graphs[0]], {
                 name: Output(tensor.data_ptr(), tuple(tensor.shape), self._numpy_type(tensor))
                 for name, tensor in captured.outputs.items()})
 

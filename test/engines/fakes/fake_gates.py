@@ -32,16 +32,23 @@ class FakeGatedDevice:
     def __init__(self):
         self.lacks = set()
         self.broken = False         # writes nothing any more
+        self.chooses = True         # else it takes the first of several graphs
         self._streams = {}          # the steps that are left in each
         self._numbers = itertools.count(100)
         self._graphs = {}           # steps by number
         self._memory = {}           # by address
         self._capturing = None
+        self._chosen = {}           # by handle
         self.runtime = types.SimpleNamespace(
             cudaGraph_t=int, cudaMemcpyKind=types.SimpleNamespace(cudaMemcpyDefault=4),
             cudaStreamCaptureMode=types.SimpleNamespace(cudaStreamCaptureModeThreadLocal=1))
         self.driver = types.SimpleNamespace(
             CUdeviceptr=int, cuuint32_t=int, CUgraph=int,
+            CUDA_KERNEL_NODE_PARAMS=types.SimpleNamespace,
+            CUgraphNodeParams=lambda: types.SimpleNamespace(conditional=types.SimpleNamespace()),
+            CUgraphNodeType=types.SimpleNamespace(
+                CU_GRAPH_NODE_TYPE_CONDITIONAL='conditional'),
+            CUgraphConditionalNodeType=types.SimpleNamespace(CU_GRAPH_COND_TYPE_SWITCH='switch'),
             CUstreamBatchMemOpParams=lambda: types.SimpleNamespace(
                 waitValue=types.SimpleNamespace(), writeValue=types.SimpleNamespace()),
             CUDA_BATCH_MEM_OP_NODE_PARAMS=types.SimpleNamespace,
@@ -154,7 +161,7 @@ class FakeGatedDevice:
         return code
 
     def call_cuModuleGetFunction(self, code, name):
-        return MOVE_UNITS[32 if b'ld.global.u32' in code else 8]
+        return name if name == b'choose' else MOVE_UNITS[32 if b'ld.global.u32' in code else 8]
 
     def call_cuLaunchKernel(self, unit, blocks, pairs, *arguments):
         (targets, sources, count), _ = arguments[-2]
@@ -186,6 +193,33 @@ class FakeGatedDevice:
         self._graphs[graph].append((operation.operation, value.address, value.value))
         return len(self._graphs[graph])
 
+    def call_cuGraphConditionalHandleCreate(self, graph, context, default, flags):
+        assert context == 'context' and graph in self._graphs
+        return next(self._numbers)
+
+    def call_cuGraphAddKernelNode(self, graph, before, count, parameters):
+        self._check(graph, before, count)
+        assert parameters.func == b'choose' and parameters.ctx == 'context'
+        address, handle = parameters.kernelParams[0]
+
+        def choose():
+            self._chosen[handle] = word_at(address).value
+        self._graphs[graph].append(choose)
+        return len(self._graphs[graph])
+
+    def call_cuGraphAddNode(self, graph, before, data, count, parameters):
+        self._check(graph, before, count)
+        choice = parameters.conditional
+        assert (parameters.type, choice.type, choice.ctx) == ('conditional', 'switch', 'context')
+        choice.phGraph_out = bodies = [self._graph([]) for _ in range(choice.size)]
+
+        def run_chosen():
+            chosen = self._chosen[choice.handle] if self.chooses else 0
+            for step in self._graphs[bodies[chosen]] if chosen < len(bodies) else ():
+                step()
+        self._graphs[graph].append(run_chosen)
+        return len(self._graphs[graph])
+
     def _check(self, graph, before, count):
         """See that a step waits for the one before it."""
         last = len(self._graphs[graph])
@@ -206,8 +240,9 @@ class FakeShared:
 class FakeGates:
     """Makes jobs of the functions that a FakeCuda captured; `device` runs them."""
 
-    def __init__(self, cuda):
+    def __init__(self, cuda, chooses=True):
         self.device = FakeGatedDevice()
+        self.chooses = chooses
         self._cuda = cuda
 
     def words(self, length):
@@ -238,6 +273,10 @@ class FakeJob:
 
     def run(self, captured):
         self._steps.append(self._cuda.functions[captured])
+
+    def choose(self, address, captured):
+        functions = [self._cuda.functions[graph] for graph in captured]
+        self._steps.append(lambda: functions[word_at(address).value]())
 
     def write(self, address, value):
         self._steps.append(('write', address, value))

@@ -122,8 +122,11 @@ def test_measuring_needs_no_images(make, load):
     assert network.measure_shared(1, 3) == 0.0      # the clock stands
 
 
-def test_networks_in_variants_have_lanes_without_gates_which_nothing_holds(make, in_variants):
-    network = in_variants.load(make())
+def test_networks_in_variants_have_lanes_without_gates_where_graphs_cannot_choose(
+        make, in_variants, monkeypatch):
+    engine = make()
+    monkeypatch.setattr(engine._gates, 'chooses', False)
+    network = in_variants.load(engine)
     assert not isinstance(network._lanes[0], TensorRtGatedLane)
     flight = network.open([network.stage(images(1))])
     assert not flight.hold()            # nor has it a lane yet
@@ -133,6 +136,16 @@ def test_networks_in_variants_have_lanes_without_gates_which_nothing_holds(make,
     flight.close()
     pixels = images(1)
     np.testing.assert_allclose(network.run(pixels)['score'], means(pixels), rtol=TOLERANCE)
+
+
+def test_variants_compute_what_they_are_where_graphs_choose(make, in_variants):
+    network, pixels = in_variants.load(make()), images(1)
+    assert isinstance(network._lanes[0], TensorRtGatedLane)
+    for first in range(len(in_variants.factors)):
+        for second in range(len(in_variants.addends)):
+            wanted = means(pixels) * in_variants.factors[first] + in_variants.addends[second]
+            np.testing.assert_allclose(network.run(pixels, (first, second))['score'], wanted,
+                                       rtol=TOLERANCE)
 
 
 def test_what_cannot_be_captured_runs_as_before(make, load, monkeypatch):

@@ -51,8 +51,21 @@ def device(request):
 
 
 @pytest.fixture
-def lane(device, monkeypatch):
+def lane(make):
     """Return a lane for batches of 2 that adds up an image, segment by segment, in `lane.ran`."""
+    lane = make()
+    assert lane.ran == [0, 1, 2]        # warm
+    lane.ran.clear()
+    return lane
+
+
+@pytest.fixture
+def make(device, monkeypatch):
+    """Return a builder of such lanes; where a segment has `coarser` ones, they run as (0, 1)."""
+    return functools.partial(make_lane, device, monkeypatch)
+
+
+def make_lane(device, monkeypatch, coarser=(0, 0, 0)):
     cuda = Cuda(libraries=(device.driver, device.runtime))
 
     def capture(self, batch, modules, shape):
@@ -63,10 +76,12 @@ def lane(device, monkeypatch):
             self.ran.append(segment)
             sums[:, 0] = image.reshape(batch, -1).sum(axis=1)
 
-        numbers = [device.captured(functools.partial(run, segment))
-                   for segment in range(SEGMENTS)]
+        numbers = [[device.captured(functools.partial(run, (segment, variant) if variant
+                                                      else segment))
+                    for variant in range(1 + coarser[segment])] for segment in range(SEGMENTS)]
         segments = [[types.SimpleNamespace(captured=types.SimpleNamespace(
-            raw_cuda_graph=functools.partial(int, number)))] for number in numbers]
+            raw_cuda_graph=functools.partial(int, number))) for number in variants]
+            for variants in numbers]
         self._captured[batch] = types.SimpleNamespace(
             image=FakeTensor(image), graphs=[segments], outputs={'sums': FakeTensor(sums)})
 
@@ -76,8 +91,6 @@ def lane(device, monkeypatch):
     made.streams = streams
     made.ran = []
     made.capture(2, None, SHAPE)
-    assert made.ran == [0, 1, 2]        # warm
-    made.ran.clear()
     return made
 
 
@@ -323,3 +336,45 @@ def test_of_a_job_that_was_launched_in_part_the_part_runs_and_nobody_waits_for_t
 
 def refuse(stream):
     raise RuntimeError('refused')
+
+
+@pytest.fixture
+def in_variants(make, device):
+    """Return a lane whose last two segments have coarser variants."""
+    if device.lacks:
+        pytest.skip('only graphs choose')
+    return make(coarser=(0, 2, 1))
+
+
+def test_all_variants_have_run_before_a_job_waits(in_variants):
+    assert in_variants.ran == [0, 1, 2, 0, (1, 1), (2, 1), 0, (1, 2), 2]
+
+
+def test_a_segment_runs_in_the_variant_that_it_is_launched_in(device, in_variants):
+    lane = in_variants
+    for second, third in [(0, 1), (2, 0), (1, 1), (0, 0)]:
+        lane.ran.clear()
+        lane.fetch(2, [images(1, 2)])
+        for segment, variant in enumerate([0, second, third]):
+            lane.launch(2, segment, variant)
+            device.run()
+            assert lane.progress() == segment + 1
+        assert lane.ran == [0, (1, second) if second else 1, (2, third) if third else 2]
+        lane.leave()
+
+
+def test_those_behind_the_first_of_several_run_exact(device, in_variants):
+    lane = in_variants
+    for turn in range(2):
+        lane.ran.clear()
+        lane.fetch(2, [images(1, 2)])
+        lane.launch(2, 0)
+        device.run()
+        if turn:
+            lane.launch_to(2, 1, 2, SEGMENTS - 1)
+        else:
+            lane.launch(2, 1, 1)
+            lane.launch(2, 2, 1)
+        device.run()
+        assert lane.ran == ([0, (1, 2), 2] if turn else [0, (1, 1), (2, 1)])
+        lane.leave()
