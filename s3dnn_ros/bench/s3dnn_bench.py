@@ -17,6 +17,7 @@ from typing import Dict, List, Mapping, Sequence
 
 from s3dnn_ros.base.callbacks import ignore
 from s3dnn_ros.bench.alone import alone
+from s3dnn_ros.bench.boundaries import boundaries
 from s3dnn_ros.bench.environment import engine_record, environment
 from s3dnn_ros.bench.gpu_meter import GpuMeter
 from s3dnn_ros.bench.ideal import jobs_of, missed_share
@@ -69,10 +70,10 @@ POLICIES = (STREAMS, Policy('fifo', 'fifo'), Policy('edf', 'edf'), PAPER, SUPERV
             Policy('application batching', 'streams', frames=APPLICATION_BATCH))
 # takes a while to load, so only by name
 PROCESSES = Policy('process per instance', 'fifo', processes=True)
-# need an engine with gates, so only by name
+# need an engine with gates; the first is what the executor's supervised is there
 GATED = (Policy('gated', 'gated', options=(('capacity', 1.0),)),
          Policy('gated, fused', 'gated', fuse=True, options=(('capacity', 1.0),)))
-PARTS = ('decisions', 'batches', 'alone', 'throughput', 'deadlines', 'timeline')
+PARTS = ('decisions', 'batches', 'boundaries', 'alone', 'throughput', 'deadlines', 'timeline')
 # The part `timeline` shows one load at one number of instances, the nearest to this one.
 TIMELINE_INSTANCES = 8
 TIMELINE_LOAD = 0.9
@@ -122,6 +123,11 @@ def policies(names: Sequence[str], capacity: float = 1.0) -> Sequence[Policy]:
     return tuple(known[name] for name in names)
 
 
+def policies_of(engine) -> Sequence[Policy]:
+    """Return the policies that are measured if nobody says which."""
+    return (*POLICIES, *GATED) if engine.gated else POLICIES
+
+
 def run(engine, clock, plan: Plan, save=ignore) -> Dict:
     """Run the parts of a plan; returns the results as a dict that JSON can hold.
 
@@ -160,6 +166,9 @@ def run(engine, clock, plan: Plan, save=ignore) -> Dict:
     note(f'alone: {alone_ms}')
     # a garbage collection would walk all that was loaded, and take 100 ms for it
     gc.freeze()
+    if 'boundaries' in plan.parts:
+        results['boundaries'] = []
+        boundaries(prepared, plan.models, plan.runs, results['boundaries'], note)
     with InstanceProcesses(prepared, plan.sms) as processes, GpuMeter() as meter:
         bench = Bench(prepared, processes, meter, plan, note)
         if 'alone' in plan.parts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from typing import List
 
+from s3dnn_ros.bench.boundaries import beyond_us
 from s3dnn_ros.bench.markdown import head, line, spread, table
 
 # Of the file; another one is not read.
@@ -36,6 +37,8 @@ def tables(results) -> List[str]:
         lines += ['', *_decisions(results['decisions'])]
     if results.get('batches'):
         lines += ['', *_batches(results['batches'])]
+    if results.get('boundaries'):
+        lines += ['', *_boundaries(results['boundaries'])]
     if results.get('alone'):
         lines += ['', *_alone(results['alone'])]
     if results.get('throughput'):
@@ -63,6 +66,14 @@ def _batches(rows):
     shapes = list(dict.fromkeys((row['streams'], row['batch']) for row in rows))
     rows = [{**row, 'shape': (row['streams'], row['batch'])} for row in rows]
     yield from _by_policy(rows, shapes, 'shape', lambda row: spread(row['ms'], 1))
+
+
+def _boundaries(rows):
+    """Show what a job takes beyond its segments."""
+    yield 'A job beyond its segments, in µs for each of them, exact and with variants:\n'
+    yield from table([''] + [f"{row['model']}, {row['segments']} segments" for row in rows], [
+        [how] + [spread(beyond_us(row, how), 1) if how in row['job_ms'] else '–' for row in rows]
+        for how in rows[0]['job_ms']])
 
 
 def _alone(rows):

@@ -111,8 +111,8 @@ def register(subparsers):
                         help="which, by the names in the table (default: all but 'process per "
                              "instance', which takes long to load)")
     parser.add_argument('--parts', nargs='+', default=None, metavar='PART',
-                        help='decisions, batches, alone, throughput, deadlines, timeline '
-                             '(default: all)')
+                        help='decisions, batches, boundaries, alone, throughput, deadlines, '
+                             'timeline (default: all)')
     parser.add_argument('--seconds', type=float, default=5.0, help='per run (default 5)')
     parser.add_argument('--runs', type=int, default=3, help='of each part (default 3)')
     _add_gates(parser)
@@ -225,7 +225,7 @@ def _s3dnn(arguments):
     engine, reason = chosen_engine(arguments, clock, arguments.sms)
     given = {name: tuple(value) for name, value in vars(arguments).items()
              if name in ('models', 'instances', 'loads', 'parts') and value}
-    names = arguments.policies or [policy.name for policy in s3dnn_bench.POLICIES]
+    names = arguments.policies or [policy.name for policy in s3dnn_bench.policies_of(engine)]
     given['policies'] = s3dnn_bench.policies(names, arguments.capacity)
     plan = s3dnn_bench.Plan(runs=arguments.runs, seconds=arguments.seconds,
                             target_ms=arguments.target_ms, sms=arguments.sms, **given)
@@ -284,8 +284,8 @@ def _engines(arguments):
 
 def _add_gates(parser):
     parser.add_argument('--gates', action='store_true',
-                        help='segments wait on the device until they are let go on (an '
-                             'experiment)')
+                        help="jobs wait on the device between segments, as with the executor's "
+                             'engine_gates')
 
 
 def _sms(arguments):

@@ -37,8 +37,7 @@ def make_engine(name, clock, threads=0, sms=0, build=DEFAULTS, gates=False):
             if sms and not (hasattr(engine, 'partitions') if several else engine.sms):
                 reasons.append('it has no multiprocessors to choose')
             if gates:
-                note = getattr(engine, 'gates_note', '' if engine.gated else 'it has no gates')
-                reasons += filter(None, [note])
+                reasons += filter(None, [getattr(engine, 'gates_note', '')])
             if build.precision not in (DEFAULTS.precision, engine.precision):
                 reasons.append(f'it computes in {engine.precision}, not in {build.precision}')
             return engine, '; '.join(reasons)

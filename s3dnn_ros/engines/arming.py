@@ -22,18 +22,26 @@ class Arming:
     While CUDA launches a job, the core could do nothing else. The lanes are known weakly: who
     keeps them decides how long they live.
 
-    A lane has three methods, which any thread calls: `arm` launches its next job if it may, and
+    A lane has four methods, which any thread calls: `arm` launches its next job if it may, and
     tells whether it need not be tried again; `disarm` lets go what is armed; `disarm_unused` does
-    so if it was armed when it was called last.
+    so if it was armed when it was called last; `run_on` lets go what has begun.
 
     Parameters
     ----------
     clock : Clock
 
+    Attributes
+    ----------
+    allowed : bool
+        Whether lanes may be armed.
+    may_wait : bool
+        Whether jobs that have begun may wait: until somebody has forbidden it.
+
     """
 
     def __init__(self, clock):
         self.allowed = False
+        self.may_wait = True
         self._lanes: List[weakref.ref] = []
         # weak references to those that are to be armed; None: it is over
         self._free: queue.SimpleQueue = queue.SimpleQueue()
@@ -52,10 +60,12 @@ class Arming:
             self._free.put(weakref.ref(lane))
 
     def allow(self, allowed: bool):
-        """Allow it and arm all lanes, or let go all that is armed; any thread, until `close`."""
-        self.allowed = allowed
+        """Allow it and arm all lanes, or let go all that waits; any thread, until `close`."""
+        self.allowed = self.may_wait = allowed
         if not allowed:
             _disarm(self._lanes)
+            for lane in _alive(self._lanes):
+                lane.run_on()
             return
         if not self._thread.is_alive():
             self._thread.start()

@@ -103,7 +103,7 @@ class GatedJobs:
         self._end = 0
         self._submitted = 0         # segments
         self._held = False
-        self._lock = threading.Lock()       # of what says whether a job may be armed
+        self._lock = threading.Lock()       # of what says whether a job may be armed, or wait
         self._taken = False         # there is a job that is not armed
         self._batch = 0             # the last
         self._is_unused = False     # it was armed when somebody looked last
@@ -218,6 +218,12 @@ class GatedJobs:
             self.disarm()
         self._is_unused = bool(self.armed)
 
+    def run_on(self):
+        """Let a job that has begun run to its end, whatever is submitted."""
+        with self._lock:
+            if self._taken:
+                self._words[_OPEN] = self._end
+
     def _let_go(self, armed):
         if armed:
             self._read(armed, [self._blank.ctypes.data], self._blank)
@@ -257,8 +263,10 @@ class GatedJobs:
             self._variants.array[segment:last + 1] = 0
             self._variants.array[segment] = variant
         self._submitted = last + 1
-        if not self._held:
-            self._words[_OPEN] = self._submitted
+        with self._lock:
+            if not self._held:
+                self._words[_OPEN] = (self._submitted if self._streams.arming.may_wait
+                                      else self._end)
 
     def hold(self) -> bool:
         """Stop behind the segment that runs; tell whether any is left then."""

@@ -73,7 +73,7 @@ class ExecutorNode(S3dnnNode):
         self._capacity = self.create_publisher(Capacity, 'capacity', qos('latched', 1))
         engine, reason = make_engine(settings.engine.name, self.clock_s, settings.engine.threads,
                                      settings.multiprocessors, settings.engine.build_options(),
-                                     settings.scheduling.scheduler == 'gated')
+                                     settings.engine.gates)
         self.get_logger().info(f'engine {engine.name} on {engine.device} ({reason})')
         self._overlay = Overlay(self, settings)
         self._results = ResultTopics(self, settings.output.messages, settings.instances)

@@ -102,7 +102,7 @@ class Core:
         self._waiting: Dict[int, Request] = {}     # by id, oldest first: those not started
         self._queued: Dict[int, Job] = {}          # by id of their work in the scheduler
         self._running: Dict[int, Job] = {}         # by id of their work on the device
-        self._watch = ProgressWatch() if scheduler.holds else None
+        self._watch = ProgressWatch() if engine.gated else None
         self._ends = SegmentEnds(engine.lead_s, scheduler.whole_networks, scheduler.holds)
         self._started: Dict[int, Job] = {}         # by id: jobs with a lane
         self._changed: Dict[ModelQueue, None] = {}       # queues with new requests or a free lane
@@ -404,10 +404,14 @@ class Core:
 
     def _give_up_standing(self, now_s):
         """End jobs that make no progress with an error; their lanes are lost."""
-        for job in self._watch.standing(self._running.values(), now_s):
+        for job in self._watch.standing(dict.fromkeys(self._running.values()), now_s):
             job.error = sentence_of(job, now_s)
-            del self._running[id(job.work)]
-            self._scheduler.complete(job.work, now_s)
+            if self._queued.pop(id(job.work), None):
+                self._scheduler.withdraw(job.work)
+            elif job.nearly_over is not job.work:
+                self._scheduler.complete(job.work, now_s)
+            self._running = {work: other for work, other in self._running.items()
+                             if other is not job}
             job.flight.abandon()
             job.flight = None
             self._finish(job, now_s)

@@ -40,15 +40,13 @@ _LOG = logging.getLogger(__name__)
 ALONE = BoardContext()
 
 
-def _scheduler(settings, engine):
-    if settings.scheduler == 'gated' and engine.gated:
+def _scheduler(settings, engine, is_cohort):
+    if settings.scheduler != 'supervised':
+        return make_scheduler(settings.scheduler)
+    # a cohort chooses at every boundary, and slack changes with every segment
+    if engine.gated and settings.overlap and settings.order == 'deadline' and not is_cohort:
         return make_scheduler('gated', capacity=settings.capacity, share=settings.share,
                               lead_s=engine.lead_s)
-    if settings.scheduler not in ('supervised', 'gated'):
-        return make_scheduler(settings.scheduler)
-    if settings.scheduler == 'gated':
-        _LOG.warning(f"the engine {engine.name} has no gates here, which scheduler 'gated' needs; "
-                     "'supervised' runs instead")
     options = {'capacity': settings.capacity, 'share': settings.share, 'order': settings.order}
     # one after another, an engine would lose the order
     if settings.overlap and engine.parallel:
@@ -102,7 +100,7 @@ class Executor:
         self._restarts = concurrent.futures.ThreadPoolExecutor(1, 's3dnn-restart')
         # where nothing can come between them, segments only cost time
         self._is_alone = len(specs) == 1 and not engine.parallel and not settings.cohort.enabled
-        scheduler = _scheduler(settings.scheduling, engine)
+        scheduler = _scheduler(settings.scheduling, engine, settings.cohort.enabled)
         self._loader = InstanceLoader(engine, clock, lambda: self._core.chooser,
                                       self._restarts.submit, self._is_lost, self._quiet,
                                       int(scheduler.holds))
@@ -117,7 +115,7 @@ class Executor:
         self._core = Core(scheduler, engine, self._finished, dropped, _LOG.error,
                           tell=self._admission.tell, recorder=self.recorder)
         self._driver = Driver(self._core, engine, clock, dropped, _LOG.error)
-        self._holds = (HoldSwitch(self._driver.post, engine.allow_arming) if scheduler.holds
+        self._holds = (HoldSwitch(self._driver.post, engine.allow_arming) if engine.gated
                        else None)
         self._reloader = Reloader(self._instances, self._load_anew, self.tell_capacity,
                                   self._quiet)
@@ -134,7 +132,7 @@ class Executor:
             lambda: self.recorder.busy_s_of_instances(clock.now_s()))
         self.configure(settings)
         self._driver.start()
-        if scheduler.holds:
+        if engine.gated:
             engine.allow_arming(True)
         if self._energy:
             self._energy.start()

@@ -32,6 +32,11 @@ class EngineSettings:
                                      'on the CPU.', low=1.0, high=86400.0)
     graphs: bool = parameter(True, 'tensorrt: run segments as CUDA graphs, which start quicker '
                              'and take more memory.')
+    gates: bool = parameter(False, 'tensorrt, torch: an experiment, in which jobs wait on the '
+                            'device between segments, where CUDA can. supervised then launches '
+                            'a network as a whole, and opens and holds it (not in a cohort, with '
+                            'order slack or without overlap: these decide at every segment). '
+                            'false: the host launches every segment.')
     sms: int = parameter(0, 'tensorrt, torch: streaming multiprocessors of a discrete GPU to take '
                          'for itself, rounded up to what the GPU can split off. 0: all of them.',
                          low=0, high=1024)

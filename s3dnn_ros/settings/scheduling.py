@@ -7,7 +7,7 @@ import dataclasses
 from s3dnn_ros.scheduling.options import ORDERS, SHARES
 from s3dnn_ros.settings.parameters import parameter
 
-SCHEDULERS = ('supervised', 'edf', 'fifo', 'streams', 'gated')
+SCHEDULERS = ('supervised', 'edf', 'fifo', 'streams')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,17 +17,14 @@ class SchedulingSettings:
     scheduler: str = parameter('supervised', 'Scheduling policy. supervised: the most urgent '
                                'first, small segments side by side (S3DNN); edf: earliest '
                                'deadline first; fifo: in order of arrival; streams: everything at '
-                               'once, as CUDA does by itself; gated: an experiment, in which '
-                               'whole jobs wait on the device between segments (engines torch '
-                               'and tensorrt, where CUDA has stream memory operations; '
-                               'else supervised runs).',
+                               'once, as CUDA does by itself.',
                                choices=SCHEDULERS)
-    capacity: float = parameter(1.0, 'supervised, gated: how much of the device may be taken at '
+    capacity: float = parameter(1.0, 'supervised: how much of the device may be taken at '
                                 'once. 1 suits embedded GPUs; large ones, which a network alone '
                                 'leaves idle between its kernels, carry more by tb_ratio: 3 on an '
                                 'H200.',
                                 low=0.1, high=16.0)
-    share: str = parameter('tb_ratio', 'supervised, gated: what a run takes of it, by its '
+    share: str = parameter('tb_ratio', 'supervised: what a run takes of it, by its '
                            'profile. tb_ratio: its thread blocks over those the device holds '
                            '(S3DNN), or as measured where the engine, as tensorrt, does not tell '
                            'them; utilization: as measured with others beside it.', choices=SHARES)

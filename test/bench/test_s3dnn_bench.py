@@ -58,6 +58,16 @@ def test_a_request_alone_is_begun_and_answered(engine, plan, tiny_model, monkeyp
         assert len(found) == plan.runs and all(figures['p50'] > 0.0 for figures in found)
 
 
+def test_a_job_is_timed_beside_its_segments_exact_and_in_variants(
+        engine, plan, tiny_model, monkeypatch):
+    monkeypatch.setattr('s3dnn_ros.bench.boundaries.REPEATS', 3)
+    row, = run(engine, engine.clock, dataclasses.replace(plan, parts=('boundaries',)))[
+        'boundaries']
+    assert row['model'] == tiny_model and row['segments'] >= 1 and row['device_ms'] > 0.0
+    assert list(row['job_ms']) == ['exact', 'in variants']
+    assert all(len(found) == plan.runs and min(found) > 0.0 for found in row['job_ms'].values())
+
+
 def test_the_table_of_batches_has_a_row_for_each(engine, plan, tiny_model, monkeypatch):
     monkeypatch.setattr(s3dnn_bench, 'TABLE_MODEL', tiny_model)
     monkeypatch.setattr(s3dnn_bench, 'TABLE_S', 0.1)

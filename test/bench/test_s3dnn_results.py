@@ -50,6 +50,17 @@ def test_the_table_of_requests_that_come_alone_shows_what_there_is_of_each(synth
     assert '| gated | 0.800 (0.750–0.850) | – |' in lines
 
 
+def test_the_table_of_boundaries_shows_what_a_job_takes_beyond_its_segments(synthetic_results):
+    rows = [{'model': model, 'segments': 4, 'device_ms': 1.0,
+             'job_ms': {'exact': [1.02, 1.04], 'in variants': [1.12]}} for model in 'ab']
+    del rows[1]['job_ms']['in variants']
+    synthetic_results['boundaries'] = rows
+    lines = tables(synthetic_results)
+    assert '|  | a, 4 segments | b, 4 segments |' in lines
+    assert '| exact | 7.5 (5.0–10.0) | 7.5 (5.0–10.0) |' in lines
+    assert '| in variants | 30.0 (30.0–30.0) | – |' in lines
+
+
 def test_a_bench_that_was_cut_off_has_tables_of_what_there_is(synthetic_results):
     del synthetic_results['deadlines'], synthetic_results['timeline']
     assert any('| streams |' in line for line in tables(synthetic_results))

@@ -18,7 +18,7 @@ class FakeLane:
     def __init__(self, arming, attempts=1):
         self.arming = arming
         self.attempts = attempts
-        self.armed = self.disarmed = 0
+        self.armed = self.disarmed = self.runs_on = 0
         self.is_armed, self.is_swept = threading.Event(), threading.Event()
         self.threads = set()
         arming.add(self)
@@ -35,6 +35,10 @@ class FakeLane:
 
     def disarm(self):
         self.disarmed += 1
+
+    def run_on(self):
+        assert not self.arming.may_wait
+        self.runs_on += 1
 
     def disarm_unused(self):
         self.is_swept.set()
@@ -69,13 +73,14 @@ def test_a_lane_that_runs_yet_is_tried_again_and_others_do_not_wait(arming):
     assert slow.attempts == 0 and slow.armed == 1
 
 
-def test_what_is_armed_is_let_go_when_it_is_forbidden(arming):
+def test_what_waits_is_let_go_when_it_is_forbidden(arming):
     lanes = [FakeLane(arming) for _ in range(3)]
+    assert arming.may_wait
     arming.allow(True)
     for lane in lanes:
         assert lane.is_armed.wait(WAIT_S)
     arming.allow(False)
-    assert [lane.disarmed for lane in lanes] == [1, 1, 1]
+    assert [(lane.disarmed, lane.runs_on) for lane in lanes] == [(1, 1)] * 3
     arming.free(lanes[0])
     time.sleep(0.02)
     assert lanes[0].armed == 1

@@ -25,7 +25,8 @@ def fake_engines(monkeypatch):
             engine = FakeEngine(f'fake {name}')
             if name == 'torch' and sms:
                 engine.partitions = sms
-            engine.gated = name == 'torch' and gates
+            if gates and name == 'tensorrt':
+                engine.gates_note = 'no gates: CUDA is too old'
             if name != 'onnxruntime' and isinstance(sms, int):
                 engine.sms = sms
             return engine
@@ -55,8 +56,9 @@ def test_an_engine_that_has_no_such_part_says_so(fake_engines, name, sms):
     assert 'no multiprocessors to choose' in make_engine(name, None, sms=sms)[1]
 
 
-@pytest.mark.parametrize('name, told', [('torch', ''), ('tensorrt', '; it has no gates')])
-def test_an_engine_without_gates_says_so_where_they_are_wanted(fake_engines, name, told):
+@pytest.mark.parametrize('name, told', [
+    ('torch', ''), ('tensorrt', '; no gates: CUDA is too old'), ('onnxruntime', '')])
+def test_an_engine_that_should_have_gates_says_why_it_has_none(fake_engines, name, told):
     fake_engines(name)
     assert make_engine(name, None, gates=True)[1] == f'as wanted{told}'
 

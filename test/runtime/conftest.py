@@ -58,9 +58,10 @@ def bench(make_batch, make_frame):
 @pytest.fixture
 def leading(bench, make_profile):
     """Return a builder of benches where `net` and `other` have segments of 0.1 s, and a lead."""
-    def build(scheduler='edf', segments=3, lead_s=LEAD_S, levels=1, poll_s=None, **options):
+    def build(scheduler='edf', segments=3, lead_s=LEAD_S, levels=1, poll_s=None, gated=False,
+              **options):
         network = {'segments': segments, 'profile': make_profile(0.1 * segments, 0.0, segments)}
-        device = {'lead_s': lead_s, 'levels': levels, 'poll_s': poll_s}
+        device = {'lead_s': lead_s, 'levels': levels, 'poll_s': poll_s, 'gated': gated}
         return bench({'net': network, 'other': network}, scheduler=scheduler, device=device,
                      **options)
     return build

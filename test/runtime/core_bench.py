@@ -121,6 +121,7 @@ class CoreBench:
                  chooser=EXACT, tell=None, **parameters):
         self.clock = VirtualClock(NOW_S)
         self.engine = SteppedEngine(self.clock, self.step)
+        self.engine.gated = scheduler == 'gated'
         vars(self.engine).update(device)
         self.make_batch, self.make_frame = make_batch, make_frame
         self.queues, self.instances = {}, {}

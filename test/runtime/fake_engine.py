@@ -179,7 +179,7 @@ class FakeEngine:
     """
 
     name = 'fake'
-    gated = True
+    gated = False
     parallel = False
     device = 'none'
     levels = 1
@@ -287,3 +287,9 @@ class FakeEngine:
                 step = self._steps[0]
             with contextlib.suppress(ValueError):       # the test was faster
                 self.finish(step)
+
+
+class FakeGatedEngine(FakeEngine):
+    """One whose jobs wait on the device."""
+
+    gated = True

@@ -402,3 +402,25 @@ def test_with_levels_an_urgent_job_starts_at_once_and_goes_first(leading):
     assert other.level < net.level < 3
     core.let_pass(0.2)              # only the urgent one is told of
     assert core.on_their_way() == [('net', 0), ('other', 0), ('other', 1)]
+
+
+@pytest.mark.parametrize('scheduler', STEPWISE)
+@pytest.mark.parametrize('ended', [0, 1, 2])
+def test_a_job_that_stands_still_is_given_up_with_what_was_submitted_ahead(
+        leading, scheduler, ended):
+    core = leading(scheduler, gated=True)
+    core.admit()
+    for _ in range(ended):
+        core.let_pass(0.1)
+        core.end()
+    core.let_pass(100.0)
+    assert core.next_job().error.startswith(f'segment {ended} has not ended for')
+    # each segment was completed once, and nobody waits for it any more
+    assert [work.segment for work in core.watched.completed] == list(range(min(ended + 2, 3)))
+    assert not (core.watched.withdrawn or core.network.flights or core.queues['net'].lanes_taken)
+    core.admit(instance='other')
+    assert ('other', 0) in core.on_their_way()
+    for step in core.engine.running_now():      # it does end after all
+        core.engine.end(step)
+    core.step()
+    assert not core.finished and not core.reports

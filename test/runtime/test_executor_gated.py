@@ -4,6 +4,7 @@ import queue
 
 import pytest
 from executor_bench import NOW_S, TWO, WAIT_S
+from fake_engine import FakeGatedEngine
 
 from s3dnn_ros.base.clock import VirtualClock
 from s3dnn_ros.profiling.table import ProfileRow
@@ -15,7 +16,9 @@ def run(make_executor, cuttable):
     """Return an executor with two instances of a network whose two segments fill the device."""
     cuttable.profile(('b',), rows=tuple(ProfileRow(segment, 1, 100.0, 100.0, 100.0, 1.0, 1.0)
                                         for segment in range(2)))
-    made = make_executor(TWO, spec=cuttable.spec, scheduler='gated', fusion=False)
+    clock = VirtualClock(NOW_S)
+    made = make_executor(TWO, engine=FakeGatedEngine(clock), clock=clock, spec=cuttable.spec,
+                         fusion=False)
     made.offer = lambda make_batch, make_frame, instance, deadline_s: made.executor.accept(
         make_batch(make_frame(deadline_s=deadline_s), instance=instance, model='chain'))
     return made
@@ -60,7 +63,7 @@ def test_a_model_is_reloaded_while_no_job_is_held(
     run.engine.may_load.clear()
     ended = queue.Queue()
     run.executor.reload(dict.fromkeys(TWO, cuttable.spec),
-                        executor_settings(TWO, scheduler='gated', fusion=False),
+                        executor_settings(TWO, fusion=False),
                         ended.put)
     # both run, and nothing is armed, before anything is loaded
     assert held in run.engine.running(2) and run.engine.arming == [True, False]
@@ -109,8 +112,7 @@ def test_a_device_that_is_lost_while_a_job_is_held_is_told_and_nobody_waits(
 def test_parameters_that_change_while_a_job_is_held_hold_it_still_and_disarm_nothing(
         run, make_batch, make_frame, executor_settings):
     held = hold_one(run, make_batch, make_frame)
-    run.executor.configure(executor_settings(TWO, scheduler='gated', fusion=False, max_queue=1,
-                                             late_policy='drop'))
+    run.executor.configure(executor_settings(TWO, fusion=False, max_queue=1, late_policy='drop'))
     urgent, = run.engine.running()
     run.engine.finish(urgent)
     urgent, = run.engine.running()
@@ -121,17 +123,67 @@ def test_parameters_that_change_while_a_job_is_held_hold_it_still_and_disarm_not
     assert run.results.get(timeout=WAIT_S).instance == 'net'
 
 
-def test_without_gates_supervised_runs_and_that_is_told(
-        make_executor, fake_engine, cuttable, make_batch, make_frame, said):
-    class Gateless(fake_engine):
-        gated = False
-
+@pytest.mark.parametrize('values, holds', [
+    ({}, True), ({'overlap': False}, False), ({'order': 'slack'}, False),
+    ({'scheduler': 'edf'}, False), ({'cohort': True}, False)])
+def test_supervised_holds_whole_jobs_unless_it_is_to_decide_at_every_segment(
+        make_executor, cuttable, values, holds):
     cuttable.profile(('b',))
     clock = VirtualClock(NOW_S)
-    run = make_executor(TWO, engine=Gateless(clock), clock=clock, spec=cuttable.spec,
-                        scheduler='gated')
-    assert any("engine fake has no gates here, which scheduler 'gated' needs" in sentence
-               for sentence in said)
-    run.executor.accept(make_batch(make_frame(), instance='net', model='chain'))
+    run = make_executor(('net',), engine=FakeGatedEngine(clock), clock=clock,
+                        spec=cuttable.spec, **values)
+    (*_, lanes, _), = run.engine.loads
+    # what is held keeps a lane
+    assert lanes == 1 + holds and run.engine.arming == [True]
+
+
+def test_lanes_are_disarmed_while_a_model_is_reloaded_whoever_decides(
+        make_executor, cuttable, executor_settings, make_batch, make_frame):
+    cuttable.profile(('b',))
+    clock = VirtualClock(NOW_S)
+    run = make_executor(('net',), engine=FakeGatedEngine(clock), clock=clock,
+                        spec=cuttable.spec, scheduler='edf')
     run.engine.let_go()
+    ended = queue.Queue()
+    run.executor.reload({'net': cuttable.spec}, executor_settings(('net',), scheduler='edf'),
+                        ended.put)
+    assert ended.get(timeout=WAIT_S) is None and run.engine.arming == [True, False, True]
+    run.executor.accept(make_batch(make_frame(), instance='net', model='chain'))
     assert run.results.get(timeout=WAIT_S).instance == 'net'
+
+
+def test_a_job_that_stands_still_is_found_whoever_decides_and_one_that_waits_is_not(
+        make_executor, cuttable, make_batch, make_frame):
+    cuttable.profile(('b',))
+    clock = VirtualClock(NOW_S)
+    run = make_executor(TWO, engine=FakeGatedEngine(clock), clock=clock, spec=cuttable.spec,
+                        scheduler='edf', fusion=False)
+    loads = len(run.engine.loads)
+
+    def offer(instance, within_s):
+        run.executor.accept(make_batch(make_frame(deadline_s=NOW_S + within_s),
+                                       instance=instance, model='chain'))
+        return run.engine.running()[0]
+
+    def pass_time(seconds):
+        for _ in range(int(seconds / LOOK_S)):
+            run.clock.advance(LOOK_S)
+            # the core has stepped when nobody is held
+            with run.executor._quiet():
+                pass
+
+    first = offer('net', 100.0)
+    offer('other', 50.0)
+    run.engine.finish(first)
+    for _ in range(2):
+        urgent, = run.engine.running()
+        assert urgent.flight is not first.flight
+        pass_time(0.75 * STANDSTILL_RUNS * 0.2)
+        run.engine.finish(urgent)
+    assert run.results.get(timeout=WAIT_S).instance == 'other'
+    assert run.engine.running()[0].flight is first.flight
+    pass_time(0.5 * STANDSTILL_RUNS * 0.2)
+    assert len(run.engine.loads) == loads
+    pass_time(STANDSTILL_RUNS * 0.2)
+    run.complained('segment 1 has not ended for')
+    run.complained('was restarted and runs again')

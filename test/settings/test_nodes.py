@@ -71,7 +71,7 @@ def test_a_node_without_parameters_can_be_read(kind):
 
 
 def test_choices_are_what_the_factories_know():
-    assert set(_choices(ExecutorSettings, 'scheduler')) == set(POLICIES) - {'overlapping'}
+    assert set(_choices(ExecutorSettings, 'scheduler')) == set(POLICIES) - {'overlapping', 'gated'}
     assert set(_choices(ExecutorSettings, 'engine')) == {'auto', *ENGINES}
 
 

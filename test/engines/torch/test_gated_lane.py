@@ -378,3 +378,21 @@ def test_those_behind_the_first_of_several_run_exact(device, in_variants):
         device.run()
         assert lane.ran == ([0, (1, 2), 2] if turn else [0, (1, 1), (2, 1)])
         lane.leave()
+
+
+def test_while_nothing_may_wait_a_job_runs_to_its_end_once_a_segment_is_launched(device, lane):
+    lane.fetch(2, [images(1, 2)])
+    lane.launch(2, 0)
+    device.run()
+    assert lane.ran == [0]
+    lane.streams.arming.allow(False)
+    device.run()
+    assert lane.ran == [0, 1, 2] and sums_of(lane) == [12, 24]
+    lane.leave()
+    lane.fetch(2, [images(3, 4)])
+    device.run()
+    assert lane.ran == [0, 1, 2]
+    lane.launch(2, 0)
+    device.run()
+    assert lane.ran == 2 * [0, 1, 2] and lane.progress() == SEGMENTS
+    lane.leave()
