@@ -77,6 +77,7 @@ class Plan:
     modes: Sequence[str] = tuple(NODES)
     profiles: Sequence[str] = ('none',)
     late_policies: Sequence[str] = ('drop',)
+    gates: Sequence[str] = ('off',)
     disturb: Sequence[str] = ('none', 'cores')
     model: str = 'nanodet_g'
     engine: str = 'auto'
@@ -128,8 +129,8 @@ def run(clock, plan: Plan, save: Callable[[Dict], None] = ignore) -> Dict:
         executable(name)    # that ROS is not here is told before anything is measured
     ready([plan.model])
     deadline_ms = plan.deadline_ms or load_spec(plan.model).deadline_ms
-    rows = [dict(zip(('mode', 'profile', 'late_policy', 'load', 'disturb'), row), runs=[])
-            for row in itertools.product(plan.modes, plan.profiles, plan.late_policies,
+    rows = [dict(zip(('mode', 'profile', 'late_policy', 'gates', 'load', 'disturb'), row), runs=[])
+            for row in itertools.product(plan.modes, plan.profiles, plan.late_policies, plan.gates,
                                          plan.loads or (None,), plan.disturb)]
     with tempfile.TemporaryDirectory(prefix='s3dnn-bench-') as scratch:
         bench = None
@@ -175,7 +176,8 @@ def _prepare(plan, clock, scratch, engine, deadline_ms) -> _Bench:
 
 def _beside(bench, rates_hz) -> Dict:
     """Return the limit while cameras send, the governor takes that in, and no executor runs."""
-    parameters = _parameters(bench, {'profile': 'none', 'late_policy': 'drop'}, rates_hz)
+    parameters = _parameters(bench, {
+        'profile': 'none', 'late_policy': 'drop', 'gates': 'off'}, rates_hz)
     with Processes(parameters, parameters.parent) as nodes:
         for name in ('governor', 'monitor', 'replay'):
             nodes.start(name)
@@ -236,7 +238,8 @@ def _parameters(bench, row, rates_hz: Mapping[str, float], cameras_s=0.0) -> Pat
         'instance_names': ['network'],
         'instances': {'network': {'model': plan.model, 'max_batch': plan.max_batch,
                                   'deadline_ms': plan.deadline_ms, 'profile': profile}},
-        'engine': bench.engine, 'late_policy': row['late_policy'],
+        'engine': bench.engine, 'engine_gates': row['gates'] == 'on',
+        'late_policy': row['late_policy'],
         'output_directory': str(folder), 'results_file': str(folder / 'results.csv'),
         'pictures': False, 'table': False, 'exit_when_finished': True,
     }

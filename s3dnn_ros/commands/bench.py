@@ -57,6 +57,8 @@ def register(subparsers):
                              'kept (default: none)')
     parser.add_argument('--late-policies', nargs='+', choices=('drop', 'run'), default=None,
                         help="the executor's parameter (default: drop)")
+    parser.add_argument('--gates', nargs='+', choices=('off', 'on'), default=None,
+                        help="the executor's engine_gates (default: off)")
     parser.add_argument('--disturb', nargs='+', choices=('none', 'cores', 'stop'), default=None,
                         help='cores: as many busy processes as there are cores for 2 s; stop: '
                              'the process that runs the network stands for 4 s (default: none '
@@ -205,7 +207,7 @@ def _overload(arguments):
         raise ParameterError('--cameras', count, f'but there are {len(rates_hz)} --rates; give '
                              'one for each camera, or leave --cameras out')
     given = {name: tuple(value) for name, value in vars(arguments).items()
-             if name in ('modes', 'profiles', 'late_policies', 'disturb') and value}
+             if name in ('modes', 'profiles', 'late_policies', 'gates', 'disturb') and value}
     width, height = arguments.size
     plan = overload_bench.Plan(
         rates_hz=rates_hz, loads=tuple(arguments.loads), width=width, height=height,
