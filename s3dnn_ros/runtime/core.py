@@ -217,6 +217,8 @@ class Core:
             fuse = self._parameters.fusion and queue.expect.profiled
             if fuse:
                 self._refill(queue, now_s)
+            if self._parameters.late_policy == 'drop' and queue.ready(fuse):
+                self._drop_late(queue, now_s)
             while queue.ready(fuse):
                 job = Job(queue, queue.take(now_s, fuse, self._parameters.max_batch))
                 queue.pending.append(job)
@@ -298,7 +300,7 @@ class Core:
             job.queue.pending.remove(job)
             job.queue.put_back(job.requests)
             for request in late:
-                job.queue.expect.lower_overheads()
+                job.queue.gave_up(request, now_s)
                 self._drop(request, 'late', 'the deadline could not be met any more when the '
                            'batch was to start')
         return bool(late)
@@ -468,6 +470,17 @@ class Core:
             self._drop(next(iter(self._waiting.values())), 'queue',
                        f'more than max_queue ({max_queue}) batches waited')
         return too_many
+
+    def _drop_late(self, queue, now_s):
+        """Drop what waits and is late already, before anything is made of it.
+
+        A host that cannot keep up has no time to make jobs of what nobody can answer in time.
+        """
+        for request in queue.late(now_s):
+            queue.gave_up(request, now_s)
+            del self._waiting[id(request)]
+            self._dropped(request, 'late', 'the deadline could not be met any more, as it waited '
+                          'for others')
 
     def _drop_waiting(self):
         for request in list(self._waiting.values()):

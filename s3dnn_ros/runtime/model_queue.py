@@ -46,6 +46,13 @@ class ModelQueue:
         """Forget a request that waits."""
         self._waiting.remove(request)
 
+    def late(self, now_s) -> List:
+        """Remove and return what waits and is late, see `is_late`."""
+        found = [request for request in self._waiting if self.is_late(request, now_s)]
+        for request in found:
+            self._waiting.remove(request)
+        return found
+
     def ready(self, fuse) -> bool:
         """Tell whether another job should be made of what waits.
 
@@ -66,6 +73,12 @@ class ModelQueue:
         least_s = (self.expect.least_s(batch) if self.expect.profiled
                    else self._runs.low_s(batch))
         return now_s + least_s > request.deadline_s
+
+    def gave_up(self, request, now_s):
+        """Take note of a request that is late; trust the overheads less if it is late for them."""
+        least_s = self.expect.least_s(self.network.padded(request.frames))
+        if now_s + least_s - self.expect.overhead_s(0) <= request.deadline_s:
+            self.expect.lower_overheads()
 
     def observe(self, job, segment, last, run):
         """Learn from a run of consecutive segments that went well."""

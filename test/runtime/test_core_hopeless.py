@@ -90,18 +90,34 @@ def test_a_hopeless_job_whose_flight_cannot_be_closed_is_dropped_once(hurried):
 
 
 @pytest.mark.parametrize('fuse', [True, False])
-def test_what_was_expected_is_doubted_once_for_each_request_that_is_too_late_to_start(
-        bench, make_profile, fuse):
+@pytest.mark.parametrize('waited_s, doubted', [(0.4, 2), (0.9, 0)])
+def test_overheads_are_doubted_once_for_each_request_that_is_late_for_them(
+        bench, make_profile, fuse, waited_s, doubted):
     core = bench({'net': {'profile': make_profile(0.4, 0.1)}, 'other': {}}, fusion=fuse,
                  late_policy='drop', max_queue=3)
-    doubts = []
-    core.queues['net'].expect.lower_overheads = lambda: doubts.append(len(core.dropped))
+    doubts, expect = [], core.queues['net'].expect
+    while expect.least_s(1) < 0.8:      # 0.5 s without overheads
+        expect.observe(0, 1, 1000.0)
+    expect.lower_overheads = lambda: doubts.append(len(core.dropped))
     other = core.occupy()
     bounded, *late = [core.admit(value, NOW_S + 1.0) for value in range(3)]
     core.admit(3, NOW_S + 9.0)
     assert core.next_drop()[:2] == (bounded, 'queue')       # which says nothing of the times
-    core.engine.finish(other, took_s=0.9)
+    core.engine.finish(other, took_s=waited_s)
     assert [core.next_drop()[:2] for _ in late] == [(request, 'late') for request in late]
     core.next_job()
     assert core.finish()[0] == 3
-    assert len(doubts) == 2
+    assert len(doubts) == doubted
+
+
+@pytest.mark.parametrize('scheduler', ['edf', 'streams', 'gated'])
+def test_nothing_is_made_of_what_is_late_when_its_turn_comes(bench, make_profile, scheduler):
+    core = bench({'net': {'profile': make_profile(0.4, 0.1)}}, scheduler=scheduler, fusion=False,
+                 late_policy='drop')
+    core.admit(0, NOW_S + 9.0)
+    late, patient = core.admit(1, NOW_S + 0.9), core.admit(2, NOW_S + 9.0)
+    core.engine.finish(took_s=0.5)
+    assert core.next_job().error == '' and core.next_drop()[:2] == (late, 'late')
+    value, job = core.finish()
+    assert value == 2 and job.requests == (patient,)
+    assert len(core.watched.enqueued) == 2 and not core.watched.withdrawn
