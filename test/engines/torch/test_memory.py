@@ -31,6 +31,7 @@ class FakeMemory:
     poll_s = None
     lead_s = 0.0
     loads_bytes = False
+    gated = gates_variants = False
     torch = types.SimpleNamespace(cuda=types.SimpleNamespace(OutOfMemoryError=FakeOutOfMemory))
 
     def __init__(self, images):
