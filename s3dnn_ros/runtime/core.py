@@ -106,7 +106,8 @@ class Core:
         self._ends = SegmentEnds(engine.lead_s, scheduler.whole_networks, scheduler.holds)
         self._started: Dict[int, Job] = {}         # by id: jobs with a lane
         self._changed: Dict[ModelQueue, None] = {}       # queues with new requests or a free lane
-        self._holding_changed: List[Callable[[], None]] = []    # to be called behind the step
+        self._ended: Deque[Job] = collections.deque()           # to be handed on behind the step
+        self._holding_changed: List[Callable[[], None]] = []    # to be called behind it, too
         self._stopping = False
 
     def post(self, event):
@@ -132,6 +133,7 @@ class Core:
             # who holds jobs has decided about all that there are
             if not self._schedule(now_s) and self._scheduler.holds:
                 break
+        self._hand_on()
         if self._keep_bound():
             return now_s
         if self._stopping:
@@ -269,15 +271,15 @@ class Core:
             self._resume(self._running[id(work)], work, now_s)
         submitted = functools.partial(self._scheduler.complete, now_s=now_s)
         has_news = bool(chosen.submit)
-        for work in chosen.late:
-            has_news |= self._sort_out_late(self._queued[id(work)], now_s,
-                                            self._scheduler.withdraw)
         for work, level in zip(chosen.submit, chosen.levels or itertools.repeat(0)):
             job = self._queued[id(work)]
             if job.flight is not None or not self._sort_out_late(job, now_s, submitted):
                 del self._queued[id(work)]
                 job.level = level
                 self._start(job, work, now_s)
+        for work in chosen.late:
+            has_news |= self._sort_out_late(self._queued[id(work)], now_s,
+                                            self._scheduler.withdraw)
         return has_news and bool(self._queued or self._waiting)
 
     def _tell_progress(self, now_s):
@@ -322,7 +324,6 @@ class Core:
         self._running[id(work)] = job
         alone = not job.under_way
         job.under_way += 1
-        self._stamp(Stage.SUBMITTED, job, now_s, work.segment)
 
         def done(run):
             self.notify(SegmentEnded(job, work, run))
@@ -333,13 +334,15 @@ class Core:
                 job.network = job.queue.network
                 job.flight = job.network.open([request.staged for request in job.requests])
                 job.take(self.chooser.choose(job, 0, now_s), 0)
-            if alone:
-                self._ends.expect(job, work, now_s)
             job.flight.submit(work.segment, done, job.level, job.variant(work.segment),
                               self._last_of(job, work))
+            # the device has its work first
+            if alone:
+                self._ends.expect(job, work, now_s)
         except Exception as error:
             # an engine may refuse anything, and each in its own way
             done(Run(now_s, now_s, str(error) or repr(error)))
+        self._stamp(Stage.SUBMITTED, job, now_s, work.segment)
 
     def _last_of(self, job, work) -> int:
         """Return the last segment that runs without a decision behind the first, `work`."""
@@ -434,16 +437,24 @@ class Core:
         self._load_report.changed(now_s)
         job.queue.lanes_taken -= 1
         self._changed[job.queue] = None
-        if not job.late:
-            try:
-                self._finished(job)
-            except Exception as error:
-                # raised further, it would keep those that wait from the lane that is free now
-                self._report(f'a batch ended, and then: {error!r}; please report this')
+        if job.late:
+            for request in job.requests:
+                self._dropped(request, 'late', 'the deadline could not be met any more when a '
+                              'segment had ended')
             return
-        for request in job.requests:
-            self._dropped(request, 'late', 'the deadline could not be met any more when a segment '
-                          'had ended')
+        self._ended.append(job)
+        if job.error:
+            # nothing is to start on a network that has to be loaded anew
+            self._hand_on()
+
+    def _hand_on(self):
+        """Hand on the jobs that ended in this step, now that the device has work again."""
+        while self._ended:
+            try:
+                self._finished(self._ended.popleft())
+            except Exception as error:
+                # the others are to be handed on all the same
+                self._report(f'a batch ended, and then: {error!r}; please report this')
 
     def _stamp(self, stage, job, now_s, segment=0):
         for request in job.requests:

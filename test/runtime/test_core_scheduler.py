@@ -185,3 +185,16 @@ def test_the_time_of_a_segment_does_not_count_the_wait_for_the_one_before(bench,
     times_s = [0.7 / 3] * 3 if scheduler in WHOLE else [0.1, 0.2, 0.4]
     assert [work.time_s for work in chain] == pytest.approx(times_s)
     assert expect.run_s(1) == pytest.approx(0.7)
+
+
+@pytest.mark.parametrize('scheduler', ['fifo', 'edf', 'gated'])
+@pytest.mark.parametrize('error, beside', [('', 1), ('lost', 0)])
+def test_the_device_has_work_again_before_a_job_that_ended_well_is_handed_on(
+        bench, scheduler, error, beside):
+    core, seen = bench({'net': {'lanes': 1}}, scheduler=scheduler), []
+    core.take_finished = lambda job: seen.append(len(core.engine.running_now()))
+    core.admit(1)
+    core.admit(2)
+    # a network that failed is not started on before somebody has heard of it
+    core.engine.finish(error=error)
+    assert seen == [beside] and len(core.engine.running()) == 1
