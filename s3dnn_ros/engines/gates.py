@@ -176,7 +176,8 @@ class Gates:
             except (AttributeError, RuntimeError) as error:
                 self._new_job = functools.partial(JobWindows, self._driver, self._runtime)
                 self._prove(stream)
-                self.note = f'segments wait in their streams, as graphs cannot wait: {error}'
+                self.note = ('segments wait in their streams, and networks in variants have no '
+                             f'gates, as graphs cannot wait: {error}')
         except (AttributeError, RuntimeError) as error:
             raise EngineError('cuda', f'no gates: {error}; CUDA has them where it offers stream '
                                       'memory operations, by cuda-bindings or by its own '

@@ -336,12 +336,13 @@ class Core:
                 job.take(self.chooser.choose(job, 0, now_s), 0)
             job.flight.submit(work.segment, done, job.level, job.variant(work.segment),
                               self._last_of(job, work))
-            # the device has its work first
-            if alone:
-                self._ends.expect(job, work, now_s)
         except Exception as error:
             # an engine may refuse anything, and each in its own way
             done(Run(now_s, now_s, str(error) or repr(error)))
+        else:
+            # the device has its work first; whatever fails here, the job ends when that has ended
+            if alone:
+                self._try(job, self._ends.expect, job, work, now_s)
         self._stamp(Stage.SUBMITTED, job, now_s, work.segment)
 
     def _last_of(self, job, work) -> int:

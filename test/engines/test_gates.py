@@ -127,8 +127,10 @@ def test_a_device_that_cannot_have_gates_says_so(device, cuda, missing):
 def test_where_graphs_cannot_wait_segments_wait_in_their_streams_and_that_is_told(
         device, cuda, missing):
     device.lacks.add(missing)
-    assert find_gates(cuda)[1] == ('segments wait in their streams, as graphs cannot wait: '
-                                   'NOT_SUPPORTED (801)')
+    gates, note = find_gates(cuda)
+    assert not gates.chooses
+    assert note == ('segments wait in their streams, and networks in variants have no gates, as '
+                    'graphs cannot wait: NOT_SUPPORTED (801)')
 
 
 def test_bindings_that_do_not_know_them_are_no_error_of_ours(device, cuda):

@@ -383,3 +383,20 @@ def test_the_scheduler_is_asked_again_when_it_wants_to_wake(bench):
     core.admit(5)
     core.let_pass(0.1)
     assert core.finish()[0] == 5
+
+
+@pytest.mark.parametrize('scheduler', ['edf', 'gated'])
+def test_a_job_whose_end_nobody_can_expect_keeps_its_lane_until_it_has_ended(
+        bench, make_profile, scheduler):
+    core = bench({'net': {'profile': make_profile(0.1, 0.0)}}, scheduler=scheduler)
+
+    def broken(*_):
+        raise RuntimeError('no time is known')
+    expect = core.queues['net'].expect
+    expect.segment_s = expect.least_left_s = broken
+    core.admit(1)
+    # a lane that was given back while it runs would get the next images
+    assert not core.finished and len(core.engine.running()) == len(core.network.flights) == 1
+    core.engine.finish()
+    assert core.next_job().error == 'no time is known'
+    assert not core.network.flights and not core.reports
