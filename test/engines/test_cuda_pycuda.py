@@ -15,7 +15,7 @@ from fake_tensorrt import FakeParser, InProcess, fake_tensorrt
 from s3dnn_ros.base.clock import VirtualClock
 from s3dnn_ros.engines import cuda_pycuda
 from s3dnn_ros.engines.cuda import Cuda, OutOfMemory, find_cuda
-from s3dnn_ros.engines.gates import find_gates
+from s3dnn_ros.engines.gates.gates import find_gates
 from s3dnn_ros.errors import BuildError, EngineError
 
 NON_BLOCKING = 1

@@ -12,8 +12,9 @@ import numpy as np
 
 from s3dnn_ros.engines.base import DEFAULTS, BuildOptions, variants_of
 from s3dnn_ros.engines.cuda import OutOfMemory, find_cuda
-from s3dnn_ros.engines.gated_jobs import GateStreams
-from s3dnn_ros.engines.gates import find_gates, more_connections
+from s3dnn_ros.engines.gates.connections import more_connections
+from s3dnn_ros.engines.gates.gates import find_gates
+from s3dnn_ros.engines.gates.streams import GateStreams
 from s3dnn_ros.engines.lanes import LaneEngine, LaneNetwork, batches_up_to, too_large
 from s3dnn_ros.engines.tensorrt.api import TensorRt
 from s3dnn_ros.engines.tensorrt.builder import with_float_image

@@ -6,8 +6,10 @@ import contextlib
 from typing import Any, Callable, Sequence, Tuple
 
 from s3dnn_ros.engines.cuda import Cuda, OutOfMemory
-from s3dnn_ros.engines.gated_jobs import GatedJobs, GatedLane, GateStreams, Output
-from s3dnn_ros.engines.gates import Gates
+from s3dnn_ros.engines.gates.gated_jobs import GatedJobs, Output
+from s3dnn_ros.engines.gates.gated_lane import GatedLane
+from s3dnn_ros.engines.gates.gates import Gates
+from s3dnn_ros.engines.gates.streams import GateStreams
 from s3dnn_ros.engines.tensorrt.lane import Lane
 from s3dnn_ros.engines.tensorrt.loaded_engine import LoadedEngine
 from s3dnn_ros.models.graph import IMAGE_INPUT

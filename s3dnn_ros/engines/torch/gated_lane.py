@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any, Callable, Sequence
 
 from s3dnn_ros.engines.cuda import Cuda
-from s3dnn_ros.engines.gated_jobs import GatedJobs, GatedLane, GateStreams, Output
-from s3dnn_ros.engines.gates import Gates
+from s3dnn_ros.engines.gates.gated_jobs import GatedJobs, Output
+from s3dnn_ros.engines.gates.gated_lane import GatedLane
+from s3dnn_ros.engines.gates.gates import Gates
+from s3dnn_ros.engines.gates.streams import GateStreams
 from s3dnn_ros.engines.torch.lane import Lane, LaneStream, Part
 
 

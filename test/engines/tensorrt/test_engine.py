@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from s3dnn_ros.base.clock import SystemClock
 from s3dnn_ros.engines.base import BuildOptions
 from s3dnn_ros.engines.cuda import find_cuda
-from s3dnn_ros.engines.gates import Gates
+from s3dnn_ros.engines.gates.gates import Gates
 from s3dnn_ros.engines.tensorrt import plans as tensorrt_plans
 from s3dnn_ros.errors import EngineError
 from s3dnn_ros.models.graph import with_image_input

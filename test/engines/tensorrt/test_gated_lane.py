@@ -158,7 +158,7 @@ def test_what_cannot_be_captured_runs_as_before(make, load, monkeypatch):
 
 
 def test_more_lanes_than_may_wait_at_once_have_no_gates(make, load, monkeypatch):
-    monkeypatch.setattr('s3dnn_ros.engines.gated_jobs.most_waiting', lambda: 3)
+    monkeypatch.setattr('s3dnn_ros.engines.gates.streams.most_waiting', lambda: 3)
     engine = make()
     network = load(engine, lanes=3)
     assert [isinstance(lane, TensorRtGatedLane) for lane in network._lanes] == [True, True, False]

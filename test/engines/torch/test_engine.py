@@ -17,7 +17,7 @@ import onnxruntime
 from s3dnn_ros.base.clock import SystemClock
 from s3dnn_ros.engines import make_engine
 from s3dnn_ros.engines.base import BuildOptions
-from s3dnn_ros.engines.gates import Gates
+from s3dnn_ros.engines.gates.gates import Gates
 from s3dnn_ros.models.graph import with_image_input
 from s3dnn_ros.models.segmentation import cut_points, split
 

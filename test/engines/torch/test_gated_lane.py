@@ -9,8 +9,9 @@ from fake_gates import FakeGatedDevice
 
 from s3dnn_ros.base.clock import VirtualClock
 from s3dnn_ros.engines.cuda import Cuda
-from s3dnn_ros.engines.gated_jobs import GateStreams
-from s3dnn_ros.engines.gates import Gates, ProgressMark
+from s3dnn_ros.engines.gates.gates import Gates
+from s3dnn_ros.engines.gates.progress_mark import ProgressMark
+from s3dnn_ros.engines.gates.streams import GateStreams
 from s3dnn_ros.engines.torch.gated_lane import TorchGatedLane
 from s3dnn_ros.engines.torch.lane import Lane
 

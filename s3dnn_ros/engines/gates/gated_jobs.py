@@ -7,13 +7,11 @@ import dataclasses
 import functools
 import math
 import threading
-import weakref
 from typing import (
     Any,
     Callable,
     Dict,
     Iterable,
-    List,
     Mapping,
     NamedTuple,
     Optional,
@@ -23,9 +21,11 @@ from typing import (
 
 import numpy as np
 
-from s3dnn_ros.engines.arming import Arming
 from s3dnn_ros.engines.cuda import Cuda, Stream
-from s3dnn_ros.engines.gates import Gates, Launchable, ProgressMark, Shared, most_waiting
+from s3dnn_ros.engines.gates.gates import Gates, Shared
+from s3dnn_ros.engines.gates.job import Launchable
+from s3dnn_ros.engines.gates.progress_mark import ProgressMark
+from s3dnn_ros.engines.gates.streams import GateStreams
 
 # The words of a lane: how many segments may run, and how many have ended; one more at the end.
 _OPEN, _PROGRESS = range(2)
@@ -327,114 +327,3 @@ class GatedJobs:
         if self._lent is not None:
             self._streams.give_back(self._lent)
             self._lent = None
-
-
-class GatedLane:
-    """What the lanes of all engines do by their `GatedJobs`; in front of an engine's own lane.
-
-    Segments are launched by a store: the graph waits for it. There is one level of urgency, as a
-    job that is armed has a stream already.
-    """
-
-    _jobs: GatedJobs
-
-    def still_to_do(self, batch):
-        """Return how far a job is from its begin here, to compare lanes."""
-        armed = self._jobs.armed
-        # for another batch, what is armed must run first
-        return 0 if armed == batch else 2 if armed else 1
-
-    def take(self, *_):
-        """Do nothing: a job keeps its stream."""
-
-    def launch(self, batch, segment, variant=0):
-        """Let a segment go on, unless the job is held."""
-        self._jobs.launch(segment, variant, segment)
-
-    def launch_to(self, batch, segment, variant, last):
-        """Let all go on up to the last segment; return it, and no error."""
-        self._jobs.launch(segment, variant, last)
-        return last, ''
-
-    def hold(self):
-        """Stop behind the segment that runs; tell whether any is left then."""
-        return self._jobs.hold()
-
-    def resume(self):
-        """Go on with what was submitted."""
-        self._jobs.resume()
-
-    def progress(self):
-        """Return how many segments have ended."""
-        return self._jobs.progress()
-
-    def repeat(self, batch):
-        """Run the whole job once more, on the images of the last one."""
-        self._jobs.repeat(batch)
-
-    def send(self, batch):
-        """Return the outputs; they are there when the job has ended."""
-        return self._jobs.outputs(batch)
-
-    def mark(self, segment):
-        """Return the mark behind a segment; behind the last, the outputs are there."""
-        return self._jobs.mark(segment)
-
-    def leave(self):
-        """Let all go on that still waits: no more segments are launched."""
-        self._jobs.leave()
-
-
-class GateStreams:
-    """Streams for jobs that wait, each with a connection to the device of its own.
-
-    What waits in a connection holds up all streams of it. Streams that are made one after the
-    other get connections one after the other; so all are made at once.
-
-    Parameters
-    ----------
-    make : callable
-        Returns a new stream.
-    clock : Clock
-
-    Attributes
-    ----------
-    quiet : Stream
-        For what is captured and measured while no job waits.
-    arming : Arming
-        Of all lanes.
-    lost : list
-        What jobs still write into that stood still when their lanes were dropped.
-
-    """
-
-    def __init__(self, make: Callable[[], Any], clock):
-        self._free = [make() for _ in range(most_waiting() - 1)]
-        self.quiet = make()
-        self.arming = Arming(clock)
-        self.lost: List[Any] = []
-        self._lanes_left = len(self._free)
-
-    def lane(self, make: Callable[[], Any]) -> Any:
-        """Return the lane that `make` makes; None if as many jobs as may wait have one."""
-        if not self._lanes_left:
-            return None
-        lane = make()
-        self._lanes_left -= 1
-        weakref.finalize(lane, self._forget_lane)
-        return lane
-
-    def borrow(self) -> Any:
-        """Return a stream; any thread. Raises RuntimeError if jobs that stood still keep all."""
-        try:
-            return self._free.pop()
-        except IndexError:
-            raise RuntimeError('no stream is left, since too many jobs stood still on the device; '
-                               'start the executor again') from None
-
-    def give_back(self, stream):
-        """Take a stream back; any thread."""
-        self._free.append(stream)
-
-    def _forget_lane(self):
-        self._lanes_left += 1

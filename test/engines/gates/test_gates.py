@@ -6,18 +6,9 @@ import numpy as np
 import pytest
 from fake_gates import FakeGatedDevice
 
-from s3dnn_ros.engines import gates as module
 from s3dnn_ros.engines.cuda import Cuda
-from s3dnn_ros.engines.gates import (
-    Gates,
-    ProgressMark,
-    find_gates,
-    more_connections,
-    most_waiting,
-)
+from s3dnn_ros.engines.gates.gates import Gates, find_gates
 from s3dnn_ros.errors import EngineError
-
-CONNECTIONS = 'CUDA_DEVICE_MAX_CONNECTIONS'
 
 
 @pytest.fixture
@@ -145,40 +136,3 @@ def test_a_device_that_writes_nothing_has_no_gates(device, cuda):
     device.broken = True
     with pytest.raises(EngineError, match='the device does not write'):
         Gates(cuda)
-
-
-def test_a_mark_passes_with_its_word():
-    words = [9, 0]
-    mark = ProgressMark(words, 1, 2, lambda: None)
-    assert not mark.query()
-    words[1] = 2
-    assert mark.query()
-    mark.synchronize()
-
-
-def test_an_error_of_the_device_is_seen_although_no_word_changes():
-    def look():
-        raise RuntimeError('an illegal address')
-
-    mark = ProgressMark([0], 0, 1, look)
-    with pytest.raises(RuntimeError, match='illegal'):
-        mark.synchronize()
-
-
-@pytest.mark.parametrize('value, most', [
-    (None, 6), ('8', 6), ('32', 30), ('64', 30), ('1', 0), ('many', 6)])
-def test_so_many_may_wait_that_some_connections_are_left(monkeypatch, value, most):
-    monkeypatch.delenv(CONNECTIONS, raising=False)
-    if value is not None:
-        monkeypatch.setenv(CONNECTIONS, value)
-    assert most_waiting() == most
-
-
-@pytest.mark.parametrize('given, wanted', [(None, '32'), ('12', '12')])
-def test_more_connections_are_asked_for_unless_the_user_did(monkeypatch, given, wanted):
-    monkeypatch.setenv(CONNECTIONS, '')
-    monkeypatch.delenv(CONNECTIONS)
-    if given:
-        monkeypatch.setenv(CONNECTIONS, given)
-    more_connections()
-    assert module.os.environ[CONNECTIONS] == wanted

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from s3dnn_ros.base.clock import VirtualClock
-from s3dnn_ros.engines.arming import UNUSED_S, Arming
+from s3dnn_ros.engines.gates.arming import UNUSED_S, Arming
 
 WAIT_S = 10.0
 

@@ -6,13 +6,13 @@ import pytest
 
 from s3dnn_ros.base.clock import VirtualClock
 from s3dnn_ros.engines.cuda import OutOfMemory
-from s3dnn_ros.engines.gated_jobs import GateStreams
+from s3dnn_ros.engines.gates.streams import GateStreams
 
 
 @pytest.fixture
 def streams(monkeypatch):
     """Return five streams, and one that is quiet; a stream is its number."""
-    monkeypatch.setattr('s3dnn_ros.engines.gated_jobs.most_waiting', lambda: 6)
+    monkeypatch.setattr('s3dnn_ros.engines.gates.streams.most_waiting', lambda: 6)
     return GateStreams(itertools.count().__next__, VirtualClock())
 
 
@@ -39,5 +39,5 @@ def test_there_are_no_more_lanes_than_streams_and_one_that_failed_does_not_count
 
 
 def test_with_too_few_connections_no_lane_waits(monkeypatch):
-    monkeypatch.setattr('s3dnn_ros.engines.gated_jobs.most_waiting', lambda: 0)
+    monkeypatch.setattr('s3dnn_ros.engines.gates.streams.most_waiting', lambda: 0)
     assert GateStreams(itertools.count().__next__, VirtualClock()).lane(set) is None
