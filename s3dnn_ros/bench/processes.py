@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import subprocess
@@ -72,10 +73,13 @@ class Processes:
         """Return a node's process id."""
         return self._running[name].pid
 
-    def wait(self, name) -> int:
-        """Wait until this node ends; raises ProcessError when another ends before."""
+    def wait(self, name, limit_s=math.inf) -> int:
+        """Wait until this node ends; ProcessError when another ends before, or it takes longer."""
+        end_s = time.monotonic() + limit_s
         while self._running[name].poll() is None:
             self.check(but=name)
+            if time.monotonic() > end_s:
+                raise ProcessError(f'the {name} has not ended after {limit_s:.0f} s')
             time.sleep(0.1)
         return self._running[name].returncode
 

@@ -21,6 +21,7 @@ from s3dnn_ros.images.pixels import ENCODINGS, Pixels, check_size, decode_compre
 from s3dnn_ros.middleware import image_export
 from s3dnn_ros.models.spec import load_spec
 from s3dnn_ros.msg import Cameras, Capacity, StageStats
+from s3dnn_ros.nodes.alarm import Alarm
 from s3dnn_ros.nodes.camera_services import CameraServices
 from s3dnn_ros.nodes.messages import cameras_msg, capacity_of, diagnostic, ns_of, stage_stats
 from s3dnn_ros.nodes.node import S3dnnNode
@@ -60,8 +61,7 @@ class GovernorNode(S3dnnNode):
         self._routes = {}       # by instance
         self._models = {}       # by instance: what executors told last, parameter and description
         self._stats = None
-        self._wake = None
-        self._is_waking = False         # it has been set
+        self._alarm = None
         self._bridge = CvBridge() if CvBridge else None
         self._camera_services = CameraServices(self)
 
@@ -87,9 +87,7 @@ class GovernorNode(S3dnnNode):
         for note in self._governor.notes:
             self.get_logger().warning(note)
         self._stats = self.create_publisher(StageStats, '~/stats', 10)
-        self._wake = self.every(1.0, self._pump)
-        self._wake.cancel()
-        self._is_waking = False
+        self._alarm = Alarm(self, self._pump)
         self._capacities = self.create_subscription(Capacity, 'capacity', self._on_capacity,
                                                     qos('latched', 10))
         self._cameras_told = self.create_publisher(Cameras, 'cameras', qos('latched', 1))
@@ -122,11 +120,11 @@ class GovernorNode(S3dnnNode):
             self._governor = None
         while self._routes:
             self._routes.popitem()[1].close()
-        if self._wake is not None:
-            self.destroy_timer(self._wake)
+        if self._alarm is not None:
+            self._alarm.close()
             self.destroy_subscription(self._capacities)
             self.destroy_publisher(self._stats)
-            self._wake = self._stats = None
+            self._alarm = self._stats = None
         if self._cameras_told is not None:
             self.destroy_publisher(self._cameras_told)
             self._cameras_told = None
@@ -291,20 +289,12 @@ class GovernorNode(S3dnnNode):
         self.get_logger().info(f"instance '{name}': frames are prepared for model '{spec.name}'")
 
     def _pump(self):
-        if self._governor is None:
-            return      # the events executor may still hold a shot of a destroyed timer
         now_s = self.clock_s.now_s()
         for batch in self._governor.poll(now_s, self._listening):
             self._send(batch)
         for sentence in self._governor.news():
             self.get_logger().warning(sentence)
-        wake_s = self._governor.next_wake_s(now_s, self._listening)
-        if wake_s is not None:
-            self._wake.timer_period_ns = max(1, round(1e9 * (wake_s - now_s)))
-            self._wake.reset()
-        elif self._is_waking:
-            self._wake.cancel()
-        self._is_waking = wake_s is not None
+        self._alarm.set(self._governor.next_wake_s(now_s, self._listening))
 
     def _listening(self, instance):
         return self._routes[instance].is_open

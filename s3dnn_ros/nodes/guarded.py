@@ -47,10 +47,14 @@ class GuardedCallbacks:
 
     def every(self, period_s, callback):
         """Return a timer; a shot whose callback raises is dropped."""
+        return self.create_timer(period_s, self.guarded(callback))
+
+    def guarded(self, callback):
+        """Return a callback of a timer or an alarm; a shot in which it raises is dropped."""
         def call():
             with self._guard('a shot of a timer is dropped'):
                 callback()
-        return self.create_timer(period_s, call)
+        return call
 
     def callbacks_status(self):
         """Return the DiagnosticStatus of the callbacks: WARN if one has raised since the last."""

@@ -11,6 +11,7 @@ from s3dnn_ros.counters import Counters
 from s3dnn_ros.images.media import SimulatedCamera, open_media
 from s3dnn_ros.models.assets import asset_path
 from s3dnn_ros.msg import StageStats
+from s3dnn_ros.nodes.alarm import Alarm
 from s3dnn_ros.nodes.messages import stage_stats
 from s3dnn_ros.nodes.node import S3dnnNode
 from s3dnn_ros.nodes.qos import qos
@@ -27,9 +28,10 @@ class ReplayNode(S3dnnNode):
         super().__init__('replay', **options)
         self._publishers_of = {}
         self._media = {}
-        self._timer_of_all = None
+        self._alarm = None
         self._due_s = {}
         self._started_s = None
+        self._finished = False
         self._stats = None
 
     def start(self, settings):
@@ -47,18 +49,19 @@ class ReplayNode(S3dnnNode):
             for name, camera in settings.cameras.items()}
         self._stats = self.create_publisher(StageStats, '~/stats', 10)
         self._counters = Counters((name, '') for name in settings.sources)
-        self._finished = False
 
     def activate(self):
         """Wait for subscribers, then start the cameras."""
         self._waiting_since_s = self.clock_s.now_s()
-        self._timer_of_all = self.every(LOOK_S, self._tick)
+        self._finished = False
+        self._alarm = Alarm(self, self._tick)
+        self._alarm.set(self._waiting_since_s)
 
     def deactivate(self):
         """Stop the cameras."""
-        if self._timer_of_all is not None:
-            self.destroy_timer(self._timer_of_all)
-        self._timer_of_all = self._started_s = None
+        if self._alarm is not None:
+            self._alarm.close()
+        self._alarm = self._started_s = None
 
     def stop(self):
         """Close files and topics."""
@@ -79,6 +82,7 @@ class ReplayNode(S3dnnNode):
 
     def _tick(self):
         if self._started_s is None and not self._start_cameras():
+            self._alarm.set(self.clock_s.now_s() + LOOK_S)
             return
         for name, due_s in self._due_s.items():
             now_s = self.clock_s.now_s()
@@ -88,9 +92,8 @@ class ReplayNode(S3dnnNode):
                 periods = 1 + int((now_s - due_s) * fps)
                 self._due_s[name] = due_s + periods / fps
                 self._shoot(name)
-        wait_s = min(self._due_s.values()) - self.clock_s.now_s()
-        self._timer_of_all.timer_period_ns = max(1, round(1e9 * wait_s))
-        self._timer_of_all.reset()
+        if not self._finished:
+            self._alarm.set(min(self._due_s.values()))
 
     def _start_cameras(self):
         """Start if every topic has a subscriber or has waited long enough."""

@@ -72,6 +72,13 @@ def test_a_node_that_dies_is_named_with_its_last_words(install, nodes):
     assert 'parameter x is wrong' in str(caught.value)
 
 
+def test_a_node_that_does_not_end_in_time_is_named(install, nodes):
+    install('steady', 'exec sleep 60')
+    nodes.start('steady')
+    with pytest.raises(ProcessError, match='the steady has not ended after 0 s'):
+        nodes.wait('steady', 0.2)
+
+
 def test_all_end_with_the_context(install, tmp_path):
     install('steady', 'exec sleep 60')
     with Processes(tmp_path / 'p.yaml', tmp_path) as nodes:
