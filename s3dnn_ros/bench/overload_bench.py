@@ -77,7 +77,7 @@ class Plan:
     modes: Sequence[str] = tuple(NODES)
     profiles: Sequence[str] = ('none',)
     late_policies: Sequence[str] = ('drop',)
-    gates: Sequence[str] = ('off',)
+    gates: Sequence[str] = ('on',)
     disturb: Sequence[str] = ('none', 'cores')
     model: str = 'nanodet_g'
     engine: str = 'auto'
@@ -177,7 +177,7 @@ def _prepare(plan, clock, scratch, engine, deadline_ms) -> _Bench:
 def _beside(bench, rates_hz) -> Dict:
     """Return the limit while cameras send, the governor takes that in, and no executor runs."""
     parameters = _parameters(bench, {
-        'profile': 'none', 'late_policy': 'drop', 'gates': 'off'}, rates_hz)
+        'profile': 'none', 'late_policy': 'drop', 'gates': 'on'}, rates_hz)
     with Processes(parameters, parameters.parent) as nodes:
         for name in ('governor', 'monitor', 'replay'):
             nodes.start(name)
@@ -213,7 +213,7 @@ def _run(bench, row, rates_hz, limit) -> Dict:
             disturbance_s = disturbed_s, clock.now_s()
         _sleep_until(clock, begin_s + span_s)
         processes = probe.stop()
-        nodes.wait('monitor')       # until every frame is accounted for
+        nodes.wait('monitor', PATIENCE_S)   # until every frame is accounted for
     summary = json.loads((folder / 'summary.json').read_text())
     record = read_record(folder / 'results.csv', rates_hz, begin_s, begin_s + span_s,
                          disturbance_s)

@@ -214,7 +214,7 @@ def tables(results) -> List[str]:
 def name_of(row) -> str:
     """Return what tells a row from the others."""
     words = [row['mode'], {'none': 'no profile', 'auto': 'with profile'}[row['profile']],
-             row['late_policy'], *(['gates'] if row.get('gates') == 'on' else [])]
+             row['late_policy'], *(['no gates'] if row.get('gates') == 'off' else [])]
     if row['load'] is not None:
         words.append(f"{row['load']:.0%}")
     return ', '.join(words) + ('' if row['disturb'] == 'none' else f", {row['disturb']}")

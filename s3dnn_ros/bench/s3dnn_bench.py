@@ -137,8 +137,9 @@ def run(engine, clock, plan: Plan, save=ignore) -> Dict:
     has_runs = bool(set(plan.parts) - {'decisions'})
     gated = [policy.name for policy in plan.policies if policy.scheduler == 'gated']
     if has_runs and gated and not engine.gated:
-        raise ParameterError('--policies', gated[0], 'the engine has no gates; say --gates, with '
-                             '--engine torch or tensorrt, where CUDA has stream memory operations')
+        raise ParameterError('--policies', gated[0], 'the engine has no gates; leave out '
+                             '--no-gates, and take --engine torch or tensorrt, where CUDA has '
+                             'stream memory operations')
     results: Dict = {'format': FORMAT, 'environment': environment(), **engine_record(engine)}
 
     def note(sentence):

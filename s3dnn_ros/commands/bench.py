@@ -58,7 +58,7 @@ def register(subparsers):
     parser.add_argument('--late-policies', nargs='+', choices=('drop', 'run'), default=None,
                         help="the executor's parameter (default: drop)")
     parser.add_argument('--gates', nargs='+', choices=('off', 'on'), default=None,
-                        help="the executor's engine_gates (default: off)")
+                        help="the executor's engine_gates (default: on)")
     parser.add_argument('--disturb', nargs='+', choices=('none', 'cores', 'stop'), default=None,
                         help='cores: as many busy processes as there are cores for 2 s; stop: '
                              'the process that runs the network stands for 4 s (default: none '
@@ -285,9 +285,8 @@ def _engines(arguments):
 
 
 def _add_gates(parser):
-    parser.add_argument('--gates', action='store_true',
-                        help="jobs wait on the device between segments, as with the executor's "
-                             'engine_gates')
+    parser.add_argument('--no-gates', dest='gates', action='store_false',
+                        help='the host launches every segment, as with engine_gates: false')
 
 
 def _sms(arguments):

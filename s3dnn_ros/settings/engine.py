@@ -32,8 +32,8 @@ class EngineSettings:
                                      'on the CPU.', low=1.0, high=86400.0)
     graphs: bool = parameter(True, 'tensorrt: run segments as CUDA graphs, which start quicker '
                              'and take more memory.')
-    gates: bool = parameter(False, 'tensorrt, torch: an experiment, in which jobs wait on the '
-                            'device between segments, where CUDA can. supervised then launches '
+    gates: bool = parameter(True, 'tensorrt, torch: jobs wait on the device between segments, '
+                            'where CUDA can; the log says so where not. supervised then launches '
                             'a network as a whole, and opens and holds it (not in a cohort, with '
                             'order slack or without overlap: these decide at every segment). '
                             'false: the host launches every segment.')

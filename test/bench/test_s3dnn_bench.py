@@ -134,5 +134,5 @@ def test_a_capacity_that_holds_nothing(capacity):
 
 def test_a_policy_that_holds_jobs_needs_an_engine_that_can(engine, plan):
     plan = dataclasses.replace(plan, policies=policies(['streams', 'gated']))
-    with pytest.raises(ParameterError, match='--gates'):
+    with pytest.raises(ParameterError, match='has no gates'):
         run(engine, engine.clock, plan)
