@@ -35,6 +35,8 @@ class InstanceCapacity:
         From the front end to the executor.
     finish_s : float
         From the end of a run to the publication of its results.
+    results_s : float
+        Between the results of two batches, where the threads that make them are the limit.
     taken : mapping of int to int
         By the front end's `epoch`: the newest of its batches that is here.
     in_time : mapping of str to float
@@ -52,6 +54,7 @@ class InstanceCapacity:
     margin_s: float = 0.0
     handover_s: float = 0.0
     finish_s: float = 0.0
+    results_s: float = 0.0
     taken: Mapping[int, int] = dataclasses.field(default_factory=dict)
     in_time: Mapping[str, float] = dataclasses.field(default_factory=dict)
 

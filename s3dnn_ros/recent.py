@@ -49,6 +49,12 @@ class RecentTimes:
         """Return the shortest; 0 before the first run."""
         return self._at(0.0)
 
+    @property
+    def average_s(self):
+        """Return the average of all but the longest: of what few runs make most; 0 before any."""
+        times_s = self._sorted_s[:-1] or self._sorted_s
+        return sum(times_s) / len(times_s) if times_s else 0.0
+
     def _at(self, part):
         times_s = self._sorted_s
         return times_s[int(part * (len(times_s) - 1))] if times_s else 0.0

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from s3dnn_ros.capacity import START_TOLERANCE, START_TOLERANCE_S, Capacity, InstanceCapacity
 
 TOLD = InstanceCapacity('net', 'tiny', 7, 0, 0.03, (0.03, 0.06), (True, False), 0.002, 0.001,
-                        0.004, {5: 8})
+                        0.004, 0.003, {5: 8})
 
 
 def follows(after, since_s=0.0, told=TOLD, **changes):

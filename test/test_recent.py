@@ -1,5 +1,6 @@
 """Times of the last runs: a stall among them changes little, and is forgotten."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,7 +26,8 @@ def filled(times_s):
 
 def test_before_the_first_run_nothing_is_known():
     assert len(RecentTimes()) == 0
-    assert (RecentTimes().low_s, RecentTimes().typical_s) == (0.0, 0.0)
+    times = RecentTimes()
+    assert (times.low_s, times.typical_s, times.average_s) == (0.0, 0.0, 0.0)
 
 
 @given(TIMES)
@@ -41,6 +43,13 @@ def test_typical_and_shortest_are_among_the_last_runs(times_s):
 def test_a_single_stall_is_not_believed(time_s, stall_s):
     times = filled([time_s] * KEPT + [stall_s])
     assert times.typical_s == time_s
+    assert times.average_s == pytest.approx(time_s)
+
+
+@given(TIMES)
+def test_the_average_leaves_out_the_longest(times_s):
+    kept = sorted(times_s[-KEPT:])
+    assert filled(times_s).average_s == pytest.approx(np.mean(kept[:-1] or kept))
 
 
 @given(st.floats(0.01, 1.0), st.floats(4.0, 100.0))

@@ -168,7 +168,9 @@ class Outlook:
         lead_s = self.lead_s(instance)
         ahead = executor.ahead(instance)
         if ahead:
-            taken_s = sum(sent.run_s for sent in ahead)
+            # the results of one are made while the next is on its way
+            results_s = executor.instances[instance].results_s * (len(executor.on_the_way) - 1)
+            taken_s = max(sum(sent.run_s for sent in ahead), results_s)
             return now_s if taken_s < lead_s else None
         return executor.heard_s + executor.instances[instance].wait_s - lead_s
 

@@ -29,6 +29,7 @@ class Alarm:
         self._callback = node.guarded(callback)
         self._changed = threading.Condition()
         self._time_s: Optional[float] = None
+        self._is_rung = False
         self._is_coming = False     # a call is on its way
         self._closed = False
         self._thread = threading.Thread(target=self._run, name='s3dnn-alarm', daemon=True)
@@ -41,6 +42,12 @@ class Alarm:
             self._time_s = time_s
             if is_earlier:
                 self._changed.notify()
+
+    def ring(self):
+        """Call soon, whatever moment is set; any thread."""
+        with self._changed:
+            self._is_rung = True
+            self._changed.notify()
 
     def close(self):
         """End the thread; nothing is called any more."""
@@ -56,15 +63,17 @@ class Alarm:
                 if wait_s is None or wait_s > 0.0:
                     self._changed.wait(wait_s)
                 else:
-                    self._time_s, self._is_coming = None, True
+                    self._time_s, self._is_rung, self._is_coming = None, False, True
                     self._node.executor.create_task(self._call)
 
     def _wait_s(self) -> Optional[float]:
         """Return how long to wait until there may be something to do; None: until a change."""
-        if self._time_s is None or self._is_coming:
+        if self._is_coming or (self._time_s is None and not self._is_rung):
             return None
         if self._node.executor is None:
             return LOOK_SYSTEM_S    # nobody spins the node yet
+        if self._is_rung:
+            return 0.0
         look_s = (LOOK_SIMULATED_S if self._node.get_clock().ros_time_is_active
                   else LOOK_SYSTEM_S)
         return min(self._time_s - self._node.clock_s.now_s(), look_s)
@@ -76,5 +85,4 @@ class Alarm:
         finally:
             with self._changed:
                 self._is_coming = False
-                if self._time_s is not None:
-                    self._changed.notify()
+                self._changed.notify()

@@ -11,6 +11,7 @@ import threading
 from diagnostic_msgs.msg import DiagnosticStatus
 
 from s3dnn_ros import capacity
+from s3dnn_ros.base.callbacks import ignore
 from s3dnn_ros.engines import make_engine
 from s3dnn_ros.models.spec import load_spec
 from s3dnn_ros.msg import Cameras, Capacity, ExecutorStats
@@ -41,7 +42,11 @@ class ExecutorNode(S3dnnNode):
 
     def __init__(self, **options):
         super().__init__('executor', **options)
-        self.listening = False      # for a governor in the same process
+        # for a governor in the same process: whether we take batches, what we can take and since
+        # when, and what is called when that has changed, in any thread
+        self.listening = False
+        self.told = None
+        self.on_capacity = ignore
         self._telling = threading.Lock()    # nothing follows the word that we take nothing
         self._process = ''          # what the capacity tells: another one after every start
         self._runtime = None
@@ -82,7 +87,7 @@ class ExecutorNode(S3dnnNode):
         try:
             self._runtime = Executor(settings, specs, engine, self.clock_s, self._publish,
                                      self._give_up, board_context,
-                                     self._capacity_publisher.say, self._process)
+                                     self._say, self._process)
         except BaseException:
             board_context.close()
             raise
@@ -118,7 +123,8 @@ class ExecutorNode(S3dnnNode):
             with self._telling:
                 self.listening = False
             # at once: before the core gets to it, a successor may be there
-            self._tell(capacity.Capacity(self._process, False, False, ()))
+            self._tell((capacity.Capacity(self._process, False, False, ()),
+                        self.clock_s.now_s()))
 
     def stop(self):
         """Finish what runs, free the models and the publishers."""
@@ -197,11 +203,17 @@ class ExecutorNode(S3dnnNode):
         platform = make_platform(settings.board.platform, knobs=settings.board.knobs, **steps)
         return None if platform.name == 'null' else platform
 
-    def _tell(self, told):
+    def _say(self, told):
+        self._capacity_publisher.say((told, self.clock_s.now_s()))
+
+    def _tell(self, said):
+        told, told_s = said
         with self._telling:
             if not self.listening:
                 told = dataclasses.replace(told, instances=())
-            self._capacity.publish(capacity_msg(told, self.clock_s.now_s()))
+            self.told = told, told_s
+            self.on_capacity()
+            self._capacity.publish(capacity_msg(told, told_s))
 
     def _on_cameras(self, msg):
         """Have the cameras that a front end tells of, and of those that it told before no others.

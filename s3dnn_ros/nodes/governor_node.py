@@ -11,6 +11,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from sensor_msgs.msg import CompressedImage
 from sensor_msgs.msg import Image as ImageMsg
 
+from s3dnn_ros.base.callbacks import ignore
 from s3dnn_ros.counters import Counters
 from s3dnn_ros.errors import ImageError, S3dnnError
 from s3dnn_ros.governor.batch import Image
@@ -62,6 +63,8 @@ class GovernorNode(S3dnnNode):
         self._models = {}       # by instance: what executors told last, parameter and description
         self._stats = None
         self._alarm = None
+        self._capacities = None         # the subscription to those of other processes
+        self._heeded = None             # what the executor in this process told last
         self._bridge = CvBridge() if CvBridge else None
         self._camera_services = CameraServices(self)
 
@@ -88,8 +91,12 @@ class GovernorNode(S3dnnNode):
             self.get_logger().warning(note)
         self._stats = self.create_publisher(StageStats, '~/stats', 10)
         self._alarm = Alarm(self, self._pump)
-        self._capacities = self.create_subscription(Capacity, 'capacity', self._on_capacity,
-                                                    qos('latched', 10))
+        if self._executor is None:
+            self._capacities = self.create_subscription(
+                Capacity, 'capacity', self._on_capacity, qos('latched', 10))
+        else:
+            self._heeded = None
+            self._executor.on_capacity = self._alarm.ring
         self._cameras_told = self.create_publisher(Cameras, 'cameras', qos('latched', 1))
         self._tell_cameras(settings)
 
@@ -120,9 +127,13 @@ class GovernorNode(S3dnnNode):
             self._governor = None
         while self._routes:
             self._routes.popitem()[1].close()
-        if self._alarm is not None:
-            self._alarm.close()
+        if self._capacities is not None:
             self.destroy_subscription(self._capacities)
+            self._capacities = None
+        if self._alarm is not None:
+            if self._executor is not None:
+                self._executor.on_capacity = ignore
+            self._alarm.close()
             self.destroy_publisher(self._stats)
             self._alarm = self._stats = None
         if self._cameras_told is not None:
@@ -266,11 +277,13 @@ class GovernorNode(S3dnnNode):
 
     def _on_capacity(self, msg):
         if self._governor is not None:
-            capacity = capacity_of(msg)
-            for item in capacity.instances:
-                self._follow_model(item)
-            self._governor.tell(capacity, self.clock_s.now_s())
+            self._heed(capacity_of(msg), self.clock_s.now_s())
             self._pump()
+
+    def _heed(self, capacity, told_s):
+        for item in capacity.instances:
+            self._follow_model(item)
+        self._governor.tell(capacity, told_s)
 
     def _follow_model(self, item):
         """Prepare frames for the model that an executor runs, whatever ours was."""
@@ -289,6 +302,10 @@ class GovernorNode(S3dnnNode):
         self.get_logger().info(f"instance '{name}': frames are prepared for model '{spec.name}'")
 
     def _pump(self):
+        if self._executor is not None and self._executor.told is not self._heeded:
+            # as a message it would wait behind the images that came before it
+            self._heeded = self._executor.told
+            self._heed(*self._heeded)
         now_s = self.clock_s.now_s()
         for batch in self._governor.poll(now_s, self._listening):
             self._send(batch)

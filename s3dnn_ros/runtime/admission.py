@@ -13,6 +13,7 @@ from s3dnn_ros.capacity import Capacity, InstanceCapacity
 from s3dnn_ros.recent import RecentTimes
 from s3dnn_ros.runtime.job import Instance, Request
 from s3dnn_ros.runtime.model_queue import ModelQueue
+from s3dnn_ros.runtime.subtasks import SubTaskPool
 
 # Front ends and cameras come and go; so many are remembered, of cameras for each instance.
 MOST_FRONT_ENDS = 16
@@ -65,18 +66,21 @@ class Admission:
         Nothing is let in between the segments of a network.
     process : str
         Names this executor, and another one after a restart.
+    workers : SubTaskPool
+        Makes results of what the device gave.
     tell : callable
         Called in the core's thread with every Capacity; returns at once.
 
     """
 
     def __init__(self, instances: Mapping[str, Instance], serial, whole_networks, process,
-                 tell: Callable[[Capacity], None]):
+                 workers: SubTaskPool, tell: Callable[[Capacity], None]):
         self.drops_late = True
         self._instances = instances
         self._serial = serial
         self._whole_networks = whole_networks
         self._process = process
+        self._workers = workers
         self._tell = tell
         self._lock = threading.Lock()
         self._told: Optional[Capacity] = None       # and when
@@ -130,13 +134,15 @@ class Admission:
         most = min(MOST_SIZES, instance.queue.network.largest)
         times = [instance.queue.known_run_s(frames) for frames in range(1, most + 1)]
         priority = instance.settings.priority
+        # the results of all that is ahead are to be made while this would run
+        workers_s = self._workers.wait_s(len(loads)) - times[0][0]
         return InstanceCapacity(
             name, instance.settings.model, instance.spec.fingerprint, priority,
-            self._wait_s(instance, priority, now_s + known.allowance_s, loads),
+            max(workers_s, self._wait_s(instance, priority, now_s + known.allowance_s, loads)),
             tuple(run_s for run_s, _ in times) if times[0][0] else (),
             tuple(measured for _, measured in times), instance.queue.margin_s(1),
-            known.handover.typical_s, known.finish.typical_s, dict(known.taken),
-            dict(known.in_time))
+            known.handover.typical_s, known.finish.typical_s, self._workers.each_s,
+            dict(known.taken), dict(known.in_time))
 
     def _wait_s(self, instance, priority, deadline_s, loads: Iterable[Load]):
         """Return when a request that came now would start; DERIVED.

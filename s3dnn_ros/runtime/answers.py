@@ -64,16 +64,15 @@ class _Record:
 
 
 class Answers:
-    """Answers the requests of jobs that ended, in worker threads of its own; counts all frames.
+    """Answers the requests of jobs that ended, in worker threads; counts all frames.
 
     Parameters
     ----------
     instances : mapping of str to Instance
         Its entries may be replaced.
-    workers : int
-        Threads.
+    workers : SubTaskPool
     publish : callable
-        Called in a worker thread with a FrameResult; returns when it was published, in seconds.
+        Called in a worker's thread with a FrameResult; returns when it was published, in seconds.
     admission : Admission
         Learns how long results take from a run's end, and what was in time.
     recorder : Recorder
@@ -85,7 +84,7 @@ class Answers:
 
     """
 
-    def __init__(self, instances: Mapping[str, Instance], workers: int,
+    def __init__(self, instances: Mapping[str, Instance], workers: SubTaskPool,
                  publish: Callable[[FrameResult], float],
                  admission: Admission, recorder: Recorder, clock):
         self.counters = Counters()
@@ -96,7 +95,7 @@ class Answers:
         self._clock = clock
         self._lock = threading.Lock()
         self._records = {name: _Record() for name in instances}
-        self._workers = SubTaskPool(workers, 's3dnn-cpu')
+        self._workers = workers
 
     def counts(self) -> Tuple[InstanceCount, ...]:
         """Return the instances' counters; any thread."""
@@ -140,6 +139,13 @@ class Answers:
     def dropped(self, request: Request, reason, sentence):
         """Give a request back that will not run, and count its frames."""
         request.batch.release()
+        self._drop(request, reason, sentence)
+
+    def close(self):
+        """Finish what is being decoded."""
+        self._workers.shutdown()
+
+    def _drop(self, request, reason, sentence):
         self._recorder.stamp(Stage.DROPPED, request, self._clock.now_s())
         name = request.instance.name
         for frame in request.batch.frames:
@@ -147,10 +153,6 @@ class Answers:
                 self._admission.settled(name, frame.camera, False)
             self.counters.dropped(frame.camera, name, reason=reason,
                                   sentence=sentence and f"instance '{name}': {sentence}")
-
-    def close(self):
-        """Finish what is being decoded."""
-        self._workers.shutdown()
 
     def _answer(self, request, job, first, configuration):
         """Send a request on to decoding; its images are in the outputs from `first` on."""
@@ -183,6 +185,10 @@ class Answers:
     def _decode(self, request, job, first, configuration):
         instance, frames = request.instance, request.batch.frames
         settings, spec = instance.settings, instance.spec
+        if self._is_hopeless(request):
+            self._drop(request, 'late', 'the deadline was over before a thread was free to decode '
+                       'the results')
+            return
         done = 0
         try:
             outputs = {name: array[first:first + request.frames]
@@ -208,6 +214,11 @@ class Answers:
             # a worker's exception would vanish in its future, and the frames with it
             self._refuse(request, frames[done:], 'decoder',
                          f'results cannot be decoded or published: {error}')
+
+    def _is_hopeless(self, request):
+        now_s = self._clock.now_s()
+        return (self._admission.drops_late and not request.run_late
+                and all(now_s > frame.deadline_s for frame in request.batch.frames))
 
     def _count(self, request, frame, published_s, ended_s):
         name, missed = request.instance.name, published_s > frame.deadline_s

@@ -105,12 +105,13 @@ class Executor:
                                       self._restarts.submit, self._is_lost, self._quiet,
                                       int(scheduler.holds))
         self._instances = self._loader.load(specs, settings, self._is_alone)
-        self._admission = Admission(self._instances, not engine.parallel,
-                                    scheduler.whole_networks, process, tell)
         # one pool for each: nothing urgent is staged behind the boxes of something else
-        self._stagers = SubTaskPool(settings.cpu_workers, 's3dnn-stage')
-        self._answers = Answers(self._instances, settings.cpu_workers, publish,
-                                self._admission, self.recorder, clock)
+        self._stagers = SubTaskPool(settings.cpu_workers, 's3dnn-stage', clock)
+        workers = SubTaskPool(settings.cpu_workers, 's3dnn-cpu', clock)
+        self._admission = Admission(self._instances, not engine.parallel,
+                                    scheduler.whole_networks, process, workers, tell)
+        self._answers = Answers(self._instances, workers, publish, self._admission,
+                                self.recorder, clock)
         dropped = self._answers.dropped
         self._core = Core(scheduler, engine, self._finished, dropped, _LOG.error,
                           tell=self._admission.tell, recorder=self.recorder)

@@ -10,6 +10,8 @@ import itertools
 import threading
 from typing import Any, Callable, List, NamedTuple, Protocol, Tuple
 
+from s3dnn_ros.recent import RecentTimes
+
 BEFORE, BEHIND = 'before', 'behind'
 
 
@@ -47,12 +49,13 @@ class SubTaskPool:
     workers : int
     name : str
         Of the threads.
+    clock : Clock
     order : callable
         Returns what a sub-task is compared by; those that are equal go as they came.
 
     """
 
-    def __init__(self, workers, name,
+    def __init__(self, workers, name, clock,
                  order: Callable[[SubTask], Tuple[Any, ...]] = most_urgent_first):
         self._waiting: List[Tuple] = []         # a heap
         self._numbers = itertools.count()
@@ -61,6 +64,9 @@ class SubTaskPool:
         self._closed = False
         self._workers = workers
         self._name = name
+        self._clock = clock
+        self._unfinished = 0
+        self._took = RecentTimes()
         self._threads: List[threading.Thread] = []      # they start with the first work
 
     def submit(self, subtask: SubTask):
@@ -70,9 +76,21 @@ class SubTaskPool:
             if self._closed:
                 raise RuntimeError('the pool was shut down')
             heapq.heappush(self._waiting, entry)
+            self._unfinished += 1
             if len(self._threads) < self._workers:
                 self._start_thread()
             self._changed.notify()
+
+    def wait_s(self, ahead=0) -> float:
+        """Return how long work would wait for a thread, behind all that is here and `ahead`."""
+        with self._changed:
+            before = self._unfinished + ahead + 1 - self._workers
+            return max(0, before) * self.each_s
+
+    @property
+    def each_s(self) -> float:
+        """Return what all threads together take for one of many; 0 before the first."""
+        return self._took.average_s / self._workers
 
     def shutdown(self):
         """Run what waits, and end the threads."""
@@ -96,6 +114,10 @@ class SubTaskPool:
                         return
                     self._changed.wait()
                 run = heapq.heappop(self._waiting)[-1]
+            began_s = self._clock.now_s()
             run()
             # what it was done on must not live until the next work comes
             del run
+            with self._changed:
+                self._unfinished -= 1
+                self._took.add(self._clock.now_s() - began_s)

@@ -70,6 +70,18 @@ def test_runs_that_are_over_before_the_next_arrives_hold_nothing_back(outlook):
     assert outlook.opens_s('net', 0.1) is None
 
 
+def test_results_that_wait_for_threads_hold_back_as_runs_do(outlook):
+    """Two runs of 1 ms are over before another batch arrives, but not the results of the first."""
+    runs = {'serial': False, 'run_s': (0.001,), 'measured': (True,), 'handover_s': 0.003}
+    for results_s, opens_s in (0.002, 0.0), (0.004, None):
+        outlook.tell(told('net', 'other', results_s=results_s, taken=9, **runs), 0.0)
+        outlook.sent('net', 10, 1, 0.0)
+        assert outlook.opens_s('net', 0.0) == 0.0
+        outlook.sent('net', 11, 1, 0.0)
+        assert outlook.opens_s('net', 0.0) == opens_s
+        outlook.tell(told('net', 'other', taken=11, **runs), 0.0)
+
+
 def test_what_is_lost_on_the_way_is_given_up_when_the_executor_tells_of_others(outlook):
     outlook.tell(told('net'), 0.0)
     outlook.sent('net', 1, 1, 0.0)

@@ -63,6 +63,32 @@ def test_the_moment_set_last_counts(world, node, alarm_of):
     assert len(calls) == 2
 
 
+def test_it_rings_whatever_moment_is_set(world, node, alarm_of):
+    calls = []
+    alarm = alarm_of(lambda: calls.append(1))
+    alarm.set(node.clock_s.now_s() + 60.0)
+    alarm.ring()
+    # a node that is at work just then sets its next moment, and must be called all the same
+    alarm.set(node.clock_s.now_s() + 60.0)
+    world.wait_for(lambda: calls, 'the call')
+    world.spin_for(0.1)
+    assert len(calls) == 1
+
+
+def test_a_ring_during_the_call_is_answered_by_another(world, alarm_of):
+    calls = []
+
+    def call():
+        calls.append(1)
+        if len(calls) == 1:
+            alarm.ring()
+    alarm = alarm_of(call)
+    alarm.ring()
+    world.wait_for(lambda: len(calls) == 2, 'another call')
+    world.spin_for(0.1)
+    assert len(calls) == 2
+
+
 def test_a_moment_that_has_passed_is_now(world, alarm_of):
     calls = []
     alarm_of(lambda: calls.append(1)).set(0.0)

@@ -8,10 +8,10 @@ pytest.importorskip('rclpy', reason='ROS 2 is not here')
 pytest.importorskip('s3dnn_ros.msg', reason='the package is not built')
 
 from ros_world import PERIOD_NS, ns_of
-from s3dnn_ros.msg import FrameBatch
+from s3dnn_ros.msg import Capacity, FrameBatch, InstanceCapacity
 
 from s3dnn_ros.images.pixels import ENCODINGS
-from s3dnn_ros.nodes.qos import batch_qos
+from s3dnn_ros.nodes.qos import batch_qos, qos
 
 pytestmark = pytest.mark.ros
 
@@ -215,6 +215,18 @@ def test_composed_nodes_pass_references(world):
     publishers = world.observer.count_publishers(f'{world.namespace}/batches/{world.instance}')
     assert not batches and not publishers, topics
     assert not world.segments()
+
+
+def test_composed_nodes_need_no_topic_to_agree(world):
+    """Whatever another process says that it takes, the executor beside the governor has it."""
+    world.system(composed=True)
+    world.round_trip('front')
+    world.observer.create_publisher(Capacity, 'capacity', qos('latched', 1)).publish(Capacity(
+        process='somebody else', instances=[InstanceCapacity(instance=world.instance)]))
+    world.spin_for(0.2)
+    for _ in range(3):
+        world.round_trip('front')
+    assert world.dropped('executor', 'front', 'request') == 0
 
 
 def test_frames_of_several_cameras_share_a_batch(world):

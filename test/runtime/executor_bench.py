@@ -43,6 +43,7 @@ class Bench:
         self.broken_cameras = set()
         self.may_publish = threading.Event()
         self.may_publish.set()
+        self.publishes = threading.Event()      # a thread has a result
         self._complained = threading.Condition()
         self.executor = Executor(settings, specs, engine, clock, self._publish, self._lose,
                                  board_context)
@@ -65,6 +66,7 @@ class Bench:
     def _publish(self, result):
         if result.frame.camera in self.broken_cameras:
             raise RuntimeError('the publisher is gone')
+        self.publishes.set()
         assert self.may_publish.wait(WAIT_S)
         self.results.put(result)
         return self.clock.now_s()

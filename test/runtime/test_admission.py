@@ -43,10 +43,20 @@ def request(of, deadline_s=NOW_S + 0.1, *, sent_s=NOW_S, arrived_s=NOW_S, epoch=
                                  deadline_s=deadline_s)
 
 
-def make(*instances, serial=True, whole=False):
+class Workers:
+    """Threads as far as they are asked here: what waits takes its time."""
+
+    def __init__(self, unfinished, each_s):
+        self.unfinished, self.each_s = unfinished, each_s
+
+    def wait_s(self, ahead=0):
+        return (self.unfinished + ahead) * self.each_s
+
+
+def make(*instances, serial=True, whole=False, unfinished=0, decoding_s=0.0):
     told = []
     admission = Admission({item.name: item for item in instances}, serial, whole, 'me',
-                          told.append)
+                          Workers(unfinished, decoding_s), told.append)
 
     def tell(*loads):
         admission.tell(loads, NOW_S)
@@ -75,6 +85,21 @@ def test_a_serial_device_is_taken_by_all_networks():
         admission.arrived(request(item, NOW_S + 1.0))
     capacities = tell(load(net.queue, left_s=0.03), load(other.queue, left_s=0.04, started=False))
     assert capacities['net'].wait_s == capacities['other'].wait_s == pytest.approx(0.07)
+
+
+@pytest.mark.parametrize('serial', (False, True))
+def test_no_batch_is_taken_whose_results_would_wait_for_a_thread(serial):
+    """5 results wait, and that of what runs will: 6 times 20 ms, of which 40 run on the device."""
+    net = instance('net', ModelQueue(lanes=4))
+    _, tell, _ = make(net, serial=serial, unfinished=5, decoding_s=0.02)
+    capacity = tell(load(net.queue))['net']
+    assert (capacity.wait_s, capacity.results_s) == (pytest.approx(0.12 - RUN_S), 0.02)
+
+
+def test_a_device_that_takes_longer_than_the_threads_decides_alone():
+    net = instance('net')
+    _, tell, _ = make(net, serial=False, unfinished=1, decoding_s=0.02)
+    assert tell(load(net.queue, left_s=0.03))['net'].wait_s == pytest.approx(0.03)
 
 
 def test_what_is_more_urgent_waits_for_the_segment_that_runs_alone():

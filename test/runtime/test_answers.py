@@ -75,6 +75,26 @@ def test_the_threshold_can_be_changed_while_running(make_executor, make_batch, e
     assert len(run.results.get(timeout=WAIT_S).scores) == 2
 
 
+@pytest.mark.parametrize('late_policy, run_late, published', [
+    ('drop', False, 1), ('drop', True, 2), ('run', False, 2)])
+def test_nobody_decodes_what_is_late_already(make_executor, make_batch, make_frame, late_policy,
+                                             run_late, published):
+    """The only thread is busy with one result until the deadline of the next one is over."""
+    run = make_executor(late_policy=late_policy)
+    run.may_publish.clear()
+    for camera in ('front', 'rear'):
+        batch = make_batch(make_frame(camera, deadline_s=NOW_S + 1.0))
+        run.executor.accept(dataclasses.replace(batch, run_late=run_late))
+        run.engine.finish()
+    assert run.publishes.wait(WAIT_S)
+    run.clock.advance(2.0)
+    run.may_publish.set()
+    assert [result.frame.camera for result in run.published()] == ['front', 'rear'][:published]
+    dropped = {} if published == 2 else {'late': 1}
+    assert run.dropped('rear') == dropped
+    assert run.settled()
+
+
 def test_latency_counts_from_the_stamp_and_lateness_from_the_deadline(
         make_executor, make_batch, make_frame):
     run = make_executor()

@@ -3,6 +3,7 @@
 import functools
 import gc
 import threading
+import time
 import types
 import weakref
 
@@ -10,9 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from s3dnn_ros.base.clock import SystemClock, VirtualClock
 from s3dnn_ros.runtime.subtasks import BEFORE, BEHIND, SubTask, SubTaskPool
 
 WAIT_S = 20.0
+
+
+def make_pool(workers=1, clock=None, **options):
+    return SubTaskPool(workers, 'test-pool', clock or SystemClock(), **options)
 
 
 def subtask(run, *arguments, priority=0, deadline_s=0.0, place=BEHIND):
@@ -22,7 +28,7 @@ def subtask(run, *arguments, priority=0, deadline_s=0.0, place=BEHIND):
 
 @given(st.lists(st.tuples(st.integers(-2, 2), st.integers(0, 3)), max_size=12))
 def test_what_waits_is_done_by_priority_then_deadline_then_order(requests):
-    pool, busy, done = SubTaskPool(1, 'test-pool'), threading.Event(), []
+    pool, busy, done = make_pool(), threading.Event(), []
     pool.submit(subtask(busy.wait, WAIT_S, priority=100))
     for number, (priority, deadline_s) in enumerate(requests):
         pool.submit(subtask(done.append, (-priority, deadline_s, number), priority=priority,
@@ -34,7 +40,7 @@ def test_what_waits_is_done_by_priority_then_deadline_then_order(requests):
 
 def test_an_urgent_frame_is_not_behind_anothers_boxes():
     """One worker, which is busy; ten decodings wait; the urgent one comes last."""
-    pool, begun, busy, done = SubTaskPool(1, 'test-pool'), threading.Event(), threading.Event(), []
+    pool, begun, busy, done = make_pool(), threading.Event(), threading.Event(), []
     pool.submit(subtask(lambda: (begun.set(), busy.wait(WAIT_S))))
     assert begun.wait(WAIT_S)
     for number in range(10):
@@ -46,7 +52,7 @@ def test_an_urgent_frame_is_not_behind_anothers_boxes():
 
 
 def test_after_the_end_work_is_refused():
-    pool = SubTaskPool(2, 'test-pool')
+    pool = make_pool(2)
     pool.shutdown()
     with pytest.raises(RuntimeError):
         pool.submit(subtask(print))
@@ -57,7 +63,7 @@ def test_what_was_worked_on_does_not_live_until_the_next_work():
     class Pixels:
         pass
 
-    pool, done = SubTaskPool(1, 'test-pool'), threading.Event()
+    pool, done = make_pool(), threading.Event()
     pixels = Pixels()
     kept = weakref.ref(pixels)
     pool.submit(subtask(lambda _: None, pixels))
@@ -71,7 +77,7 @@ def test_what_was_worked_on_does_not_live_until_the_next_work():
 
 def test_another_order_may_decide_what_goes_first():
     """As a packing of sub-tasks over CPU and GPU will."""
-    pool = SubTaskPool(1, 'test-pool', order=lambda subtask: (subtask.place == BEHIND,))
+    pool = make_pool(order=lambda subtask: (subtask.place == BEHIND,))
     begun, busy, done = threading.Event(), threading.Event(), []
     pool.submit(subtask(lambda: (begun.set(), busy.wait(WAIT_S))))
     assert begun.wait(WAIT_S)
@@ -80,3 +86,29 @@ def test_another_order_may_decide_what_goes_first():
     busy.set()
     pool.shutdown()
     assert done == ['copy', 'boxes']
+
+
+@pytest.mark.parametrize('workers, unfinished, ahead, runs', [
+    (1, 0, 0, 0.0), (1, 1, 0, 1.0), (1, 3, 0, 3.0), (1, 3, 2, 5.0),
+    (4, 3, 0, 0.0), (4, 4, 0, 0.25), (4, 4, 3, 1.0)])
+def test_what_comes_waits_for_a_thread(workers, unfinished, ahead, runs):
+    """A sub-task took 8 s before; of those that are here, each thread has one."""
+    clock, busy = VirtualClock(), threading.Event()
+    pool = make_pool(workers, clock)
+    assert pool.wait_s(ahead=10) == 0.0     # nobody knows yet what work takes
+    finish(pool, functools.partial(clock.advance, 8.0))
+    for _ in range(unfinished):
+        pool.submit(subtask(busy.wait, WAIT_S))
+    assert pool.wait_s(ahead) == pytest.approx(8.0 * runs)
+    busy.set()
+    pool.shutdown()
+    assert pool.wait_s() == 0.0
+
+
+def finish(pool, run):
+    """Have work done, and noted as done."""
+    pool.submit(subtask(run))
+    end_s = time.monotonic() + WAIT_S
+    while pool.wait_s(ahead=100) == 0.0:
+        assert time.monotonic() < end_s
+        time.sleep(0.001)
