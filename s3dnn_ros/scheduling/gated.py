@@ -236,6 +236,10 @@ class Gated:
 
     def _choose(self, now_s) -> List[_Job]:
         """Return the jobs that are to be open."""
+        if len(self._jobs) <= MOST and self._shares() <= self._capacity + ROUNDING:
+            # nothing is in the way of anything, in whatever order
+            self._ending, self._wake_s = None, math.inf
+            return list(self._jobs.values())
         turn = self._in_turn(now_s)
         self._ending, wake_s = self._nearly_over(turn, now_s)
         side = _SideBySide(self._capacity, self._ending)
@@ -250,6 +254,9 @@ class Gated:
                                       if job.deadline_s > now_s), default=math.inf))
         self._wake_s = max(wake_s, now_s + LEAST_WAIT_S)
         return side.jobs
+
+    def _shares(self) -> float:
+        return sum([job.share for job in self._jobs.values()])
 
     def _nearly_over(self, turn, now_s) -> Tuple[Optional[_Job], float]:
         """Return the first job if it is nearly over, or when it should be, if others wait."""

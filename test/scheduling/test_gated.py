@@ -118,6 +118,16 @@ def test_what_fits_runs_side_by_side(job):
     assert device.state == (['a', 'b'], [], ['c'])
 
 
+@given(st.lists(st.tuples(st.floats(-1.0, 1.0), st.integers(-1, 1)), max_size=10),
+       st.sampled_from([0.0, 0.001]))
+def test_what_fits_runs_at_once_whatever_its_deadline(kit, jobs, lead_s):
+    device = Device(Gated(lead_s=lead_s))
+    for number, (slack_s, priority) in enumerate(jobs):
+        device.arrive(kit.work(f'{number}', 0.1, slack_s, SEGMENT_S, priority=priority))
+        assert (device.held, device.queued) == ([], [])
+        assert device.scheduler.next_wake_s(device.now_s) is None
+
+
 def test_the_next_opens_when_the_first_is_nearly_over(job):
     device = Device(Gated(lead_s=0.002))
     device.arrive(job('first', 0.1), job('next', 0.2), job('third', 0.3))
