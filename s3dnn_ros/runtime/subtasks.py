@@ -120,4 +120,5 @@ class SubTaskPool:
             del run
             with self._changed:
                 self._unfinished -= 1
-                self._took.add(self._clock.now_s() - began_s)
+                # simulated time may go back
+                self._took.add(max(0.0, self._clock.now_s() - began_s))

@@ -105,6 +105,14 @@ def test_what_comes_waits_for_a_thread(workers, unfinished, ahead, runs):
     assert pool.wait_s() == 0.0
 
 
+def test_time_that_goes_back_is_none_that_was_taken():
+    clock = VirtualClock(10.0)
+    pool = make_pool(clock=clock)
+    pool.submit(subtask(clock.advance, -5.0))
+    pool.shutdown()
+    assert pool.each_s == pool.wait_s(ahead=9) == 0.0
+
+
 def finish(pool, run):
     """Have work done, and noted as done."""
     pool.submit(subtask(run))
