@@ -22,7 +22,8 @@ from s3dnn_ros.bench.environment import environment
 from s3dnn_ros.bench.networks import ready
 from s3dnn_ros.bench.probe import Probe
 from s3dnn_ros.bench.processes import Processes
-from s3dnn_ros.images.pixels import fit, view_raw
+from s3dnn_ros.images.pixels import fit
+from s3dnn_ros.images.raw import view_raw
 
 SETTLE_S = 3.0
 NETWORK_SIDE = 416

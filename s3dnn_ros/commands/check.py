@@ -12,7 +12,8 @@ import numpy as np
 from s3dnn_ros.base.clock import SystemClock
 from s3dnn_ros.engines import make_engine
 from s3dnn_ros.errors import ModelError, ParameterError
-from s3dnn_ros.images.pixels import decode_compressed, fit
+from s3dnn_ros.images.compressed import decode_compressed
+from s3dnn_ros.images.pixels import fit
 from s3dnn_ros.models.cut_network import whole
 from s3dnn_ros.models.graph import batch_of
 from s3dnn_ros.models.spec import ModelSpec

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Iterator, Optional
 
 from s3dnn_ros.errors import ImageError, ParameterError
-from s3dnn_ros.images.pixels import Pixels, decode_compressed, view_raw
+from s3dnn_ros.images.compressed import open_compressed
+from s3dnn_ros.images.pixels import Pixels
+from s3dnn_ros.images.raw import open_raw
 
 _RAW, _COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 _SUFFIXES = ('.mcap', '.db3')
@@ -92,7 +94,4 @@ def _spread(reader, connections, most):
 
 
 def _pixels(message) -> Pixels:
-    if message.__msgtype__ == _COMPRESSED:
-        return decode_compressed(message.data)
-    return view_raw(message.encoding, message.width, message.height, message.step, message.data,
-                    is_bigendian=bool(message.is_bigendian))
+    return (open_compressed if message.__msgtype__ == _COMPRESSED else open_raw)(message)

@@ -6,7 +6,6 @@ import functools
 import secrets
 import sys
 
-import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
 from sensor_msgs.msg import CompressedImage
 from sensor_msgs.msg import Image as ImageMsg
@@ -18,23 +17,18 @@ from s3dnn_ros.governor.batch import Image
 from s3dnn_ros.governor.governor import Governor, frame_bytes
 from s3dnn_ros.governor.outlook import Outlook
 from s3dnn_ros.governor.rates import Rates, loss_sentence
-from s3dnn_ros.images.pixels import ENCODINGS, Pixels, check_size, decode_compressed, view_raw
 from s3dnn_ros.middleware import image_export
 from s3dnn_ros.models.spec import load_spec
 from s3dnn_ros.msg import Cameras, Capacity, StageStats
 from s3dnn_ros.nodes.alarm import Alarm
 from s3dnn_ros.nodes.camera_services import CameraServices
+from s3dnn_ros.nodes.image_opener import open_image
 from s3dnn_ros.nodes.messages import cameras_msg, capacity_of, diagnostic, ns_of, stage_stats
 from s3dnn_ros.nodes.node import S3dnnNode
 from s3dnn_ros.nodes.qos import qos
 from s3dnn_ros.nodes.routes import make_route
 from s3dnn_ros.nodes.running import run
 from s3dnn_ros.profiling.find import find_table
-
-try:
-    from cv_bridge import CvBridge
-except ImportError:
-    CvBridge = None
 
 try:
     from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
@@ -65,7 +59,6 @@ class GovernorNode(S3dnnNode):
         self._alarm = None
         self._capacities = None         # the subscription to those of other processes
         self._heeded = None             # what the executor in this process told last
-        self._bridge = CvBridge() if CvBridge else None
         self._camera_services = CameraServices(self)
 
     def start(self, settings):
@@ -231,7 +224,7 @@ class GovernorNode(S3dnnNode):
         self._rates[camera].arrived()
         now_s = self.clock_s.now_s()
         try:
-            pixels = self._view(msg)
+            pixels = open_image(msg, max_side=self.settings.max_image_side)
         except ImageError as error:
             self._refuse(camera, error)
         else:
@@ -240,30 +233,8 @@ class GovernorNode(S3dnnNode):
     def _on_compressed(self, camera, msg):
         self._rates[camera].arrived()
         decode = functools.lru_cache(1)(functools.partial(
-            decode_compressed, msg.data, max_side=self.settings.max_image_side))
+            open_image, msg, max_side=self.settings.max_image_side))
         self._take(camera, msg.header, self.clock_s.now_s(), decode)
-
-    def _view(self, msg):
-        if msg.encoding not in ENCODINGS and self._bridge is not None:
-            return self._bridged(msg)
-        return view_raw(msg.encoding, msg.width, msg.height, msg.step, msg.data,
-                        is_bigendian=bool(msg.is_bigendian),
-                        max_side=self.settings.max_image_side)
-
-    def _bridged(self, msg):
-        check_size(msg.width, msg.height, self.settings.max_image_side)
-        try:
-            array = self._bridge.imgmsg_to_cv2(msg, 'bgr8')
-        except Exception as error:
-            # cv_bridge passes on whatever OpenCV raises
-            raise ImageError('encoding', f"encoding '{msg.encoding}' is unknown; known are "
-                                         + ', '.join(ENCODINGS)
-                                         + f'; cv_bridge says: {error}') from error
-        array = np.ascontiguousarray(array)
-        if array.shape != (msg.height, msg.width, 3) or array.dtype != np.uint8:
-            raise ImageError('data', f'cv_bridge finds no {msg.width}x{msg.height} pixels of '
-                                     f'{msg.encoding} in the message; step is {msg.step}')
-        return Pixels(array, ENCODINGS['bgr8'])
 
     def _refuse(self, camera, error):
         self.complain(f"camera '{camera}': {error}", camera)

@@ -17,7 +17,8 @@ from sensor_msgs.msg import Image as ImageMsg
 
 from s3dnn_ros.errors import ImageError
 from s3dnn_ros.images.drawing import draw
-from s3dnn_ros.images.pixels import decode_compressed, fit, view_raw
+from s3dnn_ros.images.pixels import fit
+from s3dnn_ros.nodes.image_opener import open_image
 from s3dnn_ros.nodes.messages import header_of, label_of, ns_of
 from s3dnn_ros.nodes.qos import qos
 
@@ -127,9 +128,7 @@ class Overlay:
 
     def _publish(self, view, msg, result):
         try:
-            pixels = (view_raw(msg.encoding, msg.width, msg.height, msg.step, msg.data,
-                               is_bigendian=bool(msg.is_bigendian))
-                      if isinstance(msg, ImageMsg) else decode_compressed(msg.data))
+            pixels = open_image(msg)
         except ImageError:
             return      # the governor has counted and reported it already
         image = np.empty((pixels.height, pixels.width, 3), np.uint8)

@@ -15,7 +15,8 @@ from s3dnn_ros.governor.batch import Image
 from s3dnn_ros.governor.cameras import addition, removal
 from s3dnn_ros.governor.governor import Governor, frame_bytes
 from s3dnn_ros.governor.stamps import BEHIND_S, RESTART_S
-from s3dnn_ros.images.pixels import ENCODINGS, Pixels, view_raw
+from s3dnn_ros.images.pixels import ENCODINGS, Pixels
+from s3dnn_ros.images.raw import view_raw
 from s3dnn_ros.scheduling.fusion import HOPELESS_FRAMES
 from s3dnn_ros.settings import CameraSettings, GovernorSettings
 from s3dnn_ros.settings.parameters import read, values_of

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 
 from s3dnn_ros.errors import ParameterError
+from s3dnn_ros.images.compressed import decode_compressed
 from s3dnn_ros.images.media import CYCLE_S, WINDOW, SimulatedCamera, Video, encode, open_media
-from s3dnn_ros.images.pixels import decode_compressed, fit, view_raw
+from s3dnn_ros.images.pixels import fit
+from s3dnn_ros.images.raw import view_raw
 
 FPS = 10.0
 FRAMES = 12

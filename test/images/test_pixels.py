@@ -1,126 +1,26 @@
-"""Pixels: seen in place, put at their place in one write, with the right colours."""
+"""Pixels: put at their place in one write, with the right colours."""
 
 import tracemalloc
 
-import cv2
 import numpy as np
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
+from raw_images import BLUE, COLOURED, EVERY, GREEN, GREY_ENCODINGS, OCHRE, RED, raw
 
 from s3dnn_ros.errors import ImageError
-from s3dnn_ros.images.pixels import ENCODINGS, Pixels, decode_compressed, fit, view_raw
+from s3dnn_ros.images.pixels import ENCODINGS, Pixels, fit
+from s3dnn_ros.images.raw import view_raw
 
 ROUNDING = 2         # of a colour conversion, in grey levels
 YUV_ROUNDING = 5     # eight-bit YUV on top
-JPEG_LOSS = 6
 ONE_PIXEL = 1.0
 LIVE = 1024          # bytes that Python itself allocates meanwhile
-
-RED, GREEN, BLUE, OCHRE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (200, 120, 40)
 GREY = (90, 90, 90)
-BAYER_CELLS = {'rggb': 'RG GB', 'bggr': 'BG GR', 'gbrg': 'GB RG', 'grbg': 'GR BG'}
-COLOURED = [name for name, encoding in ENCODINGS.items() if name not in (
-    'mono8', '8UC1', 'mono16', '16UC1')]
-EVERY = list(ENCODINGS)
-
-
-def encode(encoding, rgb, width, height):
-    """Return the bytes of a raw image of one colour, written independently of the package."""
-    r, g, b = rgb
-    y, u, v = (round(16 + 0.257 * r + 0.504 * g + 0.098 * b),
-               round(128 - 0.148 * r - 0.291 * g + 0.439 * b),
-               round(128 + 0.439 * r - 0.368 * g - 0.071 * b))
-    pixel = {
-        'bgr8': [b, g, r], '8UC3': [b, g, r], 'rgb8': [r, g, b],
-        'bgra8': [b, g, r, 7], '8UC4': [b, g, r, 7], 'rgba8': [r, g, b, 7],
-        'mono8': [g], '8UC1': [g], 'mono16': [0, g], '16UC1': [0, g],
-    }.get(encoding)
-    if pixel:
-        return bytes(pixel) * (width * height)
-    if encoding in ('yuv422', 'uyvy'):
-        return bytes([u, y, v, y]) * (width // 2 * height)
-    if encoding in ('yuv422_yuy2', 'yuyv'):
-        return bytes([y, u, y, v]) * (width // 2 * height)
-    first, second = BAYER_CELLS[encoding[6:10]].split()
-    value = {'R': r, 'G': g, 'B': b}
-    rows = [bytes(value[letter] for letter in row) * (width // 2) for row in (first, second)]
-    return b''.join(rows) * (height // 2)
-
-
-def raw(encoding, width=8, height=6, *, rgb=OCHRE, **more):
-    data = encode(encoding, rgb, width, height)
-    return view_raw(encoding, width, height, len(data) // height, data, **more)
-
-
-def refusal(function, *arguments, **more):
-    with pytest.raises(ImageError) as caught:
-        function(*arguments, **more)
-    return caught.value.reason, str(caught.value)
 
 
 def image(width, height, value=0):
     return Pixels(np.full((height, width, 3), value, np.uint8), ENCODINGS['bgr8'])
-
-
-@pytest.mark.parametrize('encoding', EVERY)
-def test_a_raw_image_is_looked_at_in_place(encoding):
-    data = encode(encoding, OCHRE, 8, 6)
-    pixels = view_raw(encoding, 8, 6, len(data) // 6, data)
-    assert np.shares_memory(pixels.array, np.frombuffer(data, np.uint8))
-    assert (pixels.width, pixels.height) == (8, 6)
-
-
-@pytest.mark.parametrize('encoding', EVERY)
-def test_padding_at_the_end_of_rows_is_skipped(encoding):
-    data = encode(encoding, OCHRE, 8, 6)
-    row = len(data) // 6
-    padded = b''.join(data[at:at + row] + b'\xee' * 6 for at in range(0, len(data), row))
-    plain = view_raw(encoding, 8, 6, row, data)
-    assert np.array_equal(view_raw(encoding, 8, 6, row + 6, padded).array, plain.array)
-    assert np.array_equal(view_raw(encoding, 8, 6, row + 6, padded[:-6]).array, plain.array)
-
-
-@pytest.mark.parametrize('encoding', EVERY)
-def test_data_that_end_before_the_last_pixel_are_refused(encoding):
-    data = encode(encoding, OCHRE, 8, 6)
-    reason, text = refusal(view_raw, encoding, 8, 6, len(data) // 6, data[:-1])
-    assert reason == 'data'
-    assert str(len(data)) in text
-    assert str(len(data) - 1) in text
-
-
-def test_rows_that_do_not_fit_their_step_are_refused():
-    reason, text = refusal(view_raw, 'bgr8', 8, 6, 23, bytes(8 * 6 * 3))
-    assert reason == 'data'
-    assert '24 bytes, but step is 23' in text
-
-
-def test_an_unknown_encoding_is_refused_with_the_known_ones():
-    reason, text = refusal(view_raw, 'nv21', 8, 6, 8, bytes(100))
-    assert reason == 'encoding'
-    assert "'nv21'" in text
-    assert 'bayer_rggb8' in text
-
-
-@pytest.mark.parametrize('width, height', [(0, 6), (8, 0), (0, 0)])
-def test_an_image_without_pixels_is_refused(width, height):
-    assert refusal(view_raw, 'bgr8', width, height, 24, b'')[0] == 'size'
-
-
-@pytest.mark.parametrize('width, height', [(16384, 1), (1, 16384), (16384, 16384)])
-def test_an_image_beyond_the_limit_is_refused(width, height):
-    reason, text = refusal(view_raw, 'mono8', width, height, width, b'')
-    assert reason == 'size'
-    assert 'max_image_side allows 8192' in text
-
-
-def test_an_image_of_16k_by_16k_is_fitted_where_the_limit_allows():
-    side = 16384
-    pixels = view_raw('mono8', side, side, side, np.zeros(side * side, np.uint8), max_side=side)
-    target = np.full((32, 32, 3), 255, np.uint8)
-    fit(pixels, target)
-    assert not target.any()
 
 
 @pytest.mark.parametrize('colour', ['bgr', 'rgb'])
@@ -136,7 +36,7 @@ def test_colours_arrive_in_the_order_asked_for(encoding, rgb, size, colour):
 
 
 @pytest.mark.parametrize('size', [(8, 6), (5, 3)])
-@pytest.mark.parametrize('encoding', ['mono8', '8UC1', 'mono16', '16UC1'])
+@pytest.mark.parametrize('encoding', GREY_ENCODINGS)
 def test_grey_images_become_grey(encoding, size):
     target = np.zeros((size[1], size[0], 3), np.uint8)
     fit(raw(encoding, rgb=GREY), target)
@@ -266,42 +166,9 @@ def test_bgr_pixels_are_written_once(size, resize):
     assert extra_bytes(one_copy) < 2 * target[0].nbytes + LIVE
 
 
-def gradient(width=64, height=48):
-    rows, columns = np.mgrid[:height, :width]
-    return np.stack([rows * 4, columns * 3, 255 - rows * 4], axis=2).astype(np.uint8)
-
-
-@pytest.mark.parametrize('kind, tolerance', [('.png', 0), ('.jpg', JPEG_LOSS)])
-def test_compressed_images_come_back(kind, tolerance):
-    picture = gradient()
-    pixels = decode_compressed(cv2.imencode(kind, picture)[1].tobytes())
-    target = np.zeros_like(picture)
+def test_an_image_of_16k_by_16k_is_fitted_where_the_limit_allows():
+    side = 16384
+    pixels = view_raw('mono8', side, side, side, np.zeros(side * side, np.uint8), max_side=side)
+    target = np.full((32, 32, 3), 255, np.uint8)
     fit(pixels, target)
-    assert np.abs(target.astype(int) - picture).mean() <= tolerance
-
-
-def test_a_grey_compressed_image_gets_three_channels():
-    data = cv2.imencode('.png', np.full((6, 8), 90, np.uint8))[1].tobytes()
-    assert decode_compressed(data).array.shape == (6, 8, 3)
-
-
-@pytest.mark.parametrize('share', [0.0, 0.01, 0.3, 0.6, 0.9])
-@pytest.mark.parametrize('kind', ['.png', '.jpg'])
-def test_a_compressed_image_that_is_cut_short_is_refused(kind, share):
-    noise = np.random.default_rng(1).integers(0, 256, (120, 160, 3), dtype=np.uint8)
-    data = cv2.imencode(kind, noise)[1].tobytes()
-    reason, text = refusal(decode_compressed, data[:int(len(data) * share)])
-    assert reason == 'data'
-    assert 'cannot be decoded' in text
-
-
-def test_a_compressed_image_beyond_the_limit_is_refused():
-    data = cv2.imencode('.png', np.zeros((10, 200, 3), np.uint8))[1].tobytes()
-    assert refusal(decode_compressed, data, max_side=100)[0] == 'size'
-
-
-@settings(max_examples=50)
-@given(st.binary(max_size=200))
-def test_garbage_is_refused(data):
-    assume(not data.startswith((b'\xff\xd8', b'\x89PNG', b'P')))
-    assert refusal(decode_compressed, data)[0] == 'data'
+    assert not target.any()

@@ -11,7 +11,8 @@ import pytest
 
 from s3dnn_ros.base.cache import exported_path
 from s3dnn_ros.errors import FetchError, ModelError
-from s3dnn_ros.images.pixels import decode_compressed, fit
+from s3dnn_ros.images.compressed import decode_compressed
+from s3dnn_ros.images.pixels import fit
 from s3dnn_ros.models import squeezenet, zoo
 from s3dnn_ros.models.assets import ASSETS, asset_path
 from s3dnn_ros.models.graph import batch_of, load_graph, with_image_input

@@ -170,7 +170,7 @@ def test_stamps_at_the_ends_of_time(world, sec, nanosec, composed):
 def test_hostile_compressed_images(world, data):
     governor, _ = world.system(cameras={'front': {'transport': 'compressed'}})
     world.send_compressed('front', data)
-    world.wait_for(lambda: world.dropped('governor', 'front', 'data')
-                   + world.dropped('governor', 'front', 'size') == 1)
+    world.wait_for(lambda: sum(world.dropped('governor', 'front', reason)
+                               for reason in ('encoding', 'data', 'size')) == 1)
     world.round_trip('rear')
     assert governor.callbacks_status().level == DiagnosticStatus.OK

@@ -12,14 +12,15 @@ from sensor_msgs.msg import Image
 pytestmark = pytest.mark.ros
 
 SIDE = 64
-PIXEL = 6       # bytes of one in bgr16
+PIXEL = 8       # bytes of one in bgra16
 
 
 def send(world, data=None, **changes):
-    """Send what the front camera shows as bgr16; returns the stamp."""
+    """Send what the front camera shows as bgra16; returns the stamp."""
     if data is None:
-        data = (world.mark('front').image(SIDE, SIDE).astype(np.uint16) * 257).tobytes()
-    values = dict(width=SIDE, height=SIDE, step=PIXEL * SIDE, encoding='bgr16')
+        image = world.mark('front').image(SIDE, SIDE).astype(np.uint16) * 257
+        data = np.dstack([image, np.full((SIDE, SIDE), 65535, np.uint16)]).tobytes()
+    values = dict(width=SIDE, height=SIDE, step=PIXEL * SIDE, encoding='bgra16')
     return world._publish('front', Image(**dict(values, **changes)), data, None, {})
 
 
@@ -32,7 +33,7 @@ def test_an_encoding_that_only_cv_bridge_knows(world, composed):
 @pytest.mark.parametrize(('changes', 'reason', 'words'), [
     ({'encoding': 'nonsense8'}, 'encoding', 'nonsense8'),
     ({'encoding': '32FC1'}, 'encoding', '32FC1'),
-    ({'data': b'short'}, 'encoding', 'bgr16'),
+    ({'data': b'short'}, 'encoding', 'bgra16'),
     ({'step': 10}, 'data', 'step is 10'),
     ({'step': 0}, 'data', 'step is 0'),
     ({'width': 0}, 'size', 'no content'),

@@ -104,7 +104,7 @@ def test_a_bad_image_does_not_disturb_it(world):
     viewer = Viewer(world, 'front')
     viewer.wait_until_seen()
     world.send('front', width=0)
-    world.send('front', encoding='nv21')
+    world.send('front', encoding='nv16')
     msg = world.round_trip('front')
     image = world.wait_for(lambda: viewer.images)[-1]
     assert ns_of(image) == ns_of(msg) and len(viewer.images) == 1

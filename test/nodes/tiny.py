@@ -64,6 +64,11 @@ def encode(image, encoding):
         array = np.stack((blue, green, red, alpha), -1)
     elif encoding == 'rgba8':
         array = np.stack((red, green, blue, alpha), -1)
+    elif encoding in ('bgr16', 'rgb16'):
+        array = np.stack((blue, green, red) if encoding == 'bgr16' else (red, green, blue),
+                         -1).astype(np.uint16) * 257
+    elif encoding in ('nv12', 'nv21', 'nv24'):
+        return _two_planes(image, encoding), width
     elif encoding in ('mono8', '8UC1'):
         array = image.max(axis=2)
     elif encoding in ('mono16', '16UC1'):
@@ -76,15 +81,26 @@ def encode(image, encoding):
         array[:, 0::2, chroma] = yuv[:, 0::2, 1]
         array[:, 1::2, chroma] = yuv[:, 0::2, 2]
     else:
-        # bayer_<first row><second row>8: one colour per pixel
-        letters = encoding[len('bayer_'):-1]
-        array = np.empty((height, width), np.uint8)
+        # bayer_<first row><second row><bits>: one colour per pixel
+        letters = encoding[len('bayer_'):len('bayer_') + 4]
+        if encoding.endswith('16'):
+            image = image.astype(np.uint16) * 257
+        array = np.empty((height, width), image.dtype)
         for index, letter in enumerate(letters):
             row, column = divmod(index, 2)
             plane = image[:, :, 'bgr'.index(letter)]
             array[row::2, column::2] = plane[row::2, column::2]
     array = np.ascontiguousarray(array)
     return array.tobytes(), array.strides[0]
+
+
+def _two_planes(image, encoding):
+    """Return the bytes of Y, and behind them those of U and V, of which four pixels share one."""
+    yuv = _yuv(image)
+    chroma = yuv[..., 1:] if encoding == 'nv24' else yuv[::2, ::2, 1:]
+    if encoding == 'nv21':
+        chroma = chroma[..., ::-1]
+    return yuv[..., 0].tobytes() + chroma.tobytes()
 
 
 def _yuv(image):
