@@ -39,7 +39,8 @@ def net(tmp_path):
                                 opset_imports=[helper.make_opsetid('', 13)]),
               str(tmp_path / 'net.onnx'))
     values = {'onnx': 'net.onnx', 'width': 8, 'height': 8, 'colour': 'rgb', 'mean': [0, 0, 0],
-              'std': [255, 255, 255], 'resize': 'letterbox', 'decoder': 'classification'}
+              'std': [255, 255, 255], 'resize': 'letterbox', 'decoder': 'classification',
+              'decoder_options': {'softmax': True}}
     (tmp_path / 'net.yaml').write_text(yaml.safe_dump(values), encoding='utf-8')
     return tmp_path / 'net.onnx'
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import abc
-from typing import Iterable, List, Mapping, Tuple
+from typing import Dict, Iterable, List, Mapping, Tuple
 
 import numpy as np
 
-from s3dnn_ros.models.boxes import Boxes, select
+from s3dnn_ros.models.boxes import Boxes, expect_scores, select
 from s3dnn_ros.models.shapes import Shapes
 
 # Boxes (n, 4) as left, top, right, bottom in pixels of the network's input, scores (n,) and
@@ -26,6 +26,14 @@ class BoxDecoder(abc.ABC):
         """Return the number of classes; see `decoders.Decoder`."""
 
     @abc.abstractmethod
+    def reads(self, outputs: Iterable[str]) -> Tuple[str, ...]:
+        """Return which outputs it reads; see `decoders.Decoder`."""
+
+    @abc.abstractmethod
+    def scores(self, outputs: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
+        """Return the scores that it reads; see `decoders.Decoder`."""
+
+    @abc.abstractmethod
     def candidates(self, outputs: Mapping[str, np.ndarray],
                    score_threshold: float) -> Iterable[Candidates]:
         """Yield the candidates of one image after the other; `outputs` have been checked."""
@@ -34,5 +42,10 @@ class BoxDecoder(abc.ABC):
                iou_threshold: float, max_detections: int) -> List[Boxes]:
         """Return one Boxes per image; see `decoders.Decoder`."""
         self.check({name: array.shape for name, array in outputs.items()})
-        return [select(*candidates, self._width, self._height, iou_threshold, max_detections)
-                for candidates in self.candidates(outputs, score_threshold)]
+        found = []
+        for xyxy, scores, class_ids in self.candidates(outputs, score_threshold):
+            expect_scores(scores, 'choose another decoder, or an `output` of boxes, or export the '
+                                  'network with its sigmoid')
+            found.append(select(xyxy, scores, class_ids, self._width, self._height,
+                                iou_threshold, max_detections))
+        return found

@@ -8,6 +8,10 @@ from typing import Tuple
 import cv2
 import numpy as np
 
+from s3dnn_ros.errors import ModelError
+
+# Half precision may round a score up so far.
+LARGEST_SCORE = 1.001
 # Non-maximum suppression is quadratic; a threshold near zero must not stall the pipeline.
 CANDIDATE_LIMIT = 1000
 
@@ -48,6 +52,13 @@ def best_candidates(scores: np.ndarray, limit: int = CANDIDATE_LIMIT) -> np.ndar
     if len(finite) <= limit:
         return finite
     return finite[np.argpartition(-scores[finite], limit)[:limit]]
+
+
+def expect_scores(scores: np.ndarray, advice: str) -> None:
+    """Raise ModelError, with advice, if any of the scores that count (n,) is above 1."""
+    if len(scores) and scores.max() > LARGEST_SCORE:
+        raise ModelError('outputs', f'hold a score of {scores.max():.4g}, and scores are from 0 '
+                                    f'to 1; {advice}')
 
 
 def select(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import List, Mapping
+from typing import Dict, Iterable, List, Mapping, Tuple
 
 import numpy as np
 
-from s3dnn_ros.models.boxes import Boxes, best_candidates
+from s3dnn_ros.models.boxes import Boxes, best_candidates, expect_scores
 from s3dnn_ros.models.shapes import Shapes, pick, refuse, size
 
 
@@ -33,6 +33,15 @@ class ClassificationDecoder:
             refuse('classification', expected, output_shapes)
         return size(shape, 1)
 
+    def reads(self, outputs: Iterable[str]) -> Tuple[str, ...]:
+        """Return the output that is named, or the only one."""
+        return (self._output or next(iter(outputs)),)
+
+    def scores(self, outputs: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
+        """Return all that it reads."""
+        (name,) = self.reads(outputs)
+        return {name: outputs[name]}
+
     def decode(
         self,
         outputs: Mapping[str, np.ndarray],
@@ -42,7 +51,7 @@ class ClassificationDecoder:
     ) -> List[Boxes]:
         """Return one Boxes per image; see `decoders.Decoder`."""
         self.check({name: array.shape for name, array in outputs.items()})
-        output = outputs[self._output or next(iter(outputs))]
+        (output,) = self.scores(outputs).values()
         scores = output.reshape(output.shape[:2]).astype(np.float32)
         if self._softmax:
             scores = np.exp(scores - np.nanmax(scores, axis=1, keepdims=True))
@@ -54,5 +63,6 @@ class ClassificationDecoder:
         best = best_candidates(scores, limit)
         best = best[scores[best] >= score_threshold]
         best = best[np.argsort(-scores[best], kind='stable')]
+        expect_scores(scores[best], 'set decoder_options: {softmax: true} for logits')
         xyxy = np.tile(self._box, (len(best), 1))
         return Boxes(xyxy, scores[best], best.astype(np.int32))

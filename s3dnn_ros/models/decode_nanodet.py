@@ -60,6 +60,19 @@ class NanoDetDecoder(BoxDecoder):
             output_shapes,
         )
 
+    def reads(self, outputs):
+        """Return two outputs for each stride, or the only one."""
+        names = tuple(outputs)
+        return names if len(names) == 1 else tuple(
+            f'{kind}_{stride}' for stride in self._strides for kind in ('cls', 'reg'))
+
+    def scores(self, outputs):
+        """Return the class scores of all cells."""
+        if len(outputs) > 1:
+            return {name: outputs[name] for name in self.reads(outputs)[::2]}
+        ((name, joint),) = outputs.items()
+        return {name: joint[..., :-4 * self._bins]}
+
     def candidates(self, outputs, score_threshold):
         """Yield the candidates of one image after the other."""
         levels = self._levels(outputs)

@@ -57,6 +57,14 @@ class SsdDecoder(BoxDecoder):
             return 0
         return max(size(output_shapes[self._scores], 2) - self._background, 0)
 
+    def reads(self, outputs):
+        """Return the outputs of boxes, scores and classes."""
+        return tuple(filter(None, (self._boxes, self._scores, self._classes)))
+
+    def scores(self, outputs):
+        """Return the scores of all candidates."""
+        return {self._scores: outputs[self._scores]}
+
     def candidates(self, outputs, score_threshold):
         """Yield the candidates of one image after the other."""
         for image, boxes in enumerate(outputs[self._boxes]):

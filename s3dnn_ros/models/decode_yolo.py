@@ -9,16 +9,24 @@ from s3dnn_ros.models.boxes import best_candidates
 from s3dnn_ros.models.shapes import Shapes, fits, pick, refuse, size
 
 
-class YoloV5Decoder(BoxDecoder):
+class _YoloDecoder(BoxDecoder):
+    """Reads a single output."""
+
+    def __init__(self, width: int, height: int, output: str = ''):
+        super().__init__(width, height)
+        self._output = output
+
+    def reads(self, outputs):
+        """Return the output that is named, or the only one."""
+        return (self._output or next(iter(outputs)),)
+
+
+class YoloV5Decoder(_YoloDecoder):
     """Reads [N, boxes, 5 + classes]: centre x, y, width, height in pixels, objectness, scores.
 
     YOLOv3, v5 and v7 export this layout. A box's score is objectness × its best class.
     `output` names the tensor where the network has several.
     """
-
-    def __init__(self, width: int, height: int, output: str = ''):
-        super().__init__(width, height)
-        self._output = output
 
     def check(self, output_shapes: Shapes) -> int:
         """Return the number of classes; see `decoders.Decoder`."""
@@ -28,24 +36,26 @@ class YoloV5Decoder(BoxDecoder):
             refuse('yolov5', expected, output_shapes)
         return max(size(shape, 2) - 5, 0)
 
+    def scores(self, outputs):
+        """Return objectness and class scores of all candidates."""
+        (name,) = self.reads(outputs)
+        return {name: outputs[name][..., 4:]}
+
     def candidates(self, outputs, score_threshold):
         """Yield the candidates of one image after the other."""
-        for rows in outputs[self._output or next(iter(outputs))]:
+        (name,) = self.reads(outputs)
+        for rows in outputs[name]:
             # No class can lift a box over its objectness: most boxes end here.
             rows = rows[rows[:, 4] >= score_threshold]
             yield _best_class(rows[:, :4], rows[:, 5:] * rows[:, 4:5], score_threshold)
 
 
-class YoloV8Decoder(BoxDecoder):
+class YoloV8Decoder(_YoloDecoder):
     """Reads [N, 4 + classes, boxes]: centre x, y, width, height in pixels, then scores.
 
     YOLOv8, v9 and v11 export this layout. `output` names the tensor where the network has
     several.
     """
-
-    def __init__(self, width: int, height: int, output: str = ''):
-        super().__init__(width, height)
-        self._output = output
 
     def check(self, output_shapes: Shapes) -> int:
         """Return the number of classes; see `decoders.Decoder`."""
@@ -57,9 +67,15 @@ class YoloV8Decoder(BoxDecoder):
             refuse('yolov8', f'{expected} with more boxes than classes', output_shapes)
         return max(size(shape, 1) - 4, 0)
 
+    def scores(self, outputs):
+        """Return the class scores of all candidates."""
+        (name,) = self.reads(outputs)
+        return {name: outputs[name][:, 4:]}
+
     def candidates(self, outputs, score_threshold):
         """Yield the candidates of one image after the other."""
-        for columns in outputs[self._output or next(iter(outputs))]:
+        (name,) = self.reads(outputs)
+        for columns in outputs[name]:
             rows = columns[:, (columns[4:] >= score_threshold).any(axis=0)].T
             yield _best_class(rows[:, :4], rows[:, 4:], score_threshold)
 

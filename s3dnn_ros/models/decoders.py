@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from typing import Dict, List, Mapping, Protocol, Sequence, Tuple
+from typing import Dict, Iterable, List, Mapping, Protocol, Sequence, Tuple
 
 import numpy as np
 
@@ -29,6 +29,15 @@ class Decoder(Protocol):
         what was found.
         """
 
+    def reads(self, outputs: Iterable[str]) -> Tuple[str, ...]:
+        """Return which of a network's outputs, that have been checked, it reads."""
+
+    def scores(self, outputs: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
+        """Return the scores in the outputs that it reads, by output, with the batch first.
+
+        Where one of them is no number, the network has failed in this image.
+        """
+
     def decode(
         self,
         outputs: Mapping[str, np.ndarray],
@@ -39,7 +48,8 @@ class Decoder(Protocol):
         """Return one Boxes per image, best score first.
 
         `outputs` are arrays with the batch first; scores at or above `score_threshold` count,
-        NaN and infinite ones never do. Raises ModelError where `check` would.
+        NaN and infinite ones never do. Raises ModelError where `check` would, and for a score
+        that is above 1.
         """
 
 

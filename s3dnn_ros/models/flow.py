@@ -38,7 +38,7 @@ class Flow:
         self.constants: List[onnx.NodeProto] = []
         self.born: Dict[str, int] = dict.fromkeys(self.inputs, 0)
         for node in _sorted(graph, {*self.inputs, *fixed}):
-            reads = tuple(dict.fromkeys(_reads(node)))
+            reads = tuple(dict.fromkeys(reads_of(node)))
             if _is_constant(node) and fixed.issuperset(reads):
                 self.constants.append(node)
                 fixed.update(node.output)
@@ -115,7 +115,7 @@ def _is_constant(node: onnx.NodeProto) -> bool:
     return node.op_type == 'Constant' or (bool(node.input) and node.op_type not in _RANDOM)
 
 
-def _reads(node: onnx.NodeProto) -> Iterator[str]:
+def reads_of(node: onnx.NodeProto) -> Iterator[str]:
     """Give the tensors that a node reads, and those that its subgraphs take from outside."""
     yield from filter(None, node.input)
     for attribute in node.attribute:
@@ -124,7 +124,7 @@ def _reads(node: onnx.NodeProto) -> Iterator[str]:
             own.update(tensor.values.name for tensor in graph.sparse_initializer)
             own.update(name for inner in graph.node for name in inner.output)
             for inner in graph.node:
-                yield from (name for name in _reads(inner) if name not in own)
+                yield from (name for name in reads_of(inner) if name not in own)
             yield from (value.name for value in graph.output if value.name not in own)
 
 
@@ -134,7 +134,7 @@ def _sorted(graph: onnx.GraphProto, known: Set[str]) -> List[onnx.NodeProto]:
     missing: List[int] = []
     readers: Dict[int, List[int]] = {}
     for index, node in enumerate(graph.node):
-        names = {name for name in _reads(node) if name not in known}
+        names = {name for name in reads_of(node) if name not in known}
         for name in names:
             if name not in producer:
                 raise ModelError(

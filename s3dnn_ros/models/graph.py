@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from s3dnn_ros.base.cache import sha256_of
 from s3dnn_ros.errors import ModelError
 from s3dnn_ros.models.batch import BATCH, free_batch
+from s3dnn_ros.models.flow import reads_of
 from s3dnn_ros.models.shapes import fits, shape_of
 from s3dnn_ros.models.spec import ModelSpec
 
@@ -44,8 +45,42 @@ def load_graph(spec: ModelSpec) -> onnx.ModelProto:
 
 
 def image_network(spec: ModelSpec) -> onnx.ModelProto:
-    """Return the network of a model description with the image input in front."""
-    return with_image_input(load_graph(spec), spec)
+    """Return the network of a model description, as far as it is read, behind an image input."""
+    return with_image_input(as_far_as_read(load_graph(spec), spec), spec)
+
+
+def as_far_as_read(model: onnx.ModelProto, spec: ModelSpec) -> onnx.ModelProto:
+    """Leave out, in place, the outputs that a model's decoder does not read, and all they need.
+
+    They take time, and may be what no engine can give one image of: a single number for a batch.
+    Where the decoder refuses the outputs, all of them stay for its sentence.
+    """
+    shapes = {value.name: shape_of(value) for value in model.graph.output}
+    decoder = spec.make_decoder()
+    try:
+        decoder.check(shapes)
+    except ModelError:
+        return model
+    read = set(decoder.reads(shapes))
+    if read == set(shapes):
+        return model
+    nodes = {name: node for node in model.graph.node for name in node.output if name}
+    needed, waiting = set(), [*read]
+    while waiting:
+        name = waiting.pop()
+        if name not in needed:
+            needed.add(name)
+            waiting += reads_of(nodes[name]) if name in nodes else ()
+    _keep(model.graph.output, lambda value: value.name in read)
+    _keep(model.graph.node, lambda node: not needed.isdisjoint(node.output))
+    _keep(model.graph.initializer, lambda tensor: tensor.name in needed)
+    return model
+
+
+def _keep(items, wanted):
+    kept = [item for item in items if wanted(item)]
+    del items[:]
+    items.extend(kept)
 
 
 def require_file(spec: ModelSpec) -> None:

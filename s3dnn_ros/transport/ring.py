@@ -94,6 +94,8 @@ class SharedSlots(SlotPool):
             file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o660)
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # first, so that whatever a crash leaves behind is known as ours
+                os.pwrite(file, _HEADER.pack(_MAGIC, self._count, self._slot_bytes), 0)
                 # a sparse file would kill the process with SIGBUS once the
                 # memory runs out; this fails here and now instead
                 os.posix_fallocate(file, 0, size)
@@ -105,7 +107,6 @@ class SharedSlots(SlotPool):
         except OSError as error:
             raise RingError(_creation_failed(path, size, error)) from error
         self._file = file
-        self._map[:_HEADER.size] = _HEADER.pack(_MAGIC, self._count, self._slot_bytes)
         self._words = _words(self._map, self._count)
         self._memory = np.frombuffer(self._map, np.uint8, self._count * self._slot_bytes,
                                      header).reshape(self._count, self._slot_bytes)
@@ -129,7 +130,7 @@ class SlotReader:
         if not _NAME.match(name):
             raise RingError(f"'{name}' is not a name of a shared-memory segment")
         try:
-            file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            file = _open_segment(path)
         except OSError as error:
             raise RingError(f'shared memory {path} cannot be opened ({error.strerror}); its '
                             'front end is gone, or on another host or in a container without '
@@ -181,16 +182,21 @@ def remove_orphans(directory=DIRECTORY):
     removed = []
     for path in sorted(Path(directory).glob(_PREFIX + '*')):
         with contextlib.suppress(OSError):
-            if not path.stat().st_size:
-                continue        # being made just now
-            file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            file = _open_segment(path)
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                os.unlink(path)
-                removed.append(path.name)
+                # it may be somebody else's, or be made just now
+                if os.pread(file, len(_MAGIC), 0) == _MAGIC:
+                    os.unlink(path)
+                    removed.append(path.name)
             finally:
                 os.close(file)
     return removed
+
+
+def _open_segment(path):
+    """Return the descriptor of a file; a link would lead to whatever its maker may not open."""
+    return os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def _lines(size):

@@ -174,6 +174,55 @@ def test_scores_that_are_no_numbers_never_become_boxes(name, bad):
     assert len(found) == 0
 
 
+def outputs_of(name, score):
+    """Return a decoder's options and outputs with one box of a score, and others of 0."""
+    if name == 'nanodet':
+        outputs = nanodet_outputs()
+        outputs['cls_8'][0, 3, 1] = score
+        return {}, outputs
+    if name == 'ssd':
+        scores = np.zeros((1, 20, 1 + CLASSES), np.float32)
+        scores[0, 4, 2] = score
+        return {}, {'boxes': np.tile(np.float32([0.1, 0.1, 0.5, 0.5]), (1, 20, 1)),
+                    'scores': scores}
+    if name == 'classification':
+        return {'output': 'y'}, {'y': np.array([[0.0, score, 0.0]], np.float32)}
+    rows = yolo_rows((32, 16, 20, 10, 1.0, 1, score))
+    if name == 'yolov8':
+        rows = np.delete(rows, 4, axis=2).transpose(0, 2, 1)
+    return {'output': 'y'}, {'y': np.ascontiguousarray(rows)}
+
+
+UNREAD = {'loss': np.array(np.nan), 'masks': np.full((1, 4, 8, 8), np.inf), 'none': np.zeros(0)}
+
+
+@pytest.mark.parametrize('name', decoder_names())
+def test_it_says_which_outputs_it_reads_and_where_their_scores_are(name):
+    options, outputs = outputs_of(name, 0.75)
+    decoder = make_decoder(name, WIDTH, HEIGHT, **options)
+    read = decoder.reads({**UNREAD, **outputs})
+    assert set(read) == set(outputs)
+    scores = decoder.scores(outputs)
+    assert max(array.max() for array in scores.values()) <= 1.0
+    assert all(np.shares_memory(array, outputs[key]) for key, array in scores.items())
+    decoder.check({key: array.shape for key, array in {**UNREAD, **outputs}.items()})
+    found, = decode(decoder, {key: outputs[key] for key in read})
+    assert found.scores.tolist() == [0.75]
+
+
+@pytest.mark.parametrize('name', decoder_names())
+@pytest.mark.parametrize('score', [1.0005, 1.01, 57.0])
+def test_a_score_above_1_is_none(name, score):
+    """But for what half precision may round up."""
+    options, outputs = outputs_of(name, score)
+    decoder = make_decoder(name, WIDTH, HEIGHT, **options)
+    if score < 1.001:
+        assert len(decode(decoder, outputs)[0]) == 1
+        return
+    with pytest.raises(ModelError, match=f'a score of {score:g}, and scores are from 0 to 1'):
+        decode(decoder, outputs)
+
+
 def test_a_bad_class_does_not_hide_the_good_one_beside_it():
     output = yolo_rows((32, 16, 20, 10, 1, 1, 0.8))
     output[0, 0, 5] = np.nan

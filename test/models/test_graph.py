@@ -8,7 +8,13 @@ import pytest
 from onnx import TensorProto, helper
 
 from s3dnn_ros.errors import ModelError
-from s3dnn_ros.models.graph import batch_of, load_graph, with_image_input
+from s3dnn_ros.models.graph import (
+    as_far_as_read,
+    batch_of,
+    image_network,
+    load_graph,
+    with_image_input,
+)
 
 # The network sees (x - mean) / std; the graph multiplies by the inverse instead.
 ROUNDING = 1e-6
@@ -201,3 +207,43 @@ def test_a_fixed_batch_of_two_stays_two(make_network, make_spec):
     nodes, constants = reshape([2, 192])
     model = make_network(nodes, (2, 3, 6, 8), (2, 192), constants)
     assert batch_of(with_image_input(model, make_spec())) == 2
+
+
+def several_outputs():
+    """Return a network with scores, a loss for the whole batch, and masks with a weight."""
+    scores = helper.make_graph([helper.make_node('Identity', ['pooled'], ['inner'])], 'then', [], [
+        helper.make_tensor_value_info('inner', TensorProto.FLOAT, None)])
+    nodes = [
+        helper.make_node('ReduceMean', ['x'], ['loss'], keepdims=0),
+        helper.make_node('Conv', ['x', 'weight'], ['masks']),
+        helper.make_node('GlobalAveragePool', ['x'], ['average']),
+        helper.make_node('Flatten', ['average'], ['pooled']),
+        # reads 'pooled' in its branches alone
+        helper.make_node('If', ['always'], ['scores'], then_branch=scores, else_branch=scores),
+    ]
+    stored = {'weight': np.ones((5, 3, 1, 1), np.float32), 'always': np.array(True)}
+    shapes = {'scores': ['N', 3], 'loss': [], 'masks': ['N', 5, 6, 8]}
+    return helper.make_model(helper.make_graph(
+        nodes, 'several', [helper.make_tensor_value_info('x', TensorProto.FLOAT, ['N', 3, 6, 8])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+         for name, shape in shapes.items()],
+        [onnx.numpy_helper.from_array(array, name) for name, array in stored.items()],
+    ), ir_version=8, opset_imports=[helper.make_opsetid('', 13)])
+
+
+def test_what_nobody_reads_is_left_out_with_all_it_needs(save, run_onnx):
+    spec = save(several_outputs(), decoder='classification', decoder_options={'output': 'scores'})
+    network = image_network(spec)
+    assert [value.name for value in network.graph.output] == ['scores']
+    assert 'weight' not in {tensor.name for tensor in network.graph.initializer}
+    pixels = random_pixels(2)
+    expected = normalised(pixels, spec).mean(axis=(2, 3))
+    np.testing.assert_allclose(run_onnx(network, image=pixels)[0], expected, atol=1e-5)
+
+
+def test_outputs_that_are_refused_all_stay(save):
+    """So that the sentence names them."""
+    model = several_outputs()
+    for options in ({}, {'output': 'absent'}):
+        spec = save(model, decoder='classification', decoder_options=options)
+        assert as_far_as_read(load_graph(spec), spec) == load_graph(spec)

@@ -152,7 +152,7 @@ def _network(make_spec, tmp_path, monkeypatch):
     path = tmp_path / 'net.onnx'
     onnx.save(helper.make_model(graph, ir_version=8,
                                 opset_imports=[helper.make_opsetid('', 13)]), str(path))
-    spec = make_spec(name='net', onnx=path, labels=())
+    spec = make_spec(name='net', onnx=path, labels=(), decoder_options={'softmax': True})
     model = with_image_input(onnx.load(str(path)), spec)
     variants = make_variants(variants_dir('net', 'onnxruntime'),
                              cut_there(spec, CUTS, path, '').segments, (0.7, 0.4))

@@ -23,6 +23,12 @@ class FakeDecoder:
     def check(self, output_shapes):
         return 3
 
+    def reads(self, outputs):
+        return tuple(outputs)
+
+    def scores(self, outputs):
+        return outputs
+
     def decode(self, outputs, score_threshold, iou_threshold, max_detections):
         return self.answer(outputs)
 

@@ -264,6 +264,28 @@ def test_frames_whose_outputs_are_no_numbers_are_refused_and_the_others_answered
     assert run.counts()['b'].last_error == complaint
 
 
+def test_outputs_that_nobody_reads_may_be_anything(make_executor, make_batch, make_spec,
+                                                   tiny_onnx):
+    run = make_executor(spec=make_spec(onnx=tiny_onnx, decoder_options={'output': 'scores'}))
+    scores = np.eye(3, dtype=np.float32)[:1]
+    for others in ({'loss': np.float32(7.0)}, {'loss': np.array(np.nan)},
+                   {'masks': np.full((1, 4, 8, 8), np.inf)}, {'text': np.zeros(0)}):
+        run.executor.accept(make_batch())
+        run.engine.finish(outputs={**others, 'scores': scores})
+    assert [result.class_ids.tolist() for result in run.published()] == 4 * [[0]]
+    assert run.settled() and not run.dropped()
+
+
+def test_scores_above_1_are_refused(make_executor, make_batch):
+    run = make_executor()
+    run.executor.accept(make_batch())
+    run.engine.finish(outputs={'scores': np.array([[0.1, 57.3, 0.2]], np.float32)})
+    assert run.settled()
+    assert run.dropped() == {'decoder': 1}
+    (complaint,) = run.complaints
+    assert 'a score of 57.3' in complaint and 'softmax' in complaint
+
+
 def test_a_batch_without_a_single_number_publishes_nothing_and_the_next_one_runs(
         make_executor, make_batch, make_frame):
     run = make_executor()

@@ -226,10 +226,48 @@ def test_only_segments_whose_owner_died_are_removed(slots, tmp_path):
 
 
 def test_a_new_segment_removes_orphans_first(slots, tmp_path):
-    (tmp_path / NAME).write_bytes(bytes(100))
+    (tmp_path / NAME).write_bytes(b'S3DNNRG1' + bytes(100))
     second = SharedSlots('test', 1, SIZE, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {slots.name, second.name}
     second.close()
+
+
+@pytest.mark.parametrize('content', [b'', b'S3DNNRG', bytes(100), b'somebody else has this name'])
+def test_what_has_only_the_name_of_a_segment_is_left_alone(tmp_path, content):
+    (tmp_path / NAME).write_bytes(content)
+    assert remove_orphans(tmp_path) == []
+    assert (tmp_path / NAME).read_bytes() == content
+
+
+def test_a_segment_is_known_as_ours_from_the_beginning(tmp_path, monkeypatch):
+    """Whenever its owner dies, the next one removes it."""
+    class Died(BaseException):
+        pass
+
+    def die(*_):
+        raise Died
+    monkeypatch.setattr(os, 'posix_fallocate', die)
+    with pytest.raises(Died):
+        SharedSlots('test', 2, SIZE, tmp_path)
+    (path,) = tmp_path.iterdir()
+    assert path.read_bytes().startswith(b'S3DNNRG1')
+
+
+@pytest.mark.parametrize('what', ['a link to a segment', 'a link to a file', 'a link to nothing',
+                                  'a pipe'])
+def test_what_is_no_file_is_neither_read_nor_removed(slots, tmp_path, what):
+    path, secret = tmp_path / NAME, tmp_path / 'secret'
+    secret.write_bytes(b'S3DNNRG1' + bytes(1000))
+    if what == 'a pipe':
+        os.mkfifo(path)
+    else:
+        path.symlink_to({'a link to a segment': slots.name, 'a link to a file': secret,
+                         'a link to nothing': 'nothing'}[what])
+    with pytest.raises(RingError):
+        SlotReader(NAME, tmp_path)
+    assert remove_orphans(tmp_path) == []
+    assert path.is_symlink() or path.exists()
+    assert secret.exists() and (tmp_path / slots.name).exists()
 
 
 @pytest.mark.parametrize('module, function', [(os, 'posix_fallocate'), (mmap, 'mmap')])
