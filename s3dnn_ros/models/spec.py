@@ -13,7 +13,7 @@ from s3dnn_ros.base.cache import exported_path
 from s3dnn_ros.base.document import Document
 from s3dnn_ros.errors import ModelError
 from s3dnn_ros.models.decoders import Decoder, decoder_names, make_decoder
-from s3dnn_ros.models.labels import NAMED_LABELS
+from s3dnn_ros.models.labels import NAMED_LABELS, labels_of
 from s3dnn_ros.models.sizes import AT, SIZE_LIMIT, side_of
 
 ZOO_PREFIX = 'zoo:'
@@ -56,6 +56,14 @@ class ModelSpec:
         if 0 <= class_id < len(self.labels):
             return self.labels[class_id]
         return str(class_id)
+
+    @property
+    def remark(self) -> str:
+        """Return what is strange about the description; empty if nothing is."""
+        if max(self.std) < 1.0:
+            return (f'{self.name}: std is {list(self.std)}, but in pixel units (0..255); if the '
+                    'network was trained on 0..1, multiply mean and std by 255')
+        return ''
 
     @cached_property
     def fingerprint(self) -> int:
@@ -181,16 +189,9 @@ def _sha256(document: Document) -> str:
 
 
 def _labels(document: Document) -> Tuple[str, ...]:
-    value = document.get('labels', [])
-    if isinstance(value, str) and value in NAMED_LABELS:
-        return NAMED_LABELS[value]
-    if isinstance(value, str):
-        try:
-            value = document.beside(value).read_text(encoding='utf-8').splitlines()
-        except (OSError, UnicodeDecodeError):
-            value = None
-    # YAML reads an unquoted `no` as false: such a label needs quotes.
-    if not isinstance(value, list) or not all(type(label) in (str, int) for label in value):
+    try:
+        return labels_of(document.get('labels', []), document.path.parent)
+    except ValueError as error:
         known = ', '.join(NAMED_LABELS)
-        document.fail('labels', f'a list, {known}, or a text file with one label a line')
-    return tuple(str(label).strip() for label in value)
+        return document.fail('labels', f'a list, names by class, {known}, a text file with one '
+                             f'label a line, or a YAML file with names: {error}')

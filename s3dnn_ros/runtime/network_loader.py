@@ -115,7 +115,8 @@ def load_network(spec, engine: Engine, options: LoadOptions, instance='') -> Loa
                          f'max_batch: {network.batch} in {spec.name}.yaml, or export it with '
                          'a free batch')
     return LoadedNetwork(network, parts.profile, parts.accuracy,
-                         (*parts.notes, *filter(None, (network.note,))), load_again)
+                         tuple(filter(None, (*parts.notes, network.note, spec.remark))),
+                         load_again)
 
 
 def choose_parts(spec, engine: Engine, options: LoadOptions) -> NetworkParts:

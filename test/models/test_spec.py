@@ -91,9 +91,19 @@ def test_binary_and_missing_files_are_refused(tmp_path):
         load_spec(path)
 
 
+@pytest.mark.parametrize('std, words', [
+    ([0.229, 0.224, 0.225], 'multiply mean and std by 255'), ([1, 1, 1], ''),
+    ([58.4, 57.1, 57.4], ''), ([0.5, 1.0, 1.0], '')])
+def test_deviations_of_0_to_1_are_told(write, std, words):
+    remark = load_spec(write(std=std)).remark
+    assert words in remark and bool(words) == bool(remark)
+
+
 def test_labels_come_from_a_list_or_a_file_beside_the_description(write, tmp_path):
     (tmp_path / 'names.txt').write_text('cat\ndog', encoding='utf-8')
     assert load_spec(write(labels='names.txt')).labels == ('cat', 'dog')
+    assert load_spec(write(labels=str(tmp_path / 'names.txt'))).labels == ('cat', 'dog')
+    assert load_spec(write(labels={0: 'cat', 1: 'dog'})).labels == ('cat', 'dog')
     spec = load_spec(write(labels=['cat', 7]))
     assert spec.labels == ('cat', '7')
     assert [spec.label(index) for index in (-1, 0, 1, 2)] == ['-1', 'cat', '7', '2']

@@ -68,6 +68,12 @@ def test_it_is_the_network_and_so_is_what_is_loaded_again(engine, spec):
     assert loaded.profile is None and not loaded.accuracy
 
 
+def test_what_is_strange_about_the_description_is_noted(engine, spec):
+    strange = dataclasses.replace(spec, std=(0.2, 0.2, 0.2))
+    notes = load_network(strange, engine, LoadOptions()).notes
+    assert strange.remark in notes and spec.remark == ''
+
+
 def test_no_second_copy_of_the_weights_is_kept(engine, spec, monkeypatch):
     chosen = []
 
