@@ -51,8 +51,8 @@ class RecentTimes:
 
     @property
     def average_s(self):
-        """Return the average of all but the longest: of what few runs make most; 0 before any."""
-        times_s = self._sorted_s[:-1] or self._sorted_s
+        """Return the average of all but the longest, of what varies much; 0 before the second."""
+        times_s = self._sorted_s[:-1]
         return sum(times_s) / len(times_s) if times_s else 0.0
 
     def _at(self, part):

@@ -4,12 +4,27 @@ from __future__ import annotations
 
 import difflib
 import math
+import reprlib
 from pathlib import Path
 from typing import Any, Dict, Iterable, Sequence, Tuple
 
 import yaml
 
 from s3dnn_ros.errors import ModelError
+
+# No description that anybody writes is larger, or nested more deeply.
+MOST_BYTES = 1_000_000
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 80
+_SHORT.maxlevel = 3
+
+
+def shown(value: Any) -> str:
+    """Return a value as a sentence may show it, however large it is."""
+    try:
+        return _SHORT.repr(value)
+    except ValueError:
+        return 'a number without end'   # Python writes out no more than 4300 digits
 
 
 class Document:
@@ -21,13 +36,14 @@ class Document:
         self._values = _load(path)
         for key in self._values:
             if key not in keys:
-                near = difflib.get_close_matches(str(key), keys, 1, 0.5)
+                near = difflib.get_close_matches(str(key)[:80], keys, 1, 0.5)
                 hint = f'did you mean {near[0]!r}?' if near else f'known are {", ".join(keys)}'
-                raise ModelError(path, f'has the unknown key {str(key)!r}; {hint}')
+                raise ModelError(path, f'has the unknown key {shown(key)}; {hint}')
 
     def fail(self, key: str, expected: str) -> None:
         """Raise the ModelError that says what a key holds and what it should hold."""
-        state = f'is {self._values[key]!r}' if key in self._values else 'is missing'
+        # aliases can make a few bytes endless to look at
+        state = f'is {shown(self._values[key])}' if key in self._values else 'is missing'
         raise ModelError(self.path, f"key '{key}' {state}; expected {expected}")
 
     def get(self, key: str, default: Any = None) -> Any:
@@ -79,21 +95,40 @@ class Document:
 
     def beside(self, relative: str) -> Path:
         """Return a path that the document states relative to its own folder."""
-        return (self.path.parent / Path(relative).expanduser()).absolute()
+        try:
+            return (self.path.parent / Path(relative).expanduser()).absolute()
+        except RuntimeError as error:
+            # '~name' of a user who is not here
+            raise ModelError(self.path, f'names the path {shown(relative)}, and {error}; '
+                                        'write it in full') from error
 
 
 def _load(path: Path) -> Dict[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except OSError as error:
-        raise ModelError(path, f'cannot be read ({error.strerror}); check the path') from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        with path.open('rb') as file:
+            text = file.read(MOST_BYTES + 1)
+    except (OSError, ValueError) as error:
+        # ValueError for a path that holds NUL
+        reason = getattr(error, 'strerror', None) or error
+        raise ModelError(path, f'cannot be read ({reason}); check the path') from error
+    if len(text) > MOST_BYTES:
+        raise ModelError(path, f'has more than {MOST_BYTES // 1_000_000} MB, so it describes no '
+                               'model; name its YAML file')
+    try:
+        content = yaml.safe_load(text.decode('utf-8'))
+    except Exception as error:
+        # PyYAML passes on what its parts raise: for dates that are none, numbers without end
         reason = ' '.join(str(error).split())
-        raise ModelError(path, f'is not valid YAML: {reason}') from error
+        raise ModelError(path, f'is not valid YAML: {reason[:300]}') from error
     if not isinstance(content, dict):
         raise ModelError(path, 'must hold a mapping of keys such as onnx, width and height')
     return content
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False    # a whole number that no float holds

@@ -80,10 +80,11 @@ def make_decoder(name: str, width: int, height: int, /, **options) -> Decoder:
     known = [key for key in inspect.signature(factory).parameters if key not in _SIZE]
     for option in options:
         if option not in known:
-            near = difflib.get_close_matches(option, known, 1, 0.5)
+            near = difflib.get_close_matches(option[:60], known, 1, 0.5)
             hint = f'did you mean {near[0]!r}?' if near else f'known are {", ".join(known)}'
-            raise ModelError(f"decoder '{name}'", f'has no option {option!r}; {hint}')
+            raise ModelError(f"decoder '{name}'", f'has no option {option[:60]!r}; {hint}')
     try:
         return factory(width, height, **options)
     except (TypeError, ValueError) as error:
-        raise ModelError(f"decoder '{name}'", f'an option cannot be used: {error}') from error
+        raise ModelError(f"decoder '{name}'",
+                         f'an option cannot be used: {str(error)[:200]}') from error

@@ -89,7 +89,7 @@ class SubTaskPool:
 
     @property
     def each_s(self) -> float:
-        """Return what all threads together take for one of many; 0 before the first."""
+        """Return what all threads together take for one of many; 0 before the second."""
         return self._took.average_s / self._workers
 
     def shutdown(self):

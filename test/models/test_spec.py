@@ -5,6 +5,8 @@ import pickle
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from s3dnn_ros.errors import ModelError
 from s3dnn_ros.models.labels import COCO80
@@ -14,6 +16,12 @@ GOOD = {
     'onnx': 'net.onnx', 'width': 32, 'height': 24, 'colour': 'rgb', 'mean': [0, 0, 0],
     'std': [255, 255, 255], 'resize': 'letterbox', 'decoder': 'yolov8', 'labels': 'coco80',
 }
+
+
+# What YAML or a path gives a meaning of its own.
+SPARKS = [b'&a [*a]', b'*a', b'<<: *a', b'~nobody', b'\0', b'9' * 5000, b'1e999', b'.inf',
+          b'2001-99-99', b'!!timestamp x', b'!!set {a}', b'!!omap [a: 1]', b'!!binary xx', b'- ',
+          b'{' * 2000, b'? ', b'0x' + b'f' * 300, b'\xff', b'---\n', b'%YAML 9.9\n', b'null']
 
 
 @pytest.fixture
@@ -74,12 +82,64 @@ def test_a_wrong_key_is_named_with_the_file(write, changes, told):
     assert told in str(caught.value)
 
 
-@pytest.mark.parametrize('text', ['', '- a list', 'width: [', 'width: \t3'])
+@pytest.mark.parametrize('text', [
+    '', '- a list', 'width: [', 'width: \t3', '[' * 5000, '{' * 5000, 'width: 2001-99-99',
+    'width: !!timestamp x', 'width: ' + '9' * 5000, 'width: !!python/object:os.system x',
+    'width: &a [*a, *b]', '? [a]\n: b', 'width: !!set {a'])
 def test_a_file_that_is_no_mapping_is_refused(tmp_path, text):
     path = tmp_path / 'net.yaml'
     path.write_text(text, encoding='utf-8')
     with pytest.raises(ModelError, match=r'net\.yaml'):
         load_spec(path)
+
+
+@pytest.mark.parametrize('changes', [
+    {'width': 10 ** 400}, {'mean': [10 ** 400, 0, 0]}, {'deadline_ms': 10 ** 400},
+    {'onnx': '~nobody_of_this_name/net.onnx'}, {'labels': '~nobody_of_this_name/x'},
+    {'labels': 'a\0b'}, {'width': 'x' * 100_000}, {'decoder_options': {'x' * 10_000: 1}}],
+    ids=lambda changes: next(iter(changes)))
+def test_values_out_of_this_world_are_refused_in_a_short_sentence(write, changes):
+    with pytest.raises(ModelError) as caught:
+        load_spec(write(**changes))
+    assert next(iter(changes)) in str(caught.value) and len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize('key', ['width', 'labels', 'mean', 'decoder', 'onnx', 'description'])
+@pytest.mark.parametrize('value', ['*a59', '[*a59]', '{*a59 : 1}', '{0: *a59}', '0x' + 'f' * 9000])
+def test_what_a_few_bytes_make_endless_is_refused_at_once(tmp_path, key, value):
+    doubled = ', '.join(f'a{n}: &a{n} [*a{n - 1}, *a{n - 1}]' for n in range(1, 60))
+    keys = {**GOOD, key: '@', 'decoder_options': '#'}
+    path = tmp_path / 'net.yaml'
+    # the options come first, as aliases look back
+    keys = {'decoder_options': keys.pop('decoder_options'), **keys}
+    text = yaml.safe_dump(keys, sort_keys=False)
+    path.write_text(text.replace("'#'", '{a0: &a0 [x, x], ' + doubled + '}').replace("'@'", value))
+    with pytest.raises(ModelError) as caught:
+        load_spec(path)
+    assert len(str(caught.value)) < 1000
+
+
+def test_a_description_without_end_is_refused(tmp_path):
+    path = tmp_path / 'net.yaml'
+    path.write_text('width: [' + ','.join('x' * 10 for _ in range(200_000)) + ']')
+    with pytest.raises(ModelError, match='more than 1 MB'):
+        load_spec(path)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_any_damage_to_a_description_is_told(tmp_path_factory, data):
+    content = bytearray(yaml.safe_dump(GOOD).encode())
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(content)))
+        content[at:at + data.draw(st.integers(0, 12))] = data.draw(st.one_of(
+            st.binary(max_size=3), st.sampled_from(SPARKS)))
+    path = tmp_path_factory.mktemp('any') / 'net.yaml'
+    path.write_bytes(bytes(content))
+    try:
+        load_spec(path)
+    except ModelError as error:
+        assert len(str(error)) < 2500
 
 
 def test_binary_and_missing_files_are_refused(tmp_path):
