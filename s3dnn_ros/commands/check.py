@@ -64,9 +64,8 @@ class Report:
         ]
         for name, shape in self.outputs.items():
             lines.append(f'output   {name} [{", ".join(map(str, shape))}]')
-        lines.append(f'decoder  {self.decoder}, {self.classes or "?"} classes')
-        if self.classes and self.labels != self.classes:
-            lines.append(f'note     {self.labels} labels: the others appear as numbers')
+        labels = f'{self.labels} labels' if self.labels else 'no labels: they appear as numbers'
+        lines.append(f'decoder  {self.decoder}, {self.classes or "?"} classes, {labels}')
         lines.append(f'engine   {self.engine}')
         if self.run_ms is not None:
             lines.append(f'time     {self.run_ms:.1f} ms, decoding {self.decode_ms:.2f} ms')
@@ -93,6 +92,8 @@ def check_model(spec: ModelSpec, image: Optional[Path], score_threshold: float) 
         for value in graph.graph.output
     }
     decoder = spec.make_decoder()
+    classes = decoder.check(shapes)
+    spec.expect_classes(classes)
     report = Report(
         model=f'{spec.name}: {spec.description}' if spec.description else spec.name,
         file=str(spec.onnx),
@@ -101,7 +102,7 @@ def check_model(spec: ModelSpec, image: Optional[Path], score_threshold: float) 
         batch=batch,
         outputs=shapes,
         decoder=spec.decoder,
-        classes=decoder.check(shapes),
+        classes=classes,
         labels=len(spec.labels),
         engine='',
     )
@@ -116,12 +117,16 @@ def check_model(spec: ModelSpec, image: Optional[Path], score_threshold: float) 
         outputs, run_ms = _best_ms(lambda: loaded.run(pixels))
     finally:
         engine.close()
+    found = {name: array.shape for name, array in outputs.items()}
+    classes = decoder.check(found)
+    spec.expect_classes(classes)
     boxes, decode_ms = _best_ms(
         lambda: decoder.decode(outputs, score_threshold, IOU_THRESHOLD, MAX_DETECTIONS)[0]
     )
     return dataclasses.replace(
         report,
-        outputs={name: array.shape for name, array in outputs.items()},
+        outputs=found,
+        classes=classes,
         engine=f'{engine.name} on {engine.device}',
         run_ms=run_ms,
         decode_ms=decode_ms,

@@ -75,6 +75,19 @@ class ModelSpec:
         """Return a decoder of this model's outputs."""
         return make_decoder(self.decoder, self.width, self.height, **self.decoder_options)
 
+    def expect_classes(self, classes: int) -> None:
+        """Raise ModelError unless the labels are of so many classes; 0: nobody knows how many.
+
+        Boxes with other labels than theirs look right. Mostly it is another head that is read:
+        its masks, keypoints or angles are taken for classes.
+        """
+        if classes and self.labels and classes != len(self.labels):
+            raise ModelError(
+                f"model '{self.name}'", f'has {len(self.labels)} labels, and decoder '
+                f"'{self.decoder}' finds {classes} classes in its outputs; correct `labels`, or "
+                'leave them out to get numbers, or, if the network also gives masks, keypoints or '
+                'angles, or boxes that are final, export it as a plain detector')
+
 
 def load_spec(name_or_path, directories: Iterable = ()) -> ModelSpec:
     """Read a model description, by name or by the path of its YAML file.

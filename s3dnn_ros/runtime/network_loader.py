@@ -87,9 +87,9 @@ class LoadedNetwork:
     load_again: Callable[[], Network]
 
     def decoder(self, spec) -> Decoder:
-        """Return a decoder that fits what the network gives; raises ModelError."""
+        """Return a decoder that fits what the network gives, as labels do; raises ModelError."""
         decoder = spec.make_decoder()
-        decoder.check(self.network.output_shapes)
+        spec.expect_classes(decoder.check(self.network.output_shapes))
         return decoder
 
 

@@ -159,6 +159,18 @@ def test_deviations_of_0_to_1_are_told(write, std, words):
     assert words in remark and bool(words) == bool(remark)
 
 
+@pytest.mark.parametrize('classes, fits', [(0, True), (2, True), (1, False), (3, False),
+                                          (52, False)])
+def test_labels_are_of_the_networks_classes(write, classes, fits):
+    load_spec(write(labels=...)).expect_classes(classes)
+    spec = load_spec(write(labels=['cat', 'dog']))
+    if fits:
+        spec.expect_classes(classes)
+        return
+    with pytest.raises(ModelError, match=f"'net'.* 2 labels, .*'yolov8' finds {classes} classes"):
+        spec.expect_classes(classes)
+
+
 def test_labels_come_from_a_list_or_a_file_beside_the_description(write, tmp_path):
     (tmp_path / 'names.txt').write_text('cat\ndog', encoding='utf-8')
     assert load_spec(write(labels='names.txt')).labels == ('cat', 'dog')

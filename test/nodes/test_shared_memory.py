@@ -136,7 +136,7 @@ def test_full_when_a_removed_segment_is_replaced(world, full):
 
 def test_an_orphan_is_removed_by_the_next_governor(world):
     orphan = SHM / f's3dnn.governor_{world.instance}.{"0" * 12}'
-    orphan.write_bytes(b'left behind by a crash')
+    orphan.write_bytes(b'S3DNNRG1 and what else a crash leaves behind')
     world.system()
     assert not orphan.exists()
     world.round_trip('front')

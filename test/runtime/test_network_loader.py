@@ -105,6 +105,13 @@ def test_the_batch_is_what_settings_and_description_allow(engine, spec, max_batc
     assert loaded.network.largest == largest
 
 
+def test_labels_that_are_not_of_its_classes_are_refused(engine, spec):
+    loaded = load_network(spec, engine, LoadOptions())
+    loaded.decoder(dataclasses.replace(spec, labels=()))
+    with pytest.raises(ModelError, match='has 1 labels'):
+        loaded.decoder(dataclasses.replace(spec, labels=('person',)))
+
+
 def test_a_decoder_that_does_not_fit_is_refused(engine, spec):
     loaded = load_network(spec, engine, LoadOptions())
     assert loaded.decoder(spec)
