@@ -64,15 +64,16 @@ def _two_planes(encoding, known, width, height, step, buffer):
         raise ImageError('size', f'{encoding} shares colours among four pixels, but the image is '
                                  f'{width}x{height} pixels')
     needed, row = _two_planes_bytes(known, width, height, step)
+    luma_step = step
     if buffer.size < needed and step == width + 2 * width // known.chroma ** 2:
-        step = width
-        needed, row = _two_planes_bytes(known, width, height, step)
+        luma_step = width
+        needed, row = _two_planes_bytes(known, width, height, width)
     if step < width or buffer.size < needed:
         raise ImageError('data', f'{width}x{height} {encoding} with step {step} takes {needed} '
                                  f'bytes, but the message has {buffer.size}')
-    luma = np.ndarray((height, width), np.uint8, buffer, strides=(step, 1))
+    luma = np.ndarray((height, width), np.uint8, buffer, strides=(luma_step, 1))
     chroma = np.ndarray((height // known.chroma, width // known.chroma, 2), np.uint8, buffer,
-                        step * height, (row, 2, 1))
+                        luma_step * height, (row, 2, 1))
     return Pixels(luma, known, chroma)
 
 

@@ -82,6 +82,14 @@ def test_two_planes_lie_behind_each_other(encoding, padding, is_whole):
     assert pixels.chroma.tobytes() == chroma
 
 
+@pytest.mark.parametrize('encoding', TWO_PLANES)
+def test_a_refusal_tells_the_step_that_was_sent(encoding):
+    data = encode(encoding, OCHRE, 8, 6)
+    step = len(data) // 6       # of both planes
+    assert f'with step {step} takes {len(data)} bytes' in refusal(
+        view_raw, encoding, 8, 6, step, data[:-1])[1]
+
+
 @pytest.mark.parametrize('encoding', CONVERSIONS)
 def test_two_planes_have_the_colours_that_opencv_finds(encoding):
     data = noise(64, 72, channels=1)
