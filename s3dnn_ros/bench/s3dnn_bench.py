@@ -21,6 +21,7 @@ from s3dnn_ros.bench.boundaries import boundaries
 from s3dnn_ros.bench.environment import engine_record, environment
 from s3dnn_ros.bench.gpu_meter import GpuMeter
 from s3dnn_ros.bench.ideal import jobs_of, missed_share
+from s3dnn_ros.bench.idle_power import idle_power
 from s3dnn_ros.bench.instance_processes import InstanceProcesses
 from s3dnn_ros.bench.load import (
     DEFAULT,
@@ -40,6 +41,7 @@ from s3dnn_ros.bench.s3dnn_results import FORMAT, over_ideal
 from s3dnn_ros.bench.scheduler_cost import decision_us
 from s3dnn_ros.bench.timeline import timeline
 from s3dnn_ros.errors import ParameterError
+from s3dnn_ros.platforms import find_meter
 
 _LOG = logging.getLogger(__name__)
 
@@ -73,7 +75,8 @@ PROCESSES = Policy('process per instance', 'fifo', processes=True)
 # need an engine with gates; the first is what the executor's supervised is there
 GATED = (Policy('gated', 'gated', options=(('capacity', 1.0),)),
          Policy('gated, fused', 'gated', fuse=True, options=(('capacity', 1.0),)))
-PARTS = ('decisions', 'batches', 'boundaries', 'alone', 'throughput', 'deadlines', 'timeline')
+PARTS = ('decisions', 'batches', 'boundaries', 'idle', 'alone', 'throughput', 'deadlines',
+         'timeline')
 # The part `timeline` shows one load at one number of instances, the nearest to this one.
 TIMELINE_INSTANCES = 8
 TIMELINE_LOAD = 0.9
@@ -170,6 +173,10 @@ def run(engine, clock, plan: Plan, save=ignore) -> Dict:
     if 'boundaries' in plan.parts:
         results['boundaries'] = []
         boundaries(prepared, plan.models, plan.runs, results['boundaries'], note)
+    if 'idle' in plan.parts:
+        results['idle'] = []
+        idle_power(prepared, find_meter(engine.gpu), clock, plan.runs, plan.seconds,
+                   results['idle'], note)
     with InstanceProcesses(prepared, plan.sms) as processes, GpuMeter() as meter:
         bench = Bench(prepared, processes, meter, plan, note)
         if 'alone' in plan.parts:

@@ -39,6 +39,8 @@ def tables(results) -> List[str]:
         lines += ['', *_batches(results['batches'])]
     if results.get('boundaries'):
         lines += ['', *_boundaries(results['boundaries'])]
+    if results.get('idle'):
+        lines += ['', *_idle(results['idle'])]
     if results.get('alone'):
         lines += ['', *_alone(results['alone'])]
     if results.get('throughput'):
@@ -74,6 +76,16 @@ def _boundaries(rows):
     yield from table([''] + [f"{row['model']}, {row['segments']} segments" for row in rows], [
         [how] + [spread(beyond_us(row, how), 1) if how in row['job_ms'] else '–' for row in rows]
         for how in rows[0]['job_ms']])
+
+
+def _idle(rows):
+    """Show what the device draws while nothing runs."""
+    yield 'Power while nothing runs, in W, and × the first:\n'
+    first_w = statistics.median(rows[0]['power_w'])
+    yield from table(['', 'power'], [
+        [f"lanes {row['lanes']}",
+         spread(row['power_w'], 2) + f", ×{statistics.median(row['power_w']) / first_w:.3f}"]
+        for row in rows])
 
 
 def _alone(rows):

@@ -61,6 +61,14 @@ def test_the_table_of_boundaries_shows_what_a_job_takes_beyond_its_segments(synt
     assert '| in variants | 30.0 (30.0–30.0) | – |' in lines
 
 
+def test_the_table_of_idle_power_compares_with_lanes_that_are_not_armed(synthetic_results):
+    synthetic_results['idle'] = [{'lanes': 'launched', 'power_w': [100.0, 99.0, 101.0]},
+                                 {'lanes': 'armed', 'power_w': [102.0]}]
+    lines = tables(synthetic_results)
+    assert '| lanes launched | 100.00 (99.00–101.00), ×1.000 |' in lines
+    assert '| lanes armed | 102.00 (102.00–102.00), ×1.020 |' in lines
+
+
 def test_a_bench_that_was_cut_off_has_tables_of_what_there_is(synthetic_results):
     del synthetic_results['deadlines'], synthetic_results['timeline']
     assert any('| streams |' in line for line in tables(synthetic_results))
