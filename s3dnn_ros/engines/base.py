@@ -18,11 +18,16 @@ LONGEST_S = 86400.0
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """A finished segment: when it ran, or the error that ended it."""
+    """A finished segment: when it ran, or the error that ended it.
+
+    `exact` says that it ran exact although it was to run in a variant: an engine that is `gated`
+    lets all segments of a job run on while no job may wait.
+    """
 
     started_s: float
     ended_s: float
     error: str = ''
+    exact: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import bisect
 import dataclasses
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from s3dnn_ros.engines.base import Run
 from s3dnn_ros.engines.pinned import FrameMemory
@@ -45,9 +45,12 @@ class LaneEngine:
         """Tell whether pixels lie in such memory."""
         return self._frames.holds(pixels)
 
-    def watch(self, event, done: Callable[[Run], None], error=''):
-        """Call `done` in a later `poll`, once the event has passed, with an error if there is."""
-        self._pending.append(_Pending(event, self.clock.now_s(), done, error))
+    def watch(self, event, done: Callable[[Run], None], error='', exact=False):
+        """Call `done` in a later `poll`, once the event has passed, with an error if there is.
+
+        `exact` is what the Run says of it.
+        """
+        self._pending.append(_Pending(event, self.clock.now_s(), done, error, exact))
 
     def poll(self):
         """Call `done` of what has finished, in the order of submission."""
@@ -59,7 +62,7 @@ class LaneEngine:
             pending for pending, error in zip(self._pending, reversed(errors)) if error is None]
         for run, error in zip(pending, reversed(errors)):
             if error is not None:
-                run.done(Run(run.since_s, self.clock.now_s(), error))
+                run.done(Run(run.since_s, self.clock.now_s(), error, run.exact))
 
     def lost(self):
         """Return the error that CUDA answers everything with, if there is one."""
@@ -87,6 +90,14 @@ class LaneEngine:
         if self._gate_streams is not None:
             self._gate_streams.arming.close()
         self.synchronize()
+
+
+class Launched(NamedTuple):
+    """Up to which segment a lane has launched, what ended it, and what a Run says of it."""
+
+    last: int
+    error: str = ''
+    exact: bool = False
 
 
 class LaneNetwork:
@@ -118,8 +129,7 @@ class LaneNetwork:
         """Run now and wait; returns the outputs by name, batch first."""
         flight = self.open([self.stage(pixels)])
         try:
-            for segment, variant in enumerate(variants or [0] * self.segments):
-                flight.launch(segment, variant=variant).synchronize()
+            flight.launch(0, variants=variants or [0] * self.segments).synchronize()
             return flight.outputs()
         finally:
             flight.close()
@@ -173,19 +183,19 @@ class UngatedLane:
         """Return how far a job is from its begin here, to compare lanes."""
         return 0
 
-    def launch_to(self, batch, segment, variant, last):
-        """Launch a segment in a variant, and all behind it up to the last.
+    def launch_all(self, batch, first, variants):
+        """Launch a segment, and those behind it, each in its variant.
 
-        Returns which was launched last, as what was launched runs, and the error of the next.
+        What was launched runs, also where the next is refused. An error is raised if none was.
         """
-        self.launch(batch, segment, variant)
-        try:
-            while segment < last:
-                self.launch(batch, segment + 1, 0)
-                segment += 1
-        except Exception as refused:
-            return segment, str(refused) or repr(refused)
-        return segment, ''
+        for segment, variant in enumerate(variants, first):
+            try:
+                self.launch(batch, segment, variant)
+            except Exception as refused:
+                if segment == first:
+                    raise
+                return Launched(segment - 1, str(refused) or repr(refused))
+        return Launched(first + len(variants) - 1)
 
     def hold(self):
         """Return False: what was launched cannot be held; see GatedLane."""
@@ -215,20 +225,24 @@ class LaneFlight:
 
     def submit(self, segment, done: Callable[[Run], None], level=0, variant=0, last=None):
         """Launch a segment, or several; `done` is called by the engine's `poll`."""
-        event, error = self._launch(segment, level, variant, segment if last is None else last)
-        self._network.engine.watch(event, done, error)
+        exact = [0] * (0 if last is None else last - segment)
+        event, launched = self._launch(segment, level, [variant, *exact])
+        self._network.engine.watch(event, done, launched.error, launched.exact)
 
-    def launch(self, segment, level=0, variant=0):
-        """Launch a segment, and return the event behind it."""
-        event, error = self._launch(segment, level, variant, segment)
-        if error:
-            raise RuntimeError(error)
+    def launch(self, segment, level=0, variants=(0,)):
+        """Launch a segment, and those behind it, in their variants; return the event behind all.
+
+        Raises RuntimeError if one is refused.
+        """
+        event, launched = self._launch(segment, level, variants)
+        if launched.error:
+            raise RuntimeError(launched.error)
         return event
 
-    def _launch(self, segment, level, variant, last):
+    def _launch(self, segment, level, variants):
         """Launch segments, and the copies before the first and behind the last.
 
-        Returns the event behind all that was launched, and the error that ended it, if any.
+        Returns the event behind all that was launched, and what that was.
         """
         if self._lane is None:
             self._lane = self._network.free_lane(self._batch)
@@ -236,13 +250,13 @@ class LaneFlight:
         self._network.take(lane, level)
         if segment == 0:
             lane.fetch(self._batch, self._staged)
-        launched, error = lane.launch_to(self._batch, segment, variant, last)
-        if launched + 1 == self._network.segments:
+        launched = lane.launch_all(self._batch, segment, variants)
+        if launched.last + 1 == self._network.segments:
             try:
                 self._host = lane.send(self._batch)
             except Exception as refused:
-                error = str(refused) or repr(refused)
-        return lane.mark(launched), error
+                launched = launched._replace(error=str(refused) or repr(refused))
+        return lane.mark(launched.last), launched
 
     def hold(self):
         """Stop behind the segment that runs; tell whether any is left. Lanes with gates only."""
@@ -278,6 +292,7 @@ class _Pending:
     since_s: float
     done: Callable[[Run], None]
     error: str
+    exact: bool
 
     def error_at_end(self) -> Optional[str]:
         """Return the error that ended it, an empty string, or None as long as it runs."""

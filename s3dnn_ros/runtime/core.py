@@ -373,6 +373,8 @@ class Core:
         if work.segment == 0:
             job.started_s = run.started_s
         job.error = job.error or run.error
+        if run.exact:
+            job.ran_exact(work.segment)
         if not (job.error or job.held):
             self._try(job, job.queue.observe, job, work.segment, last, run)
         job.ended_s = run.ended_s

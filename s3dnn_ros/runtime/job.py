@@ -195,6 +195,10 @@ class Job:
                 work, time_s=time_s, remaining_s=work.remaining_s - work.time_s + time_s)
         return self.work
 
+    def ran_exact(self, segment: int):
+        """Take note that a segment ran exact, whatever was chosen for it."""
+        self.choices[segment] = Choice(0, 1.0)
+
     def variant(self, segment: int) -> int:
         """Return the variant in which a segment runs."""
         choice = self.choices.get(segment)

@@ -12,6 +12,7 @@ from s3dnn_ros.engines.lanes import (
     LaneEngine,
     LaneFlight,
     LaneNetwork,
+    Launched,
     UngatedLane,
     batches_up_to,
 )
@@ -132,6 +133,18 @@ def test_where_a_later_segment_is_refused_the_end_of_those_before_it_tells_of_it
     lane.passed = True
     network.engine.poll()
     assert [run.error for run in told] == ['an invalid value']
+
+
+def test_the_end_of_what_ran_exact_although_it_was_not_to_tells_so():
+    lane, told = FakeLane(), []
+    lane.launch_all = lambda batch, first, variants: Launched(first, exact=any(variants))
+    network = FakeNetwork(lane)
+    flight = LaneFlight(network, [], 1, 1)
+    for variant in range(2):
+        flight.submit(variant, told.append, variant=variant)
+    lane.passed = True
+    network.engine.poll()
+    assert [run.exact for run in told] == [False, True]
 
 
 def test_where_the_first_segment_is_refused_nothing_is_told_later():

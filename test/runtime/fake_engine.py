@@ -246,7 +246,7 @@ class FakeEngine:
         with self.changed:
             return list(self._steps)
 
-    def finish(self, step=None, outputs=None, error='', took_s=0.0):
+    def finish(self, step=None, outputs=None, error='', took_s=0.0, exact=False):
         """End a segment, the oldest unless told otherwise, when it has come; return it."""
         if step is None:
             step = self.running()[0]
@@ -257,7 +257,7 @@ class FakeEngine:
             step.flight.ended += not error
             step.flight.given = outputs
         self.clock.advance(took_s)
-        step.done(Run(step.started_s, self.clock.now_s(), error))
+        step.done(Run(step.started_s, self.clock.now_s(), error, exact))
         return step
 
     def let_go(self):

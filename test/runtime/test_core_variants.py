@@ -54,6 +54,20 @@ def test_every_segment_runs_in_the_variant_that_was_chosen_for_it(bench, make_pr
     assert [job.variant(segment) for segment in range(3)] == [1, 0, 2]
 
 
+def test_a_segment_that_ran_exact_all_the_same_is_told_as_exact(bench, make_profile):
+    chooser = Chosen(Choice(1, 0.5), Choice(2, 0.25), None)
+    core = bench({'net': {'segments': 3, 'variants': 3, 'profile': make_profile(0.0, 1.2, 3)}},
+                 scheduler='edf', chooser=chooser)
+    core.admit()
+    core.engine.finish()
+    core.engine.finish(took_s=0.4, exact=True)
+    core.engine.finish()
+    job = core.next_job()
+    assert not job.error and job.ran_as() == (1, 0)
+    # and what it took is what an exact one takes
+    assert job.time_factors(0, 2) == [0.5, 1.0, 1.0]
+
+
 def test_the_scheduler_is_told_what_a_variant_will_take(bench, make_profile):
     core = bench({'net': {'segments': 3, 'variants': 3, 'profile': make_profile(0.0, 1.2, 3)}},
                  scheduler='edf', chooser=Chosen(Choice(1, 0.5), None, Choice(2, 0.25)))

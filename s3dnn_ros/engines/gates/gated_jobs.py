@@ -185,6 +185,9 @@ class GatedJobs:
             self._let_go(armed)
             self._finish()
             self._launch(batch)
+        if self._chooses:
+            # where nobody tells it in time, a segment runs exact
+            self._variants.array[:] = 0
         self._batch = batch
         self._read(batch, images, memory)
 
@@ -257,16 +260,21 @@ class GatedJobs:
         self._reads[batch] = memory
         self._jobs[batch].read(images)
 
-    def launch(self, segment: int, variant: int, last: int):
-        """Let segments go on up to the last, the first in a variant, unless the job is held."""
-        if self._chooses:
-            self._variants.array[segment:last + 1] = 0
-            self._variants.array[segment] = variant
-        self._submitted = last + 1
+    def launch(self, segment: int, variants: Sequence[int]) -> bool:
+        """Let segments go on, from the first one, each in its variant, unless the job is held.
+
+        Tells whether they run exact instead: a job that may not wait runs before it is told.
+        """
+        end = segment + len(variants)
         with self._lock:
+            self._submitted = end
+            if self._words[_OPEN] > segment:
+                return any(variants)
+            if self._chooses:
+                self._variants.array[segment:end] = variants
             if not self._held:
-                self._words[_OPEN] = (self._submitted if self._streams.arming.may_wait
-                                      else self._end)
+                self._words[_OPEN] = end if self._streams.arming.may_wait else self._end
+            return False
 
     def hold(self) -> bool:
         """Stop behind the segment that runs; tell whether any is left then."""

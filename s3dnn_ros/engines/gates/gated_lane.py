@@ -1,6 +1,7 @@
 """A lane whose jobs wait on the device."""
 
 from s3dnn_ros.engines.gates.gated_jobs import GatedJobs
+from s3dnn_ros.engines.lanes import Launched
 
 
 class GatedLane:
@@ -21,14 +22,9 @@ class GatedLane:
     def take(self, *_):
         """Do nothing: a job keeps its stream."""
 
-    def launch(self, batch, segment, variant=0):
-        """Let a segment go on, unless the job is held."""
-        self._jobs.launch(segment, variant, segment)
-
-    def launch_to(self, batch, segment, variant, last):
-        """Let all go on up to the last segment; return it, and no error."""
-        self._jobs.launch(segment, variant, last)
-        return last, ''
+    def launch_all(self, batch, first, variants):
+        """Let segments go on, unless the job is held; see UngatedLane."""
+        return Launched(first + len(variants) - 1, exact=self._jobs.launch(first, variants))
 
     def hold(self):
         """Stop behind the segment that runs; tell whether any is left then."""

@@ -109,7 +109,7 @@ def test_segments_run_when_they_are_launched_and_outputs_come_with_the_last(devi
         mark = lane.mark(segment)
         device.run()
         assert not mark.query() and lane.progress() == segment
-        lane.launch(2, segment)
+        lane.launch_all(2, segment, [0])
         device.run()
         assert mark.query()
     assert lane.ran == [0, 1, 2] and sums_of(lane) == [12.0, 24.0]
@@ -119,7 +119,7 @@ def test_each_job_reads_its_own_images_and_keeps_its_outputs(device, lane):
     found = []
     for first in (1, 3):
         lane.fetch(2, [images(first, first + 1)])
-        lane.launch(2, SEGMENTS - 1)
+        lane.launch_all(2, 0, [0] * SEGMENTS)
         device.run()
         found.append(lane.send(2)['sums'][:, 0])
     assert [row.tolist() for row in found] == [[12.0, 24.0], [36.0, 48.0]]
@@ -127,18 +127,18 @@ def test_each_job_reads_its_own_images_and_keeps_its_outputs(device, lane):
 
 def test_rows_without_an_image_read_the_first(device, lane):
     lane.fetch(2, [images(5)])
-    lane.launch(2, SEGMENTS - 1)
+    lane.launch_all(2, 0, [0] * SEGMENTS)
     device.run()
     assert sums_of(lane) == [60.0, 60.0]
 
 
 def test_a_job_that_is_held_stops_behind_its_segment(device, lane):
     lane.fetch(2, [images(1, 2)])
-    lane.launch(2, 0)
+    lane.launch_all(2, 0, [0])
     device.run()
     assert lane.hold()
     for segment in range(1, SEGMENTS):
-        lane.launch(2, segment)
+        lane.launch_all(2, segment, [0])
     device.run()
     assert lane.ran == [0]
     lane.resume()
@@ -150,7 +150,7 @@ def test_a_job_that_is_held_first_does_not_begin(device, lane):
     lane.fetch(2, [images(1, 2)])
     assert lane.hold()
     for segment in range(SEGMENTS):
-        lane.launch(2, segment)
+        lane.launch_all(2, segment, [0])
     device.run()
     assert lane.ran == [] and lane.progress() == 0
     lane.resume()
@@ -158,7 +158,7 @@ def test_a_job_that_is_held_first_does_not_begin(device, lane):
     assert lane.ran == [0, 1, 2] and not lane.hold()
     lane.leave()
     lane.fetch(2, [images(3, 4)])
-    lane.launch(2, 0)
+    lane.launch_all(2, 0, [0])
     device.run()
     assert lane.ran == [0, 1, 2, 0]         # the next job is not held for that
 
@@ -200,7 +200,7 @@ def test_a_job_begins_on_a_stream_and_gives_it_back(device, lane):
     for _ in range(2):
         lane.fetch(2, [images(1, 2)])
         assert streams_left(lane) == before - 1
-        lane.launch(2, SEGMENTS - 1)
+        lane.launch_all(2, 0, [0] * SEGMENTS)
         device.run()
         lane.leave()
         assert streams_left(lane) == before
@@ -230,7 +230,7 @@ def test_an_armed_lane_launches_nothing_when_its_job_begins(device, armed):
     launched = []
     device.runtime.cudaGraphLaunch = lambda *arguments: launched.append(arguments) or (0,)
     armed.fetch(2, [images(1, 2)])
-    armed.launch(2, SEGMENTS - 1)
+    armed.launch_all(2, 0, [0] * SEGMENTS)
     device.run()
     assert armed.ran == [0, 1, 2] and sums_of(armed) == [12.0, 24.0] and not launched
 
@@ -253,7 +253,7 @@ def test_a_lane_that_is_taken_or_armed_or_runs_is_not_armed(device, armed):
 
 def test_what_is_disarmed_runs_and_overwrites_nothing_that_somebody_has(device, armed):
     armed.fetch(2, [images(1, 2)])
-    armed.launch(2, SEGMENTS - 1)
+    armed.launch_all(2, 0, [0] * SEGMENTS)
     device.run()
     found = armed.send(2)['sums']
     armed.leave()
@@ -262,7 +262,7 @@ def test_what_is_disarmed_runs_and_overwrites_nothing_that_somebody_has(device, 
     device.run()
     assert armed.ran == 2 * [0, 1, 2] and found[:, 0].tolist() == [12.0, 24.0]
     armed.fetch(2, [images(3, 4)])
-    armed.launch(2, SEGMENTS - 1)
+    armed.launch_all(2, 0, [0] * SEGMENTS)
     device.run()
     assert sums_of(armed) == [36.0, 48.0]
 
@@ -270,7 +270,7 @@ def test_what_is_disarmed_runs_and_overwrites_nothing_that_somebody_has(device, 
 def test_what_nobody_uses_is_let_go_at_the_second_look(device, armed):
     armed._jobs.disarm_unused()
     armed.fetch(2, [images(1, 2)])          # it is used in between
-    armed.launch(2, SEGMENTS - 1)
+    armed.launch_all(2, 0, [0] * SEGMENTS)
     device.run()
     armed.leave()
     assert armed._jobs.arm()
@@ -287,7 +287,7 @@ def test_what_is_armed_for_another_batch_runs_before_the_job(device, armed):
     armed._jobs._batch = 2
     assert armed._jobs.arm() and armed._jobs.armed == 2
     armed.fetch(1, [images(7)])
-    armed.launch(1, SEGMENTS - 1)
+    armed.launch_all(1, 0, [0] * SEGMENTS)
     device.run()
     assert armed.ran == 4 * [0, 1, 2] and armed.send(1)['sums'][:, 0].tolist() == [84.0]
 
@@ -311,7 +311,7 @@ def test_a_launch_that_fails_is_told_to_whoever_begins_a_job_and_nobody_waits_fo
     assert streams_left(lane) == before
     device.lacks.clear()
     lane.fetch(2, [images(1, 2)])
-    lane.launch(2, SEGMENTS - 1)
+    lane.launch_all(2, 0, [0] * SEGMENTS)
     device.run()
     assert sums_of(lane) == [12.0, 24.0]
 
@@ -329,7 +329,7 @@ def test_of_a_job_that_was_launched_in_part_the_part_runs_and_nobody_waits_for_t
             assert not device.jobs
             lane.leave()
         lane.fetch(2, [images(1, 2)])
-        lane.launch(2, SEGMENTS - 1)
+        lane.launch_all(2, 0, [0] * SEGMENTS)
         device.run()
         assert lane.progress() == SEGMENTS and sums_of(lane) == [12.0, 24.0]
         lane.leave()
@@ -357,7 +357,7 @@ def test_a_segment_runs_in_the_variant_that_it_is_launched_in(device, in_variant
         lane.ran.clear()
         lane.fetch(2, [images(1, 2)])
         for segment, variant in enumerate([0, second, third]):
-            lane.launch(2, segment, variant)
+            lane.launch_all(2, segment, [variant])
             device.run()
             assert lane.progress() == segment + 1
         assert lane.ran == [0, (1, second) if second else 1, (2, third) if third else 2]
@@ -369,21 +369,52 @@ def test_those_behind_the_first_of_several_run_exact(device, in_variants):
     for turn in range(2):
         lane.ran.clear()
         lane.fetch(2, [images(1, 2)])
-        lane.launch(2, 0)
+        lane.launch_all(2, 0, [0])
         device.run()
         if turn:
-            lane.launch_to(2, 1, 2, SEGMENTS - 1)
+            lane.launch_all(2, 1, [2, 0])
         else:
-            lane.launch(2, 1, 1)
-            lane.launch(2, 2, 1)
+            lane.launch_all(2, 1, [1])
+            lane.launch_all(2, 2, [1])
         device.run()
         assert lane.ran == ([0, (1, 2), 2] if turn else [0, (1, 1), (2, 1)])
         lane.leave()
 
 
+def test_while_nothing_may_wait_segments_that_nobody_told_run_exact_and_say_so(
+        device, in_variants):
+    lane = in_variants
+    for begun_before in (True, False):
+        # what ran before leaves no variants behind
+        lane.streams.arming.allow(True)
+        lane.fetch(2, [images(1, 2)])
+        assert not lane.launch_all(2, 0, [0, 2, 1]).exact
+        device.run()
+        lane.leave()
+        lane.ran.clear()
+        lane.streams.arming.allow(begun_before)
+        lane.fetch(2, [images(1, 2)])
+        assert not lane.launch_all(2, 0, [0]).exact
+        device.run()
+        assert lane.ran == ([0] if begun_before else [0, 1, 2])
+        lane.streams.arming.allow(False)
+        device.run()
+        assert lane.launch_all(2, 1, [1]) == (1, '', True)
+        assert lane.launch_all(2, 2, [0]) == (2, '', False)
+        assert lane.ran == [0, 1, 2] and lane.progress() == SEGMENTS
+        lane.leave()
+    # all that is told at once runs so
+    lane.ran.clear()
+    lane.fetch(2, [images(1, 2)])
+    assert not lane.launch_all(2, 0, [0, 2, 1]).exact
+    device.run()
+    assert lane.ran == [0, (1, 2), (2, 1)]
+    lane.leave()
+
+
 def test_while_nothing_may_wait_a_job_runs_to_its_end_once_a_segment_is_launched(device, lane):
     lane.fetch(2, [images(1, 2)])
-    lane.launch(2, 0)
+    lane.launch_all(2, 0, [0])
     device.run()
     assert lane.ran == [0]
     lane.streams.arming.allow(False)
@@ -393,7 +424,7 @@ def test_while_nothing_may_wait_a_job_runs_to_its_end_once_a_segment_is_launched
     lane.fetch(2, [images(3, 4)])
     device.run()
     assert lane.ran == [0, 1, 2]
-    lane.launch(2, 0)
+    lane.launch_all(2, 0, [0])
     device.run()
     assert lane.ran == 2 * [0, 1, 2] and lane.progress() == SEGMENTS
     lane.leave()
