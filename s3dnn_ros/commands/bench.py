@@ -113,8 +113,8 @@ def register(subparsers):
                         help="which, by the names in the table (default: all but 'process per "
                              "instance', which takes long to load)")
     parser.add_argument('--parts', nargs='+', default=None, metavar='PART',
-                        help='decisions, batches, boundaries, alone, throughput, deadlines, '
-                             'timeline (default: all)')
+                        help='decisions, batches, boundaries, idle, alone, throughput, '
+                             'deadlines, timeline (default: all)')
     parser.add_argument('--seconds', type=float, default=5.0, help='per run (default 5)')
     parser.add_argument('--runs', type=int, default=3, help='of each part (default 3)')
     _add_gates(parser)
