@@ -7,16 +7,25 @@ from typing import Dict, Iterable, List, Mapping, Tuple
 
 import numpy as np
 
-from s3dnn_ros.models.boxes import Boxes, expect_scores, select
+from s3dnn_ros.models.boxes import (
+    Boxes,
+    Candidates,
+    Suppress,
+    expect_scores,
+    overlaps_of_one_class,
+    select,
+)
 from s3dnn_ros.models.shapes import Shapes
-
-# Boxes (n, 4) as left, top, right, bottom in pixels of the network's input, scores (n,) and
-# class ids (n,) of one image.
-Candidates = Tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 class BoxDecoder(abc.ABC):
-    """A `decoders.Decoder` that has only to find the candidates of each image."""
+    """A `decoders.Decoder` that has only to find the candidates of each image.
+
+    Their boxes are in pixels of the network's input. A subclass may say which of them `suppress`
+    leaves out, and `finish` what is more than boxes.
+    """
+
+    suppress: Suppress = staticmethod(overlaps_of_one_class)
 
     def __init__(self, width: int, height: int):
         self._width, self._height = width, height
@@ -38,14 +47,25 @@ class BoxDecoder(abc.ABC):
                    score_threshold: float) -> Iterable[Candidates]:
         """Yield the candidates of one image after the other; `outputs` have been checked."""
 
+    def finish(self, boxes: Boxes, rows: np.ndarray, outputs: Mapping[str, np.ndarray],
+               image: int) -> Boxes:
+        """Return an image's boxes with all that the network says of them.
+
+        `rows` (n, m) are their candidates' ones.
+        """
+        return boxes
+
     def decode(self, outputs: Mapping[str, np.ndarray], score_threshold: float,
                iou_threshold: float, max_detections: int) -> List[Boxes]:
         """Return one Boxes per image; see `decoders.Decoder`."""
         self.check({name: array.shape for name, array in outputs.items()})
         found = []
-        for xyxy, scores, class_ids in self.candidates(outputs, score_threshold):
-            expect_scores(scores, 'choose another decoder, or an `output` of boxes, or export the '
-                                  'network with its sigmoid')
-            found.append(select(xyxy, scores, class_ids, self._width, self._height,
-                                iou_threshold, max_detections))
+        for image, candidates in enumerate(self.candidates(outputs, score_threshold)):
+            expect_scores(candidates.scores, 'choose another decoder, or an `output` of boxes, or '
+                                             'export the network with its sigmoid')
+            chosen = select(candidates, self._width, self._height, iou_threshold, max_detections,
+                            self.suppress)
+            boxes = Boxes(chosen.xyxy, chosen.scores.astype(np.float32),
+                          chosen.class_ids.astype(np.int32))
+            found.append(self.finish(boxes, chosen.rows, outputs, image))
         return found

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Tuple
+from dataclasses import dataclass, replace
+from typing import Callable, Optional, Tuple
 
 import cv2
 import numpy as np
@@ -20,13 +20,32 @@ CANDIDATE_LIMIT = 1000
 class Boxes:
     """Detections of one image, best score first, in pixels of the network's input.
 
-    `xyxy` is float32 (n, 4): left, top, right, bottom; `scores` float32 (n,);
-    `class_ids` int32 (n,).
+    What a network does not give is None, or no masks.
+
+    Attributes
+    ----------
+    xyxy : ndarray
+        float32 (n, 4): left, top, right, bottom.
+    scores : ndarray
+        float32 (n,).
+    class_ids : ndarray
+        int32 (n,).
+    masks : tuple of ndarray
+        uint8 (h, w) for each box, of any size, stretched over it: 255 on the object, 0 beside it.
+    keypoints : ndarray, optional
+        float32 (n, k, 3): x, y and score of each point.
+    oriented : ndarray, optional
+        float32 (n, 5): centre x, y, width, height, and the angle in radians by which the width
+        is turned from x towards y. `xyxy` is what is around it.
+
     """
 
     xyxy: np.ndarray
     scores: np.ndarray
     class_ids: np.ndarray
+    masks: Tuple[np.ndarray, ...] = ()
+    keypoints: Optional[np.ndarray] = None
+    oriented: Optional[np.ndarray] = None
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -61,50 +80,81 @@ def expect_scores(scores: np.ndarray, advice: str) -> None:
                                     f'to 1; {advice}')
 
 
-def select(
-    xyxy: np.ndarray,
-    scores: np.ndarray,
-    class_ids: np.ndarray,
-    width: int,
-    height: int,
-    iou_threshold: float,
-    max_detections: int,
-) -> Boxes:
-    """Turn an image's candidates into its final boxes.
+@dataclass(frozen=True)
+class Candidates:
+    """What may be boxes in one image, at or over the score threshold.
 
-    `xyxy` (n, 4), `scores` (n,) and `class_ids` (n,) are candidates over the score threshold.
-    Boxes are clipped to the input, empty and non-finite ones are removed, and overlaps of one
-    class are suppressed above `iou_threshold`.
+    `xyxy` (n, 4), `scores` (n,) and `class_ids` (n,) are as in Boxes, in any order; `rows` (n, m)
+    is what else the network says of each.
     """
-    # NumPy's clip keeps NaN, which the comparison below then drops.
+
+    xyxy: np.ndarray
+    scores: np.ndarray
+    class_ids: np.ndarray
+    rows: Optional[np.ndarray] = None
+
+    def at(self, chosen: np.ndarray) -> Candidates:
+        """Return some of them, by their indices."""
+        return Candidates(self.xyxy[chosen], self.scores[chosen], self.class_ids[chosen],
+                          None if self.rows is None else self.rows[chosen])
+
+
+# Returns the indices of the candidates that are left, best score first, given an IoU threshold.
+Suppress = Callable[[Candidates, float], np.ndarray]
+
+
+def select(candidates: Candidates, width: int, height: int, iou_threshold: float,
+           max_detections: int, suppress: Suppress) -> Candidates:
+    """Return those of an image's candidates that are its boxes, best score first.
+
+    Boxes are clipped to the input, empty and non-finite ones are removed, and what `suppress`
+    leaves out above `iou_threshold`.
+    """
     limits = np.array([width, height, width, height], np.float32)
-    xyxy = np.clip(xyxy.astype(np.float32, copy=False), 0, limits)
-    kept = np.flatnonzero(
-        (xyxy[:, 2] > xyxy[:, 0]) & (xyxy[:, 3] > xyxy[:, 1]) & np.isfinite(scores)
-    )
-    if not len(kept):
-        return Boxes.none()
-    kept = kept[best_candidates(scores[kept])]
-    xyxy, scores, class_ids = xyxy[kept], scores[kept], class_ids[kept]
-    order = _suppress(xyxy, scores, class_ids, max(width, height), iou_threshold)
-    order = order[:max_detections]
-    return Boxes(
-        np.ascontiguousarray(xyxy[order], np.float32),
-        scores[order].astype(np.float32),
-        class_ids[order].astype(np.int32),
-    )
+    xyxy = np.clip(candidates.xyxy.astype(np.float32, copy=False), 0, limits)
+    kept = np.flatnonzero((xyxy[:, 2] > xyxy[:, 0]) & (xyxy[:, 3] > xyxy[:, 1])
+                          & np.isfinite(candidates.xyxy).all(axis=1)
+                          & np.isfinite(candidates.scores))
+    kept = kept[best_candidates(candidates.scores[kept])]
+    candidates = replace(candidates, xyxy=xyxy).at(kept)
+    if len(kept):
+        candidates = candidates.at(suppress(candidates, iou_threshold)[:max_detections])
+    return candidates
 
 
-def _suppress(xyxy, scores, class_ids, span, iou_threshold) -> np.ndarray:
-    # Classes are moved apart by more than an image, so that one call suppresses within each;
-    # NMSBoxesBatched does the same but is missing before OpenCV 4.7.
-    corner = xyxy[:, :2].astype(np.float64) + class_ids[:, np.newaxis] * (span + 1.0)
-    size = xyxy[:, 2:].astype(np.float64) - xyxy[:, :2]
-    kept = cv2.dnn.NMSBoxes(
-        np.concatenate((corner, size), axis=1).tolist(),
-        scores.astype(float).tolist(),
-        0.0,
-        float(iou_threshold),
-    )
+def overlaps_of_one_class(candidates: Candidates, iou_threshold: float) -> np.ndarray:
+    """Suppress overlaps of one class."""
+    xyxy = candidates.xyxy.astype(np.float64)
+    corner = _apart(xyxy[:, :2], candidates.class_ids, xyxy.max())
+    return _indices(cv2.dnn.NMSBoxes(
+        np.concatenate((corner, xyxy[:, 2:] - xyxy[:, :2]), axis=1).tolist(),
+        candidates.scores.astype(float).tolist(), 0.0, float(iou_threshold)))
+
+
+def overlaps_of_one_class_turned(candidates: Candidates, iou_threshold: float) -> np.ndarray:
+    """Suppress overlaps of one class among boxes as in Boxes.oriented, which are the rows."""
+    rows = candidates.rows.astype(np.float64)
+    centre = _apart(rows[:, :2], candidates.class_ids, np.abs(rows[:, :2]).max()
+                    + rows[:, 2:4].max())
+    return _indices(cv2.dnn.NMSBoxesRotated(
+        [((x, y), (width, height), angle) for (x, y), width, height, angle in zip(
+            centre.tolist(), *rows[:, 2:4].T.tolist(), np.degrees(rows[:, 4]).tolist())],
+        candidates.scores.astype(float).tolist(), 0.0, float(iou_threshold)))
+
+
+def nothing(candidates: Candidates, iou_threshold: float) -> np.ndarray:
+    """Suppress nothing: the network has done so itself."""
+    return np.argsort(-candidates.scores, kind='stable')
+
+
+def _apart(points, class_ids, largest) -> np.ndarray:
+    """Return points (n, 2), moved apart by class, so that one call suppresses within each.
+
+    NMSBoxesBatched does the same but is missing before OpenCV 4.7.
+    """
+    return points + class_ids[:, np.newaxis] * (2.0 * largest + 1.0)
+
+
+def _indices(kept) -> np.ndarray:
     # Before OpenCV 4.5.4 the indices come as (n, 1), and as an empty tuple when there are none.
     return np.asarray(kept, dtype=np.intp).reshape(-1)

@@ -6,8 +6,9 @@ from typing import List, Mapping, Sequence, Tuple
 
 import numpy as np
 
-from s3dnn_ros.models.box_decoder import BoxDecoder, Candidates
-from s3dnn_ros.models.boxes import at_least, best_candidates
+from s3dnn_ros.models.box_decoder import BoxDecoder
+from s3dnn_ros.models.boxes import Candidates, at_least, best_candidates
+from s3dnn_ros.models.grids import cells_of
 from s3dnn_ros.models.shapes import Shapes, fits, refuse, size
 
 
@@ -32,7 +33,7 @@ class NanoDetDecoder(BoxDecoder):
             raise ValueError('bins must be at least 2 and strides at least 1')
         super().__init__(width, height)
         self._strides, self._bins = tuple(strides), bins
-        self._grids = [_centres(width, height, stride, centre) for stride in self._strides]
+        self._grids = [cells_of(width, height, stride, centre) for stride in self._strides]
         self._range = np.arange(bins, dtype=np.float32)
 
     def check(self, output_shapes: Shapes) -> int:
@@ -105,16 +106,10 @@ class NanoDetDecoder(BoxDecoder):
             xyxy.append(np.concatenate((centre - edges[:, :2], centre + edges[:, 2:]), axis=1))
             scores.append(found[best])
             class_ids.append(classes[best])
-        return np.concatenate(xyxy), np.concatenate(scores), np.concatenate(class_ids)
+        return Candidates(np.concatenate(xyxy), np.concatenate(scores), np.concatenate(class_ids))
 
     def _distances(self, reg: np.ndarray) -> np.ndarray:
         """Return (n, 4) distances in strides from (n, 4 × bins) logits."""
         logits = reg.astype(np.float32).reshape(-1, 4, self._bins)
         weights = np.exp(logits - logits.max(axis=2, keepdims=True))
         return weights @ self._range / weights.sum(axis=2)
-
-
-def _centres(width: int, height: int, stride: int, offset: float) -> np.ndarray:
-    columns, rows = -(-width // stride), -(-height // stride)
-    y, x = np.mgrid[:rows, :columns].reshape(2, -1)
-    return (np.stack((x, y), axis=1).astype(np.float32) + offset) * stride

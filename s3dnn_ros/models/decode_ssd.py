@@ -7,7 +7,7 @@ from typing import Tuple
 import numpy as np
 
 from s3dnn_ros.models.box_decoder import BoxDecoder
-from s3dnn_ros.models.boxes import at_least, best_candidates
+from s3dnn_ros.models.boxes import Candidates, at_least, best_candidates
 from s3dnn_ros.models.shapes import Shapes, fits, refuse, size
 
 ORDERS = ('xyxy', 'yxyx')
@@ -70,8 +70,8 @@ class SsdDecoder(BoxDecoder):
         for image, boxes in enumerate(outputs[self._boxes]):
             rows, scores, class_ids = self._hits(outputs, image, score_threshold)
             best = best_candidates(scores)
-            yield (boxes[rows[best]][:, self._columns] * self._scale, scores[best],
-                   class_ids[best])
+            yield Candidates(boxes[rows[best]][:, self._columns] * self._scale, scores[best],
+                             class_ids[best])
 
     def _hits(self, outputs, image, threshold) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
         scores = outputs[self._scores][image]

@@ -11,9 +11,15 @@ import numpy as np
 from s3dnn_ros.errors import ModelError
 from s3dnn_ros.models.boxes import Boxes
 from s3dnn_ros.models.decode_classification import ClassificationDecoder
+from s3dnn_ros.models.decode_detr import DetrDecoder, RtDetrDecoder
 from s3dnn_ros.models.decode_nanodet import NanoDetDecoder
 from s3dnn_ros.models.decode_ssd import SsdDecoder
-from s3dnn_ros.models.decode_yolo import YoloV5Decoder, YoloV8Decoder
+from s3dnn_ros.models.decode_yolo import (
+    YoloFinalDecoder,
+    YoloV5Decoder,
+    YoloV8Decoder,
+    YoloXDecoder,
+)
 
 __all__ = ['Boxes', 'Decoder', 'decoder_names', 'make_decoder']
 
@@ -57,7 +63,11 @@ _DECODERS: Dict[str, type] = {
     'nanodet': NanoDetDecoder,
     'yolov5': YoloV5Decoder,
     'yolov8': YoloV8Decoder,
+    'yolo_final': YoloFinalDecoder,
+    'yolox': YoloXDecoder,
     'ssd': SsdDecoder,
+    'rtdetr': RtDetrDecoder,
+    'detr': DetrDecoder,
     'classification': ClassificationDecoder,
 }
 

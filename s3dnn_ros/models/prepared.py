@@ -18,9 +18,10 @@ from s3dnn_ros.base.cache import cache_dir, plan_path, sha256_of, write_whole
 from s3dnn_ros.models.cut_network import CutNetwork, cut_as_known
 
 # What makes a prepared network out of a file: a change in here makes all of them anew.
-_CODE = ('batch.py', 'cut_network.py', 'decode_classification.py', 'decode_nanodet.py',
-         'decode_ssd.py', 'decode_yolo.py', 'decoders.py', 'flow.py', 'graph.py', 'prepared.py',
-         'segment_plan.py', 'segmentation.py', 'shapes.py')
+_CODE = ('batch.py', 'cut_network.py', 'decode_classification.py', 'decode_detr.py',
+         'decode_nanodet.py', 'decode_ssd.py', 'decode_yolo.py', 'decoders.py', 'flow.py',
+         'graph.py', 'grids.py', 'prepared.py', 'segment_plan.py', 'segmentation.py', 'shapes.py',
+         'yolo_tasks.py')
 
 
 def prepare(spec, table, reason: str) -> CutNetwork:
