@@ -83,6 +83,7 @@ def check_model(spec: ModelSpec, image: Optional[Path], score_threshold: float) 
     Raises ModelError, EngineError or ImageError that tells what does not work.
     """
     network = whole(spec)
+    spec = network.metadata.complete(spec)
     graph = network.models[0]
     batch = batch_of(graph)
     shapes = {

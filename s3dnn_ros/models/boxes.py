@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Callable, Optional, Tuple
+from typing import Callable, Iterator, NamedTuple, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
 
 from s3dnn_ros.errors import ModelError
+from s3dnn_ros.transport.frames import Transform
 
 # Half precision may round a score up so far.
 LARGEST_SCORE = 1.001
@@ -16,9 +17,20 @@ LARGEST_SCORE = 1.001
 CANDIDATE_LIMIT = 1000
 
 
+class Found(NamedTuple):
+    """One object of Boxes."""
+
+    class_id: int
+    score: float
+    box: Tuple[float, ...]
+    mask: Optional[np.ndarray] = None
+    keypoints: Optional[Sequence[Sequence[float]]] = None
+    oriented: Optional[Tuple[float, ...]] = None
+
+
 @dataclass(frozen=True)
 class Boxes:
-    """Detections of one image, best score first, in pixels of the network's input.
+    """Detections of one image, best score first, in pixels of the network's input or the source.
 
     What a network does not give is None, or no masks.
 
@@ -49,6 +61,25 @@ class Boxes:
 
     def __len__(self) -> int:
         return len(self.scores)
+
+    def __iter__(self) -> Iterator[Found]:
+        """Give one object after the other, as plain numbers."""
+        none = [None] * len(self)
+        return map(Found, self.class_ids.tolist(), self.scores.tolist(),
+                   map(tuple, self.xyxy.tolist()), self.masks or none,
+                   none if self.keypoints is None else self.keypoints.tolist(),
+                   none if self.oriented is None else map(tuple, self.oriented.tolist()))
+
+    def in_source(self, transform: Transform, width: int, height: int) -> Boxes:
+        """Return them in pixels of the image of this size that was fitted into the input so."""
+        keypoints = self.keypoints
+        if keypoints is not None:
+            keypoints = np.concatenate((transform.points_to_source(keypoints[..., :2]),
+                                        keypoints[..., 2:]), axis=2)
+        return replace(
+            self, xyxy=transform.to_source(self.xyxy, width, height), keypoints=keypoints,
+            oriented=None if self.oriented is None else transform.oriented_to_source(
+                self.oriented))
 
     @classmethod
     def none(cls) -> Boxes:

@@ -7,6 +7,7 @@ from typing import Any, Callable, Sequence, Tuple
 
 from s3dnn_ros.base.cache import plan_path, sha256_of
 from s3dnn_ros.errors import ModelError, ProfileError
+from s3dnn_ros.models.metadata import Metadata, metadata_of
 
 Cuts = Tuple[Tuple[str, ...], ...]
 
@@ -26,6 +27,8 @@ class CutNetwork:
         Each segment, as a graph or as the bytes of an ONNX file.
     segments : tuple of Segment
         Empty where the models are bytes.
+    metadata : Metadata
+        What the model's file says of itself.
     note : str
         Tells the user where the cuts come from, if that is not what was asked for.
 
@@ -35,6 +38,7 @@ class CutNetwork:
     outputs: Tuple[str, ...]
     cuts: Cuts
     models: Tuple[Any, ...]
+    metadata: Metadata
     segments: Tuple[Any, ...] = ()
     note: str = ''
 
@@ -108,4 +112,4 @@ def _cut(spec, choose: Callable[[Any], Tuple[Cuts, Sequence[Any], str]]) -> CutN
     cuts, segments, note = choose(model)
     return CutNetwork(spec, tuple(value.name for value in model.graph.output),
                       tuple(map(tuple, cuts)), tuple(segment.model for segment in segments),
-                      tuple(segments), note)
+                      metadata_of(model), tuple(segments), note)

@@ -14,6 +14,7 @@ from s3dnn_ros.base.cache import sha256_of
 from s3dnn_ros.errors import ModelError
 from s3dnn_ros.models.batch import BATCH, free_batch
 from s3dnn_ros.models.flow import reads_of
+from s3dnn_ros.models.metadata import metadata_of
 from s3dnn_ros.models.shapes import fits, shape_of
 from s3dnn_ros.models.spec import ModelSpec
 
@@ -46,7 +47,8 @@ def load_graph(spec: ModelSpec) -> onnx.ModelProto:
 
 def image_network(spec: ModelSpec) -> onnx.ModelProto:
     """Return the network of a model description, as far as it is read, behind an image input."""
-    return with_image_input(as_far_as_read(load_graph(spec), spec), spec)
+    model = load_graph(spec)
+    return with_image_input(as_far_as_read(model, metadata_of(model).complete(spec)), spec)
 
 
 def as_far_as_read(model: onnx.ModelProto, spec: ModelSpec) -> onnx.ModelProto:

@@ -16,12 +16,13 @@ from typing import Optional
 
 from s3dnn_ros.base.cache import cache_dir, plan_path, sha256_of, write_whole
 from s3dnn_ros.models.cut_network import CutNetwork, cut_as_known
+from s3dnn_ros.models.metadata import Metadata
 
 # What makes a prepared network out of a file: a change in here makes all of them anew.
 _CODE = ('batch.py', 'cut_network.py', 'decode_classification.py', 'decode_detr.py',
          'decode_nanodet.py', 'decode_ssd.py', 'decode_yolo.py', 'decoders.py', 'flow.py',
-         'graph.py', 'grids.py', 'prepared.py', 'segment_plan.py', 'segmentation.py', 'shapes.py',
-         'yolo_tasks.py')
+         'graph.py', 'grids.py', 'metadata.py', 'prepared.py', 'segment_plan.py',
+         'segmentation.py', 'shapes.py', 'yolo_tasks.py')
 
 
 def prepare(spec, table, reason: str) -> CutNetwork:
@@ -71,6 +72,8 @@ def _read(path: Path, key: str, spec) -> Optional[CutNetwork]:
         ends = list(itertools.accumulate(values['sizes'], initial=0))
         return CutNetwork(spec, tuple(values['outputs']), tuple(map(tuple, values['cuts'])),
                           tuple(body[start:end] for start, end in zip(ends, ends[1:])),
+                          Metadata(**{**values['metadata'],
+                                      'names': tuple(values['metadata']['names'])}),
                           note=values['note'])
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -81,7 +84,8 @@ def _write(path: Path, key: str, prepared: CutNetwork) -> None:
     head = json.dumps({
         'key': key, 'crc32': zlib.crc32(body),
         'sizes': [len(model) for model in prepared.models], 'outputs': prepared.outputs,
-        'cuts': prepared.cuts, 'note': prepared.note})
+        'cuts': prepared.cuts, 'note': prepared.note,
+        'metadata': dataclasses.asdict(prepared.metadata)})
     try:
         write_whole(path, head.encode() + b'\n' + body)
     except OSError:

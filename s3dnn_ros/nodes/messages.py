@@ -20,6 +20,8 @@ from s3dnn_ros.msg import (
     Detections,
     ExecutorStats,
     InstanceState,
+    Keypoint,
+    OrientedBox,
     StageStats,
 )
 from s3dnn_ros.msg import Capacity as CapacityMsg
@@ -90,11 +92,8 @@ def detections_msg(result, published_s):
     return Detections(
         header=header_of(frame), camera=frame.camera, instance=result.instance,
         model=result.model, sequence=frame.sequence, width=frame.width, height=frame.height,
-        detections=[
-            Detection(class_id=class_id, label=label_of(result, class_id), score=score,
-                      x=left, y=top, width=right - left, height=bottom - top)
-            for class_id, score, (left, top, right, bottom) in zip(
-                result.class_ids.tolist(), result.scores.tolist(), result.xyxy.tolist())],
+        detections=[_detection(found, label_of(result, found.class_id))
+                    for found in result.boxes],
         deadline=time_msg(frame.deadline_s), missed=published_s > frame.deadline_s,
         latency_ms=1e3 * (published_s - frame.taken_s),
         transport_ms=1e3 * (frame.received_s - frame.taken_s),
@@ -104,6 +103,21 @@ def detections_msg(result, published_s):
         engine_ms=1e3 * (result.ended_s - result.started_s),
         finish_ms=1e3 * (published_s - result.ended_s),
         batch=result.batch, variants=result.variants, configuration=result.configuration)
+
+
+def _detection(found, label):
+    left, top, right, bottom = found.box
+    msg = Detection(class_id=found.class_id, label=label, score=found.score, x=left, y=top,
+                    width=right - left, height=bottom - top)
+    if found.oriented is not None:
+        x, y, width, height, angle = found.oriented
+        msg.oriented = [OrientedBox(x=x, y=y, width=width, height=height, angle=angle)]
+    if found.keypoints is not None:
+        msg.keypoints = [Keypoint(x=x, y=y, score=score) for x, y, score in found.keypoints]
+    if found.mask is not None:
+        msg.mask_height, msg.mask_width = found.mask.shape
+        msg.mask.frombytes(found.mask.tobytes())
+    return msg
 
 
 def cameras_msg(front_end, cameras):
@@ -128,6 +142,8 @@ def member_state(msg):
 def detection_2d_array(result):
     """Return a vision_msgs/Detection2DArray of a FrameResult; needs vision_msgs.
 
+    It has a place for the angle of an oriented box, and none for masks or keypoints.
+
     The id of a detection is INSTANCE/SEQUENCE/INDEX. It starts with the instance, and no two
     detections share one: vision_msgs gives the same id to the same object only, and objects are
     not tracked here.
@@ -136,18 +152,19 @@ def detection_2d_array(result):
 
     header = header_of(result.frame)
     array = Detection2DArray(header=header)
-    for index, (class_id, score, (left, top, right, bottom)) in enumerate(zip(
-            result.class_ids.tolist(), result.scores.tolist(), result.xyxy.tolist())):
+    for index, found in enumerate(result.boxes):
         detection = Detection2D(
             header=header, id=f'{result.instance}/{result.frame.sequence}/{index}')
         hypothesis = ObjectHypothesisWithPose()
-        hypothesis.hypothesis.class_id = label_of(result, class_id)
-        hypothesis.hypothesis.score = score
+        hypothesis.hypothesis.class_id = label_of(result, found.class_id)
+        hypothesis.hypothesis.score = found.score
         detection.results.append(hypothesis)
-        detection.bbox.center.position.x = (left + right) / 2.0
-        detection.bbox.center.position.y = (top + bottom) / 2.0
-        detection.bbox.size_x = right - left
-        detection.bbox.size_y = bottom - top
+        left, top, right, bottom = found.box
+        x, y, width, height, angle = found.oriented or (
+            (left + right) / 2.0, (top + bottom) / 2.0, right - left, bottom - top, 0.0)
+        detection.bbox.center.position.x, detection.bbox.center.position.y = x, y
+        detection.bbox.center.theta = angle
+        detection.bbox.size_x, detection.bbox.size_y = width, height
         array.detections.append(detection)
     return array
 

@@ -16,7 +16,7 @@ from sensor_msgs.msg import CompressedImage
 from sensor_msgs.msg import Image as ImageMsg
 
 from s3dnn_ros.errors import ImageError
-from s3dnn_ros.images.drawing import draw
+from s3dnn_ros.images.drawing import Drawn, draw
 from s3dnn_ros.images.pixels import fit
 from s3dnn_ros.nodes.image_opener import open_image
 from s3dnn_ros.nodes.messages import header_of, label_of, ns_of
@@ -133,9 +133,8 @@ class Overlay:
             return      # the governor has counted and reported it already
         image = np.empty((pixels.height, pixels.width, 3), np.uint8)
         fit(pixels, image)
-        draw(image, [
-            (label_of(result, class_id), score, box) for class_id, score, box in zip(
-                result.class_ids.tolist(), result.scores.tolist(), result.xyxy.tolist())])
+        draw(image, [Drawn(label_of(result, found.class_id), *found[1:])
+                     for found in result.boxes])
         out = ImageMsg(header=header_of(result.frame), height=pixels.height, width=pixels.width,
                        encoding='bgr8', step=3 * pixels.width)
         out.data.frombytes(image.tobytes())

@@ -10,7 +10,7 @@ import numpy as np
 
 from s3dnn_ros.base.cache import sha256_of
 from s3dnn_ros.errors import PlatformError, ProfileError
-from s3dnn_ros.models.graph import load_graph, with_image_input
+from s3dnn_ros.models.graph import image_network
 from s3dnn_ros.models.segment_plan import SegmentPlan, plan_segments
 from s3dnn_ros.profiling.batch_timer import (
     WARM_UP_RUNS,
@@ -36,7 +36,7 @@ PLAN_RUNS = 20
 
 def make_plan(engine, spec, *, target_ms, max_alive=1, batch=1) -> SegmentPlan:
     """Return the plan that cuts a model into segments of about `target_ms` on this engine."""
-    model = with_image_input(load_graph(spec), spec)
+    model = image_network(spec)
     outputs = [value.name for value in model.graph.output]
 
     def seconds(units):

@@ -58,6 +58,7 @@ def measure_variants(engine, cut: CutNetwork, variants: Sequence[Variants], *,
     timed_in = _slowest_and_fastest(platform)
     timed_ms = _timed_ms(network, batch, repeats, platform, timed_in)
     exact = [0] * len(variants)
+    spec = cut.metadata.complete(cut.spec)
     expected = _run(network, images, exact)
 
     def row(segment, ratio, chosen: Sequence[int]) -> VariantRow:
@@ -75,7 +76,7 @@ def measure_variants(engine, cut: CutNetwork, variants: Sequence[Variants], *,
             # a clock may see nothing of a segment that only renames
             speedup=min(float(exact_ms / time_ms) if time_ms > 0 and exact_ms > 0 else 1.0
                         for exact_ms, time_ms in totals_ms),
-            fidelity=fidelity(expected, found), answers=same_answers(cut.spec, expected, found))
+            fidelity=fidelity(expected, found), answers=same_answers(spec, expected, found))
 
     rows: List[VariantRow] = []
     for segment, each in enumerate(variants):

@@ -11,6 +11,7 @@ from typing import Callable, Dict, Mapping, Tuple
 
 from s3dnn_ros.counters import Counters, Percentiles
 from s3dnn_ros.errors import ModelError
+from s3dnn_ros.models.boxes import Boxes
 from s3dnn_ros.runtime.admission import Admission
 from s3dnn_ros.runtime.invalid_outputs import not_finite
 from s3dnn_ros.runtime.job import Instance, Job, Request
@@ -27,16 +28,14 @@ _KEPT_RUNS = 256
 class FrameResult:
     """What one network saw in one frame; times in seconds on the executor's clock.
 
-    `xyxy` is float32 (n, 4) in source pixels, best score first.
+    `boxes` are in source pixels.
     """
 
     frame: FrameInfo
     instance: str
     model: str
     labels: Tuple[str, ...]
-    xyxy: object
-    scores: object
-    class_ids: object
+    boxes: Boxes
     batch: int
     sent_s: float
     arrived_s: float
@@ -206,9 +205,9 @@ class Answers:
             for frame, boxes in zip(frames, found):
                 published_s = self._publish(FrameResult(
                     frame, instance.name, spec.name, spec.labels,
-                    frame.transform.to_source(boxes.xyxy, frame.width, frame.height),
-                    boxes.scores, boxes.class_ids, job.frames, request.batch.sent_s,
-                    request.arrived_s, job.started_s, job.ended_s, job.ran_as(), configuration))
+                    boxes.in_source(frame.transform, frame.width, frame.height), job.frames,
+                    request.batch.sent_s, request.arrived_s, job.started_s, job.ended_s,
+                    job.ran_as(), configuration))
                 self._count(request, frame, published_s, job.ended_s)
                 done += 1
         except Exception as error:

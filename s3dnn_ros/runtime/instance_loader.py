@@ -35,9 +35,9 @@ class _Shared:
 
 
 def _network_of(spec):
-    """Return what makes two models the same network: the file and what its images become."""
+    """Return what makes two models the same network: the file, its images, and what is read."""
     return (spec.onnx, spec.width, spec.height, spec.colour, spec.mean, spec.std,
-            spec.max_batch)
+            spec.max_batch, spec.decoder, repr(spec.decoder_options))
 
 
 class InstanceLoader:
@@ -131,6 +131,7 @@ class InstanceLoader:
                                                self._is_lost, self._quiet))
 
     def _instance(self, name, spec, shared, settings) -> Instance:
+        spec = shared.loaded.metadata.complete(spec)
         decoder = shared.loaded.decoder(spec)
         try:
             self._warm_up(shared.queue, decoder, spec, settings.warmup_runs)

@@ -17,6 +17,7 @@ from s3dnn_ros.engines.base import Engine, Network
 from s3dnn_ros.errors import ModelError, ProfileError
 from s3dnn_ros.models.cut_network import CutNetwork, cut_as_known, cut_there
 from s3dnn_ros.models.decoders import Decoder
+from s3dnn_ros.models.metadata import Metadata
 from s3dnn_ros.models.prepared import prepare
 from s3dnn_ros.profiling.find import find_table
 from s3dnn_ros.profiling.table import ProfileTable
@@ -78,16 +79,23 @@ class NetworkParts:
 
 @dataclasses.dataclass(frozen=True)
 class LoadedNetwork:
-    """A network on an engine, and what is known of it, as in its NetworkParts."""
+    """A network on an engine, and what is known of it, as in its NetworkParts.
+
+    `metadata` is what its file says of itself.
+    """
 
     network: Network
+    metadata: Metadata
     profile: Optional[ProfileTable]
     accuracy: Sequence[SpeedupAccuracyTable]
     notes: Tuple[str, ...]
     load_again: Callable[[], Network]
 
     def decoder(self, spec) -> Decoder:
-        """Return a decoder that fits what the network gives, as labels do; raises ModelError."""
+        """Return a decoder that fits what the network gives, as labels do; raises ModelError.
+
+        `spec` is one that `metadata` has completed.
+        """
         decoder = spec.make_decoder()
         spec.expect_classes(decoder.check(self.network.output_shapes))
         return decoder
@@ -114,7 +122,7 @@ def load_network(spec, engine: Engine, options: LoadOptions, instance='') -> Loa
         raise ModelError(spec.onnx, f'takes batches of {network.batch} at most; state '
                          f'max_batch: {network.batch} in {spec.name}.yaml, or export it with '
                          'a free batch')
-    return LoadedNetwork(network, parts.profile, parts.accuracy,
+    return LoadedNetwork(network, parts.network.metadata, parts.profile, parts.accuracy,
                          tuple(filter(None, (*parts.notes, network.note, spec.remark))),
                          load_again)
 

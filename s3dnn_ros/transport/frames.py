@@ -31,6 +31,30 @@ class Transform:
         source[~np.isfinite(source).all(axis=1)] = 0.0
         return np.clip(source, 0.0, limit)
 
+    def points_to_source(self, points):
+        """Return points (..., 2), x and y, in source pixels; they may lie outside the image."""
+        offset = np.array([self.offset_x, self.offset_y], np.float32)
+        return (np.asarray(points, np.float32) - offset) / self._scale
+
+    def oriented_to_source(self, boxes):
+        """Return boxes (n, 5) with centre, width, height and angle in source pixels.
+
+        Where x and y are scaled alike, a box stays one. Otherwise its sides have the lengths and
+        the width the direction that they have there, and it is as good as a box can be.
+        """
+        boxes = np.asarray(boxes, np.float32).reshape(-1, 5)
+        cos, sin = np.cos(boxes[:, 4]), np.sin(boxes[:, 4])
+        along = np.stack((cos, sin), axis=1) * boxes[:, 2:3] / self._scale
+        across = np.stack((-sin, cos), axis=1) * boxes[:, 3:4] / self._scale
+        return np.concatenate((
+            self.points_to_source(boxes[:, :2]), np.hypot(*along.T)[:, np.newaxis],
+            np.hypot(*across.T)[:, np.newaxis],
+            np.arctan2(along[:, 1], along[:, 0])[:, np.newaxis]), axis=1)
+
+    @property
+    def _scale(self):
+        return np.array([self.scale_x, self.scale_y], np.float32)
+
 
 @dataclasses.dataclass(frozen=True)
 class FrameInfo:

@@ -11,6 +11,7 @@ from s3dnn_ros.base.cache import cache_dir
 from s3dnn_ros.errors import ModelError
 from s3dnn_ros.models import graph
 from s3dnn_ros.models.cut_network import cut_as_known
+from s3dnn_ros.models.metadata import Metadata
 from s3dnn_ros.models.prepared import prepare
 
 REASON = 'there is none'
@@ -66,6 +67,15 @@ def test_the_second_start_reads_no_network_and_gets_the_same(spec, reads):
     anew = cut_as_known(spec, None, REASON)
     assert first.models == tuple(model.SerializeToString() for model in anew.models)
     assert (first.outputs, first.cuts, first.note) == (anew.outputs, anew.cuts, anew.note)
+
+
+def test_what_the_file_says_of_itself_is_kept_with_it(spec, reads):
+    model = onnx.load(str(spec.onnx))
+    helper.set_model_props(model, {'task': 'classify', 'names': "{0: 'a', 1: 'b', 2: 'c'}"})
+    onnx.save(model, str(spec.onnx))
+    for _ in range(2):
+        assert prepare(spec, None, REASON).metadata == Metadata('classify', ('a', 'b', 'c'))
+    assert len(reads) == 1
 
 
 @pytest.mark.parametrize('change', [

@@ -9,6 +9,7 @@ import pytest
 pytest.importorskip('rclpy', reason='ROS 2 is not here')
 pytest.importorskip('s3dnn_ros.msg', reason='the package is not built')
 
+from s3dnn_ros.models.boxes import Boxes
 from s3dnn_ros.nodes import detection_2d_topics
 from s3dnn_ros.nodes.detection_2d_topics import Detection2DTopics
 
@@ -56,8 +57,9 @@ def result(camera, instance, count=1):
     frame = types.SimpleNamespace(camera=camera, frame_id='lens', stamp_ns=7 * 10**9 + 5,
                                   sequence=3)
     return types.SimpleNamespace(
-        frame=frame, instance=instance, labels=('cat',), class_ids=np.zeros(count, int),
-        scores=np.full(count, 0.5), xyxy=np.tile([1.0, 2.0, 5.0, 8.0], (count, 1)))
+        frame=frame, instance=instance, labels=('cat',), boxes=Boxes(
+            np.tile([1.0, 2.0, 5.0, 8.0], (count, 1)), np.full(count, 0.5),
+            np.zeros(count, int)))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ pytest.importorskip('s3dnn_ros.msg', reason='the package is not built')
 from ros_world import ns_of
 from sensor_msgs.msg import Image
 
-from s3dnn_ros.images.drawing import draw
+from s3dnn_ros.images.drawing import Drawn, draw
 
 pytestmark = pytest.mark.ros
 
@@ -79,8 +79,8 @@ def test_boxes_are_drawn_into_the_image_of_the_same_stamp(world):
     for image in viewer.images:
         picture, msg = pictures[ns_of(image)], results[ns_of(image)]
         expected = picture.copy()
-        draw(expected, [(item.label, item.score,
-                         (item.x, item.y, item.x + item.width, item.y + item.height))
+        draw(expected, [Drawn(item.label, item.score,
+                              (item.x, item.y, item.x + item.width, item.y + item.height))
                         for item in msg.detections])
         pixels = np.frombuffer(image.data, np.uint8).reshape(64, 64, 3)
         assert np.array_equal(pixels, expected)

@@ -23,9 +23,9 @@ def test_a_colour_is_recognised_from_pixels_to_result(make_executor, make_batch)
     pixels[..., 1] = 255
     run.executor.accept(make_batch(pixels=pixels))
     (result,) = run.published()
-    assert result.labels[result.class_ids[0]] == 'green'
-    assert result.scores == pytest.approx([1.0], abs=TOLERANCE)
-    assert result.xyxy.tolist() == [[0, 0, 4, 4]]
+    assert result.labels[result.boxes.class_ids[0]] == 'green'
+    assert result.boxes.scores == pytest.approx([1.0], abs=TOLERANCE)
+    assert result.boxes.xyxy.tolist() == [[0, 0, 4, 4]]
 
 
 def test_every_frame_of_a_batch_gets_its_own_result(make_executor, make_batch, make_frame):
@@ -38,7 +38,7 @@ def test_every_frame_of_a_batch_gets_its_own_result(make_executor, make_batch, m
     run.engine.finish()
     results = run.published()
     assert [result.frame for result in results] == frames
-    assert [result.class_ids.tolist() for result in results] == [[0], [1], [2]]
+    assert [result.boxes.class_ids.tolist() for result in results] == [[0], [1], [2]]
     assert [result.batch for result in results] == [3, 3, 3]
 
 
@@ -48,7 +48,7 @@ def test_boxes_come_back_in_source_pixels(make_executor, make_batch, make_frame)
                                 transform=Transform(0.00625, 0.00625, 0.0, 0.5))
     run.executor.accept(make_batch(frame, pixels=np.full((1, 4, 4, 3), 255, np.uint8)))
     run.engine.finish()
-    assert run.published()[0].xyxy[0] == pytest.approx([0, 0, 640, 480])
+    assert run.published()[0].boxes.xyxy[0] == pytest.approx([0, 0, 640, 480])
 
 
 def test_a_result_knows_when_it_was_where(make_executor, make_batch):
@@ -66,13 +66,13 @@ def test_the_threshold_can_be_changed_while_running(make_executor, make_batch, e
     grey = np.full((1, 4, 4, 3), 128, np.uint8)
     run.executor.accept(make_batch(pixels=grey))
     run.engine.finish()
-    assert len(run.results.get(timeout=WAIT_S).scores) == 0
+    assert len(run.results.get(timeout=WAIT_S).boxes.scores) == 0
     run.executor.configure(executor_settings(
         late_policy='run', instances__net__score_threshold=0.3,
         instances__net__max_detections=2))
     run.executor.accept(make_batch(pixels=grey))
     run.engine.finish()
-    assert len(run.results.get(timeout=WAIT_S).scores) == 2
+    assert len(run.results.get(timeout=WAIT_S).boxes.scores) == 2
 
 
 @pytest.mark.parametrize('late_policy, run_late, published', [
@@ -254,8 +254,8 @@ def test_frames_whose_outputs_are_no_numbers_are_refused_and_the_others_answered
     run.executor.accept(make_batch(make_frame('b')))
     run.engine.finish()
     assert run.settled()
-    assert [(result.frame.camera, result.class_ids.tolist()) for result in run.results.queue] == [
-        ('a', [0]), ('c', [2]), ('b', [])]
+    assert [(result.frame.camera, result.boxes.class_ids.tolist())
+            for result in run.results.queue] == [('a', [0]), ('c', [2]), ('b', [])]
     assert run.dropped('b') == {'nan': 1}
     assert run.counts()['b'].published == 1
     (complaint,) = run.complaints
@@ -272,7 +272,7 @@ def test_outputs_that_nobody_reads_may_be_anything(make_executor, make_batch, ma
                    {'masks': np.full((1, 4, 8, 8), np.inf)}, {'text': np.zeros(0)}):
         run.executor.accept(make_batch())
         run.engine.finish(outputs={**others, 'scores': scores})
-    assert [result.class_ids.tolist() for result in run.published()] == 4 * [[0]]
+    assert [result.boxes.class_ids.tolist() for result in run.published()] == 4 * [[0]]
     assert run.settled() and not run.dropped()
 
 
@@ -335,7 +335,7 @@ def test_each_request_of_a_fused_batch_gets_what_its_own_images_show(fused):
     run = fused(('a', 'net', [BLUE], {}), ('b', 'second', [GREEN, RED], {}))
     run.engine.finish()
     results = [result for result in run.published() if result.frame.camera != 'first']
-    assert [(result.frame.camera, result.instance, result.class_ids[0], result.batch)
+    assert [(result.frame.camera, result.instance, result.boxes.class_ids[0], result.batch)
             for result in results] == [
         ('a', 'net', 0, 3), ('b', 'second', 1, 3), ('b', 'second', 2, 3)]
 
@@ -345,7 +345,7 @@ def test_each_request_of_a_fused_batch_has_the_settings_of_its_instance(fused):
                 instances__net__score_threshold=0.45, instances__second__score_threshold=0.0,
                 instances__second__max_detections=2)
     run.engine.finish()
-    assert {result.frame.camera: len(result.scores) for result in run.published()
+    assert {result.frame.camera: len(result.boxes.scores) for result in run.published()
             if result.frame.camera != 'first'} == {'a': 1, 'b': 2}
 
 
@@ -370,7 +370,7 @@ def test_pixels_that_were_taken_back_cost_only_their_own_request(fused):
     run.engine.finish()
     assert run.settled()
     assert run.dropped('a') == {'lease': 1}
-    assert {result.frame.camera: result.class_ids[0] for result in run.results.queue
+    assert {result.frame.camera: result.boxes.class_ids[0] for result in run.results.queue
             if result.frame.camera != 'first'} == {'b': 1, 'c': 2}
 
 

@@ -257,9 +257,12 @@ def test_instances_of_one_model_share_a_network_with_a_lane_for_each(
     other = make_spec(onnx=tiny_onnx, name='other', mean=(1.0, 1.0, 1.0))
     smaller = make_spec(onnx=tiny_onnx, name='smaller', max_batch=2)
     renamed = make_spec(onnx=tiny_onnx, name='renamed')
-    run = make_executor(('a', 'b', 'c', 'd', 'e'), specs={
-        'a': spec, 'b': other, 'c': renamed, 'd': spec, 'e': smaller})
-    assert [(load[0], load[3]) for load in run.engine.loads] == [('a', 3), ('b', 1), ('e', 1)]
+    # another decoder may read what this one leaves out of the network
+    read = make_spec(onnx=tiny_onnx, name='read', decoder_options={'output': 'scores'})
+    run = make_executor(('a', 'b', 'c', 'd', 'e', 'f'), specs={
+        'a': spec, 'b': other, 'c': renamed, 'd': spec, 'e': smaller, 'f': read})
+    assert [(load[0], load[3]) for load in run.engine.loads] == [
+        ('a', 3), ('b', 1), ('e', 1), ('f', 1)]
 
 
 @pytest.mark.parametrize('max_batch, refused', [(0, True), (3, True), (2, False), (1, False)])
