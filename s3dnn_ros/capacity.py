@@ -41,6 +41,8 @@ class InstanceCapacity:
         By the front end's `epoch`: the newest of its batches that is here.
     in_time : mapping of str to float
         By camera: the part of its last frames here that were in time.
+    largest : int
+        Most frames of a batch; 0: not told.
 
     """
 
@@ -57,6 +59,7 @@ class InstanceCapacity:
     results_s: float = 0.0
     taken: Mapping[int, int] = dataclasses.field(default_factory=dict)
     in_time: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    largest: int = 0
 
     def follows(self, told: 'InstanceCapacity', since_s) -> bool:
         """Tell whether front ends know this from what they were told `since_s` ago.
@@ -70,7 +73,8 @@ class InstanceCapacity:
                 and self.taken == told.taken and self._identity() == told._identity())
 
     def _identity(self):
-        return self.instance, self.model, self.description, self.priority, self.measured
+        return (self.instance, self.model, self.description, self.priority, self.measured,
+                self.largest)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -109,9 +109,7 @@ class Governor:
         weights = {name: camera.weight for name, camera in settings.cameras.items()}
         for name, instance in settings.instances.items():
             self._queues[name].weights = weights
-            limit = self._specs[name].max_batch
-            self._queues[name].max_batch = (min(instance.max_batch, limit) if limit
-                                            else instance.max_batch)
+            self._queues[name].max_batch = self._max_batch(name)
             self._queues[name].max_delay_s = instance.max_fusion_delay_ms / 1e3
             self._pools[name].grow(frame_bytes(self._specs[name])
                                    * max(1, min(self._queues[name].max_batch,
@@ -153,6 +151,7 @@ class Governor:
             if name in self._queues:
                 self._under_way.executor_ended(name)
         for name, queue in self._queues.items():
+            queue.max_batch = self._max_batch(name)
             if self._outlook.takes(name):
                 self._meet(name, queue)
         self._remarks.look_at_rivals(self._queues, now_s)
@@ -232,6 +231,11 @@ class Governor:
                 f'{found}: allow more time, take a faster model, or set '
                 f'instances.{name}.allow_infeasible: true')
         return f"instance '{name}' runs although {found}"
+
+    def _max_batch(self, name) -> int:
+        limits = (self._settings.instances[name].max_batch, self._specs[name].max_batch,
+                  self._outlook.largest(name))
+        return min(limit for limit in limits if limit)
 
     def _watch(self, settings):
         """Let cameras come and go; what waits of those that go is dropped."""

@@ -151,6 +151,10 @@ class Outlook:
         executor = self._executor_of(instance)
         return bool(executor and executor.drops_late)
 
+    def largest(self, instance) -> int:
+        """Return how many frames its executor takes at most in a batch; 0: it has not told."""
+        return self._capacity_of(instance).largest
+
     def priority(self, instance) -> int:
         """Return the instance's priority."""
         return self._capacity_of(instance).priority

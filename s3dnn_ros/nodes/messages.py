@@ -201,6 +201,7 @@ def capacity_msg(capacity, now_s):
             run_ms=[1e3 * run_s for run_s in item.run_s], measured=list(item.measured),
             margin_ms=1e3 * item.margin_s, handover_ms=1e3 * item.handover_s,
             finish_ms=1e3 * item.finish_s, results_ms=1e3 * item.results_s,
+            largest=item.largest,
             epochs=list(item.taken), sequences=list(item.taken.values()),
             cameras=list(item.in_time), in_time=list(item.in_time.values()))
             for item in capacity.instances])
@@ -215,7 +216,7 @@ def capacity_of(msg):
                          item.margin_ms / 1e3, item.handover_ms / 1e3, item.finish_ms / 1e3,
                          item.results_ms / 1e3,
                          dict(zip(item.epochs, item.sequences)),
-                         dict(zip(item.cameras, item.in_time)))
+                         dict(zip(item.cameras, item.in_time)), item.largest)
         for item in msg.instances))
 
 

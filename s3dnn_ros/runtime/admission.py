@@ -142,7 +142,7 @@ class Admission:
             tuple(run_s for run_s, _ in times) if times[0][0] else (),
             tuple(measured for _, measured in times), instance.queue.margin_s(1),
             known.handover.typical_s, known.finish.typical_s, self._workers.each_s,
-            dict(known.taken), dict(known.in_time))
+            dict(known.taken), dict(known.in_time), instance.queue.network.largest)
 
     def _wait_s(self, instance, priority, deadline_s, loads: Iterable[Load]):
         """Return when a request that came now would start; DERIVED.

@@ -118,12 +118,13 @@ def load_network(spec, engine: Engine, options: LoadOptions, instance='') -> Loa
         return again
 
     network = parts.network.load(engine, instance=instance, **engine_options)
-    if network.batch and not 0 < spec.max_batch <= network.batch:
-        raise ModelError(spec.onnx, f'takes batches of {network.batch} at most; state '
-                         f'max_batch: {network.batch} in {spec.name}.yaml, or export it with '
-                         'a free batch')
+    if spec.max_batch > network.batch > 0:
+        raise ModelError(spec.onnx, f'takes batches of {network.batch} at most; correct '
+                         f'max_batch in {spec.name}.yaml, or export it with a free batch')
+    fixed = (f'{spec.name}: batches of {network.batch} at most, as it was exported; export it '
+             'with a free batch for more' if network.batch and not spec.max_batch else '')
     return LoadedNetwork(network, parts.network.metadata, parts.profile, parts.accuracy,
-                         tuple(filter(None, (*parts.notes, network.note, spec.remark))),
+                         tuple(filter(None, (*parts.notes, fixed, network.note, spec.remark))),
                          load_again)
 
 

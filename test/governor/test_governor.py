@@ -54,6 +54,7 @@ class Bench:
         self.governor = Governor(settings, specs, self.pools, self.counters, times_s)
         self.times_s = times_s or {}
         self.drops_late = False
+        self.told = {}      # beside what `tell` is given
         self.batches = []
 
     def image(self, camera='front', *, stamp_s=None, error=None, value=0, view=None):
@@ -75,7 +76,7 @@ class Bench:
         for name in self.pools:
             run_s = tuple(map(self.times_s[name], range(1, 9))) if name in self.times_s else ()
             values = {'run_s': run_s, 'measured': (True,) * len(run_s), 'taken': {0: EVERYTHING}}
-            instances.append(InstanceCapacity(name, **{**values, **changes}))
+            instances.append(InstanceCapacity(name, **{**values, **self.told, **changes}))
         self.governor.tell(Capacity('executor', False, self.drops_late, tuple(instances)),
                            self.now_s)
 
@@ -420,6 +421,24 @@ def test_frames_are_fused_up_to_the_smaller_of_setting_and_model(bench, make_spe
     for camera in cameras:
         governor.image(camera)
     assert governor.poll() == [['a', 'b'], ['c', 'd']]
+
+
+@pytest.mark.parametrize('largest, batches', [
+    (2, [['a', 'b'], ['c', 'd']]), (3, [['a', 'b', 'c'], ['d']]), (9, [['a', 'b', 'c', 'd']])])
+def test_no_more_frames_are_fused_than_the_executor_says_its_network_takes(
+        bench, largest, batches):
+    governor = bench(('a', 'b', 'c', 'd'), instances__net__max_batch=4)
+    for camera in 'abcd':
+        governor.image(camera)
+    governor.told['largest'] = largest
+    assert governor.poll() == batches
+    # and as many as before, once another one has taken over
+    governor.release_all()
+    governor.step()
+    for camera in 'abcd':
+        governor.image(camera)
+    governor.told.clear()
+    assert governor.poll() == [['a', 'b', 'c', 'd']]
 
 
 def test_frames_leave_in_the_order_of_their_deadlines(bench):

@@ -73,7 +73,7 @@ def test_a_free_device_takes_a_batch_at_once():
     capacities = tell()
     assert [capacities[name].wait_s for name in ('net', 'other')] == [0.0, 0.0]
     assert capacities['net'].run_s == (0.04, 0.08, 0.12, 0.16)
-    assert capacities['net'].margin_s == 0.01
+    assert capacities['net'].margin_s == 0.01 and capacities['net'].largest == 4
     assert (capacities['net'].model, capacities['net'].description) == ('tiny', 'f00d')
     assert (told[0].process, told[0].serial, told[0].drops_late) == ('me', True, True)
 

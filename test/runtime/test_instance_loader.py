@@ -265,16 +265,19 @@ def test_instances_of_one_model_share_a_network_with_a_lane_for_each(
         ('a', 3), ('b', 1), ('e', 1), ('f', 1)]
 
 
-@pytest.mark.parametrize('max_batch, refused', [(0, True), (3, True), (2, False), (1, False)])
-def test_a_network_of_fixed_batch_needs_a_description_that_says_so(
-        make_executor, fake_engine, make_spec, tiny_onnx, max_batch, refused):
+@pytest.mark.parametrize('max_batch, told', [(0, True), (2, False), (1, False)])
+def test_a_network_of_fixed_batch_starts_by_itself(
+        make_executor, fake_engine, make_spec, tiny_onnx, max_batch, told):
     engine = fake_engine(VirtualClock(), batch=2)
-    spec = make_spec(onnx=tiny_onnx, max_batch=max_batch)
-    if refused:
-        with pytest.raises(ModelError, match=r'max_batch: 2 in tiny\.yaml'):
-            make_executor(engine=engine, spec=spec)
-    else:
-        make_executor(engine=engine, spec=spec)
+    run = make_executor(engine=engine, spec=make_spec(onnx=tiny_onnx, max_batch=max_batch))
+    assert any('batches of 2 at most' in note for note in run.executor.notes) == told
+
+
+def test_a_description_that_wants_more_than_a_fixed_batch_is_refused(
+        make_executor, fake_engine, make_spec, tiny_onnx):
+    engine = fake_engine(VirtualClock(), batch=2)
+    with pytest.raises(ModelError, match=r'batches of 2 at most; correct max_batch in tiny\.yaml'):
+        make_executor(engine=engine, spec=make_spec(onnx=tiny_onnx, max_batch=3))
 
 
 def test_a_network_that_fails_when_warmed_up_is_named(make_executor, fake_engine, monkeypatch):
