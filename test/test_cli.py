@@ -87,7 +87,45 @@ def test_check_is_readable_and_takes_a_name(toy, photo, capsys):
     pytest.importorskip('onnxruntime')
     assert main(['models', 'check', 'toy', '--image', str(photo), '--score', '0.8']) == 0
     told = capsys.readouterr().out
-    assert 'yolov8, 2 classes' in told and 'batch any' in told and '0 boxes' in told
+    assert 'yolov8 reads y: 2 classes' in told and 'batch any' in told and '0 boxes' in told
+    for stage in ('open the image', 'fit it into the input', 'the network', 'outputs to boxes'):
+        assert f'{stage}\n' in told
+
+
+def test_check_draws_what_it_finds(toy, photo, tmp_path, capsys):
+    pytest.importorskip('onnxruntime')
+    cv2 = pytest.importorskip('cv2')
+    target = tmp_path / 'out.png'
+    assert main(['models', 'check', str(toy), '--image', str(photo), '--picture',
+                 str(target)]) == 0
+    picture = cv2.imread(str(target))
+    assert picture.shape == (32, 64, 3) and picture.any() and not picture[:, :20].any()
+    capsys.readouterr()
+    assert main(['models', 'check', str(toy), '--picture', str(target)]) == 1
+    assert 'give one with --image' in one_error(capsys)
+    assert main(['models', 'check', str(toy), '--image', str(photo), '--picture',
+                 str(tmp_path / 'out.doc')]) == 1
+    assert 'name it .png or .jpg' in one_error(capsys)
+
+
+def test_describe_writes_a_description_that_check_takes(toy, photo, tmp_path, capsys):
+    pytest.importorskip('onnxruntime')
+    written = tmp_path / 'new.yaml'
+    onnx_file = str(tmp_path / 'toy.onnx')
+    assert main(['models', 'describe', onnx_file, '-o', str(written)]) == 0
+    told = capsys.readouterr().out
+    assert 'decoder  yolov8: there are more boxes' in told and str(written) in told
+    assert main(['models', 'check', str(written), '--image', str(photo), '--json']) == 0
+    assert json.loads(capsys.readouterr().out)['boxes'][0]['score'] == 0.75
+    # what is there already stays
+    assert main(['models', 'describe', onnx_file]) == 1
+    assert 'is there already' in one_error(capsys)
+    assert load_spec(toy).labels == ('cat', 'dog')
+
+
+def test_a_network_in_the_place_of_a_description_is_told(toy, capsys):
+    assert main(['models', 'check', str(toy.with_suffix('.onnx'))]) == 1
+    assert 's3dnn models describe' in one_error(capsys)
 
 
 def test_check_works_without_an_image(toy, capsys):

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
+import cv2
 import numpy as np
 
 from s3dnn_ros.base.clock import SystemClock
 from s3dnn_ros.engines import make_engine
 from s3dnn_ros.errors import ModelError, ParameterError
 from s3dnn_ros.images.compressed import decode_compressed
-from s3dnn_ros.images.pixels import fit
+from s3dnn_ros.images.drawing import Drawn, draw
+from s3dnn_ros.images.pixels import Pixels, fit
+from s3dnn_ros.models.boxes import Boxes, Found
 from s3dnn_ros.models.cut_network import whole
 from s3dnn_ros.models.graph import batch_of
+from s3dnn_ros.models.shapes import shape_of
 from s3dnn_ros.models.spec import ModelSpec
+from s3dnn_ros.transport.frames import Transform
 
 RUNS = 5
 IOU_THRESHOLD = 0.6
@@ -25,16 +31,43 @@ MAX_DETECTIONS = 100
 
 @dataclasses.dataclass(frozen=True)
 class Detection:
-    """A box in pixels of the checked image: left, top, right, bottom."""
+    """A box in pixels of the checked image: left, top, right, bottom.
+
+    `keypoints` are x, y and score of each; `oriented` is centre x, y, width, height and angle in
+    radians; `mask_share` is the part of the box that is on the object. None where the network
+    does not give it.
+    """
 
     label: str
     score: float
     xyxy: Tuple[float, ...]
+    keypoints: Optional[Sequence[Sequence[float]]] = None
+    oriented: Optional[Tuple[float, ...]] = None
+    mask_share: Optional[float] = None
+
+    def __str__(self):
+        """Return it as a line for a reader."""
+        if self.oriented is None:
+            where = ', '.join(f'{value:.0f}' for value in self.xyxy)
+        else:
+            x, y, width, height, angle = self.oriented
+            where = f'{x:.0f}, {y:.0f}, {width:.0f} × {height:.0f}, {math.degrees(angle):.0f}°'
+        more = ''
+        if self.keypoints is not None:
+            more += f', {len(self.keypoints)} keypoints'
+        if self.mask_share is not None:
+            more += f', mask on {self.mask_share:.0%}'
+        return f'{self.score:.2f} {self.label} ({where}){more}'
 
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """What a check found; times are in milliseconds, None where nothing could run."""
+    """What a check found; times are in milliseconds, None where nothing could run.
+
+    `reads` are the outputs that the decoder reads. `open_ms` is what it takes to open the image,
+    `fit_ms` to fit it into the input, `run_ms` to run the network, and `decode_ms` from its
+    outputs to boxes. `picture` is the image with what was found in it, BGR (H, W, 3).
+    """
 
     model: str
     file: str
@@ -43,17 +76,21 @@ class Report:
     batch: int
     outputs: Mapping[str, Tuple]
     decoder: str
+    reads: Tuple[str, ...]
     classes: int
     labels: int
     engine: str
+    open_ms: Optional[float] = None
+    fit_ms: Optional[float] = None
     run_ms: Optional[float] = None
     decode_ms: Optional[float] = None
     image: str = ''
     boxes: Tuple[Detection, ...] = ()
+    picture: Optional[np.ndarray] = dataclasses.field(default=None, compare=False, repr=False)
 
     def as_dict(self) -> Dict[str, Any]:
-        """Return plain values, ready for JSON."""
-        return dataclasses.asdict(self)
+        """Return plain values, ready for JSON; not the picture."""
+        return dataclasses.asdict(dataclasses.replace(self, picture=None))
 
     def lines(self) -> List[str]:
         """Return the report as lines for a reader."""
@@ -63,18 +100,30 @@ class Report:
             f'input    {self.input}, batch {self.batch or "any"}',
         ]
         for name, shape in self.outputs.items():
-            lines.append(f'output   {name} [{", ".join(map(str, shape))}]')
+            unread = '' if name in self.reads else ', which nobody reads'
+            lines.append(f'output   {name} [{", ".join(map(str, shape))}]{unread}')
         labels = f'{self.labels} labels' if self.labels else 'no labels: they appear as numbers'
-        lines.append(f'decoder  {self.decoder}, {self.classes or "?"} classes, {labels}')
+        lines.append(f'decoder  {self.decoder} reads {", ".join(self.reads)}: '
+                     f'{self.classes or "?"} classes, {labels}')
         lines.append(f'engine   {self.engine}')
-        if self.run_ms is not None:
-            lines.append(f'time     {self.run_ms:.1f} ms, decoding {self.decode_ms:.2f} ms')
+        lines += [f'time     {time_ms:.2f} ms {what}' for what, time_ms in (
+            ('to open the image', self.open_ms), ('to fit it into the input', self.fit_ms),
+            ('for the network', self.run_ms), ('from outputs to boxes', self.decode_ms))
+            if time_ms is not None]
         if self.image:
             lines.append(f'image    {self.image}: {len(self.boxes)} boxes')
-        for box in self.boxes:
-            corners = ', '.join(f'{value:.0f}' for value in box.xyxy)
-            lines.append(f'box      {box.score:.2f} {box.label} ({corners})')
+        lines += [f'box      {box}' for box in self.boxes]
         return lines
+
+
+@dataclasses.dataclass(frozen=True)
+class _Photo:
+    """The image of a check, and how it lies in the input."""
+
+    pixels: Pixels
+    transform: Transform
+    open_ms: float
+    fit_ms: float
 
 
 def check_model(spec: ModelSpec, image: Optional[Path], score_threshold: float) -> Report:
@@ -86,29 +135,26 @@ def check_model(spec: ModelSpec, image: Optional[Path], score_threshold: float) 
     spec = network.metadata.complete(spec)
     graph = network.models[0]
     batch = batch_of(graph)
-    shapes = {
-        value.name: tuple(
-            dim.dim_value or dim.dim_param or '?' for dim in value.type.tensor_type.shape.dim
-        )
-        for value in graph.graph.output
-    }
+    shapes = {value.name: tuple(size or '?' for size in shape_of(value))
+              for value in graph.graph.output}
     decoder = spec.make_decoder()
-    classes = decoder.check(shapes)
-    spec.expect_classes(classes)
+    classes = _classes(decoder, spec, shapes)
     report = Report(
         model=f'{spec.name}: {spec.description}' if spec.description else spec.name,
         file=str(spec.onnx),
         size_mb=spec.onnx.stat().st_size / 1e6,
-        input=f'{spec.width}x{spec.height} {spec.colour}, {spec.resize}',
+        input=f'{spec.width}x{spec.height} {spec.colour}, {spec.resize}, (pixel - '
+              f'{_numbers(spec.mean)}) / {_numbers(spec.std)}',
         batch=batch,
         outputs=shapes,
         decoder=spec.decoder,
+        reads=tuple(decoder.reads(shapes)),
         classes=classes,
         labels=len(spec.labels),
         engine='',
     )
     pixels = np.full((batch or 1, spec.height, spec.width, 3), 114, np.uint8)
-    source = _place(image, pixels[0], spec) if image else None
+    photo = _place(image, pixels[0], spec) if image else None
     try:
         engine, _ = make_engine('auto', SystemClock())
     except ParameterError as error:
@@ -119,40 +165,66 @@ def check_model(spec: ModelSpec, image: Optional[Path], score_threshold: float) 
     finally:
         engine.close()
     found = {name: array.shape for name, array in outputs.items()}
-    classes = decoder.check(found)
-    spec.expect_classes(classes)
+    report = dataclasses.replace(
+        report, outputs=found, classes=_classes(decoder, spec, found), run_ms=run_ms,
+        engine=f'{engine.name} on {engine.device}')
     boxes, decode_ms = _best_ms(
-        lambda: decoder.decode(outputs, score_threshold, IOU_THRESHOLD, MAX_DETECTIONS)[0]
-    )
+        lambda: decoder.decode(outputs, score_threshold, IOU_THRESHOLD, MAX_DETECTIONS)[0])
+    report = dataclasses.replace(report, decode_ms=decode_ms)
+    if photo is None:
+        return report
+    boxes = boxes.in_source(photo.transform, photo.pixels.width, photo.pixels.height)
     return dataclasses.replace(
-        report,
-        outputs=found,
-        classes=classes,
-        engine=f'{engine.name} on {engine.device}',
-        run_ms=run_ms,
-        decode_ms=decode_ms,
-        image=str(image or ''),
-        boxes=_detections(boxes, source, spec) if source else (),
-    )
+        report, open_ms=photo.open_ms, fit_ms=photo.fit_ms, image=str(image),
+        boxes=tuple(_detection(each, spec) for each in boxes),
+        picture=_drawn(photo.pixels, boxes, spec))
 
 
-def _place(image: Path, target: np.ndarray, spec: ModelSpec):
-    """Fit an image file into `target`; return how, and the image's width and height."""
+def write_picture(path: Path, image: np.ndarray):
+    """Write a BGR image; raises ParameterError for a name that says no format."""
     try:
-        pixels = decode_compressed(image.read_bytes())
+        if cv2.imwrite(str(path), image):
+            return
+    except cv2.error:
+        pass
+    raise ParameterError('--picture', path, 'cannot be written; name it .png or .jpg, in a folder '
+                         'that you may write to')
+
+
+def _numbers(values):
+    texts = [f'{value:g}' for value in values]
+    return texts[0] if len(set(texts)) == 1 else f'[{", ".join(texts)}]'
+
+
+def _classes(decoder, spec, shapes) -> int:
+    classes = decoder.check(shapes)
+    spec.expect_classes(classes)
+    return classes
+
+
+def _place(image: Path, target: np.ndarray, spec: ModelSpec) -> _Photo:
+    """Fit an image file into `target`."""
+    try:
+        data = image.read_bytes()
     except OSError as error:
         raise ModelError(image, f'cannot be read ({error.strerror}); check --image') from error
-    transform = fit(pixels, target, colour=spec.colour, resize=spec.resize, pad=spec.pad)
-    return transform, pixels.width, pixels.height
+    pixels, open_ms = _best_ms(lambda: decode_compressed(data))
+    transform, fit_ms = _best_ms(lambda: fit(
+        pixels, target, colour=spec.colour, resize=spec.resize, pad=spec.pad))
+    return _Photo(pixels, transform, open_ms, fit_ms)
 
 
-def _detections(boxes, source, spec: ModelSpec) -> Tuple[Detection, ...]:
-    transform, width, height = source
-    corners = transform.to_source(boxes.xyxy, width, height)
-    return tuple(
-        Detection(spec.label(int(class_id)), float(score), tuple(map(float, xyxy)))
-        for xyxy, score, class_id in zip(corners, boxes.scores, boxes.class_ids)
-    )
+def _detection(found: Found, spec: ModelSpec) -> Detection:
+    return Detection(
+        spec.label(found.class_id), found.score, found.box, found.keypoints, found.oriented,
+        None if found.mask is None else float(np.mean(found.mask > 0)))
+
+
+def _drawn(pixels: Pixels, boxes: Boxes, spec: ModelSpec) -> np.ndarray:
+    image = np.empty((pixels.height, pixels.width, 3), np.uint8)
+    fit(pixels, image)
+    draw(image, [Drawn(spec.label(each.class_id), *each[1:]) for each in boxes])
+    return image
 
 
 def _best_ms(function):

@@ -9,13 +9,14 @@ from typing import List, Sequence
 
 from s3dnn_ros.base.clock import SystemClock
 from s3dnn_ros.commands import lowrank
-from s3dnn_ros.commands.argument_types import above_zero
-from s3dnn_ros.commands.check import check_model
+from s3dnn_ros.commands.argument_types import above_zero, new_file
+from s3dnn_ros.commands.check import check_model, write_picture
 from s3dnn_ros.engines import make_engine
 from s3dnn_ros.engines.base import ENGINES
-from s3dnn_ros.errors import ModelError
+from s3dnn_ros.errors import ModelError, ParameterError
 from s3dnn_ros.models.assets import ASSETS, DEMO, fetch
 from s3dnn_ros.models.cut_network import planned
+from s3dnn_ros.models.describe import describe
 from s3dnn_ros.models.segment_plan import SegmentPlan, plan_path
 from s3dnn_ros.models.segmentation import Segment
 from s3dnn_ros.models.sizes import OF_ANY_SIZE
@@ -95,8 +96,17 @@ def register(subparsers) -> None:
     parser.add_argument(
         '--score', type=float, default=0.4, help='lowest score of a box (default %(default)s)'
     )
+    parser.add_argument('--picture', type=new_file, metavar='FILE',
+                        help='write the image with its boxes there')
     parser.add_argument('--json', action='store_true', help='print one JSON document')
     parser.set_defaults(run=_check)
+
+    parser = commands.add_parser(
+        'describe', help='suggest a description (YAML) for an ONNX file that has none')
+    parser.add_argument('file', type=Path, metavar='FILE.onnx')
+    parser.add_argument('-o', '--output', type=new_file, metavar='YAML',
+                        help='where to write it (default: beside the file, as NAME.yaml)')
+    parser.set_defaults(run=_describe)
 
 
 def _list(arguments) -> None:
@@ -176,11 +186,30 @@ def _print_segments(plan: SegmentPlan, segments: Sequence[Segment]) -> None:
 
 
 def _check(arguments) -> None:
+    if arguments.picture and not arguments.image:
+        raise ParameterError('--picture', arguments.picture, 'there is no image to draw into; '
+                             'give one with --image')
     report = check_model(load_spec(arguments.model), arguments.image, arguments.score)
+    if arguments.picture and report.picture is not None:
+        write_picture(arguments.picture, report.picture)
     if arguments.json:
         print(json.dumps(report.as_dict(), indent=2))
     else:
         print('\n'.join(report.lines()))
+
+
+def _describe(arguments) -> None:
+    suggestion = describe(arguments.file)
+    target = arguments.output or arguments.file.with_suffix('.yaml')
+    if target.exists():
+        raise ModelError(target, 'is there already; name another file with -o')
+    try:
+        target.write_text(suggestion.text, encoding='utf-8')
+    except OSError as error:
+        raise ModelError(target, f'cannot be written ({error.strerror}); name another file with '
+                                 '-o') from error
+    print('\n'.join((*suggestion.notes, f'written to {target}',
+                     f'try it: s3dnn models check {target} --image PHOTO --picture OUT.png')))
 
 
 def _columns(rows: Sequence[Sequence[str]]) -> List[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import List, Tuple
 
@@ -40,7 +41,8 @@ def load_graph(spec: ModelSpec) -> onnx.ModelProto:
             f'has the SHA-256 {found}, not {spec.sha256}; '
             f'get the right file or correct `sha256` in {spec.name}.yaml',
         )
-    model = _parse(path, spec)
+    model = parse(path, f'run `s3dnn models export {spec.zoo}`' if spec.zoo else 'copy it again')
+    _fill_inputs(model, spec)
     _check_input(model, spec)
     return model
 
@@ -101,16 +103,42 @@ def image_input(model: onnx.ModelProto, source='ONNX graph') -> onnx.ValueInfoPr
 
     Raises ModelError, naming `source`, if there is none or more than one.
     """
-    stored = {tensor.name for tensor in model.graph.initializer}
-    inputs = [value for value in model.graph.input if value.name not in stored]
+    inputs = inputs_of(model)
     if len(inputs) != 1:
         names = ', '.join(value.name for value in inputs) or 'none'
         raise ModelError(
             source,
-            f'has {len(inputs)} inputs ({names}); expected one image input, so export the '
-            'network without the others',
-        )
+            f'has {len(inputs)} inputs ({names}); expected one image input, so give the values of '
+            'the others as `inputs: {NAME: [...]}`, or export the network without them')
     return inputs[0]
+
+
+def inputs_of(model: onnx.ModelProto) -> List[onnx.ValueInfoProto]:
+    """Return the inputs that are not initializers."""
+    stored = {tensor.name for tensor in model.graph.initializer}
+    return [value for value in model.graph.input if value.name not in stored]
+
+
+def _fill_inputs(model: onnx.ModelProto, spec: ModelSpec):
+    """Make what the description gives the values of constants, in place.
+
+    Sizes that are free, as the batch, become 1: what reads them has to broadcast.
+    """
+    inputs = {value.name: value for value in inputs_of(model)}
+    for name, numbers in spec.inputs.items():
+        where = f"{spec.onnx}, input '{name}'"
+        if name not in inputs:
+            raise ModelError(where, f'is not there, and `inputs` in {spec.name}.yaml gives it; '
+                                    f'there are {", ".join(inputs) or "none"}')
+        value = inputs[name]
+        shape = [size if isinstance(size, int) else 1 for size in shape_of(value)]
+        if math.prod(shape) != len(numbers):
+            raise ModelError(where, f'has the shape {shape}; `inputs` in {spec.name}.yaml gives '
+                                    f'{len(numbers)} numbers')
+        kind = helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)
+        model.graph.initializer.append(numpy_helper.from_array(
+            np.array(numbers).astype(kind).reshape(shape), name))
+        model.graph.input.remove(value)
 
 
 def batch_of(model: onnx.ModelProto) -> int:
@@ -153,8 +181,8 @@ def with_image_input(model: onnx.ModelProto, spec: ModelSpec) -> onnx.ModelProto
     return result
 
 
-def _parse(path: Path, spec: ModelSpec) -> onnx.ModelProto:
-    again = f'run `s3dnn models export {spec.zoo}`' if spec.zoo else 'copy it again'
+def parse(path: Path, again: str) -> onnx.ModelProto:
+    """Return the checked network in a file; ModelError says what to do `again` if it is broken."""
     try:
         model = onnx.load(str(path))
     except (DecodeError, ValueError, RuntimeError, onnx.checker.ValidationError) as error:
@@ -163,11 +191,24 @@ def _parse(path: Path, spec: ModelSpec) -> onnx.ModelProto:
         raise ModelError(path, f'cannot be read ({_line(error)}); check it') from error
     if not model.graph.node:
         raise ModelError(path, f'holds no network; {again}')
+    _lower_format(model)
     try:
         onnx.checker.check_model(model)
     except onnx.checker.ValidationError as error:
         raise ModelError(path, f'is not valid ONNX ({_line(error)}); export it again') from error
     return model
+
+
+def _lower_format(model: onnx.ModelProto):
+    """State the oldest version of the file format that has the network's operators, in place.
+
+    Exporters state their own, which an older runtime refuses although it knows all that is in it.
+    """
+    known = [each for each in model.opset_import if each.domain in ('', 'ai.onnx', 'ai.onnx.ml')]
+    try:
+        model.ir_version = min(model.ir_version, helper.find_min_ir_version_for(known))
+    except ValueError:
+        return      # operators that are newer than this package: the checker says so
 
 
 def _line(error: Exception) -> str:

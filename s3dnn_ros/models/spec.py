@@ -19,6 +19,8 @@ from s3dnn_ros.models.sizes import AT, SIZE_LIMIT, side_of
 ZOO_PREFIX = 'zoo:'
 COLOURS = ('bgr', 'rgb')
 RESIZES = ('stretch', 'letterbox')
+# Of an input beside the image: sizes, scales or thresholds, and no tensors.
+MOST_VALUES, LARGEST_VALUE = 64, 1e9
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,8 @@ class ModelSpec:
     `mean` and `std` are in pixel units (0..255), in the channel order of `colour`:
     the network sees (pixel - mean) / std. A network that wants 0..1 has mean 0 and std 255.
     `max_batch` 0 means any; `deadline_ms` counts from the capture of the image; `zoo` is the
-    name of the zoo model that `onnx` is exported from, if any.
+    name of the zoo model that `onnx` is exported from, if any. `inputs` has the values of what
+    the network takes beside an image, by name.
     """
 
     name: str
@@ -50,6 +53,7 @@ class ModelSpec:
     licence: str = ''
     source: str = ''
     zoo: str = ''
+    inputs: Mapping[str, Tuple[float, ...]] = field(default_factory=dict)
 
     def label(self, class_id: int) -> str:
         """Return the name of a class, or its number where the list has none."""
@@ -85,8 +89,9 @@ class ModelSpec:
             raise ModelError(
                 f"model '{self.name}'", f'has {len(self.labels)} labels, and decoder '
                 f"'{self.decoder}' finds {classes} classes in its outputs; correct `labels`, or "
-                'leave them out to get numbers, or, if the network also gives masks, keypoints or '
-                'angles, or boxes that are final, export it as a plain detector')
+                'leave them out to get numbers; or, if the network also gives masks, keypoints or '
+                'angles, set `task` in decoder_options: `s3dnn models describe '
+                f'{self.onnx}` says what fits')
 
 
 def load_spec(name_or_path, directories: Iterable = ()) -> ModelSpec:
@@ -97,6 +102,9 @@ def load_spec(name_or_path, directories: Iterable = ()) -> ModelSpec:
     Raises ModelError, which names the file and the key.
     """
     text = str(name_or_path)
+    if text.endswith('.onnx'):
+        raise ModelError(text, 'is a network, and a description of it is expected; run `s3dnn '
+                               f'models describe {text}`, which writes one')
     if text.endswith(('.yaml', '.yml')):
         return _read(Path(text).expanduser())
     places = _search_path(directories)
@@ -174,6 +182,7 @@ def _read(path: Path) -> ModelSpec:
         description=document.text('description'),
         licence=document.text('licence'),
         source=document.text('source'),
+        inputs=_inputs(document),
     )
     if 0.0 in spec.std:
         document.fail('std', 'three numbers other than zero, because pixels are divided by them')
@@ -199,6 +208,16 @@ def _sha256(document: Document) -> str:
     if value and (len(value) != 64 or value.strip('0123456789abcdef')):
         document.fail('sha256', '64 hexadecimal digits, in quotes')
     return value
+
+
+def _inputs(document: Document) -> Mapping[str, Tuple[float, ...]]:
+    values = {name: value if isinstance(value, list) else [value]
+              for name, value in document.mapping('inputs').items()}
+    if not all(0 < len(numbers) <= MOST_VALUES and all(
+            type(number) in (int, float) and abs(number) <= LARGEST_VALUE for number in numbers)
+               for numbers in values.values()):
+        document.fail('inputs', 'a number or a list of numbers for each input beside the image')
+    return {name: tuple(numbers) for name, numbers in values.items()}
 
 
 def _labels(document: Document) -> Tuple[str, ...]:

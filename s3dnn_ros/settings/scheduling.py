@@ -38,8 +38,8 @@ class SchedulingSettings:
                              'instance or front end they are, as long as the earliest deadline '
                              'holds by the profile; without a profile each runs alone.',
                              live=True)
-    max_batch: int = parameter(8, 'Most images of one model that run together; a larger batch of '
-                               'a governor (instances.NAME.max_batch there) is refused.',
+    max_batch: int = parameter(8, 'Most images of one model that run together. Front ends are '
+                               'told, and send no larger batch; another one is refused.',
                                low=1, high=64)
     max_queue: int = parameter(32, 'Batches that may wait in the executor; the oldest one beyond '
                                'that is dropped.', low=1, high=1000, live=True)

@@ -247,3 +247,56 @@ def test_outputs_that_are_refused_all_stay(save):
     for options in ({}, {'output': 'absent'}):
         spec = save(model, decoder='classification', decoder_options=options)
         assert as_far_as_read(load_graph(spec), spec) == load_graph(spec)
+
+
+@pytest.mark.parametrize('stated, opset, wanted', [
+    (4, 13, 4), (7, 13, 7), (13, 13, 7), (99, 17, 8), (13, 21, 10)])
+def test_a_newer_format_is_lowered_to_what_its_operators_need(
+        save, make_network, stated, opset, wanted):
+    model = make_network(None)
+    model.ir_version = stated
+    model.opset_import[0].version = opset
+    assert load_graph(save(model)).ir_version == wanted
+
+
+def test_a_format_for_operators_of_the_future_stays_as_it_is(save, make_network):
+    model = make_network(None)
+    model.opset_import[0].version = 9999
+    assert load_graph(save(model)).ir_version == model.ir_version
+
+
+@pytest.fixture
+def with_sizes(save, make_network):
+    """Return what saves a network with a second input, and gives its description."""
+    def build(shape=('N', 2), kind=TensorProto.INT64, **changes):
+        model = make_network([
+            helper.make_node('Cast', ['sizes'], ['floats'], to=TensorProto.FLOAT),
+            helper.make_node('ReduceSum', ['floats', 'axis'], ['sum'], keepdims=1),
+            helper.make_node('Unsqueeze', ['sum', 'last'], ['scale']),
+            helper.make_node('Mul', ['features', 'scale'], ['y'])],
+            constants={'axis': np.array([1]), 'last': np.array([2, 3])})
+        model.graph.input.append(helper.make_tensor_value_info('sizes', kind, shape))
+        return save(model, **changes)
+    return build
+
+
+@pytest.mark.parametrize('kind', [TensorProto.INT64, TensorProto.FLOAT, TensorProto.INT32])
+def test_an_input_beside_the_image_is_what_the_description_gives(with_sizes, make_network, save,
+                                                                 kind):
+    runtime = pytest.importorskip('onnxruntime')
+    network = image_network(with_sizes(kind=kind, inputs={'sizes': (3, 4)}))
+    assert [value.name for value in network.graph.input] == ['image']
+    pixels = random_pixels(2)
+    found, = runtime.InferenceSession(network.SerializeToString()).run(None, {'image': pixels})
+    plain = image_network(save(make_network([helper.make_node('Identity', ['features'], ['y'])])))
+    expected, = runtime.InferenceSession(plain.SerializeToString()).run(None, {'image': pixels})
+    np.testing.assert_allclose(found, 7.0 * expected, 1e-4)
+
+
+@pytest.mark.parametrize('inputs, told', [
+    ({}, r'2 inputs \(x, sizes\).*give the values of the others as `inputs: \{NAME'),
+    ({'size': (3, 4)}, r"input 'size': is not there.*there are x, sizes"),
+    ({'sizes': (3, 4, 5)}, r'shape \[1, 2\].*gives 3 numbers')])
+def test_inputs_that_are_not_as_the_description_says(with_sizes, inputs, told):
+    with pytest.raises(ModelError, match=told):
+        image_network(with_sizes(inputs=inputs))

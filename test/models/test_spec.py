@@ -151,6 +151,21 @@ def test_binary_and_missing_files_are_refused(tmp_path):
         load_spec(path)
 
 
+@pytest.mark.parametrize('given, read', [
+    ({'size': [640, 480]}, {'size': (640, 480)}), ({'threshold': 0.5}, {'threshold': (0.5,)}),
+    ({}, {})])
+def test_inputs_beside_the_image_are_numbers(write, given, read):
+    assert load_spec(write(inputs=given)).inputs == read
+
+
+@pytest.mark.parametrize('given', [
+    [1], {'size': []}, {'size': ['a']}, {'size': [True]}, {'size': [1e300]}, {'size': None},
+    {'size': [float('nan')]}, {'size': list(range(65))}, {3: [1]}, 'size', {'size': {'a': 1}}])
+def test_inputs_that_are_none(write, given):
+    with pytest.raises(ModelError, match="key 'inputs'"):
+        load_spec(write(inputs=given))
+
+
 @pytest.mark.parametrize('std, words', [
     ([0.229, 0.224, 0.225], 'multiply mean and std by 255'), ([1, 1, 1], ''),
     ([58.4, 57.1, 57.4], ''), ([0.5, 1.0, 1.0], '')])
