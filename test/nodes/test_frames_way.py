@@ -9,6 +9,7 @@ pytest.importorskip('s3dnn_ros.msg', reason='the package is not built')
 
 from ros_world import PERIOD_NS, ns_of
 from s3dnn_ros.msg import Capacity, FrameBatch, InstanceCapacity
+from tiny import ANGLE
 
 from s3dnn_ros.images.pixels import ENCODINGS
 from s3dnn_ros.nodes.qos import batch_qos, qos
@@ -312,6 +313,31 @@ def test_an_engine_error_is_counted_and_the_next_batch_runs(world, monkeypatch):
     world.wait_for(lambda: world.said(world.instance, 'runs again'))
     world.round_trip('rear')
     world.round_trip('front')
+
+
+@pytest.mark.parametrize('model', ['posed', 'masked', 'turned'])
+def test_keypoints_masks_and_angles_reach_the_user_in_pixels_of_the_image(world, model):
+    """What they are is written in the network's file; its description does not say it."""
+    world.system(names=['front'], instances={world.instance: {'model': model}})
+    wide = world.mark('front').image(width=128)
+    item, = world.result('front', world.send('front', wide)).detections
+    mark = world.mark('front')
+    left, top, right, bottom = mark.box(width=128)
+    assert item.label == mark.label
+    x, y = (left + right) / 2, (top + bottom) / 2
+    if model == 'posed':
+        points = [(point.x, point.y, point.score) for point in item.keypoints]
+        # a pixel of the network's input is four of the image, from left to right
+        assert points == [(x, y, 0.75), (x + 4, y, 0.25)]
+    if model == 'masked':
+        assert (item.mask_width, item.mask_height) == (1, 1) and list(item.mask) == [255]
+    if model == 'turned':
+        box, = item.oriented
+        found = (box.x, box.y, box.width, box.height, box.angle)
+        # what was its width lies along y
+        assert found == pytest.approx((x, y, bottom - top, right - left, ANGLE))
+    assert (item.x, item.y, item.width, item.height) == pytest.approx(
+        (left, top, right - left, bottom - top), abs=1e-3)
 
 
 def test_vision_msgs_where_they_are_installed(world):

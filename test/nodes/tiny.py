@@ -2,6 +2,8 @@
 
 `cells` finds, in each of 4 x 4 cells, how much blue, green and red there is (YOLOv8's layout).
 `mean` tells the mean blue, green and red of the whole image (classification).
+`posed`, `masked` and `turned` are `cells` that also give two keypoints, a mask or an angle for
+each cell; what they give is written into their files as Ultralytics does it.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import yaml
 
 SIDE = 32                   # of the networks' input
 GRID = 4
+ANGLE = np.pi / 2           # of the boxes of `turned`
 LABELS = ('blue', 'green', 'red')
 _DOCUMENT = {
     'width': SIDE, 'height': SIDE, 'colour': 'bgr', 'mean': [0.0] * 3, 'std': [255.0] * 3,
@@ -115,42 +118,75 @@ def write_models(directory):
     _write(directory, 'mean', _mean(), decoder='classification', colour='rgb',
            labels=list(reversed(LABELS)), deadline_ms=500.0)
     _write(directory, 'boxed', _cells(), decoder='yolov8', resize='letterbox')
+    for name, graph, metadata in (
+            ('posed', _cells(_keypoints()), {'task': 'pose', 'kpt_shape': '[2, 3]'}),
+            ('masked', _cells(np.ones((1, GRID ** 2)), 'output1'), {'task': 'segment'}),
+            ('turned', _cells(np.full((1, GRID ** 2), ANGLE)), {'task': 'obb'})):
+        names = repr(dict(enumerate(LABELS)))
+        _write(directory, name, graph, {**metadata, 'names': names, 'end2end': 'False'},
+               decoder='yolov8', labels=[])
     return directory
 
 
-def _write(directory, name, graph, **changes):
+def _write(directory, name, graph, metadata=None, **changes):
     import onnx
 
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid('', 13)],
                                    ir_version=8)
+    onnx.helper.set_model_props(model, metadata or {})
     onnx.checker.check_model(model)
     onnx.save(model, str(directory / f'{name}.onnx'))
-    document = dict(_DOCUMENT, onnx=f'{name}.onnx', **changes)
+    document = dict(_DOCUMENT, onnx=f'{name}.onnx')
+    document.update(changes)
     (directory / f'{name}.yaml').write_text(yaml.safe_dump(document))
 
 
-def _cells():
+def _centres():
+    """Return x and y (cells,) of the cells' centres in the network's input."""
+    centres = (np.arange(GRID) + 0.5) * SIDE / GRID
+    return np.tile(centres, GRID), np.repeat(centres, GRID)
+
+
+def _keypoints():
+    """Return rows of two points for each cell: its centre, and one pixel right of it."""
+    x, y = _centres()
+    return np.stack((x, y, np.full_like(x, 0.75), x + 1, y, np.full_like(x, 0.25)))
+
+
+def _cells(rest=None, prototypes=''):
+    """Return the graph of `cells`, with more rows, and with an output of one prototype if named."""
     from onnx import TensorProto, helper, numpy_helper
 
     side = SIDE // GRID
-    centres = (np.arange(GRID) + 0.5) * side
-    x, y = np.tile(centres, GRID), np.repeat(centres, GRID)
-    boxes = np.stack((x, y, np.full(GRID ** 2, side), np.full(GRID ** 2, side)))
-    constants = {'boxes': boxes[None].astype(np.float32), 'zero': np.zeros(1, np.float32),
+    size = np.full(GRID ** 2, side)
+    constants = {'boxes': np.stack((*_centres(), size, size))[None].astype(np.float32),
+                 'zero': np.zeros(1, np.float32), 'one': np.ones(1, np.float32),
                  'flat': np.array([0, 3, GRID ** 2], np.int64)}
     node = helper.make_node
+    nodes = [node('AveragePool', ['x'], ['pooled'], kernel_shape=[side] * 2, strides=[side] * 2),
+             node('Reshape', ['pooled', 'flat'], ['scores']),
+             # the boxes, once for each image of the batch
+             node('ReduceMean', ['scores'], ['any'], axes=[1], keepdims=1),
+             node('Mul', ['any', 'zero'], ['nothing']),
+             node('Add', ['nothing', 'boxes'], ['places'])]
+    parts, rows = ['places', 'scores'], 7
+    if rest is not None:
+        constants['rest'] = rest[None].astype(np.float32)
+        nodes.append(node('Add', ['nothing', 'rest'], ['more']))
+        parts, rows = [*parts, 'more'], 7 + len(rest)
+    name = 'output0' if prototypes else 'y'
+    nodes.append(node('Concat', parts, [name], axis=1))
+    outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ['N', rows, GRID ** 2])]
+    if prototypes:
+        nodes += [node('ReduceMean', ['pooled'], ['grey'], axes=[1], keepdims=1),
+                  node('Mul', ['grey', 'zero'], ['blank']),
+                  node('Add', ['blank', 'one'], [prototypes])]
+        outputs.append(helper.make_tensor_value_info(
+            prototypes, TensorProto.FLOAT, ['N', 1, GRID, GRID]))
     return helper.make_graph(
-        [node('AveragePool', ['x'], ['pooled'], kernel_shape=[side] * 2, strides=[side] * 2),
-         node('Reshape', ['pooled', 'flat'], ['scores']),
-         # the boxes, once for each image of the batch
-         node('ReduceMean', ['scores'], ['any'], axes=[1], keepdims=1),
-         node('Mul', ['any', 'zero'], ['nothing']),
-         node('Add', ['nothing', 'boxes'], ['places']),
-         node('Concat', ['places', 'scores'], ['y'], axis=1)],
-        'cells',
-        [helper.make_tensor_value_info('x', TensorProto.FLOAT, ['N', 3, SIDE, SIDE])],
-        [helper.make_tensor_value_info('y', TensorProto.FLOAT, ['N', 7, GRID ** 2])],
-        [numpy_helper.from_array(array, name) for name, array in constants.items()])
+        nodes, 'cells',
+        [helper.make_tensor_value_info('x', TensorProto.FLOAT, ['N', 3, SIDE, SIDE])], outputs,
+        [numpy_helper.from_array(array, key) for key, array in constants.items()])
 
 
 def _mean():
