@@ -154,7 +154,7 @@ def _keypoints():
 
 
 def _cells(rest=None, prototypes=''):
-    """Return the graph of `cells`, with more rows, and with an output of one prototype if named."""
+    """Return the graph of `cells`, with more rows, and an output of one prototype if named."""
     from onnx import TensorProto, helper, numpy_helper
 
     side = SIDE // GRID
