@@ -42,6 +42,9 @@ class CameraCount:
     dropped: Tuple[Tuple[str, int], ...] = ()
     last_error: str = ''
     latency_ms: Percentiles = Percentiles()
+    tracks: int = 0
+    tracks_lost: int = 0
+    tracks_found: int = 0
 
     @property
     def dropped_total(self):
@@ -55,6 +58,7 @@ class _Counts:
         self.dropped = collections.Counter()
         self.last_error = ''
         self.latencies_ms = collections.deque(maxlen=WINDOW)
+        self.tracks = self.tracks_lost = self.tracks_found = 0
 
 
 class Counters:
@@ -95,6 +99,14 @@ class Counters:
             if sentence:
                 counts.last_error = sentence
 
+    def tracked(self, camera, instance, *, begun, lost, found):
+        """Count objects that were seen for the first time, not any more, and again."""
+        with self._lock:
+            counts = self._of(camera, instance)
+            counts.tracks += begun
+            counts.tracks_lost += lost
+            counts.tracks_found += found
+
     def withdrawn(self, camera, instance='', *, missed, reason, sentence=''):
         """Turn a frame that was counted as handed on, `missed` or not, into a dropped one."""
         with self._lock:
@@ -108,11 +120,12 @@ class Counters:
         with self._lock:
             copies = [(*stream, counts.frames, counts.published, counts.missed,
                        tuple(sorted(counts.dropped.items())), counts.last_error,
-                       tuple(counts.latencies_ms))
+                       tuple(counts.latencies_ms),
+                       (counts.tracks, counts.tracks_lost, counts.tracks_found))
                       for stream, counts in self._counts.items()]
         # percentiles take longer than any frame should be held up
-        return tuple(CameraCount(*copy, Percentiles.of(latencies_ms))
-                     for *copy, latencies_ms in copies)
+        return tuple(CameraCount(*copy, Percentiles.of(latencies_ms), *tracks)
+                     for *copy, latencies_ms, tracks in copies)
 
     def _of(self, camera, instance):
         stream = camera, instance

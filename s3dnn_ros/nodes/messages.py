@@ -92,8 +92,8 @@ def detections_msg(result, published_s):
     return Detections(
         header=header_of(frame), camera=frame.camera, instance=result.instance,
         model=result.model, sequence=frame.sequence, width=frame.width, height=frame.height,
-        detections=[_detection(found, label_of(result, found.class_id))
-                    for found in result.boxes],
+        detections=[_detection(found, label_of(result, found.class_id), track)
+                    for found, track in zip(result.boxes, result.tracks)],
         deadline=time_msg(frame.deadline_s), missed=published_s > frame.deadline_s,
         latency_ms=1e3 * (published_s - frame.taken_s),
         transport_ms=1e3 * (frame.received_s - frame.taken_s),
@@ -105,10 +105,10 @@ def detections_msg(result, published_s):
         batch=result.batch, variants=result.variants, configuration=result.configuration)
 
 
-def _detection(found, label):
+def _detection(found, label, track):
     left, top, right, bottom = found.box
     msg = Detection(class_id=found.class_id, label=label, score=found.score, x=left, y=top,
-                    width=right - left, height=bottom - top)
+                    width=right - left, height=bottom - top, track=track)
     if found.oriented is not None:
         x, y, width, height, angle = found.oriented
         msg.oriented = [OrientedBox(x=x, y=y, width=width, height=height, angle=angle)]
@@ -144,17 +144,18 @@ def detection_2d_array(result):
 
     It has a place for the angle of an oriented box, and none for masks or keypoints.
 
-    The id of a detection is INSTANCE/SEQUENCE/INDEX. It starts with the instance, and no two
-    detections share one: vision_msgs gives the same id to the same object only, and objects are
-    not tracked here.
+    The id of a detection is INSTANCE/TRACK where its object is followed, and else
+    INSTANCE/SEQUENCE/INDEX, which no two detections share: vision_msgs gives the same id to the
+    same object only.
     """
     from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
 
     header = header_of(result.frame)
     array = Detection2DArray(header=header)
-    for index, found in enumerate(result.boxes):
+    for index, (found, track) in enumerate(zip(result.boxes, result.tracks)):
         detection = Detection2D(
-            header=header, id=f'{result.instance}/{result.frame.sequence}/{index}')
+            header=header, id=f'{result.instance}/{track}' if track else
+            f'{result.instance}/{result.frame.sequence}/{index}')
         hypothesis = ObjectHypothesisWithPose()
         hypothesis.hypothesis.class_id = label_of(result, found.class_id)
         hypothesis.hypothesis.score = found.score
@@ -186,7 +187,8 @@ def counts_of(msg):
         CameraCount(
             stats.camera, stats.instance, stats.frames, stats.published, stats.missed,
             tuple(zip(stats.dropped_reasons, stats.dropped_counts)), stats.last_error,
-            Percentiles(stats.latency_p50_ms, stats.latency_p95_ms, stats.latency_p99_ms))
+            Percentiles(stats.latency_p50_ms, stats.latency_p95_ms, stats.latency_p99_ms),
+            stats.tracks, stats.tracks_lost, stats.tracks_found)
         for stats in msg.cameras)
 
 
@@ -278,4 +280,5 @@ def camera_stats(count):
         dropped_reasons=[reason for reason, _ in count.dropped],
         dropped_counts=[number for _, number in count.dropped], last_error=count.last_error,
         latency_p50_ms=count.latency_ms.p50, latency_p95_ms=count.latency_ms.p95,
-        latency_p99_ms=count.latency_ms.p99)
+        latency_p99_ms=count.latency_ms.p99, tracks=count.tracks,
+        tracks_lost=count.tracks_lost, tracks_found=count.tracks_found)

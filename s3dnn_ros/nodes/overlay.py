@@ -133,8 +133,9 @@ class Overlay:
             return      # the governor has counted and reported it already
         image = np.empty((pixels.height, pixels.width, 3), np.uint8)
         fit(pixels, image)
-        draw(image, [Drawn(label_of(result, found.class_id), *found[1:])
-                     for found in result.boxes])
+        draw(image, [
+            Drawn(label_of(result, found.class_id) + (f' #{track}' if track else ''), *found[1:])
+            for found, track in zip(result.boxes, result.tracks)])
         out = ImageMsg(header=header_of(result.frame), height=pixels.height, width=pixels.width,
                        encoding='bgr8', step=3 * pixels.width)
         out.data.frombytes(image.tobytes())

@@ -7,7 +7,7 @@ import dataclasses
 import functools
 import logging
 import threading
-from typing import Callable, Dict, Mapping, Tuple
+from typing import Callable, Dict, Mapping, Optional, Tuple
 
 from s3dnn_ros.counters import Counters, Percentiles
 from s3dnn_ros.errors import ModelError
@@ -17,6 +17,7 @@ from s3dnn_ros.runtime.invalid_outputs import not_finite
 from s3dnn_ros.runtime.job import Instance, Job, Request
 from s3dnn_ros.runtime.recorder import Recorder, Stage
 from s3dnn_ros.runtime.subtasks import BEHIND, SubTask, SubTaskPool
+from s3dnn_ros.runtime.tracks import Tracks
 from s3dnn_ros.transport.frames import FrameInfo
 
 _LOG = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ _KEPT_RUNS = 256
 class FrameResult:
     """What one network saw in one frame; times in seconds on the executor's clock.
 
-    `boxes` are in source pixels.
+    `boxes` are in source pixels; `tracks` has the number of each one's object, 0 for none.
     """
 
     frame: FrameInfo
@@ -36,6 +37,7 @@ class FrameResult:
     model: str
     labels: Tuple[str, ...]
     boxes: Boxes
+    tracks: Tuple[int, ...]
     batch: int
     sent_s: float
     arrived_s: float
@@ -76,6 +78,8 @@ class Answers:
         Learns how long results take from a run's end, and what was in time.
     recorder : Recorder
     clock : Clock
+    tracks : mapping of str to Tracks, optional
+        Of the instances whose objects are followed.
 
     Attributes
     ----------
@@ -85,12 +89,14 @@ class Answers:
 
     def __init__(self, instances: Mapping[str, Instance], workers: SubTaskPool,
                  publish: Callable[[FrameResult], float],
-                 admission: Admission, recorder: Recorder, clock):
+                 admission: Admission, recorder: Recorder, clock,
+                 tracks: Optional[Mapping[str, Tracks]] = None):
         self.counters = Counters()
         self._instances = instances
         self._publish = publish
         self._admission = admission
         self._recorder = recorder
+        self._tracks = tracks or {}
         self._clock = clock
         self._lock = threading.Lock()
         self._records = {name: _Record() for name in instances}
@@ -203,17 +209,26 @@ class Answers:
             if len(found) != len(frames):
                 raise ModelError(spec.onnx, f'gave {len(found)} results for {len(frames)} frames')
             for frame, boxes in zip(frames, found):
+                boxes = boxes.in_source(frame.transform, frame.width, frame.height)
                 published_s = self._publish(FrameResult(
-                    frame, instance.name, spec.name, spec.labels,
-                    boxes.in_source(frame.transform, frame.width, frame.height), job.frames,
-                    request.batch.sent_s, request.arrived_s, job.started_s, job.ended_s,
-                    job.ran_as(), configuration))
+                    frame, instance.name, spec.name, spec.labels, boxes,
+                    self._follow(instance.name, frame, boxes), job.frames, request.batch.sent_s,
+                    request.arrived_s, job.started_s, job.ended_s, job.ran_as(), configuration))
                 self._count(request, frame, published_s, job.ended_s)
                 done += 1
         except Exception as error:
             # a worker's exception would vanish in its future, and the frames with it
             self._refuse(request, frames[done:], 'decoder',
                          f'results cannot be decoded or published: {error}')
+
+    def _follow(self, name, frame, boxes) -> Tuple[int, ...]:
+        """Return the numbers of the boxes' objects."""
+        tracks = self._tracks.get(name)
+        if tracks is None:
+            return (0,) * len(boxes)
+        numbers, change = tracks.follow(frame, boxes)
+        self.counters.tracked(frame.camera, name, **dataclasses.asdict(change))
+        return numbers
 
     def _is_hopeless(self, request):
         now_s = self._clock.now_s()

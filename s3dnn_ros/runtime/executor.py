@@ -33,11 +33,18 @@ from s3dnn_ros.runtime.job import Request
 from s3dnn_ros.runtime.recorder import Recorder, Stage
 from s3dnn_ros.runtime.reloader import Reloader
 from s3dnn_ros.runtime.subtasks import BEFORE, SubTask, SubTaskPool
+from s3dnn_ros.runtime.tracks import Tracks
 from s3dnn_ros.scheduling import make_scheduler
 from s3dnn_ros.transport.frames import FrameBatch
 
 _LOG = logging.getLogger(__name__)
 ALONE = BoardContext()
+
+
+def _tracks(settings) -> Dict[str, Tracks]:
+    """Return what follows the objects of the instances that want it; raises ParameterError."""
+    return {name: Tracks(f'instances.{name}.tracker', instance.tracker_kept_frames)
+            for name, instance in settings.instances.items() if instance.tracker == 'sort'}
 
 
 def _scheduler(settings, engine, is_cohort):
@@ -98,6 +105,7 @@ class Executor:
         self._lost = lost or _LOG.error
         # one thread of their own: other networks go on, also with decoding
         self._restarts = concurrent.futures.ThreadPoolExecutor(1, 's3dnn-restart')
+        tracks = _tracks(settings)
         # where nothing can come between them, segments only cost time
         self._is_alone = len(specs) == 1 and not engine.parallel and not settings.cohort.enabled
         scheduler = _scheduler(settings.scheduling, engine, settings.cohort.enabled)
@@ -111,7 +119,7 @@ class Executor:
         self._admission = Admission(self._instances, not engine.parallel,
                                     scheduler.whole_networks, process, workers, tell)
         self._answers = Answers(self._instances, workers, publish, self._admission,
-                                self.recorder, clock)
+                                self.recorder, clock, tracks)
         dropped = self._answers.dropped
         self._core = Core(scheduler, engine, self._finished, dropped, _LOG.error,
                           tell=self._admission.tell, recorder=self.recorder)

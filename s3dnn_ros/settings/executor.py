@@ -46,6 +46,12 @@ class ExecutorInstanceSettings:
     priority: int = parameter(0, 'Scheduling priority; larger is more important.',
                               low=-100, high=100, live=True)
     profile: str = parameter('auto', PROFILE)
+    tracker: str = parameter('none', 'Follows objects from frame to frame, and gives each a '
+                             'number, for each camera by itself (needs `pip install '
+                             'similari-trackers-rs`).', choices=('none', 'sort'))
+    tracker_kept_frames: int = parameter(30, 'For so many frames an object that is not seen is '
+                                         'remembered, and gets its number again.',
+                                         low=1, high=10000)
 
 
 @dataclasses.dataclass(frozen=True)

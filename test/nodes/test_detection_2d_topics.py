@@ -52,14 +52,14 @@ class Topics:
                 if publisher.sent}
 
 
-def result(camera, instance, count=1):
+def result(camera, instance, count=1, tracks=()):
     """Return what stands for a FrameResult, with so many detections of class 0."""
     frame = types.SimpleNamespace(camera=camera, frame_id='lens', stamp_ns=7 * 10**9 + 5,
                                   sequence=3)
     return types.SimpleNamespace(
         frame=frame, instance=instance, labels=('cat',), boxes=Boxes(
             np.tile([1.0, 2.0, 5.0, 8.0], (count, 1)), np.full(count, 0.5),
-            np.zeros(count, int)))
+            np.zeros(count, int)), tracks=tracks or (0,) * count)
 
 
 @pytest.fixture
@@ -136,4 +136,8 @@ def test_the_id_of_a_detection_starts_with_its_instance_and_is_its_own(fake_visi
     assert ids == ['first/3/0', 'first/3/1', 'second/3/0', 'second/3/1']
     assert {item.results[0].hypothesis.class_id for array in arrays
             for item in array.detections} == {'cat'}
+    # an object that is followed has the same id in every frame
+    topics.topics.publish(result('front', 'first', count=3, tracks=(4, 0, 9)))
+    assert [item.id for item in topics.sent['front/first'][-1].detections] == [
+        'first/4', 'first/3/1', 'first/9']
     assert arrays[0].header.stamp.nanosec == 5 and arrays[0].header.frame_id == 'lens'

@@ -16,11 +16,11 @@ pytestmark = pytest.mark.ros
 @pytest.fixture
 def message(make_frame):
     """Return what makes a message of a network's boxes."""
-    def make(**more):
+    def make(tracks=(0, 0), **more):
         boxes = Boxes(np.float32([[1, 2, 5, 8], [0, 0, 3, 3]]), np.float32([0.75, 0.5]),
                       np.int32([0, 7]), **more)
         return detections_msg(FrameResult(
-            make_frame(), 'net', 'model', ('cat',), boxes, 1, 0.0, 0.0, 0.0, 0.0), 0.0)
+            make_frame(), 'net', 'model', ('cat',), boxes, tracks, 1, 0.0, 0.0, 0.0, 0.0), 0.0)
     return make
 
 
@@ -30,7 +30,11 @@ def test_boxes_alone_leave_the_rest_empty(message):
     assert (first.x, first.y, first.width, first.height) == (1, 2, 4, 6)
     for detection in (first, second):
         assert not detection.oriented and not detection.keypoints and not detection.mask
-        assert (detection.mask_width, detection.mask_height) == (0, 0)
+        assert (detection.mask_width, detection.mask_height, detection.track) == (0, 0, 0)
+
+
+def test_the_numbers_of_objects_are_sent(message):
+    assert [detection.track for detection in message(tracks=(7, 3)).detections] == [7, 3]
 
 
 def test_masks_are_sent_row_by_row(message):
