@@ -56,8 +56,10 @@ class DepthImage:
         camera = camera.of_size(width, height)
         boxes = clipped(np.reshape(boxes, (-1, 4)) * np.tile(
             (width / image_size[0], height / image_size[1]), 2), width, height)
-        return np.array([self._locate(*box, camera) for box in boxes.tolist()],
-                        np.float32).reshape(-1, 3)
+        with np.errstate(all='ignore'):
+            # infinity times 0
+            return np.array([self._locate(*box, camera) for box in boxes.tolist()],
+                            np.float32).reshape(-1, 3)
 
     def _locate(self, left, top, right, bottom, camera):
         if not (left < right and top < bottom):
@@ -68,12 +70,11 @@ class DepthImage:
         # as much is left out on both sides
         left += (right - left - 1) % step // 2
         top += (bottom - top - 1) % step // 2
-        z = self.array[top:bottom:step, left:right:step].astype(np.float32)
-        rows, columns = np.nonzero(np.isfinite(z) & (z > 0.0))
-        z = self.unit_m * z[rows, columns]
-        x = (np.arange(left, right, step, np.float32) - camera.cx) / camera.fx
-        y = (np.arange(top, bottom, step, np.float32) - camera.cy) / camera.fy
-        return median(z * x[columns], z * y[rows], z)
+        z = self.unit_m * self.array[top:bottom:step, left:right:step].astype(np.float32)
+        x = z * ((np.arange(left, right, step, np.float32) - camera.cx) / camera.fx)
+        y = z * ((np.arange(top, bottom, step, np.float32) - camera.cy) / camera.fy)[:, None]
+        known = (z > 0.0) & (z < np.inf)
+        return median(x[known], y[known], z[known])
 
 
 def open_depth(message, *, unit_m=0.0) -> DepthImage:
