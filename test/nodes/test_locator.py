@@ -1,5 +1,6 @@
 """The locator: results with distances while somebody looks, and why there are none."""
 
+import itertools
 import math
 import sys
 import types
@@ -10,6 +11,7 @@ import pytest
 pytest.importorskip('rclpy', reason='ROS 2 is not here')
 pytest.importorskip('s3dnn_ros.msg', reason='the package is not built')
 
+from geometry_msgs.msg import Quaternion, TransformStamped
 from rclpy.lifecycle import TransitionCallbackReturn
 from ros_world import ns_of, time_msg
 from s3dnn_ros.msg import Detection, Detections
@@ -339,6 +341,26 @@ def test_a_cloud_of_another_frame_is_moved_into_the_cameras(world, clouded, monk
     assert tf2.heard == 0
 
 
+def test_with_tf2_a_cloud_of_another_frame_is_moved(world, clouded):
+    tf2_ros = pytest.importorskip('tf2_ros', reason='tf2_ros is not here')
+    transform = TransformStamped(child_frame_id='lidar')
+    transform.header.frame_id = 'front_optical'
+    transform.transform.translation.y = -0.1
+    transform.transform.rotation = Quaternion(x=0.5, y=-0.5, z=0.5, w=0.5)
+    tf2_ros.StaticTransformBroadcaster(world.observer).sendTransform(transform)
+    stamps = itertools.count(1000 * MS, 100 * MS)
+
+    def try_once():
+        stamp_ns = next(stamps)
+        clouded.cloud(stamp_ns, [(2.0, -2 * 16 / F, -2 * 4 / F - 0.1)], frame_id='lidar')
+        clouded.result(stamp_ns, BOX)
+        (found,) = clouded.wait(stamp_ns)
+        return None if math.isnan(found.distance) else found
+
+    # /tf is heard from the first such cloud on
+    check_place(world.wait_for(try_once, 'a distance'))
+
+
 @pytest.mark.parametrize('changes, words', [
     ({'cameras': {'front': {'depth_topic': ''}}},
      ('camera_names', 'none of these', 'depth_topic')),
@@ -426,6 +448,23 @@ def test_what_is_located_is_a_detection_3d_of_its_instance(world, locator, fake_
     node.trigger_deactivate()
     node.trigger_cleanup()
     assert not fakes
+
+
+def test_with_vision_msgs_what_is_located_is_a_detection_3d(world, locator):
+    vision_msgs = pytest.importorskip('vision_msgs.msg', reason='vision_msgs is not here')
+    locator(output='both')
+    arrays = []
+    world.listen(vision_msgs.Detection3DArray, f'detections_3d/front/{world.instance}',
+                 arrays.append)
+    camera = DepthCamera(world, 'front', look=False)
+    camera.info()
+    camera.depth(1000 * MS)
+    camera.result(1000 * MS, (70.0, 0.0, 9.0, 9.0), BOX, instance=world.instance)
+    (item,) = world.wait_for(lambda: arrays)[0].detections
+    assert item.id == f'{world.instance}/7/1' and item.results[0].hypothesis.score == 0.5
+    assert item.results[0].pose.pose.position == item.bbox.center.position
+    assert item.bbox.center.orientation.w == 1.0
+    assert (item.bbox.size.x, item.bbox.center.position.z) == pytest.approx((2 * 30 / F, 2.0))
 
 
 def test_it_ends_with_the_node_and_begins_again(world, front):
