@@ -26,8 +26,10 @@ class PointCloud:
     def moved(self, rotation, translation):
         """Return the points in another frame; `rotation` is (3, 3), `translation` (3,), in m."""
         rotation = np.asarray(rotation, np.float32)
-        return PointCloud(*(row[0] * self.x + row[1] * self.y + row[2] * self.z + shift
-                            for row, shift in zip(rotation, np.float32(translation))))
+        with np.errstate(all='ignore'):
+            # infinity times 0
+            return PointCloud(*(row[0] * self.x + row[1] * self.y + row[2] * self.z + shift
+                                for row, shift in zip(rotation, np.float32(translation))))
 
     def locate(self, boxes, image_size, camera: PinholeCamera):
         """Return where the boxes' objects are, float32 (n, 3) in metres: x right, y down, z ahead.
@@ -42,8 +44,8 @@ class PointCloud:
             # a pixel's centre lies half a pixel behind its edge
             u = self.x / self.z * np.float32(camera.fx) + np.float32(camera.cx + 0.5)
             v = self.y / self.z * np.float32(camera.fy) + np.float32(camera.cy + 0.5)
-            seen = np.flatnonzero((self.z > 0.0) & (u >= 0.0) & (u < width)
-                                  & (v >= 0.0) & (v < height))
+            seen = np.flatnonzero((self.z > 0.0) & (self.z < np.inf) & (u >= 0.0)
+                                  & (u < width) & (v >= 0.0) & (v < height))
         # in order of their columns, a box need not look at all of them; whole numbers of 16 bits
         # are what numpy sorts in a tenth of the time
         columns = u[seen].astype(np.uint16)

@@ -100,7 +100,8 @@ def test_the_position_is_the_median_of_the_points_in_the_box(seed, left, top, wi
 
 
 def test_points_behind_the_camera_and_unknown_ones_are_not_seen():
-    unseen = [[0.0, 0.0, -1.0], [0.0, 0.0, 0.0], [np.nan] * 3, [np.inf] * 3, [0.0, np.nan, 1.0]]
+    unseen = [[0.0, 0.0, -1.0], [0.0, 0.0, 0.0], [np.nan] * 3, [np.inf] * 3, [0.0, np.nan, 1.0],
+              [0.0, 0.0, np.inf]]
     np.testing.assert_array_equal(cloud(unseen).locate([WHOLE], SIZE, CAMERA), [[np.nan] * 3])
     found = cloud([*unseen, [0.0, 0.0, 3.0]]).locate([WHOLE], SIZE, CAMERA)
     np.testing.assert_array_equal(found, [[0.0, 0.0, 3.0]])
