@@ -41,11 +41,15 @@ def generate_launch_description():
             description='Governor and executor in one process; frames cross as references.'),
         DeclareLaunchArgument(
             'respawn', default_value='true',
-            description='Start governor and executor again when they end, except with parameters '
-                        'that cannot work.'),
+            description='Start governor, executor and locator again when they end, except with '
+                        'parameters that cannot work.'),
         DeclareLaunchArgument(
             'replay', default_value='false',
             description='Start simulated cameras too; their files are in params_file.'),
+        DeclareLaunchArgument(
+            'locator', default_value='false',
+            description='Publish how far away detections are, on located/CAMERA; the depth '
+                        'topics are in params_file.'),
         DeclareLaunchArgument(
             'monitor', default_value='false',
             description='Show a table of what every camera gets.'),
@@ -78,6 +82,8 @@ def generate_launch_description():
                    'additional_env': images, 'emulate_tty': True}
         names = ['pipeline'] if IfCondition(composed).evaluate(context) else [
             'executor', 'governor']
+        if IfCondition(LaunchConfiguration('locator')).evaluate(context):
+            names.append('locator')
         return [node(name, on_exit=Respawn() if respawn.evaluate(context) else None, **options)
                 for name in names]
 

@@ -21,6 +21,14 @@ class ImageError(S3dnnError):
         super().__init__(sentence)
 
 
+class DepthError(S3dnnError):
+    """Why a result has no distances; `reason` is one word for counters."""
+
+    def __init__(self, reason, sentence):
+        self.reason = reason
+        super().__init__(sentence)
+
+
 class ModelError(S3dnnError):
     """A model description or model file that cannot be used."""
 

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).absolute().parents[1]
 SHELL_SCRIPTS = ('scripts/bootstrap', 'scripts/demo', 'scripts/run', 'scripts/test', '.ci/run')
-NODES = ('executor', 'governor', 'monitor', 'pipeline', 'replay')
+NODES = ('executor', 'governor', 'locator', 'monitor', 'pipeline', 'replay')
 CORE_TOOLS = ('bash', 'cat', 'cut', 'dirname', 'flock', 'head', 'mkdir', 'rm', 'sha256sum',
               'sort', 'tail', 'uname')
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Collection, Dict, Iterator, List
 
 from s3dnn_ros.bench import (
+    distance_results,
     engines_results,
     neuos_results,
     overload_plots,
@@ -19,11 +20,12 @@ from s3dnn_ros.bench import (
 from s3dnn_ros.errors import ParameterError, S3dnnError
 
 BENCHES = {'s3dnn': s3dnn_results, 'neuos': neuos_results, 'engines': engines_results,
-           'overload': overload_results, 'virtual': virtual_results}
+           'overload': overload_results, 'virtual': virtual_results,
+           'distance': distance_results}
 WITH_PICTURES = {'s3dnn': s3dnn_plots, 'overload': overload_plots}
 # By what only its results have; those of `s3dnn` have whatever parts were asked for.
 _BY_KEY = {'cohorts': 'neuos', 'rows': 'engines', 'overloads': 'overload',
-           'virtual': 'virtual'}
+           'virtual': 'virtual', 'distances': 'distance'}
 
 
 def read_results(path, benches: Collection[str] = tuple(BENCHES)) -> Dict:

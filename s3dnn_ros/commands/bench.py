@@ -97,6 +97,23 @@ def register(subparsers):
     parser.set_defaults(run=_virtual)
 
     parser = commands.add_parser(
+        'distance', help='what it takes to tell how far detections are, by depth images and '
+                         'point clouds')
+    parser.add_argument('--size', type=image_size, default=(1280, 720), metavar='WxH',
+                        help='of the depth image (default 1280x720)')
+    parser.add_argument('--points', type=above_zero(int), default=130_000, metavar='N',
+                        help='of the cloud (default %(default)s)')
+    parser.add_argument('--boxes', type=above_zero(int), default=20, metavar='N',
+                        help='in each result (default %(default)s)')
+    parser.add_argument('--frames', type=above_zero(int), default=300, metavar='N',
+                        help='per run, 30 in a second (default %(default)s)')
+    parser.add_argument('--runs', type=above_zero(int), default=3, metavar='N',
+                        help='of each (default %(default)s)')
+    parser.add_argument('--out', type=new_file,
+                        help='JSON file for the results, written anew after every run')
+    parser.set_defaults(run=_distance)
+
+    parser = commands.add_parser(
         's3dnn', help='scheduling policies under the same load, on one engine')
     parser.add_argument('--models', nargs='+', default=None, metavar='MODEL',
                         help='networks, in turn (default: five of the zoo)')
@@ -182,8 +199,8 @@ def register(subparsers):
     parser.set_defaults(run=_engines)
 
     parser = commands.add_parser(
-        'table', help='results of `s3dnn bench overload`, `s3dnn`, `neuos`, `engines` or '
-                      '`virtual` in markdown')
+        'table', help='results of `s3dnn bench overload`, `s3dnn`, `neuos`, `engines`, '
+                      '`virtual` or `distance` in markdown')
     parser.add_argument('results', type=Path, metavar='RESULTS.json')
     parser.set_defaults(run=_table)
 
@@ -243,6 +260,17 @@ def _virtual(arguments):
     plan = virtual_bench.Plan(arguments.instances, arguments.segments, arguments.load,
                               arguments.seconds, runs=arguments.runs, **given)
     results = virtual_bench.run(plan, functools.partial(_write, arguments.out))
+    print('\n'.join(tables(results)))
+
+
+def _distance(arguments):
+    from s3dnn_ros.bench import distance_bench
+    from s3dnn_ros.bench.results import tables
+
+    width, height = arguments.size
+    plan = distance_bench.Plan(width, height, arguments.points, arguments.boxes,
+                               frames=arguments.frames, runs=arguments.runs)
+    results = distance_bench.run(plan, functools.partial(_write, arguments.out))
     print('\n'.join(tables(results)))
 
 

@@ -37,6 +37,18 @@ def view_raw(encoding, width, height, step, data, *, is_bigendian=False, max_sid
     buffer = np.frombuffer(data, np.uint8)
     if known.chroma:
         return _two_planes(encoding, known, width, height, step, buffer)
+    array = view_rows(encoding, known, width, height, step, buffer, is_bigendian)
+    if known.to_bgr in _PAIRS and width % 2:
+        raise ImageError('size', f'{encoding} stores pixels in pairs, but the image is {width} '
+                                 'pixels wide')
+    return Pixels(array, known)
+
+
+def view_rows(encoding, known, width, height, step, buffer, is_bigendian):
+    """Return the rows in a buffer of bytes as an array, (H, W) or (H, W, C), without a copy.
+
+    `known` is the Encoding of this name. Raises ImageError, reason `data`.
+    """
     item = np.dtype(known.dtype).itemsize
     row = width * known.channels * item
     if step < row:
@@ -47,15 +59,12 @@ def view_raw(encoding, width, height, step, data, *, is_bigendian=False, max_sid
     if buffer.size < needed:
         raise ImageError('data', f'{width}x{height} {encoding} with step {step} takes {needed} '
                                  f'bytes, but the message has {buffer.size}')
-    if known.to_bgr in _PAIRS and width % 2:
-        raise ImageError('size', f'{encoding} stores pixels in pairs, but the image is {width} '
-                                 'pixels wide')
     if step % item:
         raise ImageError('data', f'step is {step}, not a multiple of the {item} bytes of a pixel')
     order = '>' if is_bigendian and item > 1 else '='
     array = np.ndarray((height, width, known.channels), np.dtype(known.dtype).newbyteorder(order),
                        buffer, strides=(step, known.channels * item, item))
-    return Pixels(array[:, :, 0] if known.channels == 1 else array, known)
+    return array[:, :, 0] if known.channels == 1 else array
 
 
 def _two_planes(encoding, known, width, height, step, buffer):

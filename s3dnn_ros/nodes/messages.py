@@ -7,6 +7,7 @@ import math
 
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+from geometry_msgs.msg import Point
 from std_msgs.msg import Header
 
 from s3dnn_ros.capacity import Capacity, InstanceCapacity
@@ -33,6 +34,8 @@ from s3dnn_ros.transport.frames import FrameInfo, Transform
 NS_PER_S = 1_000_000_000
 # What a Time message can hold.
 FIRST_NS, LAST_NS = -2 ** 31 * NS_PER_S, 2 ** 31 * NS_PER_S - 1
+# A message's own default, 0, would be a place.
+NOWHERE = Point(x=math.nan, y=math.nan, z=math.nan)
 
 
 def time_msg(seconds):
@@ -108,7 +111,8 @@ def detections_msg(result, published_s):
 def _detection(found, label, track):
     left, top, right, bottom = found.box
     msg = Detection(class_id=found.class_id, label=label, score=found.score, x=left, y=top,
-                    width=right - left, height=bottom - top, track=track)
+                    width=right - left, height=bottom - top, track=track,
+                    distance=math.nan, position=NOWHERE)
     if found.oriented is not None:
         x, y, width, height, angle = found.oriented
         msg.oriented = [OrientedBox(x=x, y=y, width=width, height=height, angle=angle)]
@@ -166,6 +170,45 @@ def detection_2d_array(result):
         detection.bbox.center.position.x, detection.bbox.center.position.y = x, y
         detection.bbox.center.theta = angle
         detection.bbox.size_x, detection.bbox.size_y = width, height
+        array.detections.append(detection)
+    return array
+
+
+def boxes_of(msg):
+    """Return the boxes in Detections, (n, 4): left, top, right, bottom in source pixels."""
+    return [(item.x, item.y, item.x + item.width, item.y + item.height)
+            for item in msg.detections]
+
+
+def set_positions(msg, positions):
+    """Fill in where the objects of Detections are: (x, y, z) of each, in metres."""
+    for detection, (x, y, z) in zip(msg.detections, positions):
+        detection.position = Point(x=x, y=y, z=z)
+        detection.distance = math.hypot(math.hypot(x, y), z)
+
+
+def detection_3d_array(msg, camera):
+    """Return a vision_msgs/Detection3DArray of Detections that are located; needs vision_msgs.
+
+    What has no position is left out: consumers would take it for an object at the camera. The
+    size is that of the box at the object's distance; how deep it is, nobody knows. The id is that
+    of the detection in a Detection2DArray.
+    """
+    from vision_msgs.msg import Detection3D, Detection3DArray, ObjectHypothesisWithPose
+
+    array = Detection3DArray(header=msg.header)
+    for index, item in enumerate(msg.detections):
+        if math.isnan(item.distance):
+            continue
+        detection = Detection3D(header=msg.header, id=f'{msg.instance}/{msg.sequence}/{index}')
+        hypothesis = ObjectHypothesisWithPose()
+        hypothesis.hypothesis.class_id = item.label
+        hypothesis.hypothesis.score = item.score
+        hypothesis.pose.pose.position = item.position
+        detection.results.append(hypothesis)
+        detection.bbox.center.position = item.position
+        detection.bbox.size.x = item.width * item.position.z / camera.fx
+        detection.bbox.size.y = item.height * item.position.z / camera.fy
         array.detections.append(detection)
     return array
 

@@ -7,6 +7,7 @@ from typing import Any, Dict, Mapping, Tuple
 
 from s3dnn_ros.settings.executor import ExecutorSettings
 from s3dnn_ros.settings.governor import GovernorSettings
+from s3dnn_ros.settings.locator import LocatorSettings
 from s3dnn_ros.settings.monitor import MonitorSettings
 from s3dnn_ros.settings.parameters import declarations, name_lists
 from s3dnn_ros.settings.replay import ReplaySettings
@@ -16,6 +17,7 @@ _FOREIGN = ('use_sim_time', 'start_type_description_service')
 NODES = {
     'governor': GovernorSettings,
     'executor': ExecutorSettings,
+    'locator': LocatorSettings,
     'replay': ReplaySettings,
     'monitor': MonitorSettings,
 }
