@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import numpy as np
 
 from s3dnn_ros.distance.camera import PinholeCamera, clipped
-from s3dnn_ros.distance.points import MOST_POINTS, check_metres, median
+from s3dnn_ros.distance.points import MOST_POINTS, check_metres, median, on_object
 from s3dnn_ros.errors import DepthError
 
 # By sensor_msgs/PointField's numbers.
@@ -31,12 +32,12 @@ class PointCloud:
             return PointCloud(*(row[0] * self.x + row[1] * self.y + row[2] * self.z + shift
                                 for row, shift in zip(rotation, np.float32(translation))))
 
-    def locate(self, boxes, image_size, camera: PinholeCamera):
+    def locate(self, boxes, image_size, camera: PinholeCamera, masks=()):
         """Return where the boxes' objects are, float32 (n, 3) in metres: x right, y down, z ahead.
 
-        Each is the median of the points that the camera sees inside its box; NaN if there are
-        none. The points are in the camera's frame; parameters and errors are those of
-        `DepthImage.locate`.
+        Each is the median of the points that the camera sees inside its box, and on the object
+        where it has a mask; NaN if there are none. The points are in the camera's frame;
+        parameters and errors are those of `DepthImage.locate`.
         """
         width, height = image_size
         camera = camera.of_size(width, height)
@@ -56,9 +57,13 @@ class PointCloud:
         first = np.searchsorted(columns, np.floor(boxes[:, 0]).astype(np.uint16))
         last = np.searchsorted(columns, np.ceil(boxes[:, 2]).astype(np.uint16))
         medians = []
-        for begin, end, box in zip(first, last, boxes.astype(np.float32)):
+        for begin, end, box, mask in itertools.zip_longest(
+                first, last, boxes.astype(np.float32), masks):
             near = slice(begin, end)
-            medians.append(self._median(seen[near][_inside(u[near], v[near], *box)]))
+            inside = begin + _inside(u[near], v[near], *box)
+            if mask is not None:
+                inside = inside[on_object(mask, box, u[inside], v[inside])]
+            medians.append(self._median(seen[inside]))
         return np.array(medians, np.float32).reshape(-1, 3)
 
     def _median(self, inside):

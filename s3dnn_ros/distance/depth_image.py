@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 
 import numpy as np
 
 from s3dnn_ros.distance.camera import PinholeCamera, clipped, same_shape
-from s3dnn_ros.distance.points import MOST_POINTS, UNKNOWN, check_metres, median
+from s3dnn_ros.distance.points import MOST_POINTS, UNKNOWN, check_metres, median, on_object
 from s3dnn_ros.errors import DepthError
 from s3dnn_ros.images.pixels import Encoding
 from s3dnn_ros.images.raw import view_rows
@@ -27,11 +28,11 @@ class DepthImage:
     array: np.ndarray
     unit_m: float
 
-    def locate(self, boxes, image_size, camera: PinholeCamera):
+    def locate(self, boxes, image_size, camera: PinholeCamera, masks=()):
         """Return where the boxes' objects are, float32 (n, 3) in metres: x right, y down, z ahead.
 
-        Each is the median of the points behind the pixels that its box touches; NaN if none is
-        known.
+        Each is the median of the points behind the pixels that its box touches, and that are on
+        the object where it has a mask; NaN if none is known.
 
         Parameters
         ----------
@@ -40,6 +41,8 @@ class DepthImage:
         image_size : tuple of int
             Width and height of the image; the depth image may be smaller or larger.
         camera : PinholeCamera
+        masks : sequence of ndarray
+            Of each box, (h, w), above 0 on the object, stretched over the box; None for none.
 
         Raises
         ------
@@ -58,10 +61,12 @@ class DepthImage:
             (width / image_size[0], height / image_size[1]), 2), width, height)
         with np.errstate(all='ignore'):
             # infinity times 0
-            return np.array([self._locate(*box, camera) for box in boxes.tolist()],
-                            np.float32).reshape(-1, 3)
+            return np.array([
+                self._locate(box, mask, camera) for box, mask in itertools.zip_longest(
+                    boxes.tolist(), masks)], np.float32).reshape(-1, 3)
 
-    def _locate(self, left, top, right, bottom, camera):
+    def _locate(self, box, mask, camera):
+        left, top, right, bottom = box
         if not (left < right and top < bottom):
             return UNKNOWN
         left, top, right, bottom = (math.floor(left), math.floor(top), math.ceil(right),
@@ -74,6 +79,9 @@ class DepthImage:
         x = z * ((np.arange(left, right, step, np.float32) - camera.cx) / camera.fx)
         y = z * ((np.arange(top, bottom, step, np.float32) - camera.cy) / camera.fy)[:, None]
         known = (z > 0.0) & (z < np.inf)
+        if mask is not None:
+            known &= on_object(mask, box, np.arange(left, right, step) + 0.5,
+                               np.arange(top, bottom, step)[:, None] + 0.5)
         return median(x[known], y[known], z[known])
 
 

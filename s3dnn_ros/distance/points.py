@@ -23,6 +23,19 @@ def median(x, y, z):
     return (ordered[:, low] + ordered[:, high]) / 2.0
 
 
+def on_object(mask, box, x, y):
+    """Tell which places (x, y), in pixels of an image, are on the object in a box.
+
+    `mask` (h, w), above 0 on the object, is stretched over the box (left, top, right, bottom), and
+    places in no way outside of it. x and y are broadcast.
+    """
+    left, top, right, bottom = box
+    rows, columns = mask.shape
+    column = np.clip((x - left) * (columns / (right - left)), 0, columns - 1).astype(np.intp)
+    row = np.clip((y - top) * (rows / (bottom - top)), 0, rows - 1).astype(np.intp)
+    return mask[row, column] > 0
+
+
 def check_metres(depths_m, what):
     """Raise DepthError if depths, in no order, look like millimetres; 0 and infinity are none."""
     known = depths_m[np.isfinite(depths_m) & (depths_m > 0.0)]

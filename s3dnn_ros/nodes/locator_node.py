@@ -24,7 +24,14 @@ from s3dnn_ros.errors import DepthError, ImageError, ParameterError
 from s3dnn_ros.msg import Detections
 from s3dnn_ros.nodes.alarm import Alarm
 from s3dnn_ros.nodes.cloud_opener import open_cloud
-from s3dnn_ros.nodes.messages import boxes_of, detection_3d_array, diagnostic, ns_of, set_positions
+from s3dnn_ros.nodes.messages import (
+    boxes_of,
+    detection_3d_array,
+    diagnostic,
+    masks_of,
+    ns_of,
+    set_positions,
+)
 from s3dnn_ros.nodes.node import S3dnnNode
 from s3dnn_ros.nodes.qos import qos
 from s3dnn_ros.nodes.result_topics import DEPTH, check_messages
@@ -223,7 +230,7 @@ class LocatorNode(S3dnnNode):
                     f"camera '{view.name}': the depth image is in the frame '{frame}', and the "
                     f"image in '{image_frame}'; positions are wrong unless the depth image is "
                     'aligned with the image'))
-        positions = points.locate(boxes_of(result), size, camera)
+        positions = points.locate(boxes_of(result), size, camera, masks_of(result))
         return positions.tolist(), camera.of_size(*size)
 
     def _absence(self, view, pair):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 
+import numpy as np
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from geometry_msgs.msg import Point
@@ -177,6 +178,13 @@ def detection_2d_array(result):
 def boxes_of(msg):
     """Return the boxes in Detections, (n, 4): left, top, right, bottom in source pixels."""
     return [(item.x, item.y, item.x + item.width, item.y + item.height)
+            for item in msg.detections]
+
+
+def masks_of(msg):
+    """Return the mask of each detection, uint8 (h, w), or None where there is none."""
+    return [np.frombuffer(item.mask, np.uint8).reshape(item.mask_height, item.mask_width)
+            if 0 < len(item.mask) == item.mask_height * item.mask_width else None
             for item in msg.detections]
 
 

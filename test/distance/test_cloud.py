@@ -48,6 +48,20 @@ def test_a_cloud_of_whole_millimetres_is_read_in_its_unit(make_cloud):
     assert np.stack([found.x, found.y, found.z])[:, 0] == pytest.approx([1.0, -0.5, 2.0])
 
 
+@given(st.integers(0, 2 ** 4 - 1))
+def test_with_a_mask_only_points_on_the_object_count(bits):
+    mask = np.array([[bits >> 2 * row + column & 1 for column in range(2)] for row in range(2)])
+    # a point 1 to 4 m away for each quarter of the box from 20, 10 to 40, 30
+    depths = np.arange(1.0, 5.0)
+    u, v = np.array([25.0, 35.0, 25.0, 35.0]) - 0.5, np.array([15.0, 15.0, 25.0, 25.0]) - 0.5
+    points = np.stack(((u - 31.5) / 50 * depths, (v - 23.5) / 50 * depths, depths), axis=1)
+    (_, _, z), (_, _, other) = cloud(points).locate(
+        [(20.0, 10.0, 40.0, 30.0), WHOLE], SIZE, CAMERA, [mask, None])
+    assert other == 2.5
+    chosen = depths[mask.ravel() > 0]
+    assert z == pytest.approx(np.median(chosen)) if chosen.size else np.isnan(z)
+
+
 @pytest.mark.parametrize('width, height', [(0, 1), (0, 0), (5, 0)])
 def test_an_empty_cloud_has_no_points(make_cloud, width, height):
     message = make_cloud(POINTS, width=3, data=b'')

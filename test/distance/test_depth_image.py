@@ -63,6 +63,21 @@ def test_an_object_before_a_wall_counts_if_it_fills_most_of_its_box(make_depth):
     assert z == pytest.approx(1.5)
 
 
+@given(mask=arrays.arrays(np.uint8, st.tuples(st.integers(1, 5), st.integers(1, 5)),
+                          elements=st.sampled_from([0, 255])))
+def test_with_a_mask_only_points_on_the_object_count(make_depth, mask):
+    depths = np.full((HEIGHT, WIDTH), 5000)
+    rows, columns = mask.shape
+    # 2 × 2 pixels of the depth image for each of the mask
+    depths[10:10 + 2 * rows, 20:20 + 2 * columns][
+        np.repeat(np.repeat(mask, 2, 0), 2, 1) > 0] = 1500
+    box = (20.0, 10.0, 20.0 + 2 * columns, 10.0 + 2 * rows)
+    (_, _, z), (_, _, other) = open_depth(make_depth(depths)).locate(
+        [box, (0.0, 0.0, 5.0, 5.0)], SIZE, CAMERA, [mask, None])
+    assert other == 5.0
+    assert z == pytest.approx(1.5) if mask.any() else np.isnan(z)
+
+
 @pytest.mark.parametrize('encoding, values', [
     ('16UC1', [0]), ('32FC1', [np.nan, np.inf, -np.inf, 0.0, -1.0])])
 def test_unknown_depths_count_for_nothing(make_depth, encoding, values):

@@ -7,7 +7,7 @@ pytest.importorskip('rclpy', reason='ROS 2 is not here')
 pytest.importorskip('s3dnn_ros.msg', reason='the package is not built')
 
 from s3dnn_ros.models.boxes import Boxes
-from s3dnn_ros.nodes.messages import detections_msg
+from s3dnn_ros.nodes.messages import detections_msg, masks_of
 from s3dnn_ros.runtime.answers import FrameResult
 
 pytestmark = pytest.mark.ros
@@ -42,6 +42,15 @@ def test_masks_are_sent_row_by_row(message):
     first, second = message(masks=masks).detections
     assert (first.mask_width, first.mask_height) == (3, 2)
     assert list(first.mask) == [255, 0, 0, 0, 0, 255] and list(second.mask) == [0]
+
+
+def test_masks_are_read_again_and_damaged_ones_are_none(message):
+    masks = (np.array([[255, 0, 0], [0, 0, 255]], np.uint8), np.zeros((1, 1), np.uint8))
+    msg = message(masks=masks)
+    for found, mask in zip(masks_of(msg), masks):
+        assert np.array_equal(found, mask)
+    msg.detections[0].mask_width = 2 ** 32 - 1
+    assert masks_of(msg)[0] is None and masks_of(message()) == [None, None]
 
 
 def test_keypoints_and_oriented_boxes_are_sent_in_order(message):
