@@ -5,10 +5,16 @@ from __future__ import annotations
 import dataclasses
 from typing import Mapping, Tuple
 
+from s3dnn_ros.base.shown import LONGEST_NAME, shown
+
 # A front end that knows so well when its next batch would start needs no new word of it; the
 # second is a part of what a run takes.
 START_TOLERANCE_S = 0.001
 START_TOLERANCE = 0.1
+# No executor tells more, or of longer times; what does is no capacity.
+MOST_INSTANCES = 256
+MOST_ITEMS = 1024
+LONGEST_S = 1e6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +78,24 @@ class InstanceCapacity:
         return (abs(early_s) <= min(START_TOLERANCE_S, START_TOLERANCE * told.run_s[0])
                 and self.taken == told.taken and self._identity() == told._identity())
 
+    def objection(self) -> str:
+        """Return why this cannot be what an executor tells, or an empty string."""
+        times_s = (self.wait_s, self.margin_s, self.handover_s, self.finish_s, self.results_s,
+                   *self.run_s)
+        if max(map(len, (self.instance, self.model, *self.in_time))) > LONGEST_NAME:
+            return f'has names of more than {LONGEST_NAME} letters'
+        if max(map(len, (self.run_s, self.taken, self.in_time))) > MOST_ITEMS:
+            return f'has lists of more than {MOST_ITEMS} items'
+        if not all(-LONGEST_S <= time_s <= LONGEST_S for time_s in times_s):
+            return 'has times that nothing takes'
+        if min(self.run_s, default=1.0) <= 0.0:
+            return 'has runs that take no time'
+        if self.run_s and len(self.measured) not in (0, len(self.run_s)):
+            return 'says of other runs that they were measured than it tells'
+        if not all(0.0 <= part <= 1.0 for part in self.in_time.values()):
+            return 'has parts of frames that are none'
+        return ''
+
     def _identity(self):
         return (self.instance, self.model, self.description, self.priority, self.measured,
                 self.largest)
@@ -98,6 +122,16 @@ class Capacity:
     serial: bool
     drops_late: bool
     instances: Tuple[InstanceCapacity, ...]
+
+    def objection(self) -> str:
+        """Return a sentence on why no executor can have told this, or an empty one."""
+        if len(self.process) > LONGEST_NAME or len(self.instances) > MOST_INSTANCES:
+            reason = f'has too long a name, or more than {MOST_INSTANCES} instances'
+        else:
+            reason = next((f'{reason} for instance {shown(item.instance)}' for item, reason in (
+                (item, item.objection()) for item in self.instances) if reason), '')
+        return reason and (f'the capacity of process {shown(self.process)} {reason}; see who '
+                           'publishes it')
 
     def follows(self, told: 'Capacity', since_s) -> bool:
         """Tell whether front ends know this from what they were told `since_s` ago."""

@@ -9,11 +9,17 @@ from __future__ import annotations
 import collections
 import dataclasses
 import threading
-from typing import Dict, Iterable, Tuple
+from typing import Collection, Dict, Iterable, Tuple
 
 import numpy as np
 
+from s3dnn_ros.base.shown import LONGEST_NAME
+
 WINDOW = 1024   # samples that percentiles are taken over
+# Messages of others name cameras and instances as they like. So many of these are counted under
+# their names, all others together.
+MOST_STRANGERS = 256
+STRANGERS = ('(others)', '')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +70,8 @@ class _Counts:
 class Counters:
     """The counters of one node; may be used from several threads.
 
-    For every camera and instance, frames = published + dropped + frames still inside.
+    For every camera and instance, frames = published + dropped + frames still inside. What comes
+    after MOST_STRANGERS of those that nobody expects is counted as STRANGERS.
     """
 
     def __init__(self, streams: Iterable[Tuple[str, str]] = ()):
@@ -72,11 +79,18 @@ class Counters:
         Percentiles.of((0.0,))
         self._lock = threading.Lock()
         self._counts: Dict[Tuple[str, str], _Counts] = {stream: _Counts() for stream in streams}
+        self._names: Collection[Tuple[str, str]] = ()
+        self._strangers = 0
 
     def expect(self, camera, instance=''):
         """Show a camera before its first frame."""
         with self._lock:
-            self._of(camera, instance)
+            self._counts.setdefault((camera, instance), _Counts())
+
+    def know(self, streams: Collection[Tuple[str, str]]):
+        """Count these cameras and instances under their names, whatever else comes."""
+        with self._lock:
+            self._names = frozenset(streams)
 
     def arrived(self, camera, instance=''):
         """Count a frame that came in."""
@@ -130,5 +144,10 @@ class Counters:
     def _of(self, camera, instance):
         stream = camera, instance
         if stream not in self._counts:
+            if stream not in self._names:
+                if (self._strangers >= MOST_STRANGERS
+                        or max(len(camera), len(instance)) > LONGEST_NAME):
+                    return self._counts.setdefault(STRANGERS, _Counts())
+                self._strangers += 1
             self._counts[stream] = _Counts()
         return self._counts[stream]

@@ -57,6 +57,14 @@ class StaleSlotError(RingError):
     """A slot that was taken back by its owner before it was read."""
 
 
+class MessageError(S3dnnError):
+    """A message of somebody else that nobody can use."""
+
+
+class RequestError(MessageError):
+    """A batch whose pixels are not where, or not what, its front end says."""
+
+
 class EngineError(S3dnnError):
     """A network that cannot be loaded or whose run failed; names the instance."""
 

@@ -1,11 +1,15 @@
 """What an executor tells: told again only where front ends could not know it."""
 
 import dataclasses
+import math
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from s3dnn_ros.base.shown import LONGEST_NAME
 from s3dnn_ros.capacity import START_TOLERANCE, START_TOLERANCE_S, Capacity, InstanceCapacity
+from s3dnn_ros.governor.outlook import Outlook
 
 TOLD = InstanceCapacity('net', 'tiny', 7, 0, 0.03, (0.03, 0.06), (True, False), 0.002, 0.001,
                         0.004, 0.003, {5: 8})
@@ -68,3 +72,50 @@ def test_instances_that_come_or_go_are_news():
     one, none = Capacity('me', True, True, (TOLD,)), Capacity('me', True, True, ())
     assert not one.follows(none, 0.0)
     assert not none.follows(one, 0.0)
+
+
+FLOATS = st.floats(width=32) | st.sampled_from([0.0, 0.04, 1e300, -0.001])
+NAMES = st.text(max_size=5) | st.just('x' * (LONGEST_NAME + 1))
+ANYTHING = st.builds(
+    InstanceCapacity, NAMES, NAMES, st.integers(0, 2 ** 32 - 1), st.integers(-9, 9), FLOATS,
+    st.lists(FLOATS, max_size=3).map(tuple), st.lists(st.booleans(), max_size=3).map(tuple),
+    FLOATS, FLOATS, FLOATS, FLOATS, st.dictionaries(st.integers(0, 9), st.integers(0, 9)),
+    st.dictionaries(NAMES, FLOATS, max_size=2))
+
+
+@given(st.lists(ANYTHING, max_size=3), NAMES, st.booleans(), st.floats(0.0, 1e9))
+def test_what_front_ends_take_of_an_executor_lets_them_go_on(instances, process, serial, now_s):
+    capacity = Capacity(process, serial, True, tuple(instances))
+    objection = capacity.objection()
+    if objection:
+        assert objection.startswith('the capacity of process') and len(objection) < 400
+        return
+    outlook = Outlook()
+    outlook.tell(capacity, now_s)
+    for item in instances:
+        for sequence in (0, 1):
+            opens_s = outlook.opens_s(item.instance, now_s)
+            assert opens_s is None or math.isfinite(opens_s)
+            for frames in (1, 2, 9):
+                time_s = outlook.time_s(item.instance, frames)
+                assert time_s is None or math.isfinite(time_s)
+                assert not time_s or not math.isnan(outlook.apart_s(item.instance, frames))
+            outlook.sent(item.instance, sequence, 1, now_s)
+
+
+@pytest.mark.parametrize('changes, words', [
+    ({'wait_s': math.nan}, 'times'), ({'wait_s': math.inf}, 'times'),
+    ({'finish_s': -math.inf}, 'times'), ({'run_s': (0.03, math.nan)}, 'times'),
+    ({'run_s': (0.0,), 'measured': ()}, 'no time'), ({'measured': (True,)}, 'were measured'),
+    ({'in_time': {'front': 2.0}}, 'parts'), ({'in_time': {'x' * 1000: 1.0}}, 'names'),
+    ({'model': 'x' * 100_000}, 'names'), ({'taken': dict.fromkeys(range(2000), 1)}, 'lists')])
+def test_what_no_executor_tells_is_refused_by_name(changes, words):
+    told = dataclasses.replace(TOLD, **changes)
+    sentence = Capacity('me', True, True, (TOLD, told)).objection()
+    assert words in sentence and "process 'me'" in sentence and "instance 'net'" in sentence
+    assert not Capacity('me', True, True, (TOLD,)).objection()
+
+
+def test_no_executor_has_instances_or_a_name_without_end():
+    assert Capacity('x' * 1000, True, True, ()).objection()
+    assert Capacity('me', True, True, (TOLD,) * 1000).objection()

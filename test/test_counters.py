@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3dnn_ros.counters import WINDOW, CameraCount, Counters, Percentiles
+from s3dnn_ros.base.shown import LONGEST_NAME
+from s3dnn_ros.counters import (
+    MOST_STRANGERS,
+    STRANGERS,
+    WINDOW,
+    CameraCount,
+    Counters,
+    Percentiles,
+)
 
 MS = 1e-6     # of the percentiles, against NumPy's
 
@@ -114,3 +122,35 @@ def test_counts_from_several_threads_are_all_there():
         worker.join()
     (count,) = counters.snapshot()
     assert count.frames == count.dropped_total == threads * rounds
+
+
+def counts(counters):
+    return {(count.camera, count.instance): count for count in counters.snapshot()}
+
+
+@given(st.lists(st.tuples(st.integers(0, 3 * MOST_STRANGERS), st.sampled_from(['net', 'far']),
+                          st.sampled_from(['', 'x' * LONGEST_NAME])), max_size=1200))
+def test_whoever_comes_is_counted_and_few_under_names_of_their_own(frames):
+    counters = Counters([('front', 'net')])
+    counters.know([('7', 'net')])
+    for camera, instance, suffix in frames:
+        counters.arrived(f'{camera}{suffix}', instance)
+        counters.dropped(f'{camera}{suffix}', instance, reason='request', sentence='no')
+    found = counts(counters)
+    assert len(found) <= MOST_STRANGERS + 3
+    assert sum(count.frames for count in found.values()) == len(frames)
+    assert all(count.frames == count.dropped_total for count in found.values())
+    assert max(len(camera) for camera, _ in found) <= LONGEST_NAME
+    assert found.get(('7', 'net'), CameraCount('7')).frames == frames.count((7, 'net', ''))
+
+
+def test_those_that_are_known_have_their_names_behind_any_number_of_others():
+    counters = Counters()
+    counters.know([('front', 'net')])
+    for number in range(MOST_STRANGERS + 1):
+        counters.arrived(f'{number}')
+    counters.arrived('front', 'net')
+    counters.expect('rear', 'net')
+    found = counts(counters)
+    assert found['front', 'net'].frames == 1 and ('rear', 'net') in found
+    assert found[STRANGERS].frames == 1 and f'{MOST_STRANGERS}' not in dict(found)

@@ -10,6 +10,8 @@ import tempfile
 from pathlib import Path
 from typing import Iterator
 
+from s3dnn_ros.base.lock_file import open_lock
+
 
 def cache_dir() -> Path:
     """Return $S3DNN_CACHE, or ~/.cache/s3dnn; the folder need not exist yet."""
@@ -40,14 +42,17 @@ def sha256_of(path: Path) -> str:
 def locked(directory: Path) -> Iterator[None]:
     """Hold a folder for one process at a time; a second one waits."""
     directory.mkdir(parents=True, exist_ok=True)
-    with open(directory / '.lock', 'w') as stream:
+    with open_lock(directory / '.lock') as stream:
         # The kernel drops the lock when the process dies, so none is ever left behind.
         fcntl.flock(stream, fcntl.LOCK_EX)
         yield
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that readers see either the old content or all of the new."""
+    """Write a file so that readers see either the old content or all of the new.
+
+    A link in its place is replaced, not followed.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, part = tempfile.mkstemp(prefix=path.name + '.', suffix='.part', dir=path.parent)
     try:

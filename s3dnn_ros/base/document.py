@@ -4,27 +4,16 @@ from __future__ import annotations
 
 import difflib
 import math
-import reprlib
 from pathlib import Path
 from typing import Any, Dict, Iterable, Sequence, Tuple
 
 import yaml
 
+from s3dnn_ros.base.shown import shown
 from s3dnn_ros.errors import ModelError
 
 # No description that anybody writes is larger, or nested more deeply.
 MOST_BYTES = 1_000_000
-_SHORT = reprlib.Repr()
-_SHORT.maxstring = _SHORT.maxother = 80
-_SHORT.maxlevel = 3
-
-
-def shown(value: Any) -> str:
-    """Return a value as a sentence may show it, however large it is."""
-    try:
-        return _SHORT.repr(value)
-    except ValueError:
-        return 'a number without end'   # Python writes out no more than 4300 digits
 
 
 class Document:

@@ -208,7 +208,7 @@ class Cohort:
             self.membership.board, self._process, instance, model, self._next(), segment,
             ahead_s, deadline_s, horizon_s, self.configuration, variant)
         with self._lock:
-            self.membership.hear(state, now_s)
+            self.membership.hear(state, now_s, is_ours=True)
             decision = self._decide(now_s)
         self._say(state)
         # an absurd LAG of our own is no reason to stop
@@ -225,7 +225,7 @@ class Cohort:
         state = MemberState(self.membership.board, self._process, instance, model, self._next(),
                             0, 0.0, 1.0, 1.0, self.configuration, 0, leaves=True)
         with self._lock:
-            self.membership.hear(state, now_s)
+            self.membership.hear(state, now_s, is_ours=True)
         self._say(state)
 
     def hear(self, state: MemberState, now_s: float):

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import logging
 import math
 from typing import Counter, Dict, NamedTuple, Tuple
 
+from s3dnn_ros.base.once import OnceLogger
+from s3dnn_ros.base.shown import LONGEST_NAME, shown
+
+_LOG = logging.getLogger(__name__)
+
 # A LAG beyond so many deadlines behind is no measurement.
 MOST_DEADLINES_BEHIND = 1000.0
+# Every decision looks at all members; of other processes, no more are heard.
+MOST_MEMBERS = 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,8 +80,9 @@ class Membership:
     ----------
     ignored : Counter
         How many states were ignored, by reason: 'board', 'number' (NaN, infinite, an impossible
-        deadline), 'lag' (absurd), 'old' (overtaken by a newer one); a cohort counts 'tables' (of
-        a model, segment or configuration that it has no tables of) as well.
+        deadline), 'lag' (absurd), 'old' (overtaken by a newer one), 'name' (too long), 'crowd' (of
+        one member more than MOST_MEMBERS); a cohort counts 'tables' (of a model, segment or
+        configuration that it has no tables of) as well.
 
     """
 
@@ -83,12 +92,13 @@ class Membership:
         self.ignored: Counter[str] = collections.Counter()
         self.board = board
         self._lease_s = lease_s
+        self._log_once = OnceLogger(_LOG)
         # by process and instance, in the order of their last words; those that left, too
         self._heard: Dict[Tuple[str, str], _Heard] = {}
 
-    def hear(self, state: MemberState, now_s: float) -> bool:
-        """Take note of a state; False if it was ignored."""
-        reason = self._objection(state)
+    def hear(self, state: MemberState, now_s: float, is_ours=False) -> bool:
+        """Take note of a state; False if it was ignored. There is always room for ours."""
+        reason = self._objection(state) or ('' if is_ours else self._crowding(state, now_s))
         if reason:
             self.ignored[reason] += 1
             return False
@@ -101,17 +111,35 @@ class Membership:
 
         After a restart the new process speaks for the instance, as soon as it has spoken.
         """
+        self._expire(now_s)
+        newest = {state.instance: state for state, _ in self._heard.values() if not state.leaves}
+        return tuple(newest[instance] for instance in sorted(newest))
+
+    def _expire(self, now_s):
         for key, (state, at_s) in list(self._heard.items()):
             if now_s < at_s:
                 self._heard[key] = _Heard(state, now_s)
             elif now_s > at_s + self._lease_s:
                 del self._heard[key]
-        newest = {state.instance: state for state, _ in self._heard.values() if not state.leaves}
-        return tuple(newest[instance] for instance in sorted(newest))
+
+    def _crowding(self, state, now_s) -> str:
+        if ((state.process, state.instance) in self._heard
+                or len(self._heard) < MOST_MEMBERS):
+            return ''
+        self._expire(now_s)
+        if len(self._heard) < MOST_MEMBERS:
+            return ''
+        self._log_once.warning('crowd', (
+            f'the cohort has {MOST_MEMBERS} members, and {shown(state.process)} says that it is '
+            'another one: those that come now are left out of decisions here; see who publishes '
+            'cohort/states'))
+        return 'crowd'
 
     def _objection(self, state) -> str:
         if state.board != self.board:
             return 'board'
+        if max(map(len, (state.process, state.instance, state.model))) > LONGEST_NAME:
+            return 'name'
         if not (math.isfinite(state.lag_s) and 0.0 < state.deadline_s < math.inf
                 and 0.0 <= state.horizon_s < math.inf):
             return 'number'

@@ -181,7 +181,7 @@ class Engine(Protocol):
         """
 
     def frame_memory(self, size: int) -> np.ndarray:
-        """Return so many bytes for pixels, where the device `reads` them; any thread."""
+        """Return so many bytes of any content, where the device `reads` pixels; any thread."""
 
     def reads(self, pixels: np.ndarray) -> bool:
         """Tell whether the device reads these pixels where they are; any thread."""

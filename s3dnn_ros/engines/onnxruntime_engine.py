@@ -184,7 +184,7 @@ class OnnxRuntimeEngine:
 
     def frame_memory(self, size):
         """Return so many bytes: the CPU reads any."""
-        return np.zeros(size, np.uint8)
+        return np.empty(size, np.uint8)
 
     def reads(self, pixels):
         """Return True: the CPU reads any pixels."""

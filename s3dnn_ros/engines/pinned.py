@@ -54,12 +54,11 @@ class FrameMemory:
         self._arrays: MutableMapping[int, np.ndarray] = weakref.WeakValueDictionary()   # by id
 
     def array(self, size: int) -> np.ndarray:
-        """Return so many bytes, all zero; ordinary memory where none can be pinned. Any thread."""
+        """Return so many bytes of any content, in ordinary memory if none can be pinned."""
         try:
             array = self._pinned(size)
         except RuntimeError:
-            return np.zeros(size, np.uint8)
-        array[:] = 0
+            return np.empty(size, np.uint8)
         self._arrays[id(array)] = array
         return array
 

@@ -23,7 +23,7 @@ from s3dnn_ros.images.pixels import fit
 from s3dnn_ros.scheduling.fusion import FusionQueue, WaitingFrame
 from s3dnn_ros.scheduling.turns import Turns, all_in_time
 from s3dnn_ros.transport.frames import FrameInfo
-from s3dnn_ros.transport.slots import SlotPool
+from s3dnn_ros.transport.slots import SlotPool, SlotSize
 
 # While every slot is under way, releases are looked for at this period.
 STARVED_POLL_S = 0.005
@@ -42,6 +42,12 @@ class _Camera:
 def frame_bytes(spec) -> int:
     """Return how much memory a frame takes as the network's input."""
     return spec.height * spec.width * 3
+
+
+def slot_size(settings, name, spec) -> SlotSize:
+    """Return the room that the largest batch of an instance needs: one frame of each camera."""
+    return SlotSize(max(1, min(_most_frames(settings.instances[name], spec),
+                               len(settings.cameras_of(name)))), frame_bytes(spec))
 
 
 class Governor:
@@ -111,9 +117,7 @@ class Governor:
             self._queues[name].weights = weights
             self._queues[name].max_batch = self._max_batch(name)
             self._queues[name].max_delay_s = instance.max_fusion_delay_ms / 1e3
-            self._pools[name].grow(frame_bytes(self._specs[name])
-                                   * max(1, min(self._queues[name].max_batch,
-                                                len(settings.cameras_of(name)))))
+            self._pools[name].grow(slot_size(settings, name, self._specs[name]))
 
     def change_model(self, name, spec):
         """Prepare the frames of an instance for another model; `configure` must follow.
@@ -146,10 +150,10 @@ class Governor:
         self._drop(camera, error.reason, str(error))
 
     def tell(self, capacity: Capacity, now_s):
-        """Take over what an executor tells of itself."""
-        for name in self._outlook.tell(capacity, now_s):
-            if name in self._queues:
-                self._under_way.executor_ended(name)
+        """Take over what an executor tells of itself, as far as it is of our instances."""
+        ours = tuple(item for item in capacity.instances if item.instance in self._queues)
+        for name in self._outlook.tell(dataclasses.replace(capacity, instances=ours), now_s):
+            self._under_way.executor_ended(name)
         for name, queue in self._queues.items():
             queue.max_batch = self._max_batch(name)
             if self._outlook.takes(name):
@@ -233,9 +237,8 @@ class Governor:
         return f"instance '{name}' runs although {found}"
 
     def _max_batch(self, name) -> int:
-        limits = (self._settings.instances[name].max_batch, self._specs[name].max_batch,
-                  self._outlook.largest(name))
-        return min(limit for limit in limits if limit)
+        most = _most_frames(self._settings.instances[name], self._specs[name])
+        return min(most, self._outlook.largest(name) or most)
 
     def _watch(self, settings):
         """Let cameras come and go; what waits of those that go is dropped."""
@@ -390,3 +393,7 @@ class Governor:
         for instance in self._watchers[camera]:
             self._counters.dropped(camera, instance, reason=reason,
                                    sentence=sentence and f"camera '{camera}': {sentence}")
+
+
+def _most_frames(instance, spec):
+    return min(instance.max_batch, spec.max_batch or instance.max_batch)

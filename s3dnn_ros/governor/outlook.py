@@ -19,8 +19,10 @@ from s3dnn_ros.recent import RecentTimes
 LOST_S = 0.3
 # An executor that tells nothing for so long is reported.
 SILENT_S = 3.0
-# Of each instance, so many processes that had it before are remembered.
+# Of each instance, so many processes that had it before are remembered. If all of them had it in
+# this time, no other one gets it: executors do not start so often.
 MOST_FORMER = 8
+FLOOD_S = 10.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,9 +71,9 @@ class Outlook:
         self.epoch = epoch
         self._executors: Dict[str, _Executor] = {}      # by process
         self._process_of: Dict[str, str] = {}           # by instance
-        # by instance: processes that another one took over from, and the one of them that still
+        # by instance: processes that another one took over from, and when; and another one that
         # tells of it, and when
-        self._former: Dict[str, Deque[str]] = {}
+        self._former: Dict[str, Deque[Tuple[str, float]]] = {}
         self._rivals: Dict[str, Tuple[str, float]] = {}
         self._preparation: Dict[str, RecentTimes] = {}  # by instance
         # by instance, as they are asked for several times for each frame: `lead_s`, and `time_s`
@@ -95,7 +97,7 @@ class Outlook:
                       != capacity.process)
         for instance in moved:
             former = self._former.setdefault(instance, collections.deque(maxlen=MOST_FORMER))
-            former.append(self._process_of[instance])
+            former.append((self._process_of[instance], now_s))
         executor = self._executors.setdefault(capacity.process, _Executor(capacity.process))
         executor.tell(capacity, self.epoch, now_s)
         gone = [name for name, process in self._process_of.items()
@@ -229,10 +231,13 @@ class Outlook:
                                         for run_s in capacity.run_s)
 
     def _is_rival(self, instance, process, now_s):
-        """Tell whether an instance was taken from this process by one that has it now."""
+        """Tell whether an instance is kept from this process by one that has it now."""
         holder = self._executor_of(instance)
-        if (holder is None or holder.process == process or now_s - holder.heard_s >= SILENT_S
-                or process not in self._former.get(instance, ())):
+        if holder is None or holder.process == process or now_s - holder.heard_s >= SILENT_S:
+            return False
+        former = self._former.get(instance, ())
+        is_flood = len(former) == MOST_FORMER and 0.0 <= now_s - former[0][1] < FLOOD_S
+        if not is_flood and process not in (name for name, _ in former):
             return False
         self._rivals[instance] = process, now_s
         return True

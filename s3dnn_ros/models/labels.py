@@ -8,7 +8,7 @@ from typing import Any, List, Tuple
 
 import yaml
 
-from s3dnn_ros.base.document import shown
+from s3dnn_ros.base.shown import shown
 
 # No file of names is larger, and no network tells more classes apart.
 MOST_BYTES = 4_000_000

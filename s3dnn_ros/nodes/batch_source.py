@@ -8,7 +8,7 @@ from typing import Callable, Iterable
 
 import numpy as np
 
-from s3dnn_ros.errors import RingError, StaleSlotError
+from s3dnn_ros.errors import RequestError, RingError, StaleSlotError
 from s3dnn_ros.msg import FrameBatch
 from s3dnn_ros.nodes.messages import frames_of, s_of
 from s3dnn_ros.nodes.qos import batch_qos
@@ -70,6 +70,8 @@ class BatchSource:
             reason, sentence = 'lease', str(error)
         except RingError as error:
             reason, sentence = 'memory', str(error)
+        except RequestError as error:
+            reason, sentence = 'request', str(error)
         else:
             sentence = self._objection(msg.front_end, frames)
             if sentence:
@@ -83,19 +85,22 @@ class BatchSource:
             self._accept(batch)
 
     def _pixels(self, msg):
-        """Return the pixels of a batch, and what gives them back; raises RingError."""
+        """Return the pixels of a batch, and what gives them back.
+
+        Raises RingError, or RequestError for what the message says wrongly.
+        """
         shape = tuple(int(size) for size in msg.shape)
         if not msg.segment:
             pixels = np.frombuffer(msg.data, np.uint8)
             if not pixels.size or pixels.size != math.prod(shape):
-                raise RingError(f'an inline batch of shape {shape} carries {pixels.size} bytes')
+                raise RequestError(f'an inline batch of shape {shape} carries {pixels.size} bytes')
             return pixels.reshape(shape), _intact
         if msg.segment not in self._readers:
             while len(self._readers) >= MAX_READERS:
                 del self._readers[next(iter(self._readers))]
             self._readers[msg.segment] = SlotReader(msg.segment)
         reader = self._readers[msg.segment]
-        return (reader.view(msg.slot, msg.ticket, shape),
+        return (reader.pixels(msg.slot, msg.ticket, shape),
                 functools.partial(reader.release, msg.slot, msg.ticket))
 
 

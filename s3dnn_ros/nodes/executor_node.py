@@ -12,7 +12,9 @@ from diagnostic_msgs.msg import DiagnosticStatus
 
 from s3dnn_ros import capacity
 from s3dnn_ros.base.callbacks import ignore
+from s3dnn_ros.base.shown import shown
 from s3dnn_ros.engines import make_engine
+from s3dnn_ros.errors import MessageError
 from s3dnn_ros.models.spec import load_spec
 from s3dnn_ros.msg import Cameras, Capacity, ExecutorStats
 from s3dnn_ros.nodes.batch_source import BatchSource
@@ -29,10 +31,14 @@ from s3dnn_ros.nodes.running import run
 from s3dnn_ros.platforms import board_here, find_meter, make_platform
 from s3dnn_ros.runtime.cohort_client import BoardContext
 from s3dnn_ros.runtime.executor import Executor
+from s3dnn_ros.settings.cameras import MOST_CAMERAS, is_topic
+from s3dnn_ros.settings.parameters import is_name
 from s3dnn_ros.transport.frames import FrameBatch as Frames
 from s3dnn_ros.transport.slots import zeros
 
 _NUMBERS = itertools.count(1)
+# Whose cameras are followed.
+MOST_FRONT_ENDS = 16
 # those that work for this node alone
 ROOMS = tuple(f's3dnn_ros.{room}' for room in ('cohort', 'engines', 'platforms', 'runtime'))
 
@@ -220,6 +226,7 @@ class ExecutorNode(S3dnnNode):
 
         So results, overlay, diagnostics and parameters follow it, whichever of us starts last.
         """
+        self._check_cameras(msg)
         told = {camera.name: camera for camera in msg.cameras}
         before = self._cameras_of.get(msg.front_end, set())
         self._cameras_of[msg.front_end] = set(told)
@@ -229,6 +236,23 @@ class ExecutorNode(S3dnnNode):
         values['camera_names'] = [name for name in dict.fromkeys([*self.settings.cameras, *told])
                                   if name not in gone]
         self.change(values)
+
+    def _check_cameras(self, msg):
+        """Raise MessageError for what no front end can have, and for more than there may be."""
+        front_end = shown(msg.front_end)
+        if (len(msg.cameras) > MOST_CAMERAS
+                or len({*self.settings.cameras, *(camera.name for camera in msg.cameras)})
+                > MOST_CAMERAS):
+            raise MessageError(f'with the cameras of front end {front_end} there are more than '
+                               f'{MOST_CAMERAS}; use several executors, each with a namespace')
+        if msg.front_end not in self._cameras_of and len(self._cameras_of) >= MOST_FRONT_ENDS:
+            raise MessageError(f'front end {front_end} tells of its cameras, as '
+                               f'{MOST_FRONT_ENDS} others did before; see who publishes them')
+        for camera in msg.cameras:
+            if not is_name(camera.name) or (camera.topic and not is_topic(camera.topic)):
+                raise MessageError(f'front end {front_end} tells of a camera {shown(camera.name)} '
+                                   f'with the topic {shown(camera.topic)}, which cannot be names; '
+                                   'use letters, digits and underscores, a letter first')
 
     def _give_up(self, sentence):
         """End the process: only a new one can use the device again."""

@@ -12,9 +12,9 @@ from sensor_msgs.msg import Image as ImageMsg
 
 from s3dnn_ros.base.callbacks import ignore
 from s3dnn_ros.counters import Counters
-from s3dnn_ros.errors import ImageError, S3dnnError
+from s3dnn_ros.errors import ImageError, MessageError, S3dnnError
 from s3dnn_ros.governor.batch import Image
-from s3dnn_ros.governor.governor import Governor, frame_bytes
+from s3dnn_ros.governor.governor import Governor, slot_size
 from s3dnn_ros.governor.outlook import Outlook
 from s3dnn_ros.governor.rates import Rates, loss_sentence
 from s3dnn_ros.middleware import image_export
@@ -69,12 +69,8 @@ class GovernorNode(S3dnnNode):
                         for name, spec in specs.items()}
         times_s = self._times_s(settings, specs)
         for name, spec in specs.items():
-            # of each camera one frame at most is in a batch
-            frames = max(1, min(len(settings.cameras_of(name)),
-                                settings.instances[name].max_batch))
-            self._routes[name] = make_route(
-                self, self._executor, name, settings,
-                min(frames, spec.max_batch or frames) * frame_bytes(spec))
+            self._routes[name] = make_route(self, self._executor, name, settings,
+                                            slot_size(settings, name, spec))
         self._counters = Counters()
         self._epoch = secrets.randbits(63)
         pools = {name: route.pool for name, route in self._routes.items()}
@@ -247,9 +243,14 @@ class GovernorNode(S3dnnNode):
         self._pump()
 
     def _on_capacity(self, msg):
-        if self._governor is not None:
-            self._heed(capacity_of(msg), self.clock_s.now_s())
-            self._pump()
+        if self._governor is None:
+            return
+        capacity = capacity_of(msg)
+        objection = capacity.objection()
+        if objection:
+            raise MessageError(objection)
+        self._heed(capacity, self.clock_s.now_s())
+        self._pump()
 
     def _heed(self, capacity, told_s):
         for item in capacity.instances:
@@ -265,8 +266,8 @@ class GovernorNode(S3dnnNode):
         try:
             spec = load_spec(item.model, self.settings.model_directories)
         except S3dnnError as error:
-            self.get_logger().error(f"instance '{name}' runs another model now, which is not "
-                                    f'known here, so that its frames will be refused: {error}')
+            self.complain(f"instance '{name}' runs another model now, which is not known here, so "
+                          f'that its frames will be refused: {error}', f'model of {name}')
             return
         self._governor.change_model(name, spec)
         self.change({f'instances.{name}.model': item.model})

@@ -7,6 +7,7 @@ import traceback
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
+from s3dnn_ros.base.shown import cut
 from s3dnn_ros.errors import S3dnnError
 from s3dnn_ros.nodes.messages import diagnostic
 
@@ -81,6 +82,6 @@ class GuardedCallbacks:
             if not self.context.ok():
                 return      # Ctrl-C takes the context from under whatever runs
             self._dropped_calls += 1
-            self._last_dropped = f'{what}: {sentence_of(error)}'
+            self._last_dropped = cut(f'{what}: {sentence_of(error)}')
             self.complain(self._last_dropped, what)
             self.get_logger().debug(traceback.format_exc())

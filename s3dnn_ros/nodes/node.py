@@ -8,14 +8,12 @@ import time
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 
+from s3dnn_ros.base.complaints import Complaints
 from s3dnn_ros.nodes.camera_diagnostics import CameraDiagnostics
 from s3dnn_ros.nodes.clock_watch import ClockWatch
 from s3dnn_ros.nodes.guarded import GuardedCallbacks, sentence_of
 from s3dnn_ros.nodes.messages import s_of
 from s3dnn_ros.nodes.settings_node import SettingsNode
-
-COMPLAINT_S = 5.0
-MAX_COMPLAINTS = 1000
 
 
 class RosClock:
@@ -48,7 +46,7 @@ class S3dnnNode(GuardedCallbacks, SettingsNode, LifecycleNode):
         self._timer = None
         self._diagnostics = None    # its publisher
         self._cameras_seen = self._new_cameras()
-        self._complained_s = {}
+        self._complaints = Complaints()
         self.clock_s = RosClock(self)
         self._clock_watch = ClockWatch(self)
         try:
@@ -176,15 +174,14 @@ class S3dnnNode(GuardedCallbacks, SettingsNode, LifecycleNode):
             gc.unfreeze()
 
     def complain(self, sentence, subject=None):
-        """Log a warning, every few seconds at most about one subject (or with one text)."""
-        key = subject or sentence
-        now_s = time.monotonic()
+        """Log a warning, every few seconds at most about one subject (or with one text).
+
+        Any thread. Of a flood of warnings, only the first are logged.
+        """
+        chosen = self._complaints.chosen(sentence, subject or sentence, time.monotonic())
         # after Ctrl-C, what still runs can no longer be logged
-        if self.context.ok() and now_s - self._complained_s.get(key, -COMPLAINT_S) >= COMPLAINT_S:
-            self._complained_s[key] = now_s
-            self.get_logger().warning(sentence)
-        if len(self._complained_s) > MAX_COMPLAINTS:
-            self._complained_s.clear()
+        if chosen and self.context.ok():
+            self.get_logger().warning(chosen)
 
     def follow_cameras(self, old, new):
         """Tell of the new cameras in /diagnostics, and no more of those that went."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import threading
 
 from rclpy.exceptions import InvalidTopicNameException
 
+from s3dnn_ros.base.shown import shown
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.msg import Detections
 from s3dnn_ros.nodes.detection_2d_topics import Detection2DTopics
 from s3dnn_ros.nodes.messages import detections_msg
 from s3dnn_ros.nodes.qos import qos
+from s3dnn_ros.settings.cameras import MOST_CAMERAS
 
 try:
     from vision_msgs.msg import Detection2DArray
@@ -18,6 +22,9 @@ except ImportError:
     Detection2DArray = None
 
 DEPTH = 50
+# As the parameter max_batch allows.
+MOST_FRAMES = 64
+_CAMERA = re.compile(r'[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*\Z')
 
 
 def check_messages(messages):
@@ -57,14 +64,13 @@ class ResultTopics:
 
     def objection(self, front_end, frames):
         """Return why results of these frames could not be published, or an empty string."""
-        if not frames:
-            return f"front end '{front_end}' sends a batch without frames"
+        if not 0 < len(frames) <= MOST_FRAMES:
+            return (f'front end {shown(front_end)} sends a batch of {len(frames)} frames; from 1 '
+                    f'to {MOST_FRAMES} can run together')
         for frame in frames:
-            try:
-                self.open(frame.camera)
-            except (InvalidTopicNameException, ValueError):
-                return (f"front end '{front_end}' sends frames of a camera named "
-                        f'{frame.camera!r}, which cannot be part of a topic name')
+            sentence = self._objection_to(frame.camera)
+            if sentence:
+                return f'front end {shown(front_end)} sends frames of {sentence}'
         return ''
 
     def watch(self, camera, instance):
@@ -90,6 +96,19 @@ class ResultTopics:
         self._publishers = {}
         if self._arrays is not None:
             self._arrays.close()
+
+    def _objection_to(self, camera):
+        if camera in self._publishers:
+            return ''
+        if len(self._publishers) >= MOST_CAMERAS:
+            return (f'another camera, {shown(camera)}, than the {MOST_CAMERAS} that have topics '
+                    'here; start the executor anew without those that are gone')
+        if _CAMERA.match(camera):       # of some others, as {node}, rclpy would make a topic, too
+            with contextlib.suppress(InvalidTopicNameException, ValueError):    # it is too long
+                self.open(camera)
+                return ''
+        return (f'a camera named {shown(camera)}, which cannot be part of a topic name; use '
+                'letters, digits and underscores')
 
     def _publisher(self, camera):
         with self._lock:

@@ -11,7 +11,7 @@ from s3dnn_ros.nodes.messages import batch_to_msg
 from s3dnn_ros.nodes.qos import batch_qos
 from s3dnn_ros.transport.frames import FrameBatch as Frames
 from s3dnn_ros.transport.ring import SharedSlots
-from s3dnn_ros.transport.slots import HeapSlots, SlotPool
+from s3dnn_ros.transport.slots import HeapSlots, SlotPool, SlotSize
 
 
 class Route(Protocol):
@@ -30,7 +30,7 @@ class Route(Protocol):
         """Free the memory, and what else it takes."""
 
 
-def make_route(node, executor, instance: str, settings, frame_bytes: int) -> Route:
+def make_route(node, executor, instance: str, settings, size: SlotSize) -> Route:
     """Return the route of an instance.
 
     Parameters
@@ -40,17 +40,17 @@ def make_route(node, executor, instance: str, settings, frame_bytes: int) -> Rou
         The one in this process, if there is one.
     instance : str
     settings : GovernorSettings
-    frame_bytes : int
-        What one batch takes.
+    size : SlotSize
+        Of the largest batch.
 
     """
     if executor is not None:
-        return Reference(node, executor, HeapSlots(settings.ring_slots, frame_bytes,
+        return Reference(node, executor, HeapSlots(settings.ring_slots, size,
                                                    executor.frame_memory))
     if settings.transport == 'shared_memory':
         return SharedMemory(node, instance, SharedSlots(
-            f'{node.get_name()}_{instance}', settings.ring_slots, frame_bytes))
-    return Inline(node, instance, HeapSlots(settings.ring_slots, frame_bytes))
+            f'{node.get_name()}_{instance}', settings.ring_slots, size))
+    return Inline(node, instance, HeapSlots(settings.ring_slots, size))
 
 
 class Reference:

@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Iterable, List
 
+from s3dnn_ros.base.lock_file import open_lock
 from s3dnn_ros.errors import PlatformError
 from s3dnn_ros.platforms.forks import close_in_children
 
@@ -134,8 +135,7 @@ def _suffix(root):
 
 def _open_lock(path):
     try:
-        file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o664), 'r+b',
-                         buffering=0)
+        file = open_lock(path, 0o664)
     except OSError as error:
         raise PlatformError(path, f'cannot be opened ({error.strerror}); name a folder that this '
                                   'user may write as state_dir') from error

@@ -8,6 +8,7 @@ from typing import Callable, Collection, List, Mapping, Optional, Sequence, Tupl
 
 from s3dnn_ros.base.callbacks import ignore
 from s3dnn_ros.base.once import OnceLogger
+from s3dnn_ros.base.shown import shown
 from s3dnn_ros.cohort import (
     Cohort,
     Coordinator,
@@ -152,8 +153,8 @@ class CohortClient:
             self._board.was_set(self._fastest())
         elif not 0 <= configuration < len(self._names) or self._names[configuration] != name:
             self._log_once.warning('configuration', (
-                f"the board's owner has set configuration {configuration}, '{name}', which the "
-                'profiles here do not have there; profile all models with the same '
+                f"the board's owner has set configuration {configuration}, {shown(name)}, which "
+                'the profiles here do not have there; profile all models with the same '
                 'configurations'))
         else:
             self._board.was_set(configuration)
@@ -170,7 +171,7 @@ class CohortClient:
             self.cohort.know(model, model_tables(table, bool(self._names), accuracy))
         except (ProfileError, ValueError) as error:
             self._log_once.warning(model, (
-                f"the cohort has members with the model '{model}', which are left out of "
+                f'the cohort has members with the model {shown(model)}, which are left out of '
                 f'decisions here: {error}'))
 
     def _announce(self, configuration):

@@ -9,10 +9,13 @@ import functools
 import logging
 from typing import Callable, Dict, List, Mapping, Optional, Tuple
 
+import numpy as np
+
 from s3dnn_ros.base.callbacks import ignore
+from s3dnn_ros.base.shown import shown
 from s3dnn_ros.capacity import Capacity
 from s3dnn_ros.counters import Counters
-from s3dnn_ros.errors import PlatformError
+from s3dnn_ros.errors import PlatformError, RequestError
 from s3dnn_ros.profiling.find import cached_tables
 from s3dnn_ros.runtime.admission import Admission
 from s3dnn_ros.runtime.answers import Answers, FrameResult, InstanceCount
@@ -157,6 +160,8 @@ class Executor:
             self.cohort_client.configure(settings)
         for name, instance in self._instances.items():
             instance.settings = settings.instances[name]
+        self.counters.know([(camera, name) for camera in settings.cameras
+                            for name in self._instances])
 
     def accept(self, batch: FrameBatch):
         """Take a batch in; any thread."""
@@ -174,7 +179,8 @@ class Executor:
         request = Request(instance, batch, now_s)
         self.recorder.stamp(Stage.ARRIVED, request, now_s)
         self._admission.arrived(request)
-        if not instance.queue.network.stages or self.engine.reads(batch.pixels):
+        if isinstance(batch.pixels, np.ndarray) and (
+                not instance.queue.network.stages or self.engine.reads(batch.pixels)):
             self._stage(request)
             return
         try:
@@ -262,8 +268,14 @@ class Executor:
         return bool(reason)
 
     def _stage(self, request):
+        pixels = request.batch.pixels
         try:
-            request.staged = request.instance.queue.network.stage(request.batch.pixels)
+            if not isinstance(pixels, np.ndarray):
+                # to where the device reads them, so that they are copied once
+                pixels = pixels.read(self.engine.frame_memory)
+            request.staged = request.instance.queue.network.stage(pixels)
+        except RequestError as error:
+            self._answers.refused(request, 'request', str(error))
         except Exception as error:
             # whatever the device's driver raises, this batch cannot run and the next may
             self._answers.refused(request, 'engine', str(error))
@@ -286,14 +298,14 @@ class Executor:
 
     def _mismatch(self, batch, instance):
         """Return why the batch cannot run, or an empty string."""
-        asks = f"front end '{batch.front_end}' asks for instance '{batch.instance}'"
+        asks = f'front end {shown(batch.front_end)} asks for instance {shown(batch.instance)}'
         if not batch.frames:
             return f'{asks} without frames'
         if instance is None:
             return f'{asks}; this executor has ' + ', '.join(self._instances)
         spec = instance.spec
         if batch.model != spec.name:
-            return f"{asks} with model '{batch.model}', which runs '{spec.name}' here"
+            return f"{asks} with model {shown(batch.model)}, which runs '{spec.name}' here"
         shape = (len(batch.frames), spec.height, spec.width, 3)
         if batch.pixels.shape != shape:
             return f'{asks} with pixels of shape {batch.pixels.shape}; {shape} was expected'

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import Tuple
 
 from s3dnn_ros.settings.parameters import parameter
 
+# Executors take no more, whatever front ends tell.
+MOST_CAMERAS = 256
+_TOPIC = re.compile(r'(~/|/)?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*\Z')
 QOS_NAMES = ('sensor_data', 'reliable', 'best_effort', 'system_default')
+
+
+def is_topic(topic: str) -> bool:
+    """Tell whether there may be a topic of this name."""
+    return bool(_TOPIC.match(topic))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from typing import ClassVar, Dict, Tuple
 
 from s3dnn_ros.engines.base import ENGINES
 from s3dnn_ros.errors import ParameterError
-from s3dnn_ros.settings.cameras import CameraSettings, GroupSettings
+from s3dnn_ros.settings.cameras import CameraSettings, GroupSettings, is_topic
 from s3dnn_ros.settings.common import (
     AUTOSTART,
     MODEL_DIRECTORIES,
@@ -19,7 +18,6 @@ from s3dnn_ros.settings.common import (
 )
 from s3dnn_ros.settings.parameters import Presets, named, parameter
 
-_TOPIC = re.compile(r'(~/|/)?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*\Z')
 _PRESETS: Presets = {
     'latency': {},
     'throughput': {'instances.*.max_batch': 8, 'instances.*.max_fusion_delay_ms': 10.0},
@@ -75,7 +73,8 @@ class GovernorSettings:
                                'one host, inline to another.',
                                choices=('shared_memory', 'inline'))
     ring_slots: int = parameter(8, 'Batches that may be under way at once, per instance; beyond '
-                                'that only the newest frame of each camera waits.',
+                                'that only the newest frame of each camera waits. Each takes the '
+                                "memory of max_batch frames as the network's input.",
                                 low=1, high=64)
     slot_lease_ms: float = parameter(2000.0, 'After this time a batch that no executor finished '
                                      'counts as lost and its slot is used again.',
@@ -87,7 +86,7 @@ class GovernorSettings:
     def check(self):
         """Refuse combinations that cannot work; raises ParameterError."""
         for name, camera in self.cameras.items():
-            if camera.topic and not _TOPIC.match(camera.topic):
+            if camera.topic and not is_topic(camera.topic):
                 raise ParameterError(f'cameras.{name}.topic', camera.topic,
                                      'expected a topic name: words of letters, digits and '
                                      'underscores, no digit first, with / between them')

@@ -18,7 +18,7 @@ from typing import Any, Dict, Iterator, Mapping, Optional, Sequence, Tuple, get_
 
 from s3dnn_ros.errors import ParameterError
 
-_NAME = re.compile(r'[A-Za-z][A-Za-z0-9_]*\Z')
+_NAME = re.compile(r'[A-Za-z][A-Za-z0-9_]{0,199}\Z')
 # defaults by flat name, by preset; `*` stands for any name of a map
 Presets = Mapping[str, Mapping[str, Any]]
 # in place of a name of a map, in a preset
@@ -101,6 +101,11 @@ class Declaration:
         return value
 
 
+def is_name(name: str) -> bool:
+    """Tell whether cameras, instances and groups may be called so."""
+    return bool(_NAME.match(name))
+
+
 def name_lists(kind) -> Iterator[Declaration]:
     """Yield the list parameters that hold names (`camera_names`, ...), each once."""
     seen = set()
@@ -177,7 +182,7 @@ def differences(old, new) -> Dict[str, bool]:
 
 def _check_names(parameter_name, names):
     for index, name in enumerate(names):
-        if not _NAME.match(name):
+        if not is_name(name):
             raise ParameterError(parameter_name, list(names),
                                  f"'{name}' cannot be part of a topic name; use letters, digits "
                                  'and underscores, a letter first')

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Callable, Optional, Tuple
+from typing import Callable, Optional, Protocol, Tuple, Union
 
 import numpy as np
 
@@ -81,6 +81,18 @@ class FrameInfo:
             object.__setattr__(self, 'taken_s', self.stamp_ns * 1e-9)
 
 
+class DistantPixels(Protocol):
+    """Pixels in memory of another process, uint8 of `shape`."""
+
+    shape: Tuple[int, ...]
+
+    def read(self, memory: Callable[[int], np.ndarray]) -> np.ndarray:
+        """Return a copy of them, in what `memory` gives for so many bytes; any thread.
+
+        Raises RequestError if they are not there any more.
+        """
+
+
 @dataclasses.dataclass(frozen=True)
 class FrameBatch:
     """Frames that run through one network together.
@@ -99,7 +111,7 @@ class FrameBatch:
     model: str
     frames: Tuple[FrameInfo, ...]
     sent_s: float
-    pixels: np.ndarray
+    pixels: Union[np.ndarray, DistantPixels]
     release: Callable[[], bool]
     epoch: int = 0
     max_batch: int = 0

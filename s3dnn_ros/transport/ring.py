@@ -18,32 +18,37 @@ import mmap
 import os
 import re
 import secrets
+import stat
 import struct
+import weakref
 from pathlib import Path
+from typing import Callable
 
 import numpy as np
 
-from s3dnn_ros.errors import RingError, StaleSlotError
-from s3dnn_ros.transport.slots import SlotPool
+from s3dnn_ros.base.shown import shown
+from s3dnn_ros.errors import RequestError, RingError, StaleSlotError
+from s3dnn_ros.transport.slots import SlotPool, SlotSize
 
 DIRECTORY = Path('/dev/shm')
 _PREFIX = 's3dnn.'
 _MAGIC = b'S3DNNRG1'
 _HEADER = struct.Struct('<8sQQ')     # magic, slots, bytes per slot
+_WORD = struct.Struct('=Q')          # a ticket
 _WORDS_AT = 64                       # ticket words, one per cache line
 _LINE = 64
 _NAME = re.compile(r's3dnn\.[A-Za-z0-9_.]{1,200}\Z')
+_CUT_SHORT = 'the front end has cut the segment short in which the batch lies'
 
 
 class SharedSlots(SlotPool):
     """The writing side; owns the segment."""
 
-    def __init__(self, label, count, slot_bytes, directory=DIRECTORY):
-        super().__init__(count)
+    def __init__(self, label, count, size: SlotSize, directory=DIRECTORY):
+        super().__init__(count, size)
         self._directory = Path(directory)
         self._label = re.sub(r'[^A-Za-z0-9_]', '_', label)[:100]
         self._count = count
-        self._slot_bytes = _lines(slot_bytes)
         self._grown = False
         self._file = None
         self.replaced = 0        # segments that had to be made again
@@ -69,11 +74,11 @@ class SharedSlots(SlotPool):
             self.replaced += 1
         return super().acquire(now_s)
 
-    def grow(self, slot_bytes):
-        """Have slots of so many bytes from now on, if they are smaller."""
-        if _lines(slot_bytes) > self._slot_bytes:
-            self._slot_bytes = _lines(slot_bytes)
+    def grow(self, size):
+        """Have slots of this size from now on, if they are smaller."""
+        if size.bytes > self._size.bytes:
             self._grown = True
+        super().grow(size)
 
     def close(self):
         """Remove the segment; it is unmapped when the last view of it goes."""
@@ -89,13 +94,14 @@ class SharedSlots(SlotPool):
         self._name = f'{_PREFIX}{self._label}.{secrets.token_hex(6)}'
         path = self._directory / self._name
         header = _page(_WORDS_AT + self._count * _LINE)
-        size = header + self._count * self._slot_bytes
+        slot_bytes = _lines(self._size.bytes)
+        size = header + self._count * slot_bytes
         try:
             file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o660)
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 # first, so that whatever a crash leaves behind is known as ours
-                os.pwrite(file, _HEADER.pack(_MAGIC, self._count, self._slot_bytes), 0)
+                os.pwrite(file, _HEADER.pack(_MAGIC, self._count, slot_bytes), 0)
                 # a sparse file would kill the process with SIGBUS once the
                 # memory runs out; this fails here and now instead
                 os.posix_fallocate(file, 0, size)
@@ -105,11 +111,23 @@ class SharedSlots(SlotPool):
                 os.unlink(path)
                 raise
         except OSError as error:
-            raise RingError(_creation_failed(path, size, error)) from error
+            raise RingError(self._creation_failed(path, size, error)) from error
         self._file = file
         self._words = _words(self._map, self._count)
-        self._memory = np.frombuffer(self._map, np.uint8, self._count * self._slot_bytes,
-                                     header).reshape(self._count, self._slot_bytes)
+        self._memory = np.frombuffer(self._map, np.uint8, self._count * slot_bytes,
+                                     header).reshape(self._count, slot_bytes)
+
+    def _creation_failed(self, path, size, error):
+        advice = 'look at its permissions'
+        if error.errno in (errno.ENOSPC, errno.ENOMEM):
+            less = [f'fewer ring_slots than {self._count}'] if self._count > 1 else []
+            if self._size.frames > 1:
+                less.append(f'a max_batch below {self._size.frames}')
+            advice = ('it is full: ' + (f'use {" or ".join(less)}, ' if less else '')
+                      + 'make it larger (mount -o remount,size=…; docker run --shm-size=…), or '
+                      'set transport: inline')
+        return f'{size / 1e6:.1f} MB of shared memory cannot be made at {path} ' \
+               f'({error.strerror}); {advice}'
 
     def _open(self, index, ticket):
         self._words[index, 0] = ticket
@@ -123,58 +141,98 @@ class SharedSlots(SlotPool):
 
 
 class SlotReader:
-    """The reading side of one segment; attached by name."""
+    """The reading side of one segment; attached by name.
+
+    It reads by pread(2) and maps nothing: who touches mapped memory that its owner has cut short
+    gets SIGBUS, and ends.
+
+    Raises
+    ------
+    RingError
+        There is no such segment here.
+    RequestError
+        Nobody has a segment of this name, or what has it is none.
+
+    """
 
     def __init__(self, name, directory=DIRECTORY):
-        path = Path(directory) / name
         if not _NAME.match(name):
-            raise RingError(f"'{name}' is not a name of a shared-memory segment")
+            raise RequestError(f'{shown(name)} is not a name of a shared-memory segment')
+        path = Path(directory) / name
         try:
-            file = _open_segment(path)
+            self._file = _open_segment(path)
         except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise RequestError(f'shared memory {path} is a link, and none is followed; have '
+                                   'the front end make the segment itself') from error
             raise RingError(f'shared memory {path} cannot be opened ({error.strerror}); its '
                             'front end is gone, or on another host or in a container without '
                             'a common /dev/shm (then set transport: inline)') from error
-        try:
-            size = os.fstat(file).st_size
-            self._map = mmap.mmap(file, size) if size else b''
-        finally:
-            os.close(file)
-        magic, count, slot_bytes = (_HEADER.unpack_from(self._map)
-                                    if size >= _WORDS_AT else (b'', 0, 0))
-        header = _page(_WORDS_AT + count * _LINE)
-        if magic != _MAGIC or not 0 < count * slot_bytes <= size - header:
-            raise RingError(f'shared memory {path} is not a segment of this version; '
-                            'run governor and executor of the same release')
-        self._words = _words(self._map, count)
-        self._memory = np.frombuffer(self._map, np.uint8, count * slot_bytes,
-                                     header).reshape(count, slot_bytes)
+        # with whoever reads it last
+        weakref.finalize(self, os.close, self._file)
+        state = os.fstat(self._file)
+        head = os.pread(self._file, _HEADER.size, 0) if stat.S_ISREG(state.st_mode) else b''
+        magic, self._count, self._slot_bytes = (
+            _HEADER.unpack(head) if len(head) == _HEADER.size else (b'', 0, 0))
+        self._start = _page(_WORDS_AT + self._count * _LINE)
+        room = state.st_size - self._start
+        if magic != _MAGIC or not 0 < self._count * self._slot_bytes <= room:
+            raise RequestError(f'shared memory {path} is not a segment of this version; run '
+                               'governor and executor of the same release')
 
-    def view(self, slot, ticket, shape) -> np.ndarray:
-        """Return the pixels of a batch, uint8 of `shape`, where they lie.
+    def pixels(self, slot, ticket, shape) -> 'SlotPixels':
+        """Return the pixels of a batch, uint8 of `shape`; nothing is read yet but the ticket.
 
         Raises
         ------
         StaleSlotError
             The slot was taken back and holds something else by now.
-        RingError
+        RequestError
             Slot or shape do not fit the segment.
 
         """
-        size = math.prod(shape)
-        if slot >= len(self._memory) or not 0 < size <= self._memory.shape[1]:
-            raise RingError(f'slot {slot} with shape {tuple(shape)} is outside the segment')
-        if self._words[slot, 0] != ticket:
+        if not (0 <= slot < self._count and 0 < math.prod(shape) <= self._slot_bytes):
+            raise RequestError(f'slot {slot} with shape {tuple(shape)} is outside the segment')
+        word = self._word(slot)
+        if len(word) < _WORD.size:
+            raise RequestError(_CUT_SHORT)
+        if not ticket or word != _WORD.pack(ticket):
             raise StaleSlotError('the batch waited longer than slot_lease_ms and its memory was '
                                  'used again')
-        return self._memory[slot, :size].reshape(shape)
+        return SlotPixels(self, self._start + slot * self._slot_bytes, tuple(shape))
+
+    def read_into(self, array, offset):
+        """Fill an array with the bytes from `offset` on; RequestError if there are fewer."""
+        if os.preadv(self._file, [array], offset) < array.nbytes:
+            raise RequestError(_CUT_SHORT)
 
     def release(self, slot, ticket) -> bool:
         """Give the slot back; False if it was taken back while it was read."""
-        intact = bool(self._words[slot, 0] == ticket)
+        intact = self._word(slot) == _WORD.pack(ticket)
         if intact:
-            self._words[slot, 0] = 0
+            # a segment that was cut short may lie where there is no memory any more
+            with contextlib.suppress(OSError):
+                os.pwrite(self._file, bytes(_WORD.size), _WORDS_AT + slot * _LINE)
         return intact
+
+    def _word(self, slot):
+        """Return the ticket that a slot holds, as bytes; fewer where the file ends."""
+        return os.pread(self._file, _WORD.size, _WORDS_AT + slot * _LINE)
+
+
+class SlotPixels:
+    """The DistantPixels of a batch in a segment."""
+
+    def __init__(self, reader: SlotReader, offset, shape):
+        self.shape = shape
+        self._reader = reader
+        self._offset = offset
+
+    def read(self, memory: Callable[[int], np.ndarray]) -> np.ndarray:
+        """Return a copy, in what `memory` gives for so many bytes."""
+        array = memory(math.prod(self.shape))
+        self._reader.read_into(array, self._offset)
+        return array.reshape(self.shape)
 
 
 def remove_orphans(directory=DIRECTORY):
@@ -210,12 +268,3 @@ def _page(size):
 def _words(memory, count):
     words = np.frombuffer(memory, np.uint64, count * _LINE // 8, _WORDS_AT)
     return words.reshape(count, _LINE // 8)
-
-
-def _creation_failed(path, size, error):
-    advice = 'look at its permissions'
-    if error.errno in (errno.ENOSPC, errno.ENOMEM):
-        advice = ('it is full: use fewer ring_slots or a smaller max_batch, or make it larger '
-                  '(mount -o remount,size=…; docker run --shm-size=…)')
-    return f'{size / 1e6:.1f} MB of shared memory cannot be made at {path} ' \
-           f'({error.strerror}); {advice}'

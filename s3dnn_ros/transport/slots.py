@@ -22,10 +22,24 @@ class Slot:
     pixels: np.ndarray
 
 
+@dataclasses.dataclass(frozen=True)
+class SlotSize:
+    """Room for a batch of `frames`, of so many bytes each."""
+
+    frames: int
+    frame_bytes: int
+
+    @property
+    def bytes(self) -> int:
+        """Return what a slot takes."""
+        return self.frames * self.frame_bytes
+
+
 class SlotPool:
     """Bookkeeping shared by both kinds of memory; subclasses say when a slot is free."""
 
-    def __init__(self, count):
+    def __init__(self, count, size: SlotSize):
+        self._size = size
         self._free: List[int] = list(range(count))
         self._out: Dict[int, Slot] = {}
         self._since_s: Dict[int, float] = {}
@@ -59,9 +73,9 @@ class SlotPool:
         """Give back a slot that was acquired but not sent."""
         self._take_back([slot])
 
-    def grow(self, slot_bytes):
-        """Have slots of so many bytes from now on, if they are smaller."""
-        raise NotImplementedError
+    def grow(self, size: SlotSize):
+        """Have slots of this size from now on, if they are smaller."""
+        self._size = max(size, self._size, key=lambda size: size.bytes)
 
     def close(self):
         """Free the memory."""
@@ -102,16 +116,11 @@ class HeapSlots(SlotPool):
     `make` returns so many bytes.
     """
 
-    def __init__(self, count, slot_bytes, make: Callable[[int], np.ndarray] = zeros):
-        super().__init__(count)
-        self._slot_bytes = slot_bytes
+    def __init__(self, count, size, make: Callable[[int], np.ndarray] = zeros):
+        super().__init__(count, size)
         self._make = make
-        self._memory = [make(slot_bytes) for _ in range(count)]
+        self._memory = [make(size.bytes) for _ in range(count)]
         self._holds = [0] * count
-
-    def grow(self, slot_bytes):
-        """Have slots of so many bytes from now on, if they are smaller."""
-        self._slot_bytes = max(slot_bytes, self._slot_bytes)
 
     def release(self, slot) -> bool:
         """Give a slot back; False if it had been taken back already."""
@@ -122,8 +131,8 @@ class HeapSlots(SlotPool):
 
     def _open(self, index, ticket):
         self._holds[index] = ticket
-        if self._memory[index].size < self._slot_bytes:
-            self._memory[index] = self._make(self._slot_bytes)
+        if self._memory[index].size < self._size.bytes:
+            self._memory[index] = self._make(self._size.bytes)
         return self._memory[index]
 
     def _released(self, index, ticket):

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3dnn_ros.cohort.membership import Membership, MemberState
+from s3dnn_ros.base.shown import LONGEST_NAME
+from s3dnn_ros.cohort.membership import MOST_MEMBERS, Membership, MemberState
 
 LEASE_S = 1.0
 STATE = MemberState('board', 'process', 'net', 'model', 0, 2, 0.001, 0.04, 0.02, 3, 0)
@@ -106,3 +107,33 @@ def test_a_word_that_was_overtaken_by_the_last_one_brings_nobody_back(membership
 def test_a_lease_has_an_end(lease_s):
     with pytest.raises(ValueError, match='lease_s'):
         Membership('board', lease_s)
+
+
+def crowd(membership, count, now_s):
+    return [membership.hear(state(process=f'p{number}', instance=f'i{number}'), now_s)
+            for number in range(count)]
+
+
+def test_no_more_members_are_heard_than_every_decision_can_look_at(membership, said):
+    assert crowd(membership, 5 * MOST_MEMBERS, 0.0) == (
+        [True] * MOST_MEMBERS + [False] * 4 * MOST_MEMBERS)
+    assert membership.ignored == {'crowd': 4 * MOST_MEMBERS}
+    assert len(membership.members(0.0)) == MOST_MEMBERS
+    (sentence,) = said
+    assert f'p{MOST_MEMBERS}' in sentence and 'cohort/states' in sentence
+    # members speak on, and our own instances are always heard
+    assert membership.hear(state(process='p0', instance='i0', sequence=1), 0.1)
+    assert membership.hear(state(process='me', instance='mine'), 0.1, is_ours=True)
+    assert 'mine' in [one.instance for one in membership.members(0.1)]
+
+
+def test_there_is_room_again_when_members_are_silent(membership):
+    crowd(membership, MOST_MEMBERS, 0.0)
+    assert membership.hear(state(instance='late'), 0.1 + LEASE_S)
+    assert [one.instance for one in membership.members(0.1 + LEASE_S)] == ['late']
+
+
+@pytest.mark.parametrize('field', ['process', 'instance', 'model'])
+def test_names_without_end_are_not_kept(membership, field):
+    assert not membership.hear(state(**{field: 'x' * (LONGEST_NAME + 1)}), 0.0)
+    assert membership.ignored == {'name': 1}

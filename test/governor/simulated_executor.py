@@ -19,7 +19,7 @@ from s3dnn_ros.governor.batch import Image
 from s3dnn_ros.governor.governor import Governor, frame_bytes
 from s3dnn_ros.images.pixels import ENCODINGS, Pixels
 from s3dnn_ros.recent import RecentTimes, RunTimes
-from s3dnn_ros.transport.slots import HeapSlots
+from s3dnn_ros.transport.slots import HeapSlots, SlotSize
 
 START_S = 1000.0
 HEARTBEAT_S = 0.25
@@ -58,7 +58,7 @@ class Pipeline:
                  profile=None, drops_late=True, stopped=lambda now_s: False):
         self.results: List[Result] = []
         self.counters = Counters()
-        self._pool = HeapSlots(8, 8 * frame_bytes(spec))
+        self._pool = HeapSlots(8, SlotSize(8, frame_bytes(spec)))
         self._governor = Governor(settings, {INSTANCE: spec}, {INSTANCE: self._pool},
                                   self.counters, {INSTANCE: profile} if profile else None)
         self._run_s, self._noise, self._profile = run_s, noise, profile

@@ -13,14 +13,14 @@ from s3dnn_ros.counters import Counters
 from s3dnn_ros.errors import ImageError, ParameterError, RingError
 from s3dnn_ros.governor.batch import Image
 from s3dnn_ros.governor.cameras import addition, removal
-from s3dnn_ros.governor.governor import Governor, frame_bytes
+from s3dnn_ros.governor.governor import Governor, frame_bytes, slot_size
 from s3dnn_ros.governor.stamps import BEHIND_S, RESTART_S
 from s3dnn_ros.images.pixels import ENCODINGS, Pixels
 from s3dnn_ros.images.raw import view_raw
 from s3dnn_ros.scheduling.fusion import HOPELESS_FRAMES
 from s3dnn_ros.settings import CameraSettings, GovernorSettings
 from s3dnn_ros.settings.parameters import read, values_of
-from s3dnn_ros.transport.slots import HeapSlots
+from s3dnn_ros.transport.slots import HeapSlots, SlotSize
 
 START_S = 1000.0
 LEASE_S = 2.0
@@ -49,7 +49,7 @@ class Bench:
         self.settings = settings
         self.counters = Counters()
         specs = {name: specs.get(name, spec) for name in settings.instances}
-        self.pools = {name: FakeMemory(slots, 8 * spec.height * spec.width * 3)
+        self.pools = {name: FakeMemory(slots, SlotSize(8, frame_bytes(spec)))
                       for name, spec in specs.items()}
         self.governor = Governor(settings, specs, self.pools, self.counters, times_s)
         self.times_s = times_s or {}
@@ -907,7 +907,7 @@ def test_slots_are_as_large_as_the_batch_and_grow_with_it(governor_settings, mak
         return governor_settings(cameras, instances__net__max_batch=max_batch)
 
     cameras, spec = ('a', 'b', 'c'), make_spec()
-    pool = HeapSlots(SLOTS, frame_bytes(spec))
+    pool = HeapSlots(SLOTS, SlotSize(1, frame_bytes(spec)))
     governor = Governor(settings(1), {'net': spec}, {'net': pool}, Counters())
     for now_s, max_batch in enumerate((1, 2, 1, 3)):
         governor.configure(settings(max_batch))
@@ -987,3 +987,24 @@ def test_a_governor_may_start_without_cameras(bench):
     assert governor.count('front').frames == 0
     governor.image('front')
     assert governor.poll() == [['front']]
+
+
+def test_only_what_executors_tell_of_our_instances_is_kept(bench):
+    run = bench()
+    for number in range(100):
+        run.governor.tell(Capacity(f'process {number}', True, True, (
+            InstanceCapacity(f'foreign {number}', run_s=(0.04,)),)), run.now_s)
+    assert not run.governor._outlook._executors
+    run.image()
+    assert run.poll() == [['front']]
+    assert set(run.governor._outlook._executors) == {'executor'}
+
+
+@pytest.mark.parametrize('max_batch, of_model, cameras, frames', [
+    (1, 0, 16, 1), (8, 0, 16, 8), (8, 4, 16, 4), (8, 0, 3, 3), (1, 8, 16, 1)])
+def test_a_slot_has_room_for_the_largest_batch_and_no_more(
+        governor_settings, make_spec, max_batch, of_model, cameras, frames):
+    spec = make_spec(max_batch=of_model)
+    settings = governor_settings([f'c{number}' for number in range(cameras)],
+                                 instances__net__max_batch=max_batch)
+    assert slot_size(settings, 'net', spec) == SlotSize(frames, frame_bytes(spec))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3dnn_ros.capacity import Capacity, InstanceCapacity
-from s3dnn_ros.governor.outlook import LOST_S, SILENT_S, Outlook
+from s3dnn_ros.governor.outlook import FLOOD_S, LOST_S, MOST_FORMER, SILENT_S, Outlook
 
 EPOCH = 7
 RUN_S = 0.04
@@ -169,3 +169,21 @@ def test_silence_is_counted(outlook):
     outlook.tell(told('net'), 1.0)
     assert outlook.silent_s('net', 3.5) == 2.5
     assert outlook.silent_s('nobody', 3.5) == 0.0
+
+
+def test_of_a_flood_of_executors_few_get_an_instance(outlook):
+    """And the one that is there is back when it is over."""
+    outlook.tell(told('net', process='real'), 0.0)
+    for number in range(1000):
+        outlook.tell(told('net', process=f'forged {number}'), 0.001 * number)
+    assert outlook.process_of('net') == f'forged {MOST_FORMER - 1}'
+    assert outlook.rival_of('net', 1.0) == 'forged 999'
+    assert len(outlook._executors) == 1
+    outlook.tell(told('net', process='real'), 1.0 + SILENT_S)
+    assert outlook.process_of('net') == 'real'
+
+
+def test_executors_that_start_again_and_again_get_their_instance(outlook):
+    for number in range(3 * MOST_FORMER):
+        outlook.tell(told('net', process=f'start {number}'), FLOOD_S / MOST_FORMER * number)
+        assert outlook.process_of('net') == f'start {number}'

@@ -8,7 +8,7 @@ from s3dnn_ros.counters import Counters
 from s3dnn_ros.governor.batch import Batch
 from s3dnn_ros.governor.under_way import OVERDUE_LOOK_S, UnderWay
 from s3dnn_ros.transport.frames import FrameInfo, Transform
-from s3dnn_ros.transport.slots import HeapSlots
+from s3dnn_ros.transport.slots import HeapSlots, SlotSize
 
 LEASE_S, DEADLINE_S = 2.0, 0.5
 
@@ -20,7 +20,7 @@ def frame(camera, now_s):
 @given(st.lists(st.tuples(st.sampled_from(['send', 'late', 'release', 'wait', 'end']),
                           st.integers(0, 3)), max_size=40))
 def test_frames_are_published_or_lost_and_the_sums_are_right(events):
-    pool, counters, now_s = HeapSlots(3, 48), Counters(), 100.0
+    pool, counters, now_s = HeapSlots(3, SlotSize(1, 48)), Counters(), 100.0
     under_way, out, sent = UnderWay({'net': pool}, counters), [], 0
     for what, number in events:
         if what in ('send', 'late'):
@@ -47,7 +47,7 @@ def test_frames_are_published_or_lost_and_the_sums_are_right(events):
 
 
 def test_what_nobody_gave_back_is_told_with_the_parameter_and_its_time():
-    pool, counters = HeapSlots(1, 48), Counters()
+    pool, counters = HeapSlots(1, SlotSize(1, 48)), Counters()
     under_way, slot = UnderWay({'net': pool}, counters), pool.acquire(0.0)
     counters.arrived('front', 'net')
     under_way.sent(Batch(0, 'net', '', 'tiny', (frame('front', 0.0),), slot, (1, 4, 4, 3), 1,

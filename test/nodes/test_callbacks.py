@@ -1,6 +1,7 @@
 """No message, request or timer ends a node: what a callback raises is counted and dropped."""
 
 import array
+import math
 
 import pytest
 
@@ -12,7 +13,12 @@ from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import Parameter as ParameterMsg
 from rcl_interfaces.msg import ParameterValue
 from rcl_interfaces.srv import SetParameters
+from s3dnn_ros.msg import Camera, Cameras, Capacity, InstanceCapacity
 from sensor_msgs.msg import Image as ImageMsg
+
+from s3dnn_ros.nodes.executor_node import MOST_FRONT_ENDS
+from s3dnn_ros.nodes.qos import qos
+from s3dnn_ros.settings.cameras import MOST_CAMERAS
 
 pytestmark = pytest.mark.ros
 
@@ -174,3 +180,83 @@ def test_hostile_compressed_images(world, data):
                                for reason in ('encoding', 'data', 'size')) == 1)
     world.round_trip('rear')
     assert governor.callbacks_status().level == DiagnosticStatus.OK
+
+
+HOSTILE_CAPACITIES = [
+    dict(wait_ms=math.nan), dict(wait_ms=math.inf), dict(wait_ms=-math.inf),
+    dict(run_ms=[math.nan]), dict(run_ms=[0.0]), dict(measured=[True, True]),
+    dict(finish_ms=math.inf), dict(cameras=['front'], in_time=[math.nan]),
+    dict(model='x' * 100_000)]
+
+
+def test_hostile_capacities(world):
+    """Each counts as a message that is dropped, and nothing else suffers."""
+    governor, _ = world.system()
+    world.round_trip('front')
+    publisher = world.observer.create_publisher(Capacity, 'capacity', qos('latched', 100))
+    world.wait_for(publisher.get_subscription_count)
+    for number, changes in enumerate(HOSTILE_CAPACITIES):
+        publisher.publish(Capacity(
+            process=f'forged {number}',
+            instances=[InstanceCapacity(**{**dict(instance=world.instance, run_ms=[5.0]),
+                                           **changes})]))
+        world.wait_for(lambda number=number: governor._dropped_calls == number + 1)
+        world.round_trip('front')
+    world.wait_for(lambda: world.diagnosed('capacity is dropped', "process 'forged"))
+    assert len([text for text in world.logs if 'capacity is dropped' in text]) == 1
+    world.round_trip('rear')
+
+
+def test_a_flood_of_executors(world):
+    governor, executor = world.system()
+    world.round_trip('front')
+    publisher = world.observer.create_publisher(Capacity, 'capacity', qos('latched', 1000))
+    world.wait_for(publisher.get_subscription_count)
+    for number in range(300):
+        for instance in (world.instance, f'foreign {number}'):
+            publisher.publish(Capacity(
+                process=f'forged {number}',
+                instances=[InstanceCapacity(instance=instance, run_ms=[5.0])]))
+        world.spinner.spin_once(timeout_sec=0.0)
+    world.wait_for(lambda: world.said('two executors run'))
+    outlook = governor._governor._outlook
+    assert len(outlook._executors) == 1
+    assert len([text for text in world.logs if 'two executors run' in text]) == 1
+    # the one that is there has its instance back when the others are silent
+    world.wait_for(lambda: outlook.process_of(world.instance) == executor._process)
+    world.round_trip('front')
+
+
+HOSTILE_CAMERAS = [
+    [Camera(name='{x}', transport='raw', qos='reliable', depth=1)],
+    [Camera(name='x' * 100_000, transport='raw', qos='reliable', depth=1)],
+    [Camera(name='fine', topic='{x}', transport='raw', qos='reliable', depth=1)],
+    [Camera(name='fine', transport='x' * 100_000, qos='reliable', depth=1)],
+    [Camera(name='fine', transport='raw', qos='reliable', depth=-1)],
+    [Camera(name=f'c{number}', transport='raw', qos='reliable', depth=1)
+     for number in range(MOST_CAMERAS)]]
+
+
+def test_hostile_cameras(world):
+    _, executor = world.system()
+    publisher = world.observer.create_publisher(Cameras, 'cameras', qos('latched', 100))
+    for number, cameras in enumerate(HOSTILE_CAMERAS):
+        publisher.publish(Cameras(front_end=f'/{number}', cameras=cameras))
+        world.wait_for(lambda number=number: executor._dropped_calls == number + 1)
+    world.wait_for(lambda: world.diagnosed('cameras is dropped'))
+    assert list(executor.settings.cameras) == ['front', 'rear']
+    assert max(len(text) for text in world.logs) < 2200
+    world.round_trip('front')
+
+
+def test_a_flood_of_front_ends(world):
+    _, executor = world.system()
+    world.wait_for(lambda: executor._cameras_of)
+    publisher = world.observer.create_publisher(Cameras, 'cameras', qos('latched', 1))
+    for number in range(MOST_FRONT_ENDS + 5):
+        publisher.publish(Cameras(front_end=f'/{number}'))
+        world.wait_for(lambda number=number: len(executor._cameras_of) + executor._dropped_calls
+                       == 2 + number)       # with the governor
+    assert len(executor._cameras_of) == MOST_FRONT_ENDS
+    world.wait_for(lambda: world.diagnosed('cameras is dropped', 'others did before'))
+    world.round_trip('front')

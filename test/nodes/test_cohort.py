@@ -12,6 +12,7 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from s3dnn_ros.msg import CohortDecision, InstanceState
 
 from s3dnn_ros.base.cache import sha256_of
+from s3dnn_ros.cohort.membership import MOST_MEMBERS
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.nodes import executor_node
 from s3dnn_ros.nodes.qos import qos
@@ -197,3 +198,22 @@ def test_hostile_states_and_decisions_end_nothing(world, cohort):
     world.wait_for(lambda: executor._runtime.cohort_client.configuration == 'slow')
     world.round_trip('front')
     assert not world.said('is dropped')
+
+
+def test_a_flood_of_members(world, cohort):
+    """Each decision looks at all members: some are heard, the others counted; said once."""
+    _, executor = world.system(**cohort.values)
+    world.round_trip('front')
+    states = world.observer.create_publisher(InstanceState, 'cohort/states', qos('reliable', 1000))
+    world.wait_for(states.get_subscription_count)
+    membership = executor._runtime.cohort_client.cohort.membership
+    for number in range(10 * MOST_MEMBERS):
+        states.publish(InstanceState(
+            board=board_here(), process=f'p{number}', instance=f'i{number}', model='cells',
+            sequence=1, lag_s=0.01, deadline_s=0.1, horizon_s=0.1))
+        world.spinner.spin_once(timeout_sec=0.0)
+    world.wait_for(lambda: membership.ignored['crowd'] >= MOST_MEMBERS)
+    world.round_trip('front')
+    assert len(membership.members(executor.clock_s.now_s())) <= MOST_MEMBERS + 1
+    world.wait_for(lambda: world.said('members', 'left out of decisions'))
+    assert len([text for text in world.logs if 'another one: those' in text]) == 1

@@ -1,7 +1,10 @@
 """Whoever publishes FrameBatch is a front end: a plain node of somebody else's gets results."""
 
 import array
+import contextlib
+import os
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,10 +16,15 @@ from ros_world import ns_of, time_msg
 from s3dnn_ros.msg import FrameBatch, FrameInfo
 from tiny import SIDE
 
+from s3dnn_ros.base.complaints import MOST
+from s3dnn_ros.base.shown import shown
+from s3dnn_ros.counters import MOST_STRANGERS, STRANGERS
 from s3dnn_ros.transport.ring import SharedSlots
+from s3dnn_ros.transport.slots import SlotSize
 
 pytestmark = pytest.mark.ros
 
+SHM = Path('/dev/shm')
 UINT32 = 2 ** 32
 
 
@@ -62,6 +70,20 @@ def front_end(world):
     """Return a FrontEnd beside a running governor."""
     world.system()
     return FrontEnd(world)
+
+
+@contextlib.contextmanager
+def segment(world):
+    """Yield a segment of its own with what `front` shows, and the fields that tell where."""
+    size = SIDE * SIDE * 3
+    pool = SharedSlots(f'foreign_{world.instance}', 2, SlotSize(1, size))
+    try:
+        slot = pool.acquire(0.0)
+        slot.pixels[:size] = world.mark('front').image(SIDE, SIDE).reshape(-1)
+        yield pool, dict(segment=pool.name, slot=slot.index, ticket=slot.ticket,
+                         data=array.array('B'))
+    finally:
+        pool.close()
 
 
 def test_its_batches_run(world, front_end):
@@ -111,11 +133,11 @@ UNREADABLE = {
     'no pixels, and sides that numpy refuses': (
         dict(shape=[0, UINT32 - 1, UINT32 - 1, UINT32 - 1], data=array.array('B')),
         ('carries 0 bytes',)),
-    'no such segment': (dict(segment='s3dnn.gone.0', data=array.array('B')),
-                        ('/dev/shm/s3dnn.gone.0', 'cannot be opened')),
     'a path for a segment': (dict(segment='../../etc/passwd', data=array.array('B')),
                              ("'../../etc/passwd'", 'not a name')),
     'no name of a file': (dict(segment='s3dnn.\n', data=array.array('B')), ('not a name',)),
+    'no shape': (dict(shape=[UINT32 - 1] * 3 + [0], data=array.array('B')), ('carries 0 bytes',)),
+    'more frames than may run': (dict(frames=[FrameInfo(camera='front')] * 65), ('of 65 frames',)),
 }
 
 
@@ -123,7 +145,8 @@ UNREADABLE = {
 def test_what_cannot_be_read_is_refused(world, front_end, case):
     changes, words = UNREADABLE[case]
     front_end.send('front', **changes)
-    world.wait_for(lambda: world.dropped('executor', 'front', 'memory') == 1)
+    world.wait_for(lambda: world.dropped('executor', 'front', 'request')
+                   == len(changes.get('frames', [None])))
     for word in words:
         assert word in world.count('executor', 'front').last_error
     world.wait_for(lambda: world.diagnosed(*words))
@@ -131,28 +154,65 @@ def test_what_cannot_be_read_is_refused(world, front_end, case):
     world.round_trip('front')
 
 
+def test_a_segment_that_is_not_here(world, front_end):
+    """Its front end is gone, or on another host."""
+    front_end.send('front', segment='s3dnn.gone.0', data=array.array('B'))
+    world.wait_for(lambda: world.dropped('executor', 'front', 'memory') == 1)
+    world.wait_for(lambda: world.diagnosed('/dev/shm/s3dnn.gone.0', 'cannot be opened'))
+    world.round_trip('front')
+
+
 @pytest.mark.parametrize(('changes', 'reason', 'words'), [
-    (dict(slot=9), 'memory', ('slot 9', 'outside the segment')),
-    (dict(shape=[1, 999, 999, 3]), 'memory', ('999', 'outside the segment')),
-    (dict(shape=[65536] * 4), 'memory', ('65536',)),
-    (dict(shape=[0, UINT32 - 1, UINT32 - 1, 3]), 'memory', ('outside the segment',)),
+    (dict(slot=9), 'request', ('slot 9', 'outside the segment')),
+    (dict(shape=[1, 999, 999, 3]), 'request', ('999', 'outside the segment')),
+    (dict(shape=[65536] * 4), 'request', ('65536',)),
+    (dict(shape=[0, UINT32 - 1, UINT32 - 1, 3]), 'request', ('outside the segment',)),
     (dict(ticket=77), 'lease', ('slot_lease_ms',)),
-], ids=['slot', 'shape', 'overflow', 'nothing', 'ticket'])
+    (dict(ticket=0), 'lease', ('slot_lease_ms',)),
+], ids=['slot', 'shape', 'overflow', 'nothing', 'ticket', 'no ticket'])
 def test_a_segment_of_its_own(world, front_end, tmp_path, changes, reason, words):
-    pool = SharedSlots(f'foreign_{world.instance}', 2, SIDE * SIDE * 3)
-    try:
-        slot = pool.acquire(0.0)
-        slot.pixels[:SIDE * SIDE * 3] = world.mark('front').image(SIDE, SIDE).reshape(-1)
-        memory = dict(segment=pool.name, slot=slot.index, ticket=slot.ticket,
-                      data=array.array('B'))
+    with segment(world) as (_, memory):
         front_end.send('front', **dict(memory, **changes))
         world.wait_for(lambda: world.dropped('executor', 'front', reason) == 1)
         for word in words:
             assert word in world.count('executor', 'front').last_error
         world.check(world.result('front', front_end.send('front', **memory)))
-    finally:
-        pool.close()
     world.round_trip('rear')
+
+
+def test_a_segment_that_its_front_end_cuts_short(world, front_end, gate):
+    """Nobody gets SIGBUS: neither who reads, nor who gives back what it has read."""
+    gate.shut()
+    with segment(world) as (pool, memory):
+        read = front_end.send('front', **memory)
+        world.wait_for(lambda: gate.waiting == 1)
+        os.truncate(SHM / pool.name, 4096)
+        gate.open()
+        world.check(world.result('front', read))
+        # the page with the tickets is there still, the pixels are not
+        slot = pool.acquire(0.0)
+        front_end.send('front', **dict(memory, slot=slot.index, ticket=slot.ticket))
+        world.wait_for(lambda: world.dropped('executor', 'front', 'request') == 1)
+        os.truncate(SHM / pool.name, 0)
+        front_end.send('front', **dict(memory, slot=slot.index, ticket=slot.ticket))
+        world.wait_for(lambda: world.dropped('executor', 'front', 'request') == 2)
+    world.wait_for(lambda: world.said('has cut the segment short'))
+    world.check(world.result('rear', front_end.send('rear')))
+    world.round_trip('front')
+
+
+def test_a_link_for_a_segment(world, front_end, tmp_path):
+    secret, link = tmp_path / 'secret', SHM / f's3dnn.{world.instance}'
+    secret.write_bytes(b'S3DNNRG1' + bytes(8000))
+    link.symlink_to(secret)
+    try:
+        front_end.send('front', segment=link.name, data=array.array('B'))
+        world.wait_for(lambda: world.dropped('executor', 'front', 'request') == 1)
+    finally:
+        link.unlink()
+    world.wait_for(lambda: world.said(link.name, 'is a link'))
+    assert secret.read_bytes() == b'S3DNNRG1' + bytes(8000)
+    world.round_trip('front')
 
 
 def test_a_batch_without_frames(world, front_end):
@@ -163,15 +223,36 @@ def test_a_batch_without_frames(world, front_end):
 
 
 @pytest.mark.parametrize('camera', [
-    '', 'two words', '/', 'ümlaut', '9lives', 'a//b', 'a' * 300, '{x}', '{}', '{', '~'])
+    '', 'two words', '/', 'ümlaut', '9lives', 'a//b', 'a' * 300, '{x}', '{}', '{', '~', '{node}'])
 def test_a_camera_name_that_cannot_be_a_topic(world, front_end, camera):
     stamp_ns = time.time_ns()
     front_end.send('front', frames=[front_end.frame(camera, stamp_ns)])
     world.check(world.result('rear', front_end.send('rear')))
     world.round_trip('front')
     world.wait_for(lambda: world.dropped('executor', camera, 'request') == 1)
-    assert repr(camera) in world.count('executor', camera).last_error
-    world.wait_for(lambda: world.said("front end '/foreign'", repr(camera)))
+    assert shown(camera) in world.count('executor', camera).last_error
+    world.wait_for(lambda: world.said("front end '/foreign'", shown(camera)))
+
+
+def test_names_without_end_are_neither_kept_nor_logged(world, front_end):
+    """Many cameras, instances and front ends, each with a name of its own, and some too long."""
+    stamp_ns, rounds = time.time_ns(), 40
+    world.wait_for(front_end.publisher.get_subscription_count)
+    for number in range(rounds):
+        front_end.send('front', front_end=f'/{number}', frames=[
+            front_end.frame(f'{number} {index}', stamp_ns) for index in range(8)])
+        front_end.send('front', front_end='x' * 100_000, instance=f'{number}' * 10_000)
+        world.spinner.spin_once(timeout_sec=0.0)
+    world.check(world.result('rear', front_end.send('rear')))
+    world.round_trip('front')
+    world.wait_for(lambda: world.count('executor', *STRANGERS).frames >= 9 * rounds
+                   - MOST_STRANGERS)
+    world.wait_for(lambda: all(stats.frames == stats.published + sum(stats.dropped_counts)
+                               for stats in world.stats['executor'].cameras))
+    assert len(world.stats['executor'].cameras) <= MOST_STRANGERS + 3
+    assert max(len(text) for text in world.logs) < 1000
+    assert len([text for text in world.logs if 'front end' in text]) <= MOST
+    assert world.said('more warnings than are logged')
 
 
 def test_numbers_out_of_this_world(world, front_end):

@@ -60,6 +60,8 @@ def make(*instances, serial=True, whole=False, unfinished=0, decoding_s=0.0):
 
     def tell(*loads):
         admission.tell(loads, NOW_S)
+        # front ends take it
+        assert not told[-1].objection()
         return {item.instance: item for item in told[-1].instances}
     return admission, tell, told
 

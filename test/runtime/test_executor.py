@@ -8,6 +8,7 @@ import pytest
 from executor_bench import NOW_S, WAIT_S
 
 from s3dnn_ros.base.clock import VirtualClock
+from s3dnn_ros.errors import RequestError
 from s3dnn_ros.runtime.cohort_client import BoardContext
 from s3dnn_ros.runtime.energy import EnergyAccount
 
@@ -227,3 +228,68 @@ def test_a_batch_that_becomes_hopeless_between_two_segments_is_dropped_as_late(
     assert run.engine.networks['net'].most_flights == 1
     (count,), _ = run.executor.snapshot()
     assert (count.batches, count.errors) == (1, 0)
+
+
+# pixels in memory of another process
+
+class Distant:
+    """DistantPixels of one value, or what raises in their place."""
+
+    shape = (1, 4, 4, 3)
+
+    def __init__(self, value=7, error=None):
+        self.value, self.error = value, error
+        self.threads = []
+
+    def read(self, memory):
+        self.threads.append(threading.current_thread().name)
+        if self.error:
+            raise self.error
+        array = memory(48)
+        array[:] = self.value
+        return array.reshape(self.shape)
+
+
+@pytest.mark.parametrize('stages', [True, False])
+def test_distant_pixels_are_copied_once_to_where_the_device_reads_them(
+        make_executor, make_batch, stages):
+    run, pixels, given = make_executor(network={'stages': stages}), Distant(), []
+
+    def frame_memory(size):
+        given.append(np.zeros(size, np.uint8))
+        return given[-1]
+
+    run.engine.frame_memory = frame_memory
+    run.executor.accept(make_batch(pixels=pixels))
+    assert run.engine.finish().values == [7]
+    (memory,) = given
+    assert memory.size == 48 and (memory == 7).all()
+    (thread,) = pixels.threads
+    assert thread.startswith('s3dnn-stage')
+    assert len(run.published()) == 1
+
+
+@pytest.mark.parametrize('error, reason', [
+    (RequestError('its front end has cut the segment short'), 'request'),
+    (OSError('a bad day'), 'engine')])
+def test_distant_pixels_that_cannot_be_read_cost_one_batch(
+        make_executor, make_batch, make_frame, error, reason):
+    run, releases = make_executor(), []
+    run.executor.accept(make_batch(make_frame('bad'), pixels=Distant(error=error),
+                                   releases=releases))
+    run.complained(str(error))
+    run.executor.accept(make_batch(make_frame('good'), pixels=Distant()))
+    run.engine.finish()
+    assert run.settled()
+    assert run.dropped('bad') == {reason: 1} and releases == ['net']
+    assert run.counts()['good'].published == 1
+
+
+def test_names_of_others_are_short_in_what_is_said_and_kept(make_executor, make_batch):
+    run = make_executor()
+    long = 'x' * 10 ** 6
+    run.executor.accept(dataclasses.replace(make_batch(instance=long, model=long),
+                                            front_end=long))
+    run.executor.accept(make_batch(model=long))
+    assert max(map(len, run.complaints)) < 500
+    assert sum(map(len, run.counts())) < 100

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from s3dnn_ros.transport.ring import SharedSlots, SlotReader
-from s3dnn_ros.transport.slots import HeapSlots
+from s3dnn_ros.transport.slots import HeapSlots, SlotSize
 
 COUNT = 3
-BYTES = 64
+SIZE = SlotSize(1, 64)
 LEASE_S = 5.0
 
 
@@ -83,7 +83,7 @@ class SlotModel(RuleBasedStateMachine):
 
 class HeapModel(SlotModel):
     def make_pool(self):
-        return HeapSlots(COUNT, BYTES)
+        return HeapSlots(COUNT, SIZE)
 
     def release_in_pool(self, slot):
         return self.pool.release(slot)
@@ -92,7 +92,7 @@ class HeapModel(SlotModel):
 class SharedModel(SlotModel):
     def make_pool(self):
         self.directory = tempfile.mkdtemp()
-        pool = SharedSlots('model', COUNT, BYTES, self.directory)
+        pool = SharedSlots('model', COUNT, SIZE, self.directory)
         self.reader = SlotReader(pool.name, self.directory)
         return pool
 
@@ -111,11 +111,11 @@ def test_slots_lie_in_the_memory_that_is_made_for_them():
         made.append(np.zeros(size, np.uint8))
         return made[-1]
 
-    pool = HeapSlots(2, 48, make)
+    pool = HeapSlots(2, SlotSize(1, 48), make)
     assert [slot.pixels is array for slot, array in zip((pool.acquire(0.0), pool.acquire(0.0)),
                                                         made)] == [True, True]
     pool.revoke_all()
-    pool.grow(96)
+    pool.grow(SlotSize(2, 48))
     assert pool.acquire(0.0).pixels is made[2] and made[2].size == 96
 
 
@@ -128,8 +128,8 @@ TestSharedSlots = SharedModel.TestCase
 
 @pytest.fixture(params=['heap', 'shared'])
 def pool(request, tmp_path):
-    pool = (HeapSlots(COUNT, BYTES) if request.param == 'heap'
-            else SharedSlots('test', COUNT, BYTES, tmp_path))
+    pool = (HeapSlots(COUNT, SIZE) if request.param == 'heap'
+            else SharedSlots('test', COUNT, SIZE, tmp_path))
     yield pool
     pool.close()
 
