@@ -114,6 +114,19 @@ def register(subparsers):
     parser.set_defaults(run=_distance)
 
     parser = commands.add_parser(
+        'steps', help='what single steps take: an image of each encoding to BGR, beside OpenCV '
+                      'alone, and objects followed')
+    parser.add_argument('--size', type=image_size, default=(1920, 1080), metavar='WxH',
+                        help='of the images (default 1920x1080)')
+    parser.add_argument('--repeats', type=above_zero(int), default=50, metavar='N',
+                        help='per run (default %(default)s)')
+    parser.add_argument('--runs', type=above_zero(int), default=3, metavar='N',
+                        help='of each (default %(default)s)')
+    parser.add_argument('--out', type=new_file,
+                        help='JSON file for the results, written anew after every step')
+    parser.set_defaults(run=_steps)
+
+    parser = commands.add_parser(
         's3dnn', help='scheduling policies under the same load, on one engine')
     parser.add_argument('--models', nargs='+', default=None, metavar='MODEL',
                         help='networks, in turn (default: five of the zoo)')
@@ -200,7 +213,7 @@ def register(subparsers):
 
     parser = commands.add_parser(
         'table', help='results of `s3dnn bench overload`, `s3dnn`, `neuos`, `engines`, '
-                      '`virtual` or `distance` in markdown')
+                      '`virtual`, `distance` or `steps` in markdown')
     parser.add_argument('results', type=Path, metavar='RESULTS.json')
     parser.set_defaults(run=_table)
 
@@ -271,6 +284,15 @@ def _distance(arguments):
     plan = distance_bench.Plan(width, height, arguments.points, arguments.boxes,
                                frames=arguments.frames, runs=arguments.runs)
     results = distance_bench.run(plan, functools.partial(_write, arguments.out))
+    print('\n'.join(tables(results)))
+
+
+def _steps(arguments):
+    from s3dnn_ros.bench import steps_bench
+    from s3dnn_ros.bench.results import tables
+
+    plan = steps_bench.Plan(*arguments.size, arguments.repeats, arguments.runs)
+    results = steps_bench.run(plan, functools.partial(_write, arguments.out))
     print('\n'.join(tables(results)))
 
 

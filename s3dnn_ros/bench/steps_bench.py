@@ -1,0 +1,144 @@
+"""What single steps of a frame take: to make its image BGR, and to follow its objects."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+
+import cv2
+import numpy as np
+
+from s3dnn_ros.base.callbacks import ignore
+from s3dnn_ros.bench.environment import environment
+from s3dnn_ros.bench.option_checks import at_least_one
+from s3dnn_ros.bench.steps_results import FORMAT
+from s3dnn_ros.errors import ParameterError
+from s3dnn_ros.images.compressed import decode_compressed
+from s3dnn_ros.images.pixels import ENCODINGS, Encoding, fit
+from s3dnn_ros.images.raw import view_raw
+from s3dnn_ros.models.boxes import Boxes
+from s3dnn_ros.runtime.tracks import Tracks
+from s3dnn_ros.transport.frames import FrameInfo, Transform
+
+_LOG = logging.getLogger(__name__)
+OBJECTS = (10, 50, 100)
+KEPT_FRAMES = 30
+# Objects of so many pixels move by so many from frame to frame, in an image of this size.
+SIDES, SPEED, SIZE = (30.0, 120.0), 3.0, (1920.0, 1080.0)
+JPEG_QUALITY = 80
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What to measure: images of this size, each step so often in a run."""
+
+    width: int = 1920
+    height: int = 1080
+    repeats: int = 50
+    runs: int = 3
+
+    def __post_init__(self):
+        """Refuse what cannot be measured; raises ParameterError."""
+        for name in ('repeats', 'runs'):
+            at_least_one(f'--{name}', (getattr(self, name),))
+        if self.width % 2 or self.height % 2:
+            raise ParameterError('--size', f'{self.width}x{self.height}', 'Bayer patterns and YUV '
+                                 'need even numbers')
+
+
+def run(plan: Plan, save: Callable[[Dict], None] = ignore) -> Dict:
+    """Measure all steps; return what JSON can hold, `save` it after each."""
+    results: Dict[str, Any] = {'format': FORMAT, 'environment': environment(),
+                               'plan': dataclasses.asdict(plan), 'images': [], 'tracks': []}
+    chance = np.random.default_rng(0)
+    for name, ours, alone in _images(chance, plan):
+        row = {'name': name, 'ours_ms_per_mp': [], 'opencv_ms_per_mp': []}
+        results['images'].append(row)
+        for _ in range(plan.runs):
+            # in turns, so that what else the computer does is alike for both
+            for key, step in (('ours_ms_per_mp', ours), ('opencv_ms_per_mp', alone)):
+                if step is not None:
+                    row[key].append(_median_ms(step, plan.repeats)
+                                    / (plan.width * plan.height / 1e6))
+        _LOG.info(f'{name}: {row["ours_ms_per_mp"]} ms per megapixel, OpenCV alone '
+                  f'{row["opencv_ms_per_mp"]}')
+        save(results)
+    for count in OBJECTS:
+        row = {'objects': count, 'ms': []}
+        results['tracks'].append(row)
+        for _ in range(plan.runs):
+            row['ms'].append(_median_ms(_following(chance, count), plan.repeats))
+        _LOG.info(f'{count} objects followed: {row["ms"]} ms per frame')
+        save(results)
+    return results
+
+
+def _median_ms(step, repeats) -> float:
+    times_ms = []
+    step()
+    for _ in range(repeats):
+        begun_s = time.perf_counter()
+        step()
+        times_ms.append(1e3 * (time.perf_counter() - begun_s))
+    return float(np.median(times_ms))
+
+
+def _images(chance, plan) -> Iterator[Tuple[str, Callable, Optional[Callable]]]:
+    """Give each encoding, with what makes BGR of it here and by OpenCV alone."""
+    width, height = plan.width, plan.height
+    target = np.empty((height, width, 3), np.uint8)
+    for name, encoding in ENCODINGS.items():
+        size = width * height * np.dtype(encoding.dtype).itemsize * encoding.channels
+        if encoding.chroma:
+            size += 2 * width * height // encoding.chroma ** 2
+        data = chance.integers(0, 256, size, np.uint8)
+
+        def ours(name=name, data=data):
+            fit(view_raw(name, width, height, len(data) // height if not ENCODINGS[name].chroma
+                         else width, data), target)
+
+        yield name, ours, _opencv(encoding, data, plan)
+    picture = cv2.GaussianBlur(chance.integers(0, 256, target.shape, np.uint8), (0, 0), 2.0)
+    for name, suffix, options in (('JPEG', '.jpg', (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY)),
+                                  ('PNG', '.png', ())):
+        data = cv2.imencode(suffix, picture, options)[1]
+        yield (name, lambda data=data: fit(decode_compressed(data), target),
+               lambda data=data: cv2.imdecode(data, cv2.IMREAD_COLOR))
+
+
+def _opencv(encoding: Encoding, data, plan) -> Optional[Callable]:
+    """Return what OpenCV alone does for an encoding; None where it has nothing for it."""
+    code = encoding.to_bgr
+    if encoding.chroma:
+        array = data.reshape(-1, plan.width)
+        # it knows no NV24
+        return (lambda: cv2.cvtColor(array, code)) if encoding.chroma == 2 else None
+    array = data.view(encoding.dtype).reshape(plan.height, plan.width, encoding.channels)
+    if encoding.channels == 1:
+        array = array[..., 0]
+    if encoding.dtype == np.uint8:
+        return array.copy if code is None else lambda: cv2.cvtColor(array, code)
+    if code is None:
+        return lambda: cv2.convertScaleAbs(array, alpha=1 / 256)
+    return lambda: cv2.cvtColor(cv2.convertScaleAbs(array, alpha=1 / 256), code)
+
+
+def _following(chance, count) -> Callable[[], None]:
+    """Return what follows so many objects into the next frame."""
+    tracks = Tracks('--', KEPT_FRAMES)
+    size = chance.uniform(*SIDES, (count, 2))
+    corner = chance.uniform(0.0, 1.0, (count, 2)) * SIZE
+    speed = chance.normal(0.0, SPEED, (count, 2))
+    scores, class_ids = np.full(count, 0.5, np.float32), np.zeros(count, np.int32)
+    frames: List[int] = [0]
+
+    def follow():
+        frames[0] += 1
+        here = corner + frames[0] * speed
+        tracks.follow(FrameInfo('front', '', frames[0] * 33_000_000, frames[0], 1920, 1080,
+                                Transform(1.0, 1.0), 0.0, 0.0),
+                      Boxes(np.concatenate((here, here + size), axis=1).astype(np.float32),
+                            scores, class_ids))
+    return follow
