@@ -112,27 +112,29 @@ def _write(pixels, target, colour):
         array = array.astype(np.uint16)
     if not pixels.encoding.resizable:
         array, to_colour = _converted(pixels, array), None
+    is_swapped = colour == 'rgb'
+    if is_swapped and to_colour == cv2.COLOR_RGB2BGR:
+        # it has the network's order already
+        to_colour, is_swapped = None, False
     size = (target.shape[1], target.shape[0])
     if to_colour is None and array.dtype == np.uint8:
         _resize(array, size, target)
+    elif to_colour is None:
+        _of_8_bits(_resize(array, size), target)
     else:
         small = _resize(array, size)
         if small.dtype == np.uint16:
-            small = cv2.convertScaleAbs(small, alpha=1.0 / 256.0)
-        if colour == 'rgb' and to_colour == cv2.COLOR_RGB2BGR:
-            target[...] = small
-            return
-        if to_colour is None:
-            target[...] = small
-        else:
-            cv2.cvtColor(small, to_colour, dst=target)
-    if colour == 'rgb':
+            small = _of_8_bits(small)
+        cv2.cvtColor(small, to_colour, dst=target)
+    if is_swapped:
         target[...] = target[..., ::-1].copy()
 
 
 def _converted(pixels, array):
     """Return what cannot be resized as it is as BGR."""
     if pixels.chroma is None:
+        if array.dtype == np.uint16:
+            array = _of_8_bits(array)   # three channels of 16 bits would take three times as long
         return cv2.cvtColor(array, pixels.encoding.to_bgr)
     chroma = pixels.chroma
     if pixels.encoding.chroma == 1:
@@ -140,6 +142,11 @@ def _converted(pixels, array):
         chroma = cv2.resize(chroma, (array.shape[1] // 2, array.shape[0] // 2),
                             interpolation=cv2.INTER_AREA)
     return cv2.cvtColorTwoPlane(array, chroma, pixels.encoding.to_bgr)
+
+
+def _of_8_bits(array, target=None):
+    """Return the upper halves of 16 bits, in `target` if there is one."""
+    return cv2.convertScaleAbs(array, dst=target, alpha=1.0 / 256.0)
 
 
 def _resize(array, size, target=None):
