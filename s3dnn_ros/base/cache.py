@@ -10,11 +10,13 @@ import tempfile
 from pathlib import Path
 from typing import Iterator
 
+from s3dnn_ros.base.content import full_path
+
 
 def cache_dir() -> Path:
     """Return $S3DNN_CACHE, or ~/.cache/s3dnn; the folder need not exist yet."""
     configured = os.environ.get('S3DNN_CACHE', '')
-    return Path(configured).expanduser() if configured else Path.home() / '.cache' / 's3dnn'
+    return full_path(configured) if configured else Path.home() / '.cache' / 's3dnn'
 
 
 def exported_path(name: str) -> Path:
@@ -38,12 +40,17 @@ def sha256_of(path: Path) -> str:
 
 @contextlib.contextmanager
 def locked(directory: Path) -> Iterator[None]:
-    """Hold a folder for one process at a time; a second one waits."""
+    """Hold a folder for one process at a time; a second one waits. Raises OSError."""
     directory.mkdir(parents=True, exist_ok=True)
-    with open(directory / '.lock', 'w') as stream:
+    with open(directory / '.lock', 'ab', opener=_without_links) as stream:
         # The kernel drops the lock when the process dies, so none is ever left behind.
         fcntl.flock(stream, fcntl.LOCK_EX)
         yield
+
+
+def _without_links(path, flags: int) -> int:
+    # others may share the folder, and must not choose by a link what is opened
+    return os.open(path, flags | os.O_NOFOLLOW, 0o664)
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -6,9 +6,13 @@ from typing import List, Mapping, Sequence, Tuple
 
 import numpy as np
 
+from s3dnn_ros.errors import shown
 from s3dnn_ros.models.box_decoder import BoxDecoder, Candidates
 from s3dnn_ros.models.boxes import at_least, best_candidates
 from s3dnn_ros.models.shapes import Shapes, fits, refuse, size
+
+# No network has more: 4K images at a stride of 8 make 130,000.
+MOST_CELLS = 1_000_000
 
 
 class NanoDetDecoder(BoxDecoder):
@@ -30,6 +34,9 @@ class NanoDetDecoder(BoxDecoder):
     ):
         if bins < 2 or not strides or min(strides) < 1:
             raise ValueError('bins must be at least 2 and strides at least 1')
+        cells = sum(-(-width // stride) * -(-height // stride) for stride in strides)
+        if cells > MOST_CELLS:
+            raise ValueError(f'strides {shown(strides)} make more than {MOST_CELLS} cells')
         super().__init__(width, height)
         self._strides, self._bins = tuple(strides), bins
         self._grids = [_centres(width, height, stride, centre) for stride in self._strides]
@@ -42,7 +49,7 @@ class NanoDetDecoder(BoxDecoder):
             ((_, shape),) = output_shapes.items()
             if fits(shape, (None, sum(cells), None)):
                 classes = size(shape, 2) - 4 * self._bins
-                if classes > 0 or not size(shape, 2):
+                if classes > 0 or not isinstance(shape[2], int):
                     return max(classes, 0)
         elif all(
             fits(output_shapes.get(f'cls_{stride}', ()), (None, count, None))

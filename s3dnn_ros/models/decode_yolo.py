@@ -32,7 +32,7 @@ class YoloV5Decoder(_YoloDecoder):
         """Return the number of classes; see `decoders.Decoder`."""
         expected = f'{self._output or "one output"} [N, boxes, 5 + classes]'
         shape = output_shapes[pick('yolov5', self._output, output_shapes, expected)]
-        if not fits(shape, (None, None, None)) or 0 < size(shape, 2) < 6:
+        if not fits(shape, (None, None, None)) or shape[2] in range(6):
             refuse('yolov5', expected, output_shapes)
         return max(size(shape, 2) - 5, 0)
 
@@ -61,7 +61,7 @@ class YoloV8Decoder(_YoloDecoder):
         """Return the number of classes; see `decoders.Decoder`."""
         expected = f'{self._output or "one output"} [N, 4 + classes, boxes]'
         shape = output_shapes[pick('yolov8', self._output, output_shapes, expected)]
-        if not fits(shape, (None, None, None)) or 0 < size(shape, 1) < 5:
+        if not fits(shape, (None, None, None)) or shape[1] in range(5):
             refuse('yolov8', expected, output_shapes)
         if size(shape, 1) > size(shape, 2) > 0:
             refuse('yolov8', f'{expected} with more boxes than classes', output_shapes)

@@ -11,10 +11,12 @@ from google.protobuf.message import DecodeError
 from onnx import TensorProto, helper, numpy_helper
 
 from s3dnn_ros.base.cache import sha256_of
+from s3dnn_ros.base.content import shortened
 from s3dnn_ros.errors import ModelError
 from s3dnn_ros.models.batch import BATCH, free_batch
 from s3dnn_ros.models.flow import reads_of
 from s3dnn_ros.models.shapes import fits, shape_of
+from s3dnn_ros.models.soundness import expect_sound
 from s3dnn_ros.models.spec import ModelSpec
 
 IMAGE_INPUT = 'image'
@@ -156,20 +158,14 @@ def _parse(path: Path, spec: ModelSpec) -> onnx.ModelProto:
     try:
         model = onnx.load(str(path))
     except (DecodeError, ValueError, RuntimeError, onnx.checker.ValidationError) as error:
-        raise ModelError(path, f'is not a whole ONNX file ({_line(error)}); {again}') from error
+        raise ModelError(
+            path, f'is not a whole ONNX file ({shortened(error)}); {again}') from error
     except OSError as error:
-        raise ModelError(path, f'cannot be read ({_line(error)}); check it') from error
+        raise ModelError(path, f'cannot be read ({shortened(error)}); check it') from error
     if not model.graph.node:
         raise ModelError(path, f'holds no network; {again}')
-    try:
-        onnx.checker.check_model(model)
-    except onnx.checker.ValidationError as error:
-        raise ModelError(path, f'is not valid ONNX ({_line(error)}); export it again') from error
+    expect_sound(model, path, 'export it again')
     return model
-
-
-def _line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _check_input(model: onnx.ModelProto, spec: ModelSpec) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import List, Optional, Tuple
 
 from s3dnn_ros.base.cache import sha256_of
+from s3dnn_ros.base.content import full_path
 from s3dnn_ros.cohort import SpeedupAccuracyTable
 from s3dnn_ros.errors import ProfileError
 from s3dnn_ros.profiling.table import ProfileTable, load_table, profile_path
@@ -36,7 +37,7 @@ def find_table(profile, spec, engine='auto', device=None) -> Tuple[Optional[Prof
         return None, 'no profile is wanted'
     engine = None if engine == 'auto' else engine
     if profile != 'auto':
-        path = Path(profile).expanduser()
+        path = full_path(profile)
         table = load_table(path)
         sha256 = _sha256(spec)
         if not sha256:

@@ -16,7 +16,7 @@ import math
 import re
 from typing import Any, Dict, Iterator, Mapping, Optional, Sequence, Tuple, get_type_hints
 
-from s3dnn_ros.errors import ParameterError
+from s3dnn_ros.errors import ParameterError, shown
 
 _NAME = re.compile(r'[A-Za-z][A-Za-z0-9_]*\Z')
 # defaults by flat name, by preset; `*` stands for any name of a map
@@ -179,11 +179,11 @@ def _check_names(parameter_name, names):
     for index, name in enumerate(names):
         if not _NAME.match(name):
             raise ParameterError(parameter_name, list(names),
-                                 f"'{name}' cannot be part of a topic name; use letters, digits "
-                                 'and underscores, a letter first')
+                                 f'{shown(name)} cannot be part of a topic name; use letters, '
+                                 'digits and underscores, a letter first')
         if name in names[:index]:
             raise ParameterError(parameter_name, list(names),
-                                 f"'{name}' is there twice; every name must be unique")
+                                 f'{shown(name)} is there twice; every name must be unique')
 
 
 def _flat_name(prefix, field):
