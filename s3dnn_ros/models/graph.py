@@ -16,7 +16,7 @@ from s3dnn_ros.errors import ModelError
 from s3dnn_ros.models.batch import BATCH, free_batch
 from s3dnn_ros.models.flow import reads_of
 from s3dnn_ros.models.shapes import fits, shape_of
-from s3dnn_ros.models.soundness import expect_sound
+from s3dnn_ros.models.soundness import expect_sound, type_name
 from s3dnn_ros.models.spec import ModelSpec
 
 IMAGE_INPUT = 'image'
@@ -173,9 +173,9 @@ def _check_input(model: onnx.ModelProto, spec: ModelSpec) -> bool:
     value = image_input(model, spec.onnx)
     shape = shape_of(value)
     where = f"{spec.onnx}, input '{value.name}'"
-    if value.type.tensor_type.elem_type not in _FLOATS:
-        kind = TensorProto.DataType.Name(value.type.tensor_type.elem_type)
-        raise ModelError(where, f'is {kind}; expected FLOAT or FLOAT16: export a float network')
+    number = value.type.tensor_type.elem_type
+    if number not in _FLOATS:
+        raise ModelError(where, f'is {type_name(number)}; expected FLOAT or FLOAT16: export a float network')
     found = '[' + ', '.join(str(item or '?') for item in shape) + ']'
     for channel, (row, column), planes in ((1, (2, 3), True), (3, (1, 2), False)):
         if not fits(shape, tuple(3 if axis == channel else None for axis in range(4))):

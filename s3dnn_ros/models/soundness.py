@@ -23,6 +23,12 @@ def expect_sound(model: onnx.ModelProto, source, advice: str) -> None:
         raise ModelError(source, f'is not valid ONNX ({shortened(error)}); {advice}') from error
 
 
+def type_name(number: int) -> str:
+    """Return what ONNX calls a type of numbers, also one that it does not have."""
+    known = onnx.TensorProto.DataType
+    return known.Name(number) if number in known.values() else f'the unknown type {number}'
+
+
 def _expect_modest(model: onnx.ModelProto, source) -> None:
     """Raise ModelError, naming `source`, for subgraphs or functions in which onnx does not end.
 
