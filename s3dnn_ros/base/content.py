@@ -17,12 +17,15 @@ from s3dnn_ros.errors import DocumentError, S3dnnError, shown
 Made = TypeVar('Made')
 # No document that anybody writes is larger, or nested more deeply.
 MOST_BYTES = 4_000_000
+# But for a profile in all of a board's 50,000 configurations, which takes half of this.
+MOST_JSON_BYTES = 32_000_000
 MOST_LEVELS = 24
 # Half a second's work in YAML, of which PyYAML makes one value after the other.
 MOST_VALUES = 250_000
 # No number that anybody writes is longer, and every shorter one fits into a float.
 MOST_DIGITS = 100
 _MISSING = object()
+_LOOKED_AT = (str, dict, list, tuple, set)
 
 
 def shortened(error: BaseException, most: int = 300) -> str:
@@ -213,7 +216,7 @@ def read_json(path: Path, what: str, build: Callable[[Any], Made],
     that is `refused`, names the file and ends with the advice.
     """
     try:
-        return build(json_of(read_bytes(path)))
+        return build(json_of(read_bytes(path, MOST_JSON_BYTES)))
     except DocumentError as error:
         raise refused(path, f'{error}: {advice}') from error
     except (TypeError, ValueError) as error:
@@ -233,9 +236,12 @@ def _expect_plain(tree: Any) -> None:
             if len(place) == MOST_LEVELS:
                 raise DocumentError(f'{_named(place)} is nested more than {MOST_LEVELS} levels '
                                     'deep')
-            waiting += ((key, place) for key in value)
+            items = value.items() if isinstance(value, dict) else enumerate(value)
+            # numbers, of which there may be a million, are as they are
+            waiting += ((item, (*place, key)) for key, item in items
+                        if isinstance(item, _LOOKED_AT))
             if isinstance(value, dict):
-                waiting += ((item, (*place, key)) for key, item in value.items())
+                waiting += ((key, place) for key in value)
 
 
 def _named(place: Tuple) -> str:

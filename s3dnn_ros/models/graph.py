@@ -175,7 +175,8 @@ def _check_input(model: onnx.ModelProto, spec: ModelSpec) -> bool:
     where = f"{spec.onnx}, input '{value.name}'"
     number = value.type.tensor_type.elem_type
     if number not in _FLOATS:
-        raise ModelError(where, f'is {type_name(number)}; expected FLOAT or FLOAT16: export a float network')
+        raise ModelError(where, f'is {type_name(number)}; expected FLOAT or FLOAT16: export a '
+                                'float network')
     found = '[' + ', '.join(str(item or '?') for item in shape) + ']'
     for channel, (row, column), planes in ((1, (2, 3), True), (3, (1, 2), False)):
         if not fits(shape, tuple(3 if axis == channel else None for axis in range(4))):
