@@ -139,7 +139,7 @@ def _copy(model, chance):
     graph, _ = _chosen(model, chance)
     items = chance.choice((graph.node, graph.initializer, graph.input, graph.output))
     if items:
-        items.extend([chance.choice(items)] * chance.choice((1, 2, 500)))
+        items.extend([chance.choice(items)] * chance.choice((1, 2, 50)))
 
 
 def _tensor(model, chance):

@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
 from onnx import TensorProto, helper, numpy_helper
+from onnx.external_data_helper import load_external_data_for_model
 
 from s3dnn_ros.base.cache import sha256_of
 from s3dnn_ros.base.content import shortened
@@ -16,7 +17,7 @@ from s3dnn_ros.errors import ModelError
 from s3dnn_ros.models.batch import BATCH, free_batch
 from s3dnn_ros.models.flow import reads_of
 from s3dnn_ros.models.shapes import fits, shape_of
-from s3dnn_ros.models.soundness import expect_sound, type_name
+from s3dnn_ros.models.soundness import expect_modest, expect_sound, type_name
 from s3dnn_ros.models.spec import ModelSpec
 
 IMAGE_INPUT = 'image'
@@ -156,7 +157,10 @@ def with_image_input(model: onnx.ModelProto, spec: ModelSpec) -> onnx.ModelProto
 def _parse(path: Path, spec: ModelSpec) -> onnx.ModelProto:
     again = f'run `s3dnn models export {spec.zoo}`' if spec.zoo else 'copy it again'
     try:
-        model = onnx.load(str(path))
+        model = onnx.load(str(path), load_external_data=False)
+        # before anything walks through it
+        expect_modest(model, path)
+        load_external_data_for_model(model, str(path.parent))
     except (DecodeError, ValueError, RuntimeError, onnx.checker.ValidationError) as error:
         raise ModelError(
             path, f'is not a whole ONNX file ({shortened(error)}); {again}') from error

@@ -15,7 +15,7 @@ MOST_LOOKS = 200_000
 
 def expect_sound(model: onnx.ModelProto, source, advice: str) -> None:
     """Raise ModelError if onnx does not take it; names `source`, and ends with the advice."""
-    _expect_modest(model, source)
+    expect_modest(model, source)
     try:
         onnx.checker.check_model(model)
     except (onnx.checker.ValidationError, ValueError) as error:
@@ -29,7 +29,7 @@ def type_name(number: int) -> str:
     return known.Name(number) if number in known.values() else f'the unknown type {number}'
 
 
-def _expect_modest(model: onnx.ModelProto, source) -> None:
+def expect_modest(model: onnx.ModelProto, source) -> None:
     """Raise ModelError, naming `source`, for subgraphs or functions in which onnx does not end.
 
     Its shape inference looks at what is inside a node twice for each look at the node, and so on
