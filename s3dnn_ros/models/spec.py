@@ -99,7 +99,7 @@ def load_spec(name_or_path, directories: Iterable = ()) -> ModelSpec:
     """
     text = str(name_or_path)
     if text.endswith(('.yaml', '.yml')):
-        return _read(full_path(text))
+        return _read(_full(text))
     places = _search_path(directories)
     for place in places:
         path = place / f'{text}.yaml'
@@ -146,8 +146,15 @@ def share_directory() -> Path:
 
 def _search_path(directories: Iterable) -> List[Path]:
     configured = os.environ.get('S3DNN_MODEL_PATH', '').split(os.pathsep)
-    places = [full_path(place) for place in [*directories, *filter(None, configured)]]
+    places = [_full(place) for place in [*directories, *filter(None, configured)]]
     return [*places, share_directory()]
+
+
+def _full(path) -> Path:
+    try:
+        return full_path(path)
+    except DocumentError as error:
+        raise ModelError('models', str(error)) from error
 
 
 def _read(path: Path) -> ModelSpec:
