@@ -21,7 +21,7 @@ MOST_BYTES = 4_000_000
 MOST_JSON_BYTES = 32_000_000
 MOST_LEVELS = 24
 # Half a second's work in YAML, of which PyYAML makes one value after the other.
-MOST_VALUES = 250_000
+MOST_VALUES = 100_000
 # No number that anybody writes is longer, and every shorter one fits into a float.
 MOST_DIGITS = 100
 _MISSING = object()

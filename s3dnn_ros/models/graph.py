@@ -23,6 +23,8 @@ from s3dnn_ros.models.spec import ModelSpec
 IMAGE_INPUT = 'image'
 # Names of what with_image_input adds; no other part of a graph may start like this.
 PREFIX = 's3dnn_image/'
+# No network takes more at once.
+MOST_IMAGES = 65536
 
 _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16)
 
@@ -192,6 +194,8 @@ def _check_input(model: onnx.ModelProto, spec: ModelSpec) -> bool:
                     f'has the shape {found}; {spec.name}.yaml says {spec.width} × {spec.height} '
                     'pixels (width × height): correct it there',
                 )
+        if isinstance(shape[0], int) and shape[0] > MOST_IMAGES:
+            raise ModelError(where, f'has the shape {found}; export it for one image')
         return planes
     raise ModelError(
         where, f'has the shape {found}; expected an image, [N, 3, H, W] or [N, H, W, 3]'

@@ -19,6 +19,8 @@ from typing import Any, Dict, Iterator, Mapping, Optional, Sequence, Tuple, get_
 from s3dnn_ros.errors import ParameterError, shown
 
 _NAME = re.compile(r'[A-Za-z][A-Za-z0-9_]*\Z')
+# Of cameras, instances or groups: none has a computer for more.
+MOST_NAMES = 256
 # defaults by flat name, by preset; `*` stands for any name of a map
 Presets = Mapping[str, Mapping[str, Any]]
 # in place of a name of a map, in a preset
@@ -176,6 +178,8 @@ def differences(old, new) -> Dict[str, bool]:
 
 
 def _check_names(parameter_name, names):
+    if len(names) > MOST_NAMES:
+        raise ParameterError(parameter_name, list(names), f'{MOST_NAMES} names are the most')
     for index, name in enumerate(names):
         if not _NAME.match(name):
             raise ParameterError(parameter_name, list(names),

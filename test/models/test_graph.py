@@ -84,6 +84,7 @@ def test_a_graph_that_uses_an_undefined_tensor_is_refused(save, make_network):
     (('N', 3, 8, 6), r'says 8 × 6'),
     (('N', 1, 6, 8), r'\[N, 3, H, W\]'),
     ((3, 6, 8), r'\[N, 3, H, W\]'),
+    ((2**62, 3, 6, 8), 'export it for one image'),
 ])
 def test_an_input_of_another_shape_is_refused(save, make_network, shape, told):
     with pytest.raises(ModelError, match=told):

@@ -5,6 +5,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from s3dnn_ros.errors import ModelError
+from s3dnn_ros.models.batch import free_batch
+from s3dnn_ros.models.flow import tensor_types
 from s3dnn_ros.models.soundness import expect_sound
 
 FLOATS = TensorProto.FLOAT
@@ -61,6 +63,15 @@ def test_what_is_not_valid_is_refused_with_the_advice():
     broken = network(helper.make_node('NoSuch', ['x'], ['y']))
     with pytest.raises(ModelError, match=r'net\.onnx: is not valid ONNX \(.*\); export it$'):
         expect_sound(broken, 'net.onnx', 'export it')
+
+
+def test_what_only_shape_inference_finds_is_told():
+    model = nested(1)
+    model.graph.node[0].attribute[0].g.output[0].type.tensor_type.elem_type = 65
+    expect_sound(model, 'net.onnx', 'export it')
+    with pytest.raises(ModelError, match=r"graph 'tiny': .* shapes onnx cannot tell \(.*65"):
+        tensor_types(model)
+    assert not free_batch(model, 'x')
 
 
 def test_a_name_that_is_no_text_is_refused():
