@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Mapping, Tuple
 
-from s3dnn_ros.base.shown import LONGEST_NAME, shown
+from s3dnn_ros.base.limits import LONGEST_NAME
+from s3dnn_ros.errors import shown
 
 # A front end that knows so well when its next batch would start needs no new word of it; the
 # second is a part of what a run takes.

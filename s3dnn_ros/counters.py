@@ -13,7 +13,7 @@ from typing import Collection, Dict, Iterable, Tuple
 
 import numpy as np
 
-from s3dnn_ros.base.shown import LONGEST_NAME
+from s3dnn_ros.base.limits import LONGEST_NAME
 
 WINDOW = 1024   # samples that percentiles are taken over
 # Messages of others name cameras and instances as they like. So many of these are counted under

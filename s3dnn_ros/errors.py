@@ -1,8 +1,36 @@
 """Every error the package raises, each a sentence that tells what to do."""
 
+import reprlib
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 200
+_SHORT.maxlong = 40
+_SHORT.maxlevel = 3
+_LONGEST = 300
+# Of a sentence that is longer than both.
+_BEGIN, _END = 1200, 400
+
+
+def shown(value) -> str:
+    """Return a value as a sentence may show it: short, however large it is, and printable."""
+    try:
+        return _SHORT.repr(value)[:_LONGEST]
+    except ValueError:
+        return 'a number without end'   # Python writes out no more than 4300 digits
+
 
 class S3dnnError(Exception):
-    """Base of all errors that a user can mend."""
+    """Base of all errors that a user can mend; it reads as a sentence, whatever it quotes."""
+
+    def __str__(self):
+        """Return the sentence, without its middle if it is long, and without what is no text."""
+        text = super().__str__()
+        if len(text) > _BEGIN + _END:
+            text = f'{text[:_BEGIN]} … {text[-_END:]}'
+        # what a file or a message holds must not do anything to a terminal or a log
+        return text if text.isprintable() else ''.join(
+            letter if letter.isprintable() or letter == '\n' else repr(letter)[1:-1]
+            for letter in text)
 
 
 class ParameterError(S3dnnError, ValueError):
@@ -10,7 +38,7 @@ class ParameterError(S3dnnError, ValueError):
 
     def __init__(self, name, value, expected):
         self.name = name
-        super().__init__(f"parameter '{name}' is {value!r}; {expected}")
+        super().__init__(f"parameter '{name}' is {shown(value)}; {expected}")
 
 
 class ImageError(S3dnnError):
@@ -27,6 +55,10 @@ class DepthError(S3dnnError):
     def __init__(self, reason, sentence):
         self.reason = reason
         super().__init__(sentence)
+
+
+class DocumentError(S3dnnError, ValueError):
+    """What is wrong with a document; who wanted it says which one and what to do."""
 
 
 class ModelError(S3dnnError):
@@ -107,4 +139,4 @@ class PlatformError(S3dnnError):
 
 
 # They come back at every start until the user changes something.
-LASTING = (ParameterError, ModelError, ProfileError)
+LASTING = (ParameterError, DocumentError, ModelError, ProfileError)

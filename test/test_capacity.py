@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3dnn_ros.base.shown import LONGEST_NAME
+from s3dnn_ros.base.limits import LONGEST_NAME
 from s3dnn_ros.capacity import START_TOLERANCE, START_TOLERANCE_S, Capacity, InstanceCapacity
 from s3dnn_ros.governor.outlook import Outlook
 

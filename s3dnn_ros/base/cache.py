@@ -10,13 +10,14 @@ import tempfile
 from pathlib import Path
 from typing import Iterator
 
+from s3dnn_ros.base.content import full_path
 from s3dnn_ros.base.lock_file import open_lock
 
 
 def cache_dir() -> Path:
     """Return $S3DNN_CACHE, or ~/.cache/s3dnn; the folder need not exist yet."""
     configured = os.environ.get('S3DNN_CACHE', '')
-    return Path(configured).expanduser() if configured else Path.home() / '.cache' / 's3dnn'
+    return full_path(configured) if configured else Path.home() / '.cache' / 's3dnn'
 
 
 def exported_path(name: str) -> Path:
@@ -40,7 +41,7 @@ def sha256_of(path: Path) -> str:
 
 @contextlib.contextmanager
 def locked(directory: Path) -> Iterator[None]:
-    """Hold a folder for one process at a time; a second one waits."""
+    """Hold a folder for one process at a time; a second one waits. Raises OSError."""
     directory.mkdir(parents=True, exist_ok=True)
     with open_lock(directory / '.lock') as stream:
         # The kernel drops the lock when the process dies, so none is ever left behind.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Dict
 
-from s3dnn_ros.base.shown import cut
+from s3dnn_ros.base.limits import cut
 
 # About one subject, a warning comes once in this time; about all, so many do.
 PERIOD_S = 5.0

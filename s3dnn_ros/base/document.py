@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import difflib
-import math
+import sys
 from pathlib import Path
 from typing import Any, Dict, Iterable, Sequence, Tuple
 
-import yaml
+from s3dnn_ros.base.content import full_path, is_number, read_bytes, yaml_of
+from s3dnn_ros.errors import DocumentError, ModelError, shown
 
-from s3dnn_ros.base.shown import shown
-from s3dnn_ros.errors import ModelError
-
-# No description that anybody writes is larger, or nested more deeply.
+# No description that anybody writes is larger.
 MOST_BYTES = 1_000_000
+LARGEST = sys.float_info.max
 
 
 class Document:
@@ -31,7 +30,6 @@ class Document:
 
     def fail(self, key: str, expected: str) -> None:
         """Raise the ModelError that says what a key holds and what it should hold."""
-        # aliases can make a few bytes endless to look at
         state = f'is {shown(self._values[key])}' if key in self._values else 'is missing'
         raise ModelError(self.path, f"key '{key}' {state}; expected {expected}")
 
@@ -85,39 +83,20 @@ class Document:
     def beside(self, relative: str) -> Path:
         """Return a path that the document states relative to its own folder."""
         try:
-            return (self.path.parent / Path(relative).expanduser()).absolute()
-        except RuntimeError as error:
-            # '~name' of a user who is not here
-            raise ModelError(self.path, f'names the path {shown(relative)}, and {error}; '
-                                        'write it in full') from error
+            return (self.path.parent / full_path(relative)).absolute()
+        except DocumentError as error:
+            raise ModelError(self.path, str(error)) from error
 
 
 def _load(path: Path) -> Dict[str, Any]:
     try:
-        with path.open('rb') as file:
-            text = file.read(MOST_BYTES + 1)
-    except (OSError, ValueError) as error:
-        # ValueError for a path that holds NUL
-        reason = getattr(error, 'strerror', None) or error
-        raise ModelError(path, f'cannot be read ({reason}); check the path') from error
-    if len(text) > MOST_BYTES:
-        raise ModelError(path, f'has more than {MOST_BYTES // 1_000_000} MB, so it describes no '
-                               'model; name its YAML file')
-    try:
-        content = yaml.safe_load(text.decode('utf-8'))
-    except Exception as error:
-        # PyYAML passes on what its parts raise: for dates that are none, numbers without end
-        reason = ' '.join(str(error).split())
-        raise ModelError(path, f'is not valid YAML: {reason[:300]}') from error
+        content = yaml_of(read_bytes(path, MOST_BYTES))
+    except DocumentError as error:
+        raise ModelError(path, f'{error}; name the YAML file of a model') from error
     if not isinstance(content, dict):
         raise ModelError(path, 'must hold a mapping of keys such as onnx, width and height')
     return content
 
 
 def _is_number(value: Any) -> bool:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return False
-    try:
-        return math.isfinite(value)
-    except OverflowError:
-        return False    # a whole number that no float holds
+    return is_number(value, -LARGEST, LARGEST)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from pathlib import Path
 from typing import Collection, Dict, Iterator, List
 
+from s3dnn_ros.base.content import json_of, read_bytes
 from s3dnn_ros.bench import (
     distance_results,
     engines_results,
@@ -18,7 +18,7 @@ from s3dnn_ros.bench import (
     steps_results,
     virtual_results,
 )
-from s3dnn_ros.errors import ParameterError, S3dnnError
+from s3dnn_ros.errors import DocumentError, ParameterError, S3dnnError
 
 BENCHES = {'s3dnn': s3dnn_results, 'neuos': neuos_results, 'engines': engines_results,
            'overload': overload_results, 'virtual': virtual_results,
@@ -37,10 +37,8 @@ def read_results(path, benches: Collection[str] = tuple(BENCHES)) -> Dict:
     expected = 'expected a file that ' + ' or '.join(
         f'`s3dnn bench {name} --out`' for name in benches) + ' wrote'
     try:
-        results = json.loads(Path(path).read_text(encoding='utf-8'))
-    except OSError as error:
-        raise ParameterError('RESULTS', str(path), f'{expected} ({error.strerror})') from error
-    except ValueError as error:
+        results = json_of(read_bytes(Path(path)))
+    except DocumentError as error:
         raise ParameterError('RESULTS', str(path), f'{expected} ({error})') from error
     if (not isinstance(results, dict) or _bench(results) not in benches
             or results.get('format') != BENCHES[_bench(results)].FORMAT):

@@ -8,8 +8,9 @@ import logging
 import math
 from typing import Counter, Dict, NamedTuple, Tuple
 
+from s3dnn_ros.base.limits import LONGEST_NAME
 from s3dnn_ros.base.once import OnceLogger
-from s3dnn_ros.base.shown import LONGEST_NAME, shown
+from s3dnn_ros.errors import shown
 
 _LOG = logging.getLogger(__name__)
 

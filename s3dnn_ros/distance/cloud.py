@@ -126,6 +126,10 @@ def view_points(message) -> np.ndarray:
             'data', f'a cloud of {message.width}x{message.height} points with point_step '
             f'{message.point_step}, row_step {message.row_step} and fields of up to {max(ends)} '
             f'bytes does not fit its {len(message.data)} bytes of data')
+    if not (message.width and message.height):
+        # what is said of points that are not there may be anything
+        return np.empty((0, 0), np.dtype([(name, order + kind) for name, kind in zip(
+            'xyz', formats)]))
     return np.ndarray(
         (message.height, message.width),
         np.dtype({'names': list('xyz'), 'formats': [order + kind for kind in formats],

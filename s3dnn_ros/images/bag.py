@@ -6,12 +6,15 @@ import itertools
 from pathlib import Path
 from typing import Iterator, Optional
 
+from s3dnn_ros.base.content import read_bytes, shortened, yaml_of
 from s3dnn_ros.errors import ImageError, ParameterError
 from s3dnn_ros.images.compressed import open_compressed
 from s3dnn_ros.images.pixels import Pixels
 from s3dnn_ros.images.raw import open_raw
 
 _RAW, _COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
+# Of a bag's description: some hundred topics; what reads it takes a second.
+MOST_BYTES = 250_000
 _SUFFIXES = ('.mcap', '.db3')
 
 
@@ -58,6 +61,7 @@ def _messages(path, topic, most):
     # the messages of images are the same in every distribution
     types = get_typestore(Stores.ROS2_HUMBLE)
     try:
+        _expect_readable(path / 'metadata.yaml')
         with Reader(path) as reader:
             chosen = _chosen(path, topic, [connection for connection in reader.connections
                                            if connection.msgtype in (_RAW, _COMPRESSED)])
@@ -67,8 +71,15 @@ def _messages(path, topic, most):
         raise
     except Exception as error:
         # SQLite's, YAML's and its own: what rosbags raises has nothing in common
-        raise ParameterError('images', str(path), f'it cannot be read as a bag ({error}); name '
-                             'the folder that has its metadata.yaml') from error
+        raise ParameterError('images', str(path), f'it cannot be read as a bag '
+                             f'({shortened(error)}); name the folder that has its '
+                             'metadata.yaml') from error
+
+
+def _expect_readable(description: Path) -> None:
+    """Raise DocumentError for a bag's description in which its reader would not end."""
+    if description.is_file():
+        yaml_of(read_bytes(description, MOST_BYTES))
 
 
 def _chosen(path, topic, connections):

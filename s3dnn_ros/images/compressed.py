@@ -10,8 +10,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from s3dnn_ros.errors import ImageError
-from s3dnn_ros.images.headers import read_head
+from s3dnn_ros.errors import ImageError, shown
+from s3dnn_ros.images.headers import expect_png_end, read_head
 from s3dnn_ros.images.pixels import ENCODINGS, Pixels, check_size
 
 _JPEG_END = b'\xff\xd9'
@@ -48,6 +48,8 @@ def decode_compressed(data, format='', *, max_side=8192) -> Pixels:
     check_size(head.width, head.height, max_side)
     if head.format == 'JPEG':
         _expect_end(data, head)
+    elif head.format == 'PNG':
+        expect_png_end(data)
     known = ENCODINGS.get(original)
     is_raw = known is not None and known.channels == 1 and not target
     # otherwise as a picture is looked at: in colour, turned as its camera was held
@@ -82,11 +84,11 @@ def _words_of(format):
 
 def _refuse_other_codecs(codec, format):
     if codec.startswith(_DEPTH):
-        raise ImageError('encoding', f"format '{format[:64]}' is a depth image, in which networks "
-                                     'see nothing; name the topic of the colour image')
+        raise ImageError('encoding', f'format {shown(format[:64])} is a depth image, in which '
+                                     'networks see nothing; name the topic of the colour image')
     if codec.startswith(_VIDEO):
-        raise ImageError('encoding', f"format '{format[:64]}' is a stream of video, whose images "
-                                     'cannot be decoded one by one; republish it by '
+        raise ImageError('encoding', f'format {shown(format[:64])} is a stream of video, whose '
+                                     'images cannot be decoded one by one; republish it by '
                                      'image_transport, and name that topic')
 
 

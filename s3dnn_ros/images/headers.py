@@ -13,6 +13,8 @@ from s3dnn_ros.errors import ImageError
 
 # More segments in front of its pixels has no JPEG, more entries no TIFF.
 MOST_SEGMENTS = 1000
+# Nor has any PNG more parts.
+MOST_PARTS = 100_000
 _JPEG_START, _PNG_START = b'\xff\xd8\xff', b'\x89PNG\r\n\x1a\n'
 _TIFF_STARTS = {b'II*\0': '<', b'MM\0*': '>'}
 _TIFF_WIDTHS, _TIFF_HEIGHTS = (256, 322), (257, 323)    # of the image, and of its tiles
@@ -49,6 +51,21 @@ def read_head(data) -> Head:
     except (struct.error, IndexError, _DamagedError) as error:
         raise ImageError('data', f'the head of the {name} image ({len(view)} bytes) cannot be '
                                  f'decoded; it is cut short or damaged ({error})') from error
+
+
+def expect_png_end(data) -> None:
+    """Raise ImageError for a PNG without an end: OpenCV makes room for a part of any length."""
+    view = memoryview(data).cast('B')
+    position = 8
+    for _ in range(MOST_PARTS):
+        if position + 12 > len(view):
+            break
+        length, kind = struct.unpack_from('>I4s', view, position)
+        position += 12 + length
+        if kind == b'IEND' and position <= len(view):
+            return
+    raise ImageError('data', f'the PNG image ({len(view)} bytes) cannot be decoded; it is cut '
+                             'short or damaged')
 
 
 class _DamagedError(Exception):

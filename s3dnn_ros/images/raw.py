@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from s3dnn_ros.errors import ImageError
+from s3dnn_ros.errors import ImageError, shown
 from s3dnn_ros.images.pixels import ENCODINGS, Pixels, check_size
 
 _PAIRS = (cv2.COLOR_YUV2BGR_UYVY, cv2.COLOR_YUV2BGR_YUY2)
@@ -32,7 +32,7 @@ def view_raw(encoding, width, height, step, data, *, is_bigendian=False, max_sid
     check_size(width, height, max_side)
     known = ENCODINGS.get(encoding)
     if known is None:
-        raise ImageError('encoding', f"encoding '{encoding[:64]}' is unknown; known are "
+        raise ImageError('encoding', f'encoding {shown(encoding[:64])} is unknown; known are '
                                      + ', '.join(ENCODINGS))
     buffer = np.frombuffer(data, np.uint8)
     if known.chroma:

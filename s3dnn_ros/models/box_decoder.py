@@ -7,6 +7,7 @@ from typing import Dict, Iterable, List, Mapping, Tuple
 
 import numpy as np
 
+from s3dnn_ros.errors import ModelError
 from s3dnn_ros.models.boxes import (
     Boxes,
     Candidates,
@@ -59,6 +60,10 @@ class BoxDecoder(abc.ABC):
                iou_threshold: float, max_detections: int) -> List[Boxes]:
         """Return one Boxes per image; see `decoders.Decoder`."""
         self.check({name: array.shape for name, array in outputs.items()})
+        images = {name: len(outputs[name]) for name in self.reads(outputs)}
+        if len(set(images.values())) > 1:
+            raise ModelError('outputs', f'are of different numbers of images ({images}); export '
+                                        'the network again')
         found = []
         for image, candidates in enumerate(self.candidates(outputs, score_threshold)):
             expect_scores(candidates.scores, 'choose another decoder, or an `output` of boxes, or '

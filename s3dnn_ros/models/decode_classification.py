@@ -29,7 +29,8 @@ class ClassificationDecoder:
         """Return the number of classes; see `decoders.Decoder`."""
         expected = f'{self._output or "one output"} [N, classes]'
         shape = output_shapes[pick('classification', self._output, output_shapes, expected)]
-        if len(shape) < 2 or any(size(shape, axis) != 1 for axis in range(2, len(shape))):
+        if (len(shape) < 2 or shape[1] == 0
+                or any(size(shape, axis) != 1 for axis in range(2, len(shape)))):
             refuse('classification', expected, output_shapes)
         return size(shape, 1)
 

@@ -44,7 +44,7 @@ class RtDetrDecoder(_DetrDecoder):
         """Return the number of classes; see `decoders.Decoder`."""
         expected = f'{self._output or "one output"} [N, boxes, 4 + classes]'
         shape = output_shapes[pick('rtdetr', self._output, output_shapes, expected)]
-        if not fits(shape, (None, None, None)) or 0 < size(shape, 2) < 5:
+        if not fits(shape, (None, None, None)) or shape[2] in range(5):
             refuse('rtdetr', expected, output_shapes)
         return max(size(shape, 2) - 4, 0)
 
@@ -84,7 +84,8 @@ class DetrDecoder(_DetrDecoder):
         """Return the number of classes; see `decoders.Decoder`."""
         logits, boxes = (output_shapes.get(name, ()) for name in (self._logits, self._boxes))
         count = size(boxes, 1) or None if len(boxes) == 3 else None
-        if not fits(logits, (None, count, None)) or not fits(boxes, (None, None, 4)):
+        if (not fits(logits, (None, count, None)) or not fits(boxes, (None, None, 4))
+                or logits[2] in range(1 + self._is_softmax)):
             refuse('detr', f'{self._logits} [N, boxes, classes], {self._boxes} [N, boxes, 4]',
                    output_shapes)
         return max(size(logits, 2) - self._is_softmax, 0)

@@ -8,7 +8,7 @@ import numpy as np
 
 from s3dnn_ros.models.box_decoder import BoxDecoder
 from s3dnn_ros.models.boxes import Candidates, at_least, best_candidates
-from s3dnn_ros.models.grids import cells_of
+from s3dnn_ros.models.grids import cells_of, expect_cells
 from s3dnn_ros.models.shapes import Shapes, fits, refuse, size
 
 
@@ -29,8 +29,9 @@ class NanoDetDecoder(BoxDecoder):
         bins: int = 11,
         centre: float = 0.5,
     ):
-        if bins < 2 or not strides or min(strides) < 1:
-            raise ValueError('bins must be at least 2 and strides at least 1')
+        if bins < 2:
+            raise ValueError('bins must be at least 2')
+        expect_cells(width, height, strides)
         super().__init__(width, height)
         self._strides, self._bins = tuple(strides), bins
         self._grids = [cells_of(width, height, stride, centre) for stride in self._strides]
@@ -43,7 +44,7 @@ class NanoDetDecoder(BoxDecoder):
             ((_, shape),) = output_shapes.items()
             if fits(shape, (None, sum(cells), None)):
                 classes = size(shape, 2) - 4 * self._bins
-                if classes > 0 or not size(shape, 2):
+                if classes > 0 or not isinstance(shape[2], int):
                     return max(classes, 0)
         elif all(
             fits(output_shapes.get(f'cls_{stride}', ()), (None, count, None))

@@ -44,7 +44,7 @@ class SsdDecoder(BoxDecoder):
     def check(self, output_shapes: Shapes) -> int:
         """Return the number of classes, 0 if `classes` is an output; see `decoders.Decoder`."""
         boxes = output_shapes.get(self._boxes, ())
-        count = size(boxes, 1) or None if len(boxes) == 3 else None
+        count = boxes[1] if len(boxes) == 3 and isinstance(boxes[1], int) else None
         per_box = (None, count) if self._classes else (None, count, None)
         wanted = [(self._boxes, (None, None, 4)), (self._scores, per_box)]
         if self._classes:

@@ -8,7 +8,7 @@ import numpy as np
 
 from s3dnn_ros.models.box_decoder import BoxDecoder
 from s3dnn_ros.models.boxes import Candidates, best_candidates, nothing
-from s3dnn_ros.models.grids import cells_of
+from s3dnn_ros.models.grids import cells_of, expect_cells
 from s3dnn_ros.models.shapes import Shapes, fits, pick, refuse, size
 from s3dnn_ros.models.yolo_tasks import (
     KEYPOINT_VALUES,
@@ -68,7 +68,7 @@ class YoloV5Decoder(_YoloDecoder):
     def check(self, output_shapes: Shapes) -> int:
         """Return the number of classes; see `decoders.Decoder`."""
         expected, shape, _ = self._shape(self.name, '[N, boxes, 5 + classes]', output_shapes)
-        if 0 < size(shape, 2) < 6:
+        if shape[2] in range(6):
             refuse(self.name, expected, output_shapes)
         return max(size(shape, 2) - 5, 0)
 
@@ -103,6 +103,7 @@ class YoloXDecoder(YoloV5Decoder):
     def __init__(self, width: int, height: int, output: str = '',
                  strides: Sequence[int] = (8, 16, 32)):
         super().__init__(width, height, output)
+        expect_cells(width, height, strides)
         cells = [cells_of(width, height, stride, 0.0) for stride in strides]
         self._corners = np.concatenate(cells)
         self._strides = np.repeat(np.float32(strides), list(map(len, cells)))[:, np.newaxis]
@@ -111,7 +112,7 @@ class YoloXDecoder(YoloV5Decoder):
         """Return the number of classes; see `decoders.Decoder`."""
         classes = super().check(output_shapes)
         shape = output_shapes[self.reads(output_shapes)[0]]
-        if size(shape, 1) not in (0, len(self._corners)):
+        if not fits(shape, (None, len(self._corners), None)):
             refuse(self.name, f'[N, {len(self._corners)}, 5 + classes]', output_shapes)
         return classes
 
@@ -149,7 +150,7 @@ class YoloV8Decoder(_TaskDecoder):
         rest = f' + {self._task.name}' if self._task.name != 'detect' else ''
         expected, shape, columns = self._shape(
             self.name, f'[N, 4 + classes{rest}, boxes]', output_shapes)
-        if 0 < size(shape, 1) < 5 + columns:
+        if shape[1] in range(5 + columns):
             refuse(self.name, expected, output_shapes)
         if size(shape, 1) > size(shape, 2) > 0:
             refuse(self.name, f'{expected} with more boxes than classes', output_shapes)
@@ -195,7 +196,7 @@ class YoloFinalDecoder(_TaskDecoder):
         rest = f' + {self._task.name}' if self._task.name != 'detect' else ''
         expected, shape, columns = self._shape(
             self.name, f'[N, boxes, 6{rest}]', output_shapes)
-        if size(shape, 2) not in (0, 6 + columns):
+        if not fits(shape, (None, None, 6 + columns)):
             refuse(self.name, expected, output_shapes)
         return 0
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from typing import Dict, Iterable, List, Mapping, Protocol, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Protocol, Sequence, Tuple
 
 import numpy as np
 
-from s3dnn_ros.errors import ModelError
+from s3dnn_ros.base.content import is_number
+from s3dnn_ros.errors import ModelError, shown
 from s3dnn_ros.models.boxes import Boxes
 from s3dnn_ros.models.decode_classification import ClassificationDecoder
 from s3dnn_ros.models.decode_detr import DetrDecoder, RtDetrDecoder
@@ -20,6 +21,7 @@ from s3dnn_ros.models.decode_yolo import (
     YoloV8Decoder,
     YoloXDecoder,
 )
+from s3dnn_ros.models.sizes import SIZE_LIMIT
 
 __all__ = ['Boxes', 'Decoder', 'decoder_names', 'make_decoder']
 
@@ -59,6 +61,8 @@ class Decoder(Protocol):
         """
 
 
+# No decoder takes a longer list.
+MOST_ITEMS = 16
 _DECODERS: Dict[str, type] = {
     'nanodet': NanoDetDecoder,
     'yolov5': YoloV5Decoder,
@@ -74,6 +78,21 @@ _DECODERS: Dict[str, type] = {
 _SIZE = ('width', 'height')
 
 
+def _is_whole(value) -> bool:
+    return type(value) is int and 0 <= value <= SIZE_LIMIT
+
+
+# An option is like its default: in words, and by a test.
+_WHOLE = f'a whole number from 0 to {SIZE_LIMIT}'
+_LIKE: Dict[type, Tuple[str, Callable[[Any], bool]]] = {
+    bool: ('true or false', lambda value: isinstance(value, bool)),
+    int: (_WHOLE, _is_whole),
+    float: ('a number', lambda value: is_number(value, -SIZE_LIMIT, SIZE_LIMIT)),
+    str: ('text', lambda value: isinstance(value, str)),
+    tuple: (f'a list of at most {MOST_ITEMS}, each {_WHOLE}', lambda value: isinstance(
+        value, (list, tuple)) and len(value) <= MOST_ITEMS and all(map(_is_whole, value)))}
+
+
 def decoder_names() -> Tuple[str, ...]:
     """Return the names that `make_decoder` knows."""
     return tuple(_DECODERS)
@@ -87,12 +106,17 @@ def make_decoder(name: str, width: int, height: int, /, **options) -> Decoder:
     if name not in _DECODERS:
         raise ModelError(f"decoder '{name}'", f'is not known; known are {", ".join(_DECODERS)}')
     factory = _DECODERS[name]
-    known = [key for key in inspect.signature(factory).parameters if key not in _SIZE]
-    for option in options:
+    known = {key: parameter.default for key, parameter in inspect.signature(
+        factory).parameters.items() if key not in _SIZE}
+    for option, value in options.items():
         if option not in known:
             near = difflib.get_close_matches(option[:60], known, 1, 0.5)
             hint = f'did you mean {near[0]!r}?' if near else f'known are {", ".join(known)}'
             raise ModelError(f"decoder '{name}'", f'has no option {option[:60]!r}; {hint}')
+        kind, fits = _LIKE[type(known[option])]
+        if not fits(value):
+            raise ModelError(f"decoder '{name}'",
+                             f"option '{option}' is {shown(value)}; expected {kind}")
     try:
         return factory(width, height, **options)
     except (TypeError, ValueError) as error:

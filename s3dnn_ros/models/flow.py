@@ -8,6 +8,7 @@ from typing import Dict, Iterable, Iterator, List, Set, Tuple
 import onnx
 from onnx import helper
 
+from s3dnn_ros.base.content import shortened
 from s3dnn_ros.errors import ModelError
 
 # Nodes that give another result each time, so that a copy is not the same constant.
@@ -97,7 +98,12 @@ def tensor_types(model: onnx.ModelProto) -> Dict[str, onnx.ValueInfoProto]:
         elif tensor.name not in known:
             value = helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
             graph.input.append(value)
-    graph = onnx.shape_inference.infer_shapes(bare, data_prop=True).graph
+    try:
+        graph = onnx.shape_inference.infer_shapes(bare, data_prop=True).graph
+    except (onnx.shape_inference.InferenceError, ValueError) as error:
+        # ValueError for a type of numbers that ONNX does not have, which its checker lets pass
+        raise ModelError(f"ONNX graph '{source.name}'", 'has tensors whose shapes onnx cannot '
+                         f'tell ({shortened(error)}); export the network again') from error
     return {value.name: value for value in [*graph.value_info, *graph.input, *graph.output]}
 
 

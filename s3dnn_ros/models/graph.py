@@ -10,18 +10,23 @@ import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
 from onnx import TensorProto, helper, numpy_helper
+from onnx.external_data_helper import load_external_data_for_model
 
 from s3dnn_ros.base.cache import sha256_of
+from s3dnn_ros.base.content import shortened
 from s3dnn_ros.errors import ModelError
 from s3dnn_ros.models.batch import BATCH, free_batch
 from s3dnn_ros.models.flow import reads_of
 from s3dnn_ros.models.metadata import metadata_of
 from s3dnn_ros.models.shapes import fits, shape_of
+from s3dnn_ros.models.soundness import expect_modest, expect_sound, type_name
 from s3dnn_ros.models.spec import ModelSpec
 
 IMAGE_INPUT = 'image'
 # Names of what with_image_input adds; no other part of a graph may start like this.
 PREFIX = 's3dnn_image/'
+# No network takes more at once.
+MOST_IMAGES = 65536
 
 _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16)
 
@@ -184,18 +189,19 @@ def with_image_input(model: onnx.ModelProto, spec: ModelSpec) -> onnx.ModelProto
 def parse(path: Path, again: str) -> onnx.ModelProto:
     """Return the checked network in a file; ModelError says what to do `again` if it is broken."""
     try:
-        model = onnx.load(str(path))
+        model = onnx.load(str(path), load_external_data=False)
+        # before anything walks through it
+        expect_modest(model, path)
+        load_external_data_for_model(model, str(path.parent))
     except (DecodeError, ValueError, RuntimeError, onnx.checker.ValidationError) as error:
-        raise ModelError(path, f'is not a whole ONNX file ({_line(error)}); {again}') from error
+        raise ModelError(
+            path, f'is not a whole ONNX file ({shortened(error)}); {again}') from error
     except OSError as error:
-        raise ModelError(path, f'cannot be read ({_line(error)}); check it') from error
+        raise ModelError(path, f'cannot be read ({shortened(error)}); check it') from error
     if not model.graph.node:
         raise ModelError(path, f'holds no network; {again}')
     _lower_format(model)
-    try:
-        onnx.checker.check_model(model)
-    except onnx.checker.ValidationError as error:
-        raise ModelError(path, f'is not valid ONNX ({_line(error)}); export it again') from error
+    expect_sound(model, path, 'export it again')
     return model
 
 
@@ -211,18 +217,15 @@ def _lower_format(model: onnx.ModelProto):
         return      # operators that are newer than this package: the checker says so
 
 
-def _line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
 def _check_input(model: onnx.ModelProto, spec: ModelSpec) -> bool:
     """Return whether the input is [N, 3, H, W] (and not [N, H, W, 3]) of the stated size."""
     value = image_input(model, spec.onnx)
     shape = shape_of(value)
     where = f"{spec.onnx}, input '{value.name}'"
-    if value.type.tensor_type.elem_type not in _FLOATS:
-        kind = TensorProto.DataType.Name(value.type.tensor_type.elem_type)
-        raise ModelError(where, f'is {kind}; expected FLOAT or FLOAT16: export a float network')
+    number = value.type.tensor_type.elem_type
+    if number not in _FLOATS:
+        raise ModelError(where, f'is {type_name(number)}; expected FLOAT or FLOAT16: export a '
+                                'float network')
     found = '[' + ', '.join(str(item or '?') for item in shape) + ']'
     for channel, (row, column), planes in ((1, (2, 3), True), (3, (1, 2), False)):
         if not fits(shape, tuple(3 if axis == channel else None for axis in range(4))):
@@ -234,6 +237,8 @@ def _check_input(model: onnx.ModelProto, spec: ModelSpec) -> bool:
                     f'has the shape {found}; {spec.name}.yaml says {spec.width} × {spec.height} '
                     'pixels (width × height): correct it there',
                 )
+        if isinstance(shape[0], int) and shape[0] > MOST_IMAGES:
+            raise ModelError(where, f'has the shape {found}; export it for one image')
         return planes
     raise ModelError(
         where, f'has the shape {found}; expected an image, [N, 3, H, W] or [N, H, W, 3]'

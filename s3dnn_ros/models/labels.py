@@ -6,9 +6,8 @@ import codecs
 from pathlib import Path
 from typing import Any, List, Tuple
 
-import yaml
-
-from s3dnn_ros.base.shown import shown
+from s3dnn_ros.base.content import full_path, read_bytes, yaml_of
+from s3dnn_ros.errors import DocumentError, shown
 
 # No file of names is larger, and no network tells more classes apart.
 MOST_BYTES = 4_000_000
@@ -46,79 +45,64 @@ def labels_of(value: Any, folder: Path) -> Tuple[str, ...]:
 
     Raises
     ------
-    ValueError
+    DocumentError
         It says what was found, and what was expected.
 
     """
     if isinstance(value, str):
         if value in NAMED_LABELS:
             return NAMED_LABELS[value]
-        value = _of_file(_path_of(value, folder))
+        value = _of_file((folder / full_path(value)).absolute())
     if isinstance(value, dict):
         value = _in_order(value)
     if not isinstance(value, (list, tuple)):
-        raise ValueError(f'{shown(value)} is no list of names')
+        raise DocumentError(f'{shown(value)} is no list of names')
     if len(value) > MOST_CLASSES:
-        raise ValueError(f'there are {len(value)} names; {MOST_CLASSES} are the most')
+        raise DocumentError(f'there are {len(value)} names; {MOST_CLASSES} are the most')
     for name in value:
         # YAML reads an unquoted `no` as false: such a name needs quotes
         if type(name) not in (str, int):
-            raise ValueError(f'the name {shown(name)} is no text; put it in quotes')
+            raise DocumentError(f'the name {shown(name)} is no text; put it in quotes')
     return tuple(str(name).strip() or str(index) for index, name in enumerate(value))
-
-
-def _path_of(name: str, folder: Path) -> Path:
-    try:
-        return (folder / Path(name).expanduser()).absolute()
-    except RuntimeError as error:
-        raise ValueError(f'{shown(name)} is of a user who is not here; write the path in '
-                         'full') from error
 
 
 def _of_file(path: Path):
     named = str(path) if len(str(path)) <= LONGEST_PATH else shown(str(path))
     try:
-        with path.open('rb') as file:
-            content = file.read(MOST_BYTES + 1)
-    except (OSError, ValueError) as error:
-        # ValueError for a name that holds NUL
-        reason = getattr(error, 'strerror', None) or error
-        raise ValueError(f'{named} cannot be read ({reason})') from error
-    if len(content) > MOST_BYTES:
-        raise ValueError(f'{named} has more than {MOST_BYTES // 1_000_000} MB')
+        content = read_bytes(path, MOST_BYTES)
+        return _of_yaml(content) if path.suffix in ('.yaml', '.yml') else _lines_of(content)
+    except DocumentError as error:
+        raise DocumentError(f'{named} {error}') from error
+
+
+def _of_yaml(content: bytes):
+    found = yaml_of(content)
+    return found['names'] if isinstance(found, dict) and 'names' in found else found
+
+
+def _lines_of(content: bytes) -> List[str]:
     encoding = next((name for start, name in _ENCODINGS.items() if content.startswith(start)),
                     'utf-8')
     try:
         text = content.decode(encoding)
     except UnicodeDecodeError as error:
-        raise ValueError(f'{named} is no text in UTF-8 ({error.reason} at byte '
-                         f'{error.start})') from error
-    if path.suffix in ('.yaml', '.yml'):
-        return _of_yaml(named, text)
+        raise DocumentError(f'is no text in UTF-8 ({error.reason} at byte {error.start})'
+                            ) from error
+    if '\0' in text:
+        raise DocumentError('is no text: it holds NUL')
     lines = [line.strip() for line in text.split('\n')]
     while lines and not lines[-1]:
         lines.pop()
     return lines
 
 
-def _of_yaml(named: str, text: str):
-    try:
-        found = yaml.safe_load(text)
-    except Exception as error:
-        # PyYAML passes on what its parts raise: for dates that are none, numbers without end
-        reason = ' '.join(str(error).split())
-        raise ValueError(f'{named} is not valid YAML: {reason[:300]}') from error
-    if isinstance(found, dict) and 'names' in found:
-        return found['names']
-    return found
-
-
 def _in_order(names: dict) -> List:
-    """Return names by class in the order of the classes; raises ValueError."""
+    """Return names by class in the order of the classes; raises DocumentError."""
     by_class = {}
     for key, name in names.items():
         number = int(key) if isinstance(key, str) and key.isdecimal() and len(key) < 9 else key
         if type(number) is not int or not 0 <= number < MOST_CLASSES:
-            raise ValueError(f'the class {shown(key)} is no number from 0 to {MOST_CLASSES - 1}')
+            raise DocumentError(f'the class {shown(key)} is no number from 0 to '
+                                f'{MOST_CLASSES - 1}')
         by_class[number] = name
     return [by_class.get(number, '') for number in range(max(by_class, default=-1) + 1)]

@@ -10,19 +10,25 @@ import dataclasses
 import hashlib
 import itertools
 import json
+import logging
 import zlib
 from pathlib import Path
 from typing import Optional
 
 from s3dnn_ros.base.cache import cache_dir, plan_path, sha256_of, write_whole
+from s3dnn_ros.base.content import Fields, json_of
+from s3dnn_ros.errors import DocumentError
 from s3dnn_ros.models.cut_network import CutNetwork, cut_as_known
 from s3dnn_ros.models.metadata import Metadata
+from s3dnn_ros.models.sizes import SIZE_LIMIT
+
+_LOG = logging.getLogger(__name__)
 
 # What makes a prepared network out of a file: a change in here makes all of them anew.
 _CODE = ('batch.py', 'cut_network.py', 'decode_classification.py', 'decode_detr.py',
          'decode_nanodet.py', 'decode_ssd.py', 'decode_yolo.py', 'decoders.py', 'flow.py',
          'graph.py', 'grids.py', 'metadata.py', 'prepared.py', 'segment_plan.py',
-         'segmentation.py', 'shapes.py', 'yolo_tasks.py')
+         'segmentation.py', 'shapes.py', 'soundness.py', 'yolo_tasks.py')
 
 
 def prepare(spec, table, reason: str) -> CutNetwork:
@@ -66,17 +72,38 @@ def _read(path: Path, key: str, spec) -> Optional[CutNetwork]:
     """Return what was written under this key; None if that is not there, or damaged."""
     try:
         head, _, body = path.read_bytes().partition(b'\n')
-        values = json.loads(head)
-        if values['key'] != key or values['crc32'] != zlib.crc32(body):
-            return None
-        ends = list(itertools.accumulate(values['sizes'], initial=0))
-        return CutNetwork(spec, tuple(values['outputs']), tuple(map(tuple, values['cuts'])),
-                          tuple(body[start:end] for start, end in zip(ends, ends[1:])),
-                          Metadata(**{**values['metadata'],
-                                      'names': tuple(values['metadata']['names'])}),
-                          note=values['note'])
-    except (OSError, ValueError, KeyError, TypeError):
+        fields = Fields(json_of(head))
+        return _network(fields, body, spec) if fields.text('key') == key else None
+    except FileNotFoundError:
         return None
+    except OSError as error:
+        _LOG.warning(f'{path}: cannot be read ({error.strerror}); the network is prepared again')
+    except DocumentError as error:
+        _LOG.warning(f'{path}: {error}; it is made again')
+    return None
+
+
+def _network(fields: Fields, body: bytes, spec) -> CutNetwork:
+    """Return what was written; raises DocumentError if it is damaged."""
+    sizes = fields.wholes('sizes', 1, len(body))
+    if fields.value('crc32') != zlib.crc32(body) or sum(sizes) != len(body):
+        raise DocumentError('is not whole')
+    cuts = fields.lists_of_texts('cuts')
+    if len(sizes) != len(cuts) + 1:
+        raise DocumentError(f'has {len(sizes)} segments and {len(cuts)} cuts')
+    ends = list(itertools.accumulate(sizes, initial=0))
+    return CutNetwork(spec, fields.texts('outputs'), cuts,
+                      tuple(body[start:end] for start, end in zip(ends, ends[1:])),
+                      _metadata(Fields(fields.mapping('metadata'), 'metadata')),
+                      note=fields.text('note'))
+
+
+def _metadata(fields: Fields) -> Metadata:
+    is_final = fields.value('is_final')
+    return Metadata(fields.text('task'), fields.texts('names'),
+                    fields.whole('keypoints', 0, SIZE_LIMIT),
+                    fields.whole('keypoint_values', 0, SIZE_LIMIT),
+                    is_final if is_final is None else fields.truth('is_final'))
 
 
 def _write(path: Path, key: str, prepared: CutNetwork) -> None:

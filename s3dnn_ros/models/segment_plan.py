@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Sequence, Tuple
+from typing import Callable, List, Sequence, Tuple
 
 import numpy as np
 import onnx
 
 from s3dnn_ros.base.cache import plan_path, write_whole
-from s3dnn_ros.errors import ModelError
+from s3dnn_ros.base.content import Fields, read_json
+from s3dnn_ros.errors import DocumentError, ModelError
 from s3dnn_ros.models.segmentation import CutPoint, Segment, cut_points, split
 
+# No network has more tensors alive at a cut, or takes longer.
+MOST_ALIVE, LARGEST_MS = 100_000, 1e18
 # Given the models of consecutive segments, returns the seconds that each of them takes.
 Measure = Callable[[Sequence[onnx.ModelProto]], Sequence[float]]
 
@@ -52,18 +54,8 @@ class SegmentPlan:
 
 def load_plan(path: Path) -> SegmentPlan:
     """Read a plan; raises ModelError, naming the file, if it is missing or broken."""
-    again = f'run `s3dnn models segment {path.stem}` again'
-    try:
-        values = json.loads(path.read_text(encoding='utf-8'))
-    except OSError as error:
-        raise ModelError(path, f'cannot be read ({error.strerror}); {again}') from error
-    except ValueError as error:
-        raise ModelError(path, f'is not a whole JSON file ({error}); {again}') from error
-    try:
-        return _plan(values, str(path))
-    except (KeyError, TypeError, ValueError) as error:
-        reason = f'no key {error}' if isinstance(error, KeyError) else str(error)
-        raise ModelError(path, f'is not a segment plan ({reason}); {again}') from error
+    return read_json(path, 'a segment plan', lambda content: _plan(Fields(content), str(path)),
+                     ModelError, f'run `s3dnn models segment {path.stem}` again')
 
 
 def apply(plan: SegmentPlan, model: onnx.ModelProto, sha256: str) -> Tuple[Segment, ...]:
@@ -182,26 +174,19 @@ def _cheapest(cost: np.ndarray, count: int, join) -> Tuple[float, Tuple[int, ...
     return float(costs[cuts][-1]), tuple(reversed(last))
 
 
-def _plan(values: Dict[str, Any], source: str) -> SegmentPlan:
-    """Return a plan from JSON; raises KeyError, TypeError or ValueError if it is none."""
-    if not isinstance(values, dict):
-        raise TypeError('it holds no mapping')
-    for key in ('model', 'sha256', 'engine', 'device'):
-        if not isinstance(values[key], str):
-            raise TypeError(f'{key} is {values[key]!r}, expected text')
-    cuts = tuple(tuple(tensors) for tensors in values['cuts'])
-    if not all(isinstance(name, str) for tensors in cuts for name in tensors):
-        raise TypeError('cuts is not a list of lists of tensors')
-    times_ms = tuple(map(float, values['times_ms']))
-    if len(times_ms) != len(cuts) + 1 or not all(0 <= time < math.inf for time in times_ms):
-        raise ValueError(f'{len(times_ms)} times for {len(cuts)} cuts')
+def _plan(fields: Fields, source: str) -> SegmentPlan:
+    """Return a plan from JSON. Raises DocumentError."""
+    cuts = fields.lists_of_texts('cuts')
+    times_ms = fields.numbers('times_ms', 0.0, LARGEST_MS)
+    if len(times_ms) != len(cuts) + 1:
+        raise DocumentError(f'has {len(times_ms)} times for {len(cuts)} cuts')
     return SegmentPlan(
-        values['model'],
-        values['sha256'],
-        int(values['max_alive']),
-        float(values['target_ms']),
-        values['engine'],
-        values['device'],
+        fields.text('model'),
+        fields.text('sha256'),
+        fields.whole('max_alive', 0, MOST_ALIVE),
+        fields.number('target_ms', 0.0, LARGEST_MS),
+        fields.text('engine'),
+        fields.text('device'),
         cuts,
         times_ms,
         source,

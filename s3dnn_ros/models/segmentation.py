@@ -15,6 +15,7 @@ import onnx
 
 from s3dnn_ros.errors import ModelError
 from s3dnn_ros.models.flow import Flow, tensor_types
+from s3dnn_ros.models.soundness import expect_sound
 
 # From this version of the file format on, initializers need not be inputs as well.
 _IR_VERSION = 4
@@ -159,7 +160,7 @@ def _standalone(model, flow, types, nodes, used, inputs, outputs) -> onnx.ModelP
     graph.value_info.extend(types[name] for name in sorted(made) if name in types)
     graph.initializer.extend(t for name, t in flow.stored.items() if name in needed)
     graph.sparse_initializer.extend(t for name, t in flow.sparse.items() if name in needed)
-    onnx.checker.check_model(result)
+    expect_sound(result, f"segment of the network '{graph.name}'", 'export the network again')
     return result
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, Iterable, List, Mapping, Tuple
 
 from s3dnn_ros.base.cache import exported_path
+from s3dnn_ros.base.content import full_path
 from s3dnn_ros.base.document import Document
-from s3dnn_ros.errors import ModelError
+from s3dnn_ros.errors import DocumentError, ModelError
 from s3dnn_ros.models.decoders import Decoder, decoder_names, make_decoder
 from s3dnn_ros.models.labels import NAMED_LABELS, labels_of
 from s3dnn_ros.models.sizes import AT, SIZE_LIMIT, side_of
@@ -106,7 +107,7 @@ def load_spec(name_or_path, directories: Iterable = ()) -> ModelSpec:
         raise ModelError(text, 'is a network, and a description of it is expected; run `s3dnn '
                                f'models describe {text}`, which writes one')
     if text.endswith(('.yaml', '.yml')):
-        return _read(Path(text).expanduser())
+        return _read(_full(text))
     places = _search_path(directories)
     for place in places:
         path = place / f'{text}.yaml'
@@ -153,9 +154,15 @@ def share_directory() -> Path:
 
 def _search_path(directories: Iterable) -> List[Path]:
     configured = os.environ.get('S3DNN_MODEL_PATH', '').split(os.pathsep)
-    places = [Path(place).expanduser() for place in directories]
-    places += [Path(place).expanduser() for place in configured if place]
+    places = [_full(place) for place in [*directories, *filter(None, configured)]]
     return [*places, share_directory()]
+
+
+def _full(path) -> Path:
+    try:
+        return full_path(path)
+    except DocumentError as error:
+        raise ModelError('models', str(error)) from error
 
 
 def _read(path: Path) -> ModelSpec:
@@ -223,7 +230,7 @@ def _inputs(document: Document) -> Mapping[str, Tuple[float, ...]]:
 def _labels(document: Document) -> Tuple[str, ...]:
     try:
         return labels_of(document.get('labels', []), document.path.parent)
-    except ValueError as error:
+    except DocumentError as error:
         known = ', '.join(NAMED_LABELS)
         return document.fail('labels', f'a list, names by class, {known}, a text file with one '
                              f'label a line, or a YAML file with names: {error}')

@@ -10,22 +10,30 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import logging
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
 import onnx
+from google.protobuf.message import DecodeError
 
 from s3dnn_ros.base.cache import cache_dir, locked, write_whole
-from s3dnn_ros.errors import ModelError, ParameterError
+from s3dnn_ros.base.content import Fields, json_of, read_bytes, shortened
+from s3dnn_ros.errors import DocumentError, ModelError, ParameterError
 from s3dnn_ros.models.calibration import WEIGHTS_ALONE, Calibration
 from s3dnn_ros.models.lowrank import Layer, LowRank, check_ratio, low_ranks
 from s3dnn_ros.models.macs import multiply_adds
 from s3dnn_ros.models.segmentation import Segment
+from s3dnn_ros.models.soundness import expect_sound
+
+_LOG = logging.getLogger(__name__)
 
 RATIOS = (1.0, 0.9, 0.8, 0.7, 0.5)
 # Grows whenever other files are written for the same networks, so that caches are renewed.
 REVISION = 3
 EXACT = 1.0
+# No layer has a higher rank, or takes more multiply-adds.
+_MOST_RANKS, _MOST_MACS = 2**31, 2**63
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,17 +173,37 @@ def _write(path: Path, key: Mapping[str, Any], made: LowRank) -> None:
 
 def _read(path: Path, key: Mapping[str, Any]) -> Optional[LowRank]:
     """Return what is stored, None if it cannot be read, is not whole or has another key."""
+    described = path.with_suffix('.json')
     try:
-        stored = json.loads(path.with_suffix('.json').read_text(encoding='utf-8'))
+        fields = Fields(json_of(read_bytes(described)))
         content = path.read_bytes()
-        if stored['sha256'] != hashlib.sha256(content).hexdigest() or any(
-                stored[name] != value for name, value in key.items()):
+        if any(fields.value(name) != value for name, value in key.items()):
             return None
-        layers: List[Layer] = [Layer(**{**layer, 'ranks': tuple(layer['ranks'])})
-                               for layer in stored['layers']]
-    except (OSError, ValueError, KeyError, TypeError):
+        if fields.text('sha256') != hashlib.sha256(content).hexdigest():
+            raise DocumentError(f'is of another file than {path.name}')
+        model = onnx.load_from_string(content)
+        expect_sound(model, path, 'it is not used')
+        return LowRank(model, tuple(map(_layer, fields.parts('layers'))))
+    except FileNotFoundError:
         return None
-    return LowRank(onnx.load_from_string(content), tuple(layers))
+    except OSError as error:
+        _LOG.warning(f'{path}: cannot be read ({error.strerror})')
+    except DecodeError as error:
+        _LOG.warning(f'{path}: is no whole network ({shortened(error)})')
+    except ModelError as error:
+        _LOG.warning(str(error))
+    except DocumentError as error:
+        if not isinstance(error.__cause__, FileNotFoundError):
+            _LOG.warning(f'{described}: {error}')
+    return None
+
+
+def _layer(fields: Fields) -> Layer:
+    """Return a layer; raises DocumentError."""
+    return Layer(
+        fields.text('name'), fields.text('kind'), fields.wholes('ranks', 1, _MOST_RANKS),
+        fields.whole('macs_before', 0, _MOST_MACS), fields.whole('macs_after', 0, _MOST_MACS),
+        fields.number('error', 0.0, 1e18))
 
 
 def _key(segment_sha256: str, ratio: float, calibration_sha256: str) -> Dict[str, Any]:

@@ -12,9 +12,8 @@ from diagnostic_msgs.msg import DiagnosticStatus
 
 from s3dnn_ros import capacity
 from s3dnn_ros.base.callbacks import ignore
-from s3dnn_ros.base.shown import shown
 from s3dnn_ros.engines import make_engine
-from s3dnn_ros.errors import MessageError
+from s3dnn_ros.errors import MessageError, shown
 from s3dnn_ros.models.spec import load_spec
 from s3dnn_ros.msg import Cameras, Capacity, ExecutorStats
 from s3dnn_ros.nodes.batch_source import BatchSource

@@ -7,7 +7,7 @@ import traceback
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
-from s3dnn_ros.base.shown import cut
+from s3dnn_ros.base.limits import cut
 from s3dnn_ros.errors import S3dnnError
 from s3dnn_ros.nodes.messages import diagnostic
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import gc
 import queue
-from pathlib import Path
 
 from rclpy.clock import Clock, ClockType
 
+from s3dnn_ros.base.content import full_path
 from s3dnn_ros.errors import EngineError, ParameterError, S3dnnError
 from s3dnn_ros.models.spec import load_spec
 from s3dnn_ros.nodes.deferred_service import DeferredService
@@ -99,4 +99,4 @@ def _absolute(model):
     """Return a model's name, or its path from the root: nodes may have other folders."""
     if not model.endswith(('.yaml', '.yml')):
         return model
-    return str(Path(model).expanduser().absolute())
+    return str(full_path(model).absolute())

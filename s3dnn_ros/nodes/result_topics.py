@@ -8,8 +8,7 @@ import threading
 
 from rclpy.exceptions import InvalidTopicNameException
 
-from s3dnn_ros.base.shown import shown
-from s3dnn_ros.errors import ParameterError
+from s3dnn_ros.errors import ParameterError, shown
 from s3dnn_ros.msg import Detections
 from s3dnn_ros.nodes.detection_2d_topics import Detection2DTopics
 from s3dnn_ros.nodes.messages import detections_msg

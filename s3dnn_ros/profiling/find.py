@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import List, Optional, Tuple
 
 from s3dnn_ros.base.cache import sha256_of
+from s3dnn_ros.base.content import full_path
 from s3dnn_ros.cohort import SpeedupAccuracyTable
-from s3dnn_ros.errors import ProfileError
+from s3dnn_ros.errors import DocumentError, ProfileError
 from s3dnn_ros.profiling.table import ProfileTable, load_table, profile_path
 
 
@@ -36,7 +37,7 @@ def find_table(profile, spec, engine='auto', device=None) -> Tuple[Optional[Prof
         return None, 'no profile is wanted'
     engine = None if engine == 'auto' else engine
     if profile != 'auto':
-        path = Path(profile).expanduser()
+        path = _full(profile)
         table = load_table(path)
         sha256 = _sha256(spec)
         if not sha256:
@@ -80,6 +81,13 @@ def cached_tables(model: str, engine: str, device: str, score: str
     except ProfileError:
         return table, []
     return table, [variants.accuracy_table(segment, score) for segment in range(table.segments)]
+
+
+def _full(path) -> Path:
+    try:
+        return full_path(path)
+    except DocumentError as error:
+        raise ProfileError('profile', str(error)) from error
 
 
 def _sha256(spec):

@@ -8,22 +8,17 @@ looked up.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import math
 from pathlib import Path
 from typing import Any, Dict, Iterable, Mapping, Tuple
 
 from s3dnn_ros.base.cache import cache_dir, write_whole
+from s3dnn_ros.base.content import Fields, is_number, read_json
 from s3dnn_ros.cohort import SpeedupPowerTable
-from s3dnn_ros.errors import ProfileError
-from s3dnn_ros.profiling.document import (
-    LARGEST,
-    LEAST,
-    is_number,
-    read_document,
-    read_head,
-    refuse_others,
-)
+from s3dnn_ros.errors import ProfileError, shown
+from s3dnn_ros.profiling.document import LARGEST, LEAST, read_head, refuse_others
 
 FORMAT = 1
 STATISTICS = ('median', 'p99', 'worst')
@@ -73,11 +68,11 @@ class ConfigurationRow:
     def __post_init__(self):
         """Refuse what no measurement gives; raises ValueError."""
         if not isinstance(self.name, str):
-            raise ValueError(f'{self.name!r} stands where the name of a configuration should')
+            raise ValueError(f'{shown(self.name)} stands where the name of a configuration should')
         for value in (self.power_mw, *self.times_ms):
-            if not is_number(value, LEAST):
-                raise ValueError(f"configuration '{self.name}': {value!r} is not a number above "
-                                 f'0, from {LEAST:g} to {LARGEST:g}')
+            if not is_number(value, LEAST, LARGEST):
+                raise ValueError(f'configuration {shown(self.name)}: {shown(value)} is not a '
+                                 f'number above 0, from {LEAST:g} to {LARGEST:g}')
 
 
 def check_names(rows: Iterable[ConfigurationRow]) -> None:
@@ -85,7 +80,7 @@ def check_names(rows: Iterable[ConfigurationRow]) -> None:
     names = set()
     for row in rows:
         if row.name in names:
-            raise ValueError(f"configuration '{row.name}' is there twice")
+            raise ValueError(f'configuration {shown(row.name)} is there twice')
         names.add(row.name)
 
 
@@ -127,8 +122,8 @@ class ProfileTable:
             self._grid[row.segment, row.batch] = row
         if not self._grid:
             raise ValueError('it holds no measurement')
-        for segment in range(1 + max(segment for segment, _ in self._grid)):
-            for batch in {batch for _, batch in self._grid}:
+        for segment in range(self.segments):
+            for batch in self.batches:
                 if (segment, batch) not in self._grid:
                     raise ValueError(f'segment {segment} was not measured at batch {batch}')
         for batch in self.batches:
@@ -138,10 +133,10 @@ class ProfileTable:
         check_names(self.configurations)
         for row in self.configurations:
             if len(row.times_ms) != self.segments:
-                raise ValueError(f"configuration '{row.name}' has times of {len(row.times_ms)} "
-                                 f'segments; there are {self.segments}')
+                raise ValueError(f'configuration {shown(row.name)} has times of '
+                                 f'{len(row.times_ms)} segments; there are {self.segments}')
 
-    @property
+    @functools.cached_property
     def batches(self) -> Tuple[int, ...]:
         """Return the measured batches, smallest first."""
         return tuple(sorted({batch for _, batch in self._grid}))
@@ -151,7 +146,7 @@ class ProfileTable:
         """Return the batches whose times other programs disturbed."""
         return tuple(sorted({row.batch for row in self.rows if row.noisy}))
 
-    @property
+    @functools.cached_property
     def segments(self) -> int:
         """Return the number of segments."""
         return 1 + max(segment for segment, _ in self._grid)
@@ -288,30 +283,33 @@ def load_table(path) -> ProfileTable:
     """
     path = Path(path)
     # as `profile_path` builds the name
-    return read_document(path, 'a profile', _advice(path.name.rsplit('.', 2)[0]), _table)
+    return read_json(path, 'a profile', _table, ProfileError,
+                     _advice(path.name.rsplit('.', 2)[0]))
 
 
 def _table(content) -> ProfileTable:
-    head = read_head(content, FORMAT, _TEXTS)
-    rows = tuple(ProfileRow(**{
-        name: row[name] if name != 'memory_mb' else row.get(name, 0.0)
-        for name in ('segment', 'batch', *_NUMBERS)}, noisy=bool(row.get('noisy')))
-        for row in content['rows'])
+    fields = Fields(content)
+    head = read_head(fields, FORMAT, _TEXTS)
+    rows = tuple(ProfileRow(
+        **{name: row.value(name) for name in ('segment', 'batch', *_NUMBERS[:-1])},
+        memory_mb=row.value('memory_mb', 0.0), noisy=bool(row.value('noisy', False)))
+        for row in fields.parts('rows'))
     configurations = tuple(ConfigurationRow(name, power_mw, tuple(times_ms)) for name, power_mw,
-                           *times_ms in content.get('configurations', ()))
+                           *times_ms in fields.value('configurations', ()))
     return ProfileTable(**head, rows=rows, configurations=configurations)
 
 
 def _check_row(row):
-    where = f'segment {row.segment!r} at batch {row.batch!r}'
+    where = f'segment {shown(row.segment)} at batch {shown(row.batch)}'
     for name, low in (('segment', 0), ('batch', 1)):
         value = getattr(row, name)
         if type(value) is not int or value < low:
             raise ValueError(f'{where}: {name} must be a whole number from {low} on')
     for name in _NUMBERS:
         value = getattr(row, name)
-        if not is_number(value):
-            raise ValueError(f'{where}: {name} is {value!r}, not a number from 0 to {LARGEST:g}')
+        if not is_number(value, 0.0, LARGEST):
+            raise ValueError(f'{where}: {name} is {shown(value)}, not a number from 0 to '
+                             f'{LARGEST:g}')
 
 
 def _sum(table, batch) -> ProfileRow:

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
+import functools
 import json
 from pathlib import Path
-from typing import Any, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from s3dnn_ros.base.cache import write_whole
+from s3dnn_ros.base.content import Fields, is_number, read_json
 from s3dnn_ros.cohort import SCORES, SpeedupAccuracyTable
-from s3dnn_ros.errors import ProfileError
+from s3dnn_ros.errors import ProfileError, shown
 from s3dnn_ros.models.fidelity import points
 from s3dnn_ros.models.variants import EXACT, variants_dir
-from s3dnn_ros.profiling.document import (
-    LARGEST,
-    LEAST,
-    is_number,
-    read_document,
-    read_head,
-    refuse_others,
-)
+from s3dnn_ros.profiling.document import LARGEST, LEAST, read_head, refuse_others
 
 FORMAT = 3
 # What gains less than this is not worth any fidelity, and may not gain at all.
 WORTH_SPEEDUP = 1.02
+MOST_IMAGES = 65536
 _TEXTS = ('model', 'model_sha256', 'engine', 'device', 'images', 'calibration',
           'calibration_sha256')
 
@@ -98,12 +95,19 @@ class VariantTable:
         for segment in [None, *range(len(self.cuts) + 1)]:
             ratios = [row.ratio for row in self.of(segment)]
             if ratios[:1] != [EXACT] or ratios != sorted(set(ratios), reverse=True):
-                raise ValueError(f'segment {segment} has the ratios {ratios}; expected 1.0 and '
-                                 'then smaller ones')
+                raise ValueError(f'segment {segment} has the ratios {shown(ratios)}; expected '
+                                 '1.0 and then smaller ones')
 
     def of(self, segment: Optional[int]) -> Tuple[VariantRow, ...]:
         """Return the variants of a segment, or with None of the whole network; exact first."""
-        return tuple(row for row in self.rows if row.segment == segment)
+        return tuple(self._by_segment.get(segment, ()))
+
+    @functools.cached_property
+    def _by_segment(self) -> Dict[Optional[int], List[VariantRow]]:
+        found = collections.defaultdict(list)
+        for row in self.rows:
+            found[row.segment].append(row)
+        return found
 
     def offered(self, segment: Optional[int]) -> Tuple[VariantRow, ...]:
         """Return the variants to choose from at run time: the exact one, and faster ones."""
@@ -164,24 +168,27 @@ def load_variant_table(path) -> VariantTable:
     """
     path = Path(path)
     # as `variant_table_path` builds the name
-    return read_document(path, 'a table of variants', _advice(path.name.rsplit('.', 2)[0]),
-                         _table)
+    return read_json(path, 'a table of variants', _table, ProfileError,
+                     _advice(path.name.rsplit('.', 2)[0]))
 
 
 def _table(content: Any) -> VariantTable:
-    head = read_head(content, FORMAT, _TEXTS)
-    rows = tuple(VariantRow(**{name: row[name] for name in ('segment', *_NUMBERS)})
-                 for row in content['rows'])
-    return VariantTable(**head, batch=content['batch'], rows=rows,
-                        configurations=tuple(map(str, content['configurations'])))
+    fields = Fields(content)
+    head = read_head(fields, FORMAT, _TEXTS)
+    rows = tuple(VariantRow(**{name: row.value(name) for name in ('segment', *_NUMBERS)})
+                 for row in fields.parts('rows'))
+    return VariantTable(**head, batch=fields.whole('batch', 1, MOST_IMAGES), rows=rows,
+                        configurations=fields.texts('configurations'))
 
 
 def _check_row(row: VariantRow) -> None:
-    where = f'segment {row.segment!r} at {row.ratio!r}'
+    where = f'segment {shown(row.segment)} at {shown(row.ratio)}'
+    if row.segment is not None and type(row.segment) is not int:
+        raise ValueError(f'{where}: segment is no whole number')
     for name in _NUMBERS:
         value, (least, largest) = getattr(row, name), _BOUNDS.get(name, (0.0, LARGEST))
         if not is_number(value, least, largest):
-            raise ValueError(f'{where}: {name} is {value!r}, not a number from {least:g} to '
+            raise ValueError(f'{where}: {name} is {shown(value)}, not a number from {least:g} to '
                              f'{largest:g}')
 
 

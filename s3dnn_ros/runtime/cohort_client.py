@@ -8,7 +8,6 @@ from typing import Callable, Collection, List, Mapping, Optional, Sequence, Tupl
 
 from s3dnn_ros.base.callbacks import ignore
 from s3dnn_ros.base.once import OnceLogger
-from s3dnn_ros.base.shown import shown
 from s3dnn_ros.cohort import (
     Cohort,
     Coordinator,
@@ -18,7 +17,7 @@ from s3dnn_ros.cohort import (
     SpeedupAccuracyTable,
     SpeedupPowerTable,
 )
-from s3dnn_ros.errors import ProfileError
+from s3dnn_ros.errors import ProfileError, shown
 from s3dnn_ros.platforms import Configuration, EnergyMeter, Platform
 from s3dnn_ros.profiling.table import ProfileTable
 from s3dnn_ros.runtime.board_control import BoardControl

@@ -12,10 +12,9 @@ from typing import Callable, Dict, List, Mapping, Optional, Tuple
 import numpy as np
 
 from s3dnn_ros.base.callbacks import ignore
-from s3dnn_ros.base.shown import shown
 from s3dnn_ros.capacity import Capacity
 from s3dnn_ros.counters import Counters
-from s3dnn_ros.errors import PlatformError, RequestError
+from s3dnn_ros.errors import PlatformError, RequestError, shown
 from s3dnn_ros.profiling.find import cached_tables
 from s3dnn_ros.runtime.admission import Admission
 from s3dnn_ros.runtime.answers import Answers, FrameResult, InstanceCount

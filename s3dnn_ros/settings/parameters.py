@@ -16,9 +16,11 @@ import math
 import re
 from typing import Any, Dict, Iterator, Mapping, Optional, Sequence, Tuple, get_type_hints
 
-from s3dnn_ros.errors import ParameterError
+from s3dnn_ros.errors import ParameterError, shown
 
 _NAME = re.compile(r'[A-Za-z][A-Za-z0-9_]{0,199}\Z')
+# Of cameras, instances or groups: none has a computer for more.
+MOST_NAMES = 256
 # defaults by flat name, by preset; `*` stands for any name of a map
 Presets = Mapping[str, Mapping[str, Any]]
 # in place of a name of a map, in a preset
@@ -181,14 +183,16 @@ def differences(old, new) -> Dict[str, bool]:
 
 
 def _check_names(parameter_name, names):
+    if len(names) > MOST_NAMES:
+        raise ParameterError(parameter_name, list(names), f'{MOST_NAMES} names are the most')
     for index, name in enumerate(names):
         if not is_name(name):
             raise ParameterError(parameter_name, list(names),
-                                 f"'{name}' cannot be part of a topic name; use letters, digits "
-                                 'and underscores, a letter first')
+                                 f'{shown(name)} cannot be part of a topic name; use letters, '
+                                 'digits and underscores, a letter first')
         if name in names[:index]:
             raise ParameterError(parameter_name, list(names),
-                                 f"'{name}' is there twice; every name must be unique")
+                                 f'{shown(name)} is there twice; every name must be unique')
 
 
 def _flat_name(prefix, field):

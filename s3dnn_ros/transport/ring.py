@@ -26,8 +26,7 @@ from typing import Callable
 
 import numpy as np
 
-from s3dnn_ros.base.shown import shown
-from s3dnn_ros.errors import RequestError, RingError, StaleSlotError
+from s3dnn_ros.errors import RequestError, RingError, StaleSlotError, shown
 from s3dnn_ros.transport.slots import SlotPool, SlotSize
 
 DIRECTORY = Path('/dev/shm')

@@ -12,7 +12,7 @@ from s3dnn_ros.errors import ParameterError
 
 KEPT = Path(__file__).parents[2] / 'docs' / 'results'
 # Of other benches, which print what they have to say.
-WITHOUT_TABLES = ('cohort', 'pipeline', 'pipeline_before', 'pipeline_quick_host',
+WITHOUT_TABLES = ('cohort', 'fuzz', 'pipeline', 'pipeline_before', 'pipeline_quick_host',
                   'pipeline_ten_minutes')
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3dnn_ros.base.shown import LONGEST_NAME
+from s3dnn_ros.base.limits import LONGEST_NAME
 from s3dnn_ros.cohort.membership import MOST_MEMBERS, Membership, MemberState
 
 LEASE_S = 1.0

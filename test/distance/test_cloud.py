@@ -70,6 +70,12 @@ def test_an_empty_cloud_has_no_points(make_cloud, width, height):
     np.testing.assert_array_equal(found, [[np.nan] * 3])
 
 
+def test_what_is_said_of_points_that_are_not_there_may_be_anything(make_cloud):
+    message = make_cloud(POINTS, point_step=2 ** 32 - 1, row_step=2 ** 32 - 1, data=b'')
+    message.height = 0
+    assert cloud_of(view_points(message)).x.size == 0
+
+
 def test_where_there_is_one_row_its_length_may_be_left_out(make_cloud):
     message = make_cloud(POINTS, row_step=0)
     np.testing.assert_array_equal(coordinates(message), POINTS)

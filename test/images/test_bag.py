@@ -105,6 +105,17 @@ def test_a_bag_that_is_damaged_is_told(write_bag, tmp_path):
         shades(path)
 
 
+@pytest.mark.parametrize('text, words', [
+    ('a0: &a0 {x: x}\n' + '\n'.join(f'a{n}: &a{n} {{<<: [*a{n - 1}, *a{n - 1}]}}'
+                                    for n in range(1, 40)), 'alias'),
+    ('[' * 1000, 'levels deep'), ('x: 1\n' * 90_000, 'more than 0.25 MB')])
+def test_a_description_in_which_its_reader_would_not_end_is_told(write_bag, tmp_path, text, words):
+    path = write_bag(tmp_path / 'bag', {'/front': film(1)})
+    (path / 'metadata.yaml').write_text(text)
+    with pytest.raises(ParameterError, match=f'cannot be read as a bag .*{words}'):
+        shades(path)
+
+
 def test_without_the_library_it_is_told_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, 'rosbags.rosbag2', None)
     with pytest.raises(ParameterError, match='`pip install rosbags`'):

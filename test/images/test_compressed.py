@@ -200,3 +200,14 @@ def test_a_message_has_its_format():
                                     format='bayer_rggb8; png compressed ')
     assert open_compressed(message).encoding is ENCODINGS['bayer_rggb8']
     assert refusal(open_compressed, message, max_side=100)[0] == 'size'
+
+
+@pytest.mark.parametrize('length', [2**31 - 1, 2**32 - 1, 10**6])
+def test_a_png_with_a_part_longer_than_all_of_it_is_refused_before_it_is_decoded(
+        length, monkeypatch):
+    whole = encoded('.png', np.zeros((4, 6, 3), np.uint8))
+    at = whole.index(b'IEND') - 4
+    part = struct.pack('>I', length) + b'teXt'
+    monkeypatch.setattr(cv2, 'imdecode', None)
+    for data in (whole[:at] + part + whole[at:], whole[:at], whole[:-4]):
+        assert refusal(decode_compressed, data)[0] == 'data'

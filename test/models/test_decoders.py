@@ -242,6 +242,9 @@ def test_oriented_boxes_are_suppressed_by_their_own_overlap():
     ('detr', {}, {'logits': (1, 300, 80), 'boxes': (1, 300, 4)}, 'pred_boxes [N, boxes, 4]'),
     ('detr', {}, {'logits': (1, 300, 80), 'pred_boxes': (1, 200, 4)}, 'pred_boxes [1, 200, 4]'),
     ('rtdetr', {}, {'y': (1, 300, 4)}, '[N, boxes, 4 + classes]'),
+    ('detr', {}, {'logits': (1, 9, 0), 'pred_boxes': (1, 9, 4)}, 'logits [1, 9, 0]'),
+    ('detr', {'activation': 'softmax'}, {'logits': (1, 9, 1), 'pred_boxes': (1, 9, 4)},
+     'logits [1, 9, 1]'),
 ])
 def test_outputs_that_are_not_those_of_a_task_are_told(name, options, shapes, told):
     with pytest.raises(ModelError) as caught:
@@ -494,7 +497,13 @@ def test_an_unknown_decoder_lists_the_known_ones():
 @pytest.mark.parametrize(('name', 'options', 'told'), [
     ('nanodet', {'stride': 8}, "did you mean 'strides'"),
     ('nanodet', {'bins': 1}, 'at least 2'),
-    ('nanodet', {'strides': 8}, 'cannot be used'),
+    ('nanodet', {'strides': 8}, "option 'strides' is 8; expected a list"),
+    ('nanodet', {'strides': [0]}, 'strides must be at least 1'),
+    ('nanodet', {'bins': 10 ** 30}, 'whole number from 0 to'),
+    ('nanodet', {'centre': float('nan')}, "option 'centre' is nan; expected a number"),
+    ('yolov8', {'output': {}}, 'expected text'),
+    ('ssd', {'background': True}, 'expected a whole number'),
+    ('ssd', {'normalised': 'no'}, 'expected true or false'),
     ('ssd', {'order': 'xywh'}, 'xyxy, yxyx'),
     ('classification', {'top_k': 0}, '1 or more'),
     ('yolov8', {'width': 3}, 'no option'),
@@ -503,3 +512,20 @@ def test_options_that_cannot_be_used_are_refused(name, options, told):
     with pytest.raises(ModelError) as caught:
         make_decoder(name, WIDTH, HEIGHT, **options)
     assert told in str(caught.value)
+
+
+def test_strides_that_take_more_memory_than_any_network_are_refused():
+    make_decoder('nanodet', 4096, 4096, strides=[8, 16, 32])
+    with pytest.raises(ModelError, match='more than 1000000 cells'):
+        make_decoder('nanodet', 4096, 4096, strides=[8, 1])
+
+
+@pytest.mark.parametrize(('name', 'shapes'), [
+    ('yolov5', {'y': (2, 10, 0)}), ('yolov8', {'y': (2, 0, 10)}),
+    ('classification', {'y': (2, 0)}), ('nanodet', {'y': (2, 42, 0)}),
+    ('ssd', {'boxes': (2, 0, 4), 'scores': (2, 5, 3)}),
+    ('ssd', {'boxes': (1, 5, 4), 'scores': (2, 5, 3)})])
+def test_outputs_without_what_is_read_are_refused(name, shapes):
+    outputs = {output: np.ones(shape, np.float32) for output, shape in shapes.items()}
+    with pytest.raises(ModelError):
+        make_decoder(name, WIDTH, HEIGHT).decode(outputs, 0.1, 0.5, 10)

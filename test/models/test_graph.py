@@ -84,6 +84,7 @@ def test_a_graph_that_uses_an_undefined_tensor_is_refused(save, make_network):
     (('N', 3, 8, 6), r'says 8 × 6'),
     (('N', 1, 6, 8), r'\[N, 3, H, W\]'),
     ((3, 6, 8), r'\[N, 3, H, W\]'),
+    ((2**62, 3, 6, 8), 'export it for one image'),
 ])
 def test_an_input_of_another_shape_is_refused(save, make_network, shape, told):
     with pytest.raises(ModelError, match=told):
@@ -97,12 +98,13 @@ def test_inputs_besides_the_image_are_refused(save, make_network):
         load_graph(save(model))
 
 
-def test_an_integer_input_is_refused(make_spec):
+@pytest.mark.parametrize('kind, told', [(TensorProto.UINT8, 'UINT8'), (99, 'unknown type 99')])
+def test_an_integer_input_is_refused(make_spec, kind, told):
     cast = helper.make_node('Cast', ['x'], ['y'], to=TensorProto.FLOAT)
     graph = helper.make_graph(
-        [cast], 'g', [helper.make_tensor_value_info('x', TensorProto.UINT8, ['N', 3, 6, 8])],
+        [cast], 'g', [helper.make_tensor_value_info('x', kind, ['N', 3, 6, 8])],
         [helper.make_tensor_value_info('y', TensorProto.FLOAT, ['N', 3, 6, 8])])
-    with pytest.raises(ModelError, match='UINT8'):
+    with pytest.raises(ModelError, match=told):
         with_image_input(helper.make_model(graph), make_spec())
 
 

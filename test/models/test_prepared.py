@@ -1,6 +1,7 @@
 """A prepared network is the one that is cut anew, and is made again when anything changes."""
 
 import dataclasses
+import json
 
 import numpy as np
 import onnx
@@ -95,6 +96,25 @@ def test_it_is_made_again_when_anything_changes(spec, reads, change):
     assert len(reads) == 2
     assert found.models == tuple(
         model.SerializeToString() for model in cut_as_known(changed, None, REASON).models)
+
+
+def resealed(**changes):
+    """Change what a kept file says of itself, so that only that is wrong."""
+    head, _, body = kept_file().read_bytes().partition(b'\n')
+    kept_file().write_bytes(json.dumps({**json.loads(head), **changes}).encode() + b'\n' + body)
+
+
+@pytest.mark.parametrize('changes', [
+    {'sizes': [-1]}, {'sizes': [1]}, {'sizes': []}, {'sizes': [10**30]}, {'sizes': 5},
+    {'outputs': None}, {'outputs': [{}]}, {'cuts': ['x']}, {'cuts': [['x']]}, {'note': 7},
+    {'crc32': 10**400}, {'key': []}, {'note': '\ud800'}], ids=str)
+def test_a_damaged_one_is_said_and_made_anew(spec, reads, caplog, changes):
+    first = prepare(spec, None, REASON)
+    resealed(**changes)
+    assert prepare(spec, None, REASON) == first and len(reads) == 2
+    (record,) = caplog.records
+    assert str(kept_file()) in record.message and 'made again' in record.message
+    assert prepare(spec, None, REASON) == first and len(reads) == 2
 
 
 def test_a_missing_file_is_told_whatever_is_kept(spec):

@@ -207,6 +207,15 @@ def test_directories_win_over_the_model_path_and_that_over_the_share(
     assert load_spec('nanodet_g', [tmp_path / 'first']).width == 1
 
 
+def test_a_path_of_a_user_who_is_not_here_is_told(monkeypatch):
+    for name, directories in (('~nobody_at_all/x.yaml', ()), ('x', ['~nobody_at_all'])):
+        with pytest.raises(ModelError, match='of a user who is not here'):
+            load_spec(name, directories)
+    monkeypatch.setenv('S3DNN_MODEL_PATH', '~nobody_of_this_name')
+    with pytest.raises(ModelError, match='of a user who is not here'):
+        load_spec('x')
+
+
 def test_an_unknown_name_lists_the_known_ones_and_the_places(write, tmp_path):
     write('mine')
     with pytest.raises(ModelError) as caught:

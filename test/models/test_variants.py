@@ -1,5 +1,6 @@
 """Variants come exact first, are kept on disk, and never come from a file of something else."""
 
+import hashlib
 import json
 
 import numpy as np
@@ -116,6 +117,32 @@ def test_a_key_of_something_else_does_not_count(segments, own_cache, made, name,
     del made[:]
     make(segments, RATIO_PAIR)
     assert made == [0.5]
+
+
+@pytest.mark.parametrize('changes', [
+    {'layers': [7]}, {'layers': {}}, {'layers': [{'ranks': ['x']}]}, {'sha256': 'ab' * 32},
+    {'sha256': None}], ids=str)
+def test_a_damaged_one_is_said_and_made_anew(segments, own_cache, made, caplog, changes):
+    first = make(segments, RATIO_PAIR)
+    path = files(own_cache, '.json')[0]
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    del made[:]
+    assert make(segments, RATIO_PAIR) == first and made == [0.5]
+    (record,) = caplog.records
+    assert str(path) in record.message
+
+
+def test_a_network_whose_hash_is_right_but_that_is_none_is_made_anew(segments, own_cache, made,
+                                                                     caplog):
+    first = make(segments, RATIO_PAIR)
+    path, network = files(own_cache, '.json')[0], files(own_cache, '.onnx')[0]
+    for content in (b'\xff' * 9, b''):
+        network.write_bytes(content)
+        path.write_text(json.dumps({**json.loads(path.read_text()),
+                                    'sha256': hashlib.sha256(content).hexdigest()}))
+        del made[:]
+        assert make(segments, RATIO_PAIR) == first and made == [0.5]
+    assert len(caplog.records) == 2
 
 
 def test_other_weights_and_other_cuts_are_made_anew(segments, make_network, made):

@@ -17,8 +17,8 @@ from s3dnn_ros.msg import FrameBatch, FrameInfo
 from tiny import SIDE
 
 from s3dnn_ros.base.complaints import MOST
-from s3dnn_ros.base.shown import shown
 from s3dnn_ros.counters import MOST_STRANGERS, STRANGERS
+from s3dnn_ros.errors import shown
 from s3dnn_ros.transport.ring import SharedSlots
 from s3dnn_ros.transport.slots import SlotSize
 

@@ -147,3 +147,8 @@ def test_what_is_not_known_here_is_refused(spec, model, engine, device, words):
     save(spec)
     with pytest.raises(ProfileError, match=words):
         cached_tables(model, engine, device, 'fidelity')
+
+
+def test_a_profile_of_a_user_who_is_not_here_is_told(spec):
+    with pytest.raises(ProfileError, match='of a user who is not here'):
+        find_table('~nobody_of_this_name/x.json', spec)

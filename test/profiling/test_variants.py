@@ -86,11 +86,12 @@ def test_a_table_is_read_as_it_was_written(tmp_path):
 
 
 @pytest.mark.parametrize('change, words', [
-    ({'format': 2}, 'format 2, this version reads 3'), ({'rows': 5}, 'is not a table of variants'),
-    ({'rows': [{}]}, "lacks the key 'segment'"), ({'versions': []}, "'versions'"),
-    ({'cuts': ['a']}, "'cuts'"), ({'engine': 7}, '7 stands where a text should'),
-    ({'configurations': 5}, 'is not a table of variants'), ({'images': None}, 'None stands'),
-    ({'calibration': None}, 'None stands')])
+    ({'format': 2}, 'format 2, this version reads 3'), ({'rows': 5}, "key 'rows' is 5"),
+    ({'rows': [{}]}, "lacks the key 'rows.0.segment'"), ({'versions': []}, "'versions'"),
+    ({'cuts': ['a']}, "'cuts'"), ({'engine': 7}, "key 'engine' is 7"),
+    ({'configurations': 5}, "key 'configurations' is 5"),
+    ({'images': None}, "key 'images' is None"),
+    ({'calibration': None}, "key 'calibration' is None")])
 def test_a_damaged_file_is_refused_with_the_way_out(tmp_path, change, words):
     path = tmp_path / 'net.onnxruntime.json'
     table().save(path)

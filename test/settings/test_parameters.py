@@ -138,6 +138,7 @@ def test_a_name_that_is_no_identifier_is_refused(name):
 
 def test_a_name_used_twice_is_refused():
     assert "'hall' is there twice" in refusal(lamp_names=['hall', 'porch', 'hall'])
+    assert '256 names are the most' in refusal(lamp_names=[f'lamp{n}' for n in range(257)])
 
 
 def test_combinations_are_checked_last():

@@ -33,7 +33,7 @@ def read_scales(path: Path, images_sha256: str = '') -> Optional[bytes]:
     """
     try:
         found, scales = read_sealed(
-            path, lambda header, content: (header['images_sha256'], content))
+            path, lambda header, content: (header.text('images_sha256'), content))
     except FileNotFoundError:
         return None
     return scales if images_sha256 in ('', found) else None

@@ -14,6 +14,8 @@ CHANNELS_LAST = 'HWC8'
 # By TensorRT's names; its own `nptype` asks for numpy.bool, which new NumPys do not have.
 _DTYPES = {'FLOAT': np.float32, 'HALF': np.float16, 'INT8': np.int8, 'INT32': np.int32,
            'INT64': np.int64, 'BOOL': np.bool_, 'UINT8': np.uint8}
+# By NumPy's.
+DTYPES = tuple(np.dtype(kind).name for kind in _DTYPES.values())
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,13 +15,17 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Mapping, Tuple
 
 from s3dnn_ros.base.cache import cache_dir, write_whole
-from s3dnn_ros.engines.tensorrt.loaded_engine import Tensor
-from s3dnn_ros.errors import BuildError
+from s3dnn_ros.base.content import Fields, json_of
+from s3dnn_ros.engines.tensorrt.loaded_engine import DTYPES, Tensor
+from s3dnn_ros.errors import BuildError, DocumentError, shown
 
 MAGIC = b's3dnnPLN'
 # Grows whenever plans are built in another way, so that caches are renewed.
 FORMAT = 3
 _LENGTH = struct.Struct('<Q')
+# No network has more layers, no tensor more dimensions or a larger size.
+_MOST_LAYERS, _MOST_AXES, _MOST = 1_000_000, 8, 2**31 - 1
+_LONGEST_S = 1e9
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,10 +117,9 @@ def read_plan(key: PlanKey) -> Plan:
     path = plan_path(key)
 
     def plan(header, content):
-        _compare(path, header['key'], _values(key))
-        tensors = tuple(Tensor(**{**values, 'shape': tuple(values['shape'])})
-                        for values in header['tensors'])
-        return Plan(key, content, tensors, header['layers'], tuple(header['on_gpu']))
+        _compare(path, header.mapping('key'), _values(key))
+        return Plan(key, content, tuple(map(_tensor, header.parts('tensors'))),
+                    header.whole('layers', 0, _MOST_LAYERS), header.texts('on_gpu'))
     return read_sealed(path, plan)
 
 
@@ -141,8 +144,8 @@ def read_refusal(key: PlanKey) -> Refusal:
     path = refusal_path(key)
 
     def refusal(header, _):
-        _compare(path, header['key'], _values(key))
-        return Refusal(key, header['sentence'], header['limit_s'])
+        _compare(path, header.mapping('key'), _values(key))
+        return Refusal(key, header.text('sentence'), header.number('limit_s', 0.0, _LONGEST_S))
     return read_sealed(path, refusal)
 
 
@@ -153,40 +156,58 @@ def write_sealed(path: Path, header: Mapping[str, Any], content: bytes = b'') ->
     write_whole(path, MAGIC + hashlib.sha256(body).digest() + body)
 
 
-def read_sealed(path: Path, made_of: Callable[[Dict[str, Any], bytes], Any]) -> Any:
-    """Return what is made of a file's header and content.
+def read_sealed(path: Path, made_of: Callable[[Fields, bytes], Any]) -> Any:
+    """Return what is made of a file's header and content; that may raise DocumentError.
 
     Raises FileNotFoundError if there is none, BuildError naming the file if it is not whole.
     """
     try:
         header, content = _parts(path.read_bytes())
-        if header['format'] != FORMAT:
-            raise BuildError(path, f'has the format {header["format"]}, this is {FORMAT}')
+        found = header.value('format')
+        if found != FORMAT:
+            raise BuildError(path, f'has the format {shown(found)}, this is {FORMAT}')
         return made_of(header, content)
     except FileNotFoundError:
         raise
     except OSError as error:
         raise BuildError(path, f'cannot be read ({error.strerror})') from error
-    except (KeyError, TypeError, ValueError, struct.error) as error:
+    except (DocumentError, struct.error) as error:
         raise BuildError(path, f'is not whole ({error})') from error
 
 
-def _parts(content: bytes) -> Tuple[Dict[str, Any], bytes]:
-    """Return a file's header and content; raises ValueError or struct.error."""
+def _parts(content: bytes) -> Tuple[Fields, bytes]:
+    """Return a file's header and content; raises DocumentError or struct.error."""
     if not content.startswith(MAGIC):
-        raise ValueError('it does not begin like one')
+        raise DocumentError('it does not begin like one')
     begin = len(MAGIC) + hashlib.sha256().digest_size
     body = content[begin:]
     if hashlib.sha256(body).digest() != content[len(MAGIC):begin]:
-        raise ValueError('its hash is another')
+        raise DocumentError('its hash is another')
     end = _LENGTH.size + _LENGTH.unpack_from(body)[0]
-    return json.loads(body[_LENGTH.size:end].decode()), body[end:]
+    return Fields(json_of(body[_LENGTH.size:end])), body[end:]
+
+
+def _tensor(fields: Fields) -> Tensor:
+    """Return a tensor; raises DocumentError for one that TensorRT does not have."""
+    dtype = fields.text('dtype')
+    if dtype not in DTYPES:
+        fields.fail('dtype', f'one of {", ".join(DTYPES)}')
+    shape = fields.wholes('shape', -1, _MOST)
+    if len(shape) > _MOST_AXES:
+        fields.fail('shape', f'at most {_MOST_AXES} sizes')
+    return Tensor(fields.text('name'), fields.truth('is_input'), dtype, shape,
+                  fields.truth('channels_last'))
 
 
 def _compare(path, found: Dict[str, Any], wanted: Dict[str, Any]) -> None:
     for name, value in wanted.items():
         if found.get(name) != value:
-            raise BuildError(path, f'was built for {name} {found.get(name)}, this is {value}')
+            raise BuildError(path, f'was built for {name} {_said(found.get(name))}, this is '
+                                   f'{value}')
+
+
+def _said(value: Any) -> str:
+    return value[:80] if isinstance(value, str) else shown(value)
 
 
 def _values(key: PlanKey) -> Dict[str, Any]:

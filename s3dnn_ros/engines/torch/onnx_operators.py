@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from onnx import TensorProto
 
+from s3dnn_ros.models.soundness import type_name
+
 Function = Callable[..., Any]
 
 DTYPES = {
@@ -211,7 +213,7 @@ def _mod(node: Node) -> Function:
 def _cast(node: Node) -> Function:
     dtype = DTYPES.get(node.get('to'))
     if dtype is None:
-        raise Unsupported(f'to {TensorProto.DataType.Name(node.get("to"))}')
+        raise Unsupported(f'to {type_name(node.get("to"))}')
     if dtype.is_floating_point and node.floats:
         dtype = node.floats
     return lambda x: x.to(dtype)

@@ -1,7 +1,9 @@
 """Plans on disk: whole, of this machine, and told by name when they are not."""
 
 import dataclasses
+import json
 import os
+import struct
 
 import hypothesis.strategies as st
 import pytest
@@ -19,6 +21,7 @@ from s3dnn_ros.engines.tensorrt.plan_cache import (
     refusal_path,
     write_plan,
     write_refusal,
+    write_sealed,
 )
 from s3dnn_ros.errors import BuildError
 
@@ -146,6 +149,51 @@ def test_a_plan_that_is_not_whole_is_told(data):
     with pytest.raises(BuildError, match='is not whole') as raised:
         read_plan(key())
     assert str(path) in str(raised.value)
+
+
+def resealed(path, **changes):
+    """Change a file's header, with its hash right."""
+    content = path.read_bytes()
+    length, = struct.unpack_from('<Q', content, 40)
+    head = {**json.loads(content[48:48 + length]), **changes}
+    path.write_bytes(b'')
+    write_sealed(path, head, content[48 + length:])
+
+
+@pytest.mark.parametrize('changes, words', [
+    ({'tensors': 5}, "'tensors' is 5"), ({'tensors': [5]}, "'tensors.0' is 5"),
+    ({'tensors': [{'name': 'x'}]}, "lacks the key 'tensors.0."),
+    ({'layers': -1}, "'layers' is -1"),
+    ({'layers': 10**400}, "'layers' is inf"), ({'on_gpu': [None]}, "'on_gpu'"),
+    ({'key': []}, "'key' is"), ({'format': [3]}, 'has the format'),
+    ({'key': {'model': 'x' * 9999}}, 'was built for model x')], ids=str)
+def test_a_plan_that_says_what_no_plan_is_is_told_by_key(changes, words):
+    write_plan(plan())
+    resealed(plan_path(key()), **changes)
+    with pytest.raises(BuildError) as raised:
+        read_plan(key())
+    assert words in str(raised.value) and str(plan_path(key())) in str(raised.value)
+
+
+@pytest.mark.parametrize('changes', [
+    {'dtype': 'object'}, {'dtype': 7}, {'shape': [1] * 9}, {'shape': [2**40]}, {'shape': 'x'},
+    {'is_input': 1}, {'channels_last': None}, {'name': None}], ids=str)
+def test_a_tensor_that_tensorrt_does_not_have_is_told_by_key(changes):
+    write_plan(plan())
+    tensor = {**dataclasses.asdict(plan().tensors[0]), **changes}
+    resealed(plan_path(key()), tensors=[tensor])
+    (name,) = changes
+    with pytest.raises(BuildError, match=rf"is not whole \(key 'tensors\.0\.{name}'"):
+        read_plan(key())
+
+
+@pytest.mark.parametrize('changes', [
+    {'sentence': 5}, {'limit_s': 'x'}, {'limit_s': -1.0}, {'limit_s': float('nan')}], ids=str)
+def test_a_refusal_that_says_what_none_is_is_told_by_key(changes):
+    write_refusal(Refusal(key(), 'no such layer'))
+    resealed(refusal_path(key()), **changes)
+    with pytest.raises(BuildError, match=f"key '{next(iter(changes))}'"):
+        read_refusal(key())
 
 
 def test_a_plan_that_cannot_be_read_is_told():
