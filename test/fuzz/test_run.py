@@ -1,8 +1,10 @@
 """No hostile input ends in a trace, hangs or takes much memory; one that would is told."""
 
 import json
+import os
 import random
 import re
+import signal
 
 import pytest
 
@@ -91,7 +93,9 @@ def test_a_process_that_hangs_or_dies_is_replaced(monkeypatch):
     try:
         expected = hostile.use('raw image', 0)
         with monkeypatch.context() as patch:
-            patch.setattr(watch, 'GIVEN_UP_S', 0.0)
+            patch.setattr(watch, 'GIVEN_UP_S', 0.01)
+            # it cannot answer, however quick it is
+            os.kill(hostile._process.pid, signal.SIGSTOP)
             assert hostile.use('raw image', 0).end == HANG
         hostile._process.kill()
         hostile._process.join()
