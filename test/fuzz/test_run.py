@@ -56,7 +56,8 @@ def refuse(_):
 
 
 def much(_):
-    return bytes(bytearray(b'x') * 30_000_000)
+    # so large that it does not stay in the process afterwards
+    return len(bytearray(b'x') * 100_000_000)
 
 
 def ended(use):
