@@ -31,7 +31,7 @@ def free_batch(model: onnx.ModelProto, input_name: str) -> bool:
         output.type.tensor_type.ClearField('shape')
     try:
         doubled = onnx.shape_inference.infer_shapes(doubled, strict_mode=True, data_prop=True)
-    except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError, ValueError):
+    except (onnx.shape_inference.InferenceError, ValueError):
         # ValueError for a type of numbers that ONNX does not have
         return False
     if any(attribute.HasField('g') for node in doubled.graph.node for attribute in node.attribute):

@@ -83,7 +83,7 @@ class DetrDecoder(_DetrDecoder):
     def check(self, output_shapes: Shapes) -> int:
         """Return the number of classes; see `decoders.Decoder`."""
         logits, boxes = (output_shapes.get(name, ()) for name in (self._logits, self._boxes))
-        count = size(boxes, 1) or None if len(boxes) == 3 else None
+        count = boxes[1] if len(boxes) == 3 and isinstance(boxes[1], int) else None
         if (not fits(logits, (None, count, None)) or not fits(boxes, (None, None, 4))
                 or logits[2] in range(1 + self._is_softmax)):
             refuse('detr', f'{self._logits} [N, boxes, classes], {self._boxes} [N, boxes, 4]',

@@ -18,6 +18,11 @@ def expect_sound(model: onnx.ModelProto, source, advice: str) -> None:
     expect_modest(model, source)
     try:
         onnx.checker.check_model(model)
+        # which it does not check, and shape inference does not take
+        names = [(function.domain, function.name, getattr(function, 'overload', ''))
+                 for function in model.functions]
+        if len(set(names)) < len(names):
+            raise ValueError('two of its functions have one name')
     except (onnx.checker.ValidationError, ValueError) as error:
         # ValueError where its sentence would hold what is no text, or the network 2 GB
         raise ModelError(source, f'is not valid ONNX ({shortened(error)}); {advice}') from error

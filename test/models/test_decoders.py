@@ -242,6 +242,7 @@ def test_oriented_boxes_are_suppressed_by_their_own_overlap():
     ('detr', {}, {'logits': (1, 300, 80), 'boxes': (1, 300, 4)}, 'pred_boxes [N, boxes, 4]'),
     ('detr', {}, {'logits': (1, 300, 80), 'pred_boxes': (1, 200, 4)}, 'pred_boxes [1, 200, 4]'),
     ('rtdetr', {}, {'y': (1, 300, 4)}, '[N, boxes, 4 + classes]'),
+    ('detr', {}, {'logits': (1, 9, 3), 'pred_boxes': (1, 0, 4)}, 'pred_boxes [1, 0, 4]'),
     ('detr', {}, {'logits': (1, 9, 0), 'pred_boxes': (1, 9, 4)}, 'logits [1, 9, 0]'),
     ('detr', {'activation': 'softmax'}, {'logits': (1, 9, 1), 'pred_boxes': (1, 9, 4)},
      'logits [1, 9, 1]'),

@@ -65,6 +65,11 @@ def test_what_is_not_valid_is_refused_with_the_advice():
         expect_sound(broken, 'net.onnx', 'export it')
 
 
+def test_two_functions_of_one_name_are_refused():
+    with pytest.raises(ModelError, match=r'is not valid ONNX \(.*functions'):
+        expect_sound(calls(function('f0'), function('f0')), 'net.onnx', 'export it')
+
+
 def test_what_only_shape_inference_finds_is_told():
     model = nested(1)
     model.graph.node[0].attribute[0].g.output[0].type.tensor_type.elem_type = 65
