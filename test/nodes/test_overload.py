@@ -74,8 +74,9 @@ def test_a_camera_with_twice_the_weight_has_twice_the_share(world, slow):
     assert max(others) <= 1.15 * min(others) + 1
     assert 1.6 * min(others) <= got['front'] <= 2.4 * max(others)
     world.accept('governor', 'cameras.front.weight', 0.0)
+    shoot(world, CAMERAS, 0.3)      # what is under way comes to its end
     for camera in CAMERAS:
         world.results[camera].clear()
     shoot(world, CAMERAS, 1.0)
     got = {camera: len(items) for camera, items in results(world).items()}
-    assert got['front'] <= 2 and min(got[camera] for camera in CAMERAS[1:]) >= 5
+    assert got['front'] <= 1 and min(got[camera] for camera in CAMERAS[1:]) >= 5
