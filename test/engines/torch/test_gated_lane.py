@@ -386,13 +386,13 @@ def test_while_nothing_may_wait_segments_that_nobody_told_run_exact_and_say_so(
     lane = in_variants
     for begun_before in (True, False):
         # what ran before leaves no variants behind
-        lane.streams.arming.allow(True)
+        lane.streams.arming.may_wait = True
         lane.fetch(2, [images(1, 2)])
         assert not lane.launch_all(2, 0, [0, 2, 1]).exact
         device.run()
         lane.leave()
         lane.ran.clear()
-        lane.streams.arming.allow(begun_before)
+        lane.streams.arming.may_wait = begun_before
         lane.fetch(2, [images(1, 2)])
         assert not lane.launch_all(2, 0, [0]).exact
         device.run()
