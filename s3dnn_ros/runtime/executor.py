@@ -178,8 +178,9 @@ class Executor:
         request = Request(instance, batch, now_s)
         self.recorder.stamp(Stage.ARRIVED, request, now_s)
         self._admission.arrived(request)
-        if isinstance(batch.pixels, np.ndarray) and (
-                not instance.queue.network.stages or self.engine.reads(batch.pixels)):
+        if not instance.queue.network.stages or (
+                isinstance(batch.pixels, np.ndarray) and self.engine.reads(batch.pixels)):
+            # to read what lies in shared memory takes less than to wake another thread
             self._stage(request)
             return
         try:
@@ -297,21 +298,25 @@ class Executor:
 
     def _mismatch(self, batch, instance):
         """Return why the batch cannot run, or an empty string."""
-        asks = f'front end {shown(batch.front_end)} asks for instance {shown(batch.instance)}'
+        reason = self._reason_against(batch, instance)
+        return reason and (f'front end {shown(batch.front_end)} asks for instance '
+                           f'{shown(batch.instance)}{reason}')
+
+    def _reason_against(self, batch, instance):
         if not batch.frames:
-            return f'{asks} without frames'
+            return ' without frames'
         if instance is None:
-            return f'{asks}; this executor has ' + ', '.join(self._instances)
+            return '; this executor has ' + ', '.join(self._instances)
         spec = instance.spec
         if batch.model != spec.name:
-            return f"{asks} with model {shown(batch.model)}, which runs '{spec.name}' here"
+            return f" with model {shown(batch.model)}, which runs '{spec.name}' here"
         shape = (len(batch.frames), spec.height, spec.width, 3)
         if batch.pixels.shape != shape:
-            return f'{asks} with pixels of shape {batch.pixels.shape}; {shape} was expected'
+            return f' with pixels of shape {batch.pixels.shape}; {shape} was expected'
         most = min(instance.queue.network.largest, spec.max_batch or len(batch.frames))
         if len(batch.frames) > most:
-            return (f'{asks} with {len(batch.frames)} frames; it takes {most} at most '
-                    '(max_batch of executor and model)')
+            return (f' with {len(batch.frames)} frames; it takes {most} at most (max_batch of '
+                    'executor and model)')
         return ''
 
     def _finished(self, job):
