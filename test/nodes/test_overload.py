@@ -79,4 +79,4 @@ def test_a_camera_with_twice_the_weight_has_twice_the_share(world, slow):
         world.results[camera].clear()
     shoot(world, CAMERAS, 1.0)
     got = {camera: len(items) for camera, items in results(world).items()}
-    assert got['front'] <= 1 and min(got[camera] for camera in CAMERAS[1:]) >= 5
+    assert got['front'] <= 2 and min(got[camera] for camera in CAMERAS[1:]) >= 5
