@@ -156,7 +156,7 @@ class SlotReader:
 
     def __init__(self, name, directory=DIRECTORY):
         if not _NAME.match(name):
-            raise RequestError(f'{shown(name)} is not a name of a shared-memory segment')
+            raise RequestError(f'{shown(name[:80])} is not a name of a shared-memory segment')
         path = Path(directory) / name
         try:
             self._file = _open_segment(path)

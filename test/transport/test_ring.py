@@ -241,7 +241,7 @@ def test_a_reader_that_nobody_has_any_more_closes_its_file(slots, tmp_path):
 def test_a_name_that_is_no_segment_is_refused(name, tmp_path):
     (tmp_path / 'x').write_bytes(bytes(8192))
     sentence = refusal(name, tmp_path)
-    assert 'is not a name' in sentence and len(sentence) < 400
+    assert 'is not a name' in sentence and len(sentence) < 200
 
 
 def test_a_directory_in_place_of_a_segment_is_refused(tmp_path):
