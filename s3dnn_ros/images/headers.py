@@ -48,9 +48,12 @@ def read_head(data) -> Head:
     name, read = _reader_of(bytes(view[:_START_BYTES]), len(view))
     try:
         return Head(name, *read(view))
-    except (struct.error, IndexError, _DamagedError) as error:
+    except (struct.error, IndexError) as error:
+        raise ImageError('data', f'the {name} image ({len(view)} bytes) cannot be decoded; it is '
+                                 'cut short') from error
+    except _DamagedError as error:
         raise ImageError('data', f'the head of the {name} image ({len(view)} bytes) cannot be '
-                                 f'decoded; it is cut short or damaged ({error})') from error
+                                 f'decoded; it is damaged: {error}') from error
 
 
 def expect_png_end(data) -> None:

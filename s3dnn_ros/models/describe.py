@@ -20,6 +20,8 @@ USUAL_SIDE = 640
 MOST_FINAL_BOXES = 1000
 # Values of a box beside its classes, in NanoDet's joined output.
 NANODET_EDGES = 44
+# Operators that give the same values in another shape or type.
+RESHAPING = ('Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Transpose', 'Identity', 'Cast')
 IMAGENET = {'mean': [123.675, 116.28, 103.53], 'std': [58.395, 57.12, 57.375]}
 ZERO_TO_ONE = {'mean': [0.0, 0.0, 0.0], 'std': [255.0, 255.0, 255.0]}
 AS_THEY_ARE = {'mean': [0.0, 0.0, 0.0], 'std': [1.0, 1.0, 1.0]}
@@ -166,9 +168,12 @@ def describe(path: Path) -> Suggestion:
     values: Dict[str, Any] = {
         'description': '', 'onnx': path.name, 'width': width, 'height': height,
         **HABITS[choice.decoder], 'decoder': choice.decoder}
-    if choice.decoder == 'classification' and metadata.task:
-        values.update(ZERO_TO_ONE)
     options = dict(choice.options)
+    if choice.decoder == 'classification':
+        if metadata.task:
+            values.update(ZERO_TO_ONE)
+        if not _is_softmax(model, options.get('output') or next(iter(shapes))):
+            options['softmax'] = True
     if options:
         values['decoder_options'] = options
     if others:
@@ -186,6 +191,14 @@ def describe(path: Path) -> Suggestion:
     head = '\n'.join(f'# {note}' for note in (f'Suggested for {path.name}.', *notes))
     return Suggestion(f'{head}\n{yaml.safe_dump(values, sort_keys=False, allow_unicode=True)}',
                       notes)
+
+
+def _is_softmax(model, output: str) -> bool:
+    """Return whether an output is that of a softmax, in whatever shape."""
+    nodes = {name: node for node in model.graph.node for name in node.output}
+    while output in nodes and nodes[output].op_type in RESHAPING:
+        output = nodes[output].input[0]
+    return output in nodes and nodes[output].op_type in ('Softmax', 'Sigmoid')
 
 
 def _image_among(inputs, path):

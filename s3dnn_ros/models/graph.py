@@ -18,6 +18,7 @@ from s3dnn_ros.errors import ModelError
 from s3dnn_ros.models.batch import BATCH, free_batch
 from s3dnn_ros.models.flow import reads_of
 from s3dnn_ros.models.metadata import metadata_of
+from s3dnn_ros.models.other_files import what_else
 from s3dnn_ros.models.shapes import fits, shape_of
 from s3dnn_ros.models.soundness import expect_modest, expect_sound, type_name
 from s3dnn_ros.models.spec import ModelSpec
@@ -192,12 +193,17 @@ def parse(path: Path, again: str) -> onnx.ModelProto:
         model = onnx.load(str(path), load_external_data=False)
         # before anything walks through it
         expect_modest(model, path)
-        load_external_data_for_model(model, str(path.parent))
-    except (DecodeError, ValueError, RuntimeError, onnx.checker.ValidationError) as error:
-        raise ModelError(
-            path, f'is not a whole ONNX file ({shortened(error)}); {again}') from error
+    except (DecodeError, ValueError, RuntimeError) as error:
+        raise ModelError(path, what_else(path) or 'is not a whole ONNX file '
+                         f'({shortened(error)}); {again}') from error
     except OSError as error:
         raise ModelError(path, f'cannot be read ({shortened(error)}); check it') from error
+    try:
+        load_external_data_for_model(model, str(path.parent))
+    except (ValueError, RuntimeError, OSError, onnx.checker.ValidationError) as error:
+        raise ModelError(
+            path, 'has its weights in a file of their own, which cannot be read '
+                  f'({shortened(error)}); keep both in one folder, or {again}') from error
     if not model.graph.node:
         raise ModelError(path, f'holds no network; {again}')
     _lower_format(model)

@@ -88,10 +88,10 @@ class ModelSpec:
         """
         if classes and self.labels and classes != len(self.labels):
             raise ModelError(
-                f"model '{self.name}'", f'has {len(self.labels)} labels, and decoder '
-                f"'{self.decoder}' finds {classes} classes in its outputs; correct `labels`, or "
-                'leave them out to get numbers; or, if the network also gives masks, keypoints or '
-                'angles, set `task` in decoder_options: `s3dnn models describe '
+                f"model '{self.name}'", f'has {len(self.labels)} labels, its own or its '
+                f"file's, and decoder '{self.decoder}' finds {classes} classes in its outputs; "
+                'correct `labels`, or leave them out; or, if the network also gives masks, '
+                'keypoints or angles, set `task` in decoder_options: `s3dnn models describe '
                 f'{self.onnx}` says what fits')
 
 

@@ -1,6 +1,7 @@
 """Builders for model descriptions and small networks, and the assets where they are fetched."""
 
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from onnx import TensorProto, helper, numpy_helper
 from s3dnn_ros.models.assets import ASSETS
 from s3dnn_ros.models.spec import ModelSpec
 
+# importlib mode leaves the tests' directories off sys.path
+sys.path.insert(0, str(Path(__file__).parent))
 FETCHED_CACHE = os.environ.get('S3DNN_CACHE', '')
 
 

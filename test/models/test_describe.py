@@ -1,10 +1,12 @@
 """A description is suggested for a network's file, by what it says and how its outputs are."""
 
+import functools
+
 import numpy as np
 import onnx
 import pytest
 import yaml
-from onnx import TensorProto, helper, numpy_helper
+from constant_networks import write_constant
 
 from s3dnn_ros.errors import ModelError
 from s3dnn_ros.models.decoders import decoder_names
@@ -74,33 +76,7 @@ def test_there_are_habits_for_every_decoder():
 @pytest.fixture
 def write(tmp_path):
     """Return what writes a network whose outputs are constant, with more inputs and metadata."""
-    def build(outputs, side=(32, 64), channels_last=False, more=(), **metadata):
-        nodes = [helper.make_node('ReduceMean', ['images'], ['mean'], axes=[1, 2, 3], keepdims=0),
-                 helper.make_node('Mul', ['mean', 'zero'], ['nothing'])]
-        constants = {'zero': np.zeros(1, np.float32)}
-        for name, array in outputs.items():
-            nodes += [helper.make_node('Unsqueeze', ['nothing', f'{name}_axes'], [f'{name}_flat']),
-                      helper.make_node('Add', [f'{name}_flat', f'{name}_values'], [name])]
-            constants[f'{name}_values'] = np.float32(array)
-            constants[f'{name}_axes'] = np.arange(1, np.ndim(array))
-        for name, _ in more:
-            nodes.append(helper.make_node('Cast', [name], [f'{name}_read'], to=TensorProto.FLOAT))
-        height, width = side
-        shape = ['N', height, width, 3] if channels_last else ['N', 3, height, width]
-        model = helper.make_model(helper.make_graph(
-            nodes, 'constant',
-            [helper.make_tensor_value_info('images', TensorProto.FLOAT, shape),
-             *(helper.make_tensor_value_info(name, TensorProto.INT64, sizes)
-               for name, sizes in more)],
-            [helper.make_tensor_value_info(name, TensorProto.FLOAT, ['N', *np.shape(array)[1:]])
-             for name, array in outputs.items()],
-            [numpy_helper.from_array(array, name) for name, array in constants.items()]),
-            ir_version=8, opset_imports=[helper.make_opsetid('', 13)])
-        helper.set_model_props(model, metadata)
-        path = tmp_path / 'net.onnx'
-        onnx.save(model, str(path))
-        return path
-    return build
+    return functools.partial(write_constant, tmp_path / 'net.onnx')
 
 
 def test_a_suggestion_is_a_description_that_loads(write, tmp_path):
@@ -148,7 +124,21 @@ def test_a_file_that_is_no_network_for_images(write, tmp_path):
     path = write({'y': np.zeros((1, 9))})
     model = onnx.load(str(path))
     model.graph.input[0].type.tensor_type.shape.dim.add().dim_value = 1
-    model.graph.node[0].attribute[0].ints.append(4)
+    model.graph.node[1].attribute[0].ints.append(4)
     onnx.save(model, str(path))
     with pytest.raises(ModelError, match='0 inputs with four sizes'):
         describe(path)
+
+
+@pytest.mark.parametrize('last, options', [
+    (('Softmax', 'Flatten'), {'top_k': 5}), (('Sigmoid',), {'top_k': 5}),
+    (('Flatten',), {'top_k': 5, 'softmax': True}), ((), {'top_k': 5, 'softmax': True}),
+    (('Softmax', 'Relu'), {'top_k': 5, 'softmax': True})])
+def test_logits_of_a_classifier_get_a_softmax(last, options, write):
+    path = write({'y': np.zeros((1, 9))})
+    model = onnx.load(str(path))
+    for index, operator in enumerate(last):
+        name = model.graph.node[-1].output[0] = f'before_{index}'
+        model.graph.node.append(onnx.helper.make_node(operator, [name], ['y']))
+    onnx.save(model, str(path))
+    assert yaml.safe_load(describe(path).text)['decoder_options'] == options
