@@ -1,5 +1,6 @@
 """Every error the package raises, each a sentence that tells what to do."""
 
+import os
 import reprlib
 
 _SHORT = reprlib.Repr()
@@ -13,6 +14,8 @@ _BEGIN, _END = 1200, 400
 
 def shown(value) -> str:
     """Return a value as a sentence may show it: short, however large it is, and printable."""
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
     try:
         return _SHORT.repr(value)[:_LONGEST]
     except ValueError:

@@ -31,3 +31,8 @@ def test_any_value_is_shown_short(value):
 
 def test_a_number_without_end_is_shown():
     assert len(shown(10**10_000)) < 100
+
+
+def test_a_path_is_shown_as_one_writes_it(tmp_path):
+    assert str(ParameterError('--out', tmp_path / 'x', 'do this')) == (
+        f"parameter '--out' is '{tmp_path}/x'; do this")
