@@ -80,6 +80,14 @@ class ProfileError(S3dnnError):
         super().__init__(f'{source}: {sentence}')
 
 
+class TableError(S3dnnError, ValueError):
+    """A performance table that cannot be read, or that does not know what it is asked for."""
+
+    def __init__(self, source, sentence):
+        self.source = str(source)
+        super().__init__(f'{source}: {sentence}')
+
+
 class FetchError(S3dnnError):
     """A download that failed or whose content has the wrong hash."""
 

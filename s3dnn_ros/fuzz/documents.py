@@ -17,6 +17,7 @@ from s3dnn_ros.fuzz.mutations import mutated, mutated_json, mutated_yaml
 from s3dnn_ros.models.labels import labels_of
 from s3dnn_ros.models.segment_plan import SegmentPlan, load_plan
 from s3dnn_ros.models.spec import load_spec
+from s3dnn_ros.partition import METHODS, PerformanceTable, Row, partition_batch
 from s3dnn_ros.platforms.saved import restore_file
 from s3dnn_ros.platforms.sysfs import Sysfs
 from s3dnn_ros.profiling.profiler import read_configurations
@@ -261,5 +262,28 @@ class Parameters:
         read(NODES[node], values if isinstance(values, dict) else {'camera_names': values})
 
 
+class PerformanceTables(_File):
+    """CSV of what units take for batches; a batch is split by what is read."""
+
+    name = 'performance table'
+    _file = 'net.csv'
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        PerformanceTable(
+            Row(unit, batch, each_ms, 0.1, power_w) for unit, each_ms, power_w in
+            (('cpu', 9.0, 20.0), ('gpu', 1.5, 10.0)) for batch in (1, 2, 3, 8)).to_csv(self._path)
+        self._content = self._path.read_bytes()
+
+    def make(self, chance):
+        """Return an input; see `Kind`."""
+        return mutated(self._content, chance)
+
+    def _read(self):
+        table = PerformanceTable.from_csv(self._path)
+        for method in METHODS:
+            partition_batch(table, 20, method=method)
+
+
 KINDS: List[Callable] = [Descriptions, Labels, SegmentPlans, Profiles, VariantTables,
-                         Configurations, Results, SavedStates, Parameters]
+                         Configurations, Results, SavedStates, Parameters, PerformanceTables]

@@ -1,0 +1,6 @@
+"""One batch over many units: what each takes for how many images, and who gets how many."""
+
+from s3dnn_ros.partition.split import METHODS, Split, partition_batch
+from s3dnn_ros.partition.table import PerformanceTable, Row
+
+__all__ = ['METHODS', 'PerformanceTable', 'Row', 'Split', 'partition_batch']

@@ -1,0 +1,130 @@
+"""Tables of measured batches are read or refused, and estimate what was not measured."""
+
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from s3dnn_ros.errors import TableError
+from s3dnn_ros.partition import PerformanceTable, Row
+
+HEAD = 'unit,batch,execution_ms_per_image,io_ms_per_image'
+MS = st.floats(0.01, 1e3)
+
+
+@st.composite
+def tables(draw):
+    """Return tables of one to three units, each with one to six batches."""
+    return PerformanceTable(
+        Row(unit, batch, draw(MS), draw(st.floats(0.0, 10.0)))
+        for unit in draw(st.sets(st.sampled_from('abc'), min_size=1))
+        for batch in draw(st.sets(st.integers(1, 200), min_size=1, max_size=6)))
+
+
+def read(tmp_path, *lines, name='table.csv'):
+    (tmp_path / name).write_text('\n'.join(lines) + '\n', encoding='utf-8')
+    return PerformanceTable.from_csv(tmp_path / name)
+
+
+@given(table=tables())
+def test_what_was_measured_is_exact_and_includes_the_way(table):
+    for row in table.rows:
+        assert table.time_ms(row.unit, row.batch) == pytest.approx(
+            (row.execution_ms_per_image + row.io_ms_per_image) * row.batch)
+
+
+@given(table=tables(), batch=st.integers(0, 400))
+def test_between_two_batches_it_takes_a_time_between_theirs(table, batch):
+    for unit in table.units:
+        rows, time_ms = table.rows_of(unit), table.time_ms(unit, batch)
+        below = [row for row in rows if row.batch <= batch]
+        above = [row for row in rows if row.batch >= batch]
+        if below and above:
+            ends = sorted((below[-1].total_ms, above[0].total_ms))
+            assert ends[0] * (1 - 1e-9) <= time_ms <= ends[1] * (1 + 1e-9)
+        else:
+            nearest = below[-1] if below else above[0]
+            assert time_ms == pytest.approx(nearest.total_ms / nearest.batch * batch)
+
+
+@given(table=tables(), batches=st.lists(st.integers(0, 300), max_size=5))
+def test_many_batches_take_what_each_takes(table, batches):
+    for unit in table.units:
+        assert table.times_ms(unit, batches).tolist() == [
+            table.time_ms(unit, batch) for batch in batches]
+
+
+def test_no_images_take_no_time():
+    table = PerformanceTable([Row('a', 4, 3.0, 1.0)])
+    assert table.time_ms('a', 0) == 0.0 and table.time_ms('a', 2) == 8.0
+
+
+@given(table=tables())
+def test_what_is_written_is_read_again(table, tmp_path_factory):
+    path = tmp_path_factory.mktemp('tables') / 'table.csv'
+    table.to_csv(path)
+    assert PerformanceTable.from_csv(path).rows == table.rows
+
+
+def test_power_is_kept_where_it_is_known(tmp_path):
+    table = read(tmp_path, HEAD + ',power_w', 'gpu,1,2.0,0.5,10', 'gpu,2,1.5,0.5,', 'cpu,1,9,0,4')
+    assert [row.power_w for row in table.rows][::2] == [10.0, 4.0]
+    assert math.isnan(table.rows[1].power_w)
+    assert table.energies_j('gpu', [1])[0] == pytest.approx(0.025)
+    table.to_csv(tmp_path / 'again.csv')
+    assert str(PerformanceTable.from_csv(tmp_path / 'again.csv').rows) == str(table.rows)
+
+
+def test_rows_may_come_in_any_order_with_a_mark_and_spaces(tmp_path):
+    table = read(tmp_path, '\ufeff' + HEAD, 'cpu, 8, 1.0, 0.5', ' cpu,2,2.0,0.5 ')
+    assert table.units == ('cpu',) and [row.batch for row in table.rows] == [2, 8]
+
+
+def test_rows_are_replaced_added_and_left_out():
+    table = PerformanceTable([Row('a', 1, 1.0, 0.0), Row('b', 1, 2.0, 0.0), Row('b', 2, 2.0, 0.0)])
+    assert table.with_row(Row('b', 1, 5.0, 0.0)).time_ms('b', 1) == 5.0
+    assert table.with_row(Row('c', 3, 5.0, 0.0)).units == ('a', 'b', 'c')
+    assert table.without('b').units == ('a',)
+    assert [row.batch for row in table.without('b', 1).rows_of('b')] == [2]
+    with pytest.raises(TableError, match='has no rows; measure one'):
+        PerformanceTable([Row('a', 1, 1.0, 0.0)]).without('a')
+
+
+@pytest.mark.parametrize('lines, sentence', [
+    ([], "table.csv: lacks the column 'unit'; expected unit, batch"),
+    ([HEAD], 'table.csv: has no rows; measure one'),
+    (['unit,batch,io_ms_per_image', 'a,1,2'], "lacks the column 'execution_ms_per_image'"),
+    ([HEAD, 'a,1,2.0,0.1', 'a,1,3.0,0.1'], "two rows of unit 'a' and batch 1"),
+    ([HEAD, 'a,0,2.0,0.1'], 'table.csv, line 2: batch is 0; expected a whole number from 1'),
+    ([HEAD, 'a,-3,2.0,0.1'], 'line 2: batch is -3'),
+    ([HEAD, 'a,1.5,2.0,0.1'], "line 2: batch is '1.5'; expected a number"),
+    ([HEAD, 'a,1,nan,0.1'], 'line 2: execution_ms_per_image is nan'),
+    ([HEAD, 'a,1,2.0,0.1', 'a,2,2.0,-0.1'], 'line 3: io_ms_per_image is -0.1'),
+    ([HEAD, 'a,1,inf,0.1'], 'line 2: execution_ms_per_image is inf'),
+    ([HEAD, 'a,1,2.0'], "line 2: io_ms_per_image is ''; expected a number"),
+    ([HEAD, ',1,2.0,0.1'], "line 2: unit is ''"),
+    ([HEAD, 'a,1,"2.0'], 'is no CSV'),
+    ([HEAD, f'a,{"9" * 5000},1,1'], 'line 2: batch is'),
+])
+def test_a_table_that_cannot_be_is_refused_with_its_line(lines, sentence, tmp_path):
+    with pytest.raises(TableError) as caught:
+        read(tmp_path, *lines)
+    assert sentence in str(caught.value)
+
+
+def test_what_is_no_file_of_text_is_refused(tmp_path):
+    with pytest.raises(TableError, match=r'nowhere.csv: cannot be read'):
+        PerformanceTable.from_csv(tmp_path / 'nowhere.csv')
+    (tmp_path / 'table.csv').write_bytes(b'\xff\xfe\x00')
+    with pytest.raises(TableError, match=r'table.csv: is no text in UTF-8'):
+        PerformanceTable.from_csv(Path(tmp_path / 'table.csv'))
+
+
+def test_another_unit_and_a_negative_batch_are_refused():
+    table = PerformanceTable([Row('a', 1, 1.0, 0.0)])
+    with pytest.raises(TableError, match="has no unit 'b'; it has a"):
+        table.time_ms('b', 1)
+    with pytest.raises(TableError, match='a batch of -1; expected 0 or more'):
+        table.time_ms('a', -1)
