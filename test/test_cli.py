@@ -199,7 +199,7 @@ def test_wrong_usage_is_code_2(arguments, capsys):
 
 @pytest.mark.parametrize(('arguments', 'expected'), [
     ([], assets.DEMO),
-    (['squeezenet_1_1'], ('squeezenet_1_1.pkl',)),
+    (['squeezenet_1_1'], ('squeezenet_1_1.pkl', 'imagenet_names.json')),
     (['nanodet_g', 'bikes.mp4'], ('nanodet_g.json', 'nanodet_g.bin', 'bikes.mp4')),
     (['alexnet', 'bikes.mp4'], ('bikes.mp4',)),
     (['vgg16'], ()),
