@@ -61,6 +61,12 @@ def photo(tmp_path):
     return path
 
 
+def test_list_tells_of_folders_without_models(toy, monkeypatch, capsys):
+    monkeypatch.setenv('S3DNN_MODEL_PATH', str(toy.parent / 'empty'))
+    assert main(['models', 'list']) == 0
+    assert f"{toy.parent / 'empty'}, which $S3DNN_MODEL_PATH names" in capsys.readouterr().out
+
+
 def test_list_shows_each_model_and_its_state(toy, capsys):
     (toy.parent / 'bad.yaml').write_text('widht: 3', encoding='utf-8')
     assert main(['models', 'list']) == 0
@@ -87,7 +93,8 @@ def test_check_is_readable_and_takes_a_name(toy, photo, capsys):
     pytest.importorskip('onnxruntime')
     assert main(['models', 'check', 'toy', '--image', str(photo), '--score', '0.8']) == 0
     told = capsys.readouterr().out
-    assert 'yolov8 reads y: 2 classes' in told and 'batch any' in told and '0 boxes' in told
+    assert 'yolov8 reads y: 2 classes' in told and 'batch any' in told
+    assert '0 boxes; lower --score' in told
     for stage in ('open the image', 'fit it into the input', 'the network', 'outputs to boxes'):
         assert f'{stage}\n' in told
 
@@ -199,7 +206,7 @@ def test_wrong_usage_is_code_2(arguments, capsys):
 
 @pytest.mark.parametrize(('arguments', 'expected'), [
     ([], assets.DEMO),
-    (['squeezenet_1_1'], ('squeezenet_1_1.pkl',)),
+    (['squeezenet_1_1'], ('squeezenet_1_1.pkl', 'imagenet_names.json')),
     (['nanodet_g', 'bikes.mp4'], ('nanodet_g.json', 'nanodet_g.bin', 'bikes.mp4')),
     (['alexnet', 'bikes.mp4'], ('bikes.mp4',)),
     (['vgg16'], ()),

@@ -111,7 +111,9 @@ class Report:
             ('for the network', self.run_ms), ('from outputs to boxes', self.decode_ms))
             if time_ms is not None]
         if self.image:
-            lines.append(f'image    {self.image}: {len(self.boxes)} boxes')
+            lines.append(f'image    {self.image}: {len(self.boxes)} boxes' + (
+                '' if self.boxes else '; lower --score, or compare colour, mean, std and labels '
+                'with those of the training'))
         lines += [f'box      {box}' for box in self.boxes]
         return lines
 

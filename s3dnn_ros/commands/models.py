@@ -20,7 +20,7 @@ from s3dnn_ros.models.describe import describe
 from s3dnn_ros.models.segment_plan import SegmentPlan, plan_path
 from s3dnn_ros.models.segmentation import Segment
 from s3dnn_ros.models.sizes import OF_ANY_SIZE
-from s3dnn_ros.models.spec import known_models, load_spec
+from s3dnn_ros.models.spec import folders_without_models, known_models, load_spec
 from s3dnn_ros.models.zoo import ZOO, assets_of, export, is_known, state_of, zoo_model
 from s3dnn_ros.profiling.profiler import make_plan
 
@@ -119,7 +119,7 @@ def _list(arguments) -> None:
             continue
         size = f'{spec.width}x{spec.height} {spec.colour}'
         rows.append((name, size, spec.decoder, state_of(spec), spec.licence, str(spec.onnx)))
-    print('\n'.join(_columns(rows)))
+    print('\n'.join([*_columns(rows), *folders_without_models()]))
 
 
 def _fetch(arguments) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from pathlib import Path
-from typing import Iterator, Optional
+from typing import Iterator, List, Optional
 
 from s3dnn_ros.base.content import read_bytes, shortened, yaml_of
 from s3dnn_ros.errors import ImageError, ParameterError
@@ -19,8 +20,9 @@ _SUFFIXES = ('.mcap', '.db3')
 
 
 def is_bag(path: Path) -> bool:
-    """Tell whether this is a bag's folder, or a file of one."""
-    return path.suffix in _SUFFIXES or (path / 'metadata.yaml').is_file()
+    """Tell whether this is a bag's folder, with metadata.yaml or without it, or a file of one."""
+    return (path.suffix in _SUFFIXES or (path / 'metadata.yaml').is_file()
+            or bool(_files_in(path)))
 
 
 def bag_images(path: Path, topic: str, most: int) -> Iterator[Pixels]:
@@ -62,18 +64,27 @@ def _messages(path, topic, most):
     types = get_typestore(Stores.ROS2_HUMBLE)
     try:
         _expect_readable(path / 'metadata.yaml')
-        with Reader(path) as reader:
-            chosen = _chosen(path, topic, [connection for connection in reader.connections
-                                           if connection.msgtype in (_RAW, _COMPRESSED)])
-            for connection, _, content in _spread(reader, chosen, most):
+        with contextlib.ExitStack() as stack:
+            readers = [stack.enter_context(Reader(part)) for part in _parts(path)]
+            for connection, _, content in _spread(_chosen(path, topic, readers), most):
                 yield types.deserialize_cdr(content, connection.msgtype)
     except ParameterError:
         raise
     except Exception as error:
         # SQLite's, YAML's and its own: what rosbags raises has nothing in common
+        folder = path if path.is_dir() else path.parent
         raise ParameterError('images', str(path), f'it cannot be read as a bag '
-                             f'({shortened(error)}); name the folder that has its '
-                             'metadata.yaml') from error
+                             f'({shortened(error)}); name the folder that has its metadata.yaml, '
+                             f'or run `ros2 bag reindex {folder}`, which makes one') from error
+
+
+def _parts(path: Path) -> List[Path]:
+    """Return what the library reads: a bag, or the files of one without a description."""
+    return [path] if (path / 'metadata.yaml').is_file() or not path.is_dir() else _files_in(path)
+
+
+def _files_in(folder: Path) -> List[Path]:
+    return sorted(path for suffix in _SUFFIXES for path in folder.glob(f'*{suffix}'))
 
 
 def _expect_readable(description: Path) -> None:
@@ -82,26 +93,35 @@ def _expect_readable(description: Path) -> None:
         yaml_of(read_bytes(description, MOST_BYTES))
 
 
-def _chosen(path, topic, connections):
-    """Return those of one topic; there may be several, of recordings that were joined."""
-    topics = sorted({connection.topic for connection in connections})
+def _chosen(path, topic, readers):
+    """Return readers, each with its connections of one topic; joined recordings have several."""
+    images = [(reader, [connection for connection in reader.connections
+                        if connection.msgtype in (_RAW, _COMPRESSED)]) for reader in readers]
+    topics = sorted({connection.topic for _, found in images for connection in found})
     wanted = topic or (topics[0] if len(topics) == 1 else '')
     if wanted not in topics:
         raise ParameterError('topic', topic, f'{path} has images of '
                              + (f'{", ".join(topics)}; name one of these' if topics else
                                 'no topic at all; record one'))
-    return [connection for connection in connections if connection.topic == wanted]
+    of_topic = ((reader, [connection for connection in found if connection.topic == wanted])
+                for reader, found in images)
+    # without connections, a reader gives the messages of all topics
+    return [(reader, found) for reader, found in of_topic if found]
 
 
-def _spread(reader, connections, most):
+def _spread(chosen, most):
     """Give all messages if they are few, else the first one of each of so many stretches."""
-    if sum(connection.msgcount for connection in connections) <= most:
-        yield from reader.messages(connections)
+    if sum(connection.msgcount for _, found in chosen for connection in found) <= most:
+        for reader, found in chosen:
+            yield from reader.messages(found)
         return
-    stretch_ns = -(-reader.duration // most)
-    for start_ns in range(reader.start_time, reader.end_time, stretch_ns):
-        yield from itertools.islice(
-            reader.messages(connections, start_ns, start_ns + stretch_ns), 1)
+    begin_ns = min(reader.start_time for reader, _ in chosen)
+    end_ns = max(reader.end_time for reader, _ in chosen)
+    stretch_ns = -(-(end_ns - begin_ns) // most)
+    for start_ns in range(begin_ns, end_ns, stretch_ns):
+        yield from itertools.islice(itertools.chain.from_iterable(
+            reader.messages(found, start_ns, start_ns + stretch_ns)
+            for reader, found in chosen), 1)
 
 
 def _pixels(message) -> Pixels:

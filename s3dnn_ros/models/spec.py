@@ -22,6 +22,7 @@ COLOURS = ('bgr', 'rgb')
 RESIZES = ('stretch', 'letterbox')
 # Of an input beside the image: sizes, scales or thresholds, and no tensors.
 MOST_VALUES, LARGEST_VALUE = 64, 1e9
+_ADVICE = '`s3dnn models describe FILE.onnx` writes one'
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,11 @@ def load_spec(name_or_path, directories: Iterable = ()) -> ModelSpec:
     name, at, side = text.partition(AT)
     if at:
         return _of_side(load_spec(name, directories), side)
+    if os.path.isdir(text):
+        found = sorted(path.name for path in Path(text).glob('*.yaml'))
+        raise ModelError(text, 'is a folder; ' + (
+            f'name one of its files: {", ".join(found)}' if found
+            else f'no *.yaml is in it. {_ADVICE}'))
     raise ModelError(
         f"model '{text}'",
         f'is not known; known are {", ".join(known_models(directories)) or "none"}; '
@@ -139,6 +145,13 @@ def known_models(directories: Iterable = ()) -> List[str]:
     """Return the names that `load_spec` finds, sorted."""
     places = _search_path(directories)
     return sorted({path.stem for place in places for path in place.glob('*.yaml')})
+
+
+def folders_without_models() -> List[str]:
+    """Return a sentence for each folder of $S3DNN_MODEL_PATH in which there is no model."""
+    return [f'{place}, which $S3DNN_MODEL_PATH names, '
+            + ('has no *.yaml in it. ' + _ADVICE if place.is_dir() else 'is no folder')
+            for place in _search_path(())[:-1] if not any(place.glob('*.yaml'))]
 
 
 def share_directory() -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import pickle
 from pathlib import Path
 from typing import Dict, List, Tuple
@@ -10,7 +11,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from s3dnn_ros.base.content import json_of, read_bytes
 from s3dnn_ros.errors import ModelError
+from s3dnn_ros.models.labels import labels_of
 
 SIDE = 227
 # Old enough for TensorRT 8.0 and ONNX Runtime 1.7.
@@ -33,17 +36,30 @@ class _ArrayUnpickler(pickle.Unpickler):
         return super().find_class(module, name)
 
 
-def convert(weights: Path, side: int = SIDE) -> onnx.ModelProto:
+def convert(weights: Path, names: Path, side: int = SIDE) -> onnx.ModelProto:
     """Return the network; input [N, 3, side, side], output scores [N, 1000] after a softmax.
 
-    `weights` maps a layer's name to its kernel [height, width, in, out] and bias. Raises
-    ModelError if the file holds anything but arrays, or misses a layer.
+    `weights` maps a layer's name to its kernel [height, width, in, out] and bias. `names` is a
+    JSON file with the words for each class, which the network tells as its own metadata. Raises
+    ModelError if `weights` holds anything but arrays, or misses a layer, and DocumentError if
+    `names` holds no names.
     """
     writer = _Writer(_read(weights))
     try:
-        return writer.write(side)
+        model = writer.write(side)
     except KeyError as error:
         raise ModelError(weights, f'has no layer {error}; fetch it again') from error
+    helper.set_model_props(model, {'task': 'classify', 'names': repr(_names(names))})
+    return model
+
+
+def _names(path: Path) -> Dict[int, str]:
+    """Return the first word for each class; all of its words where others begin alike."""
+    words = labels_of(json_of(read_bytes(path)), path.parent)
+    first = [text.split(',')[0] for text in words]
+    count = collections.Counter(first)
+    return {number: name if count[name] == 1 else text
+            for number, (name, text) in enumerate(zip(first, words))}
 
 
 def _read(weights: Path) -> Dict[str, List[np.ndarray]]:

@@ -41,7 +41,8 @@ class ZooModel:
 
 ZOO: Dict[str, ZooModel] = {
     'nanodet_g': ZooModel(nanodet.convert, ('nanodet_g.json', 'nanodet_g.bin'), 1),
-    'squeezenet_1_1': ZooModel(squeezenet.convert, ('squeezenet_1_1.pkl',), 1),
+    'squeezenet_1_1': ZooModel(squeezenet.convert, ('squeezenet_1_1.pkl', 'imagenet_names.json'),
+                               2),
     **{name: ZooModel(partial(torch_export.convert, name), (), 1, torch=True)
        for name in torch_export.SIZES},
 }

@@ -28,7 +28,9 @@ from s3dnn_ros.nodes.node import S3dnnNode
 from s3dnn_ros.nodes.qos import qos
 from s3dnn_ros.nodes.routes import make_route
 from s3dnn_ros.nodes.running import run
+from s3dnn_ros.nodes.topic_watch import TopicWatch
 from s3dnn_ros.profiling.find import find_table
+from s3dnn_ros.topics import COMPRESSED, IMAGE, Reading
 
 try:
     from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
@@ -60,6 +62,7 @@ class GovernorNode(S3dnnNode):
         self._capacities = None         # the subscription to those of other processes
         self._heeded = None             # what the executor in this process told last
         self._camera_services = CameraServices(self)
+        self._topic_watch = TopicWatch(self, self._readings)
 
     def start(self, settings):
         """Load the models' descriptions, make the memory, create the publishers."""
@@ -78,6 +81,10 @@ class GovernorNode(S3dnnNode):
                                   Outlook(self._epoch))
         for note in self._governor.notes:
             self.get_logger().warning(note)
+        if not settings.cameras:
+            self.get_logger().warning(
+                'there are no cameras: name them in the parameter camera_names, or add them by '
+                f'the service {self.get_fully_qualified_name()}/add_camera')
         self._stats = self.create_publisher(StageStats, '~/stats', 10)
         self._alarm = Alarm(self, self._pump)
         if self._executor is None:
@@ -134,7 +141,7 @@ class GovernorNode(S3dnnNode):
         if camera not in self._rates:
             return '', {}
         rate = self._rates[camera].reading(now_s)
-        remarks = [self._governor.clock_remark(camera)]
+        remarks = [self._topic_watch.remark(camera), self._governor.clock_remark(camera)]
         if rate.is_lossy:
             compressed = self.settings.cameras[camera].transport == 'compressed'
             remarks.append(loss_sentence(camera, rate, '' if compressed else image_export()))
@@ -210,6 +217,15 @@ class GovernorNode(S3dnnNode):
         except UnsupportedEventTypeError:
             self._rates[name] = Rates(knows_losses=False)
             return subscribe()
+
+    def _readings(self):
+        """Return what is read from the cameras."""
+        return {name: Reading(
+            f"camera '{name}'", subscription.topic_name,
+            COMPRESSED if self.settings.cameras[name].transport == 'compressed' else IMAGE,
+            {kind: f'cameras.{name}.topic to {{topic}} and cameras.{name}.transport to {transport}'
+             for kind, transport in ((IMAGE, 'raw'), (COMPRESSED, 'compressed'))})
+            for name, subscription in self._cameras.items()}
 
     def _on_image(self, camera, take, msg):
         # the events executor may still hold a message of a destroyed subscription

@@ -36,7 +36,9 @@ from s3dnn_ros.nodes.node import S3dnnNode
 from s3dnn_ros.nodes.qos import qos
 from s3dnn_ros.nodes.result_topics import DEPTH, check_messages
 from s3dnn_ros.nodes.running import run
+from s3dnn_ros.nodes.topic_watch import TopicWatch
 from s3dnn_ros.nodes.transforms import Transforms
+from s3dnn_ros.topics import CAMERA_INFO, CLOUD, IMAGE, Reading
 
 # How often subscribers are looked for.
 LOOK_S = 0.5
@@ -78,6 +80,7 @@ class LocatorNode(S3dnnNode):
         self._alarm = None
         self._transforms = Transforms(self)
         self._once = OnceLogger(self.get_logger())
+        self._topic_watch = TopicWatch(self, self._readings)
 
     def start(self, settings):
         """Create the topics."""
@@ -138,6 +141,23 @@ class LocatorNode(S3dnnNode):
             {'located': view.located, **{f'without distances ({reason})': count
                                          for reason, count in view.without.items()}})
             for view in self._views.values()]
+
+    def _readings(self):
+        """Return what is read of the cameras that somebody looks at."""
+        readings = {}
+        for name, view in self._views.items():
+            if not view.subscriptions:
+                continue
+            info, depths, _ = (item.topic_name for item in view.subscriptions)
+            readings[f'{name} info'] = Reading(
+                f"camera '{name}'", info, CAMERA_INFO,
+                {CAMERA_INFO: f'cameras.{name}.info_topic to {{topic}}'})
+            readings[f'{name} depth'] = Reading(
+                f"camera '{name}'", depths, IMAGE if view.settings.depth_topic else CLOUD,
+                {kind: f'cameras.{name}.{parameter} to {{topic}} and no {other}'
+                 for kind, parameter, other in ((IMAGE, 'depth_topic', 'cloud_topic'),
+                                                (CLOUD, 'cloud_topic', 'depth_topic'))})
+        return readings
 
     def _look(self):
         for view in self._views.values():

@@ -15,6 +15,7 @@ from s3dnn_ros.base.clock import SWITCH_INTERVAL_S
 from s3dnn_ros.errors import LASTING, S3dnnError
 from s3dnn_ros.respawn import UNUSABLE
 from s3dnn_ros.runtime.memory import keep_freed_memory
+from s3dnn_ros.settings.parameter_files import files_in, misplaced
 
 # With no time limit, Kilted's events executor turns idly and runs nothing; a signal is looked at
 # between two turns.
@@ -63,11 +64,13 @@ def run(*factories, args=None):
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     keep_freed_memory()
     _index_modules()
+    files = files_in(sys.argv if args is None else args)
     try:
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     except Exception as error:
         # rclpy has no type of its own for arguments or parameter files it cannot read
-        print(f'error: ROS does not start: {error}', file=sys.stderr)
+        reasons = [*filter(None, map(misplaced, files)), error]
+        print(f'error: ROS does not start: {reasons[0]}', file=sys.stderr)
         return UNUSABLE
     nodes = []
     executor = make_executor()
@@ -75,6 +78,7 @@ def run(*factories, args=None):
         signals = _Signals()
         for factory in factories:
             nodes.append(factory(*nodes))
+            nodes[-1].warn_of_files(files)
         for node in reversed(nodes):
             executor.add_node(node)
             if node.settings.autostart and not node.autostart():

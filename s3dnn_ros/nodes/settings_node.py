@@ -9,6 +9,7 @@ from rcl_interfaces.msg import SetParametersResult
 from s3dnn_ros.errors import S3dnnError
 from s3dnn_ros.nodes.ros_parameters import descriptor, given, refusal_of_unknown, typed
 from s3dnn_ros.settings import NODES, instances_of_others, unknown_names
+from s3dnn_ros.settings.parameter_files import ignored
 from s3dnn_ros.settings.parameters import (
     declarations,
     differences,
@@ -43,6 +44,13 @@ class SettingsNode:
         self._warn_of_unknown()
         self.settings = self.read_settings()
         self.add_on_set_parameters_callback(self._on_set)
+
+    def warn_of_files(self, paths):
+        """Warn of parameter files with a section that is meant for this node and ignored."""
+        for path in paths:
+            sentence = ignored(path, self.get_fully_qualified_name())
+            if sentence:
+                self.get_logger().warning(sentence)
 
     def follow_cameras(self, old, new):
         """Take note that there are other cameras now; both are mappings by name."""

@@ -1,4 +1,4 @@
-"""What a Jetson draws, by its INA3221 sensors, and the energy that comes of it."""
+"""What a Jetson draws, by its INA3221 and INA238 sensors, and the energy that comes of it."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ _MOST_MW = 1e6
 # Rails whose sum is all that the module draws; the first set that the board has counts.
 _TOTALS = (
     ('VDD_IN',),
+    ('POM_5V_IN',),     # Nano
+    ('VIN',),           # Thor: the INA238 of its carrier board
     ('GPU', 'CPU', 'SOC', 'CV', 'VDDRQ', 'SYS5V'),
     ('VDD_GPU_SOC', 'VDD_CPU_CV', 'VIN_SYS_5V0'),
 )
@@ -44,7 +46,12 @@ def find_rails(files: Sysfs) -> List[Rail]:
         folder, _, channel = label.rpartition('/rail_name_')
         rails += _rail(files, label, f'{folder}/in_power{channel}_input')
     for folder in files.find(_HWMON):
-        if not _is_ina3221(files, folder):
+        sensor = _sensor(files, folder)
+        if sensor == 'ina238':
+            # its one rail is named by the whole device; 1 is the bus, and 0 the shunt
+            rails += _rail(files, f'{folder}/label', f'{folder}/in1_input',
+                           f'{folder}/curr1_input')
+        if sensor != 'ina3221':
             continue
         for label in files.find(f'{folder}/in*_label'):
             channel = label[len(f'{folder}/in'):-len('_label')]
@@ -178,13 +185,14 @@ class PowerSampler:
         self._counter.add(self._clock.now_s(), powers_mw)
 
 
-def _is_ina3221(files, folder):
+def _sensor(files, folder):
+    """Return what a device calls itself; empty if that cannot be read, which is reported."""
     name = f'{folder}/name'
     try:
-        return files.exists(name) and files.text(name) == 'ina3221'
+        return files.text(name) if files.exists(name) else ''
     except PlatformError as error:
         _LOG.warning(f'if this is a sensor of power, its rails are left out: {error}')
-        return False
+        return ''
 
 
 def _rail(files, label, *sources):

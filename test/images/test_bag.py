@@ -94,6 +94,50 @@ def test_a_file_of_a_bag_is_read_where_the_library_can(write_bag, tmp_path, stor
             shades(path)
 
 
+def without_description(path):
+    """Return a bag's folder without its metadata.yaml."""
+    (path / 'metadata.yaml').unlink()
+    return path
+
+
+def expect_shades_or_advice(path, expected, most=MOST):
+    """Read a bag without metadata.yaml where the library can; else it is told what to do."""
+    from rosbags import rosbag2
+    assert is_bag(path)
+    if hasattr(rosbag2, 'StoragePlugin'):
+        assert shades(path, most=most) == expected
+    else:
+        with pytest.raises(ParameterError, match=f'run `ros2 bag reindex {path}`'):
+            shades(path)
+
+
+@pytest.mark.parametrize('storage', STORAGES)
+@pytest.mark.parametrize('count, expected', [(3, [0, 1, 2]), (80, list(range(0, 80, 10)))])
+def test_a_folder_without_a_description_is_read(write_bag, tmp_path, storage, count, expected):
+    path = write_bag(tmp_path / 'bag', {'/front': film(count)}, storage)
+    expect_shades_or_advice(without_description(path), expected)
+
+
+def test_all_files_of_a_folder_without_a_description_are_read(write_bag, tmp_path):
+    path = without_description(write_bag(tmp_path / 'bag', {'/front': film(40)}, 'mcap'))
+    more = write_bag(tmp_path / 'more', {'/front': film(40, begin_s=104.0)}, 'mcap')
+    other = write_bag(tmp_path / 'other', {'/clock': [(99.0, None, None)]}, 'mcap')
+    for number, bag in enumerate((more, other)):
+        file, = bag.glob('*.mcap')
+        file.rename(path / f'next_{number}.mcap')
+    expect_shades_or_advice(path, [0, 10, 20, 30] * 2)
+    expect_shades_or_advice(path, [*range(40), *range(40)], most=80)
+
+
+@pytest.mark.parametrize('storage', STORAGES)
+def test_a_recording_that_was_cut_short_is_told(write_bag, tmp_path, storage):
+    path = without_description(write_bag(tmp_path / 'bag', {'/front': film(80)}, storage))
+    file, = path.iterdir()
+    file.write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(ParameterError, match=f'cannot be .*run `ros2 bag reindex {path}`'):
+        shades(path)
+
+
 def test_a_bag_that_is_damaged_is_told(write_bag, tmp_path):
     path = write_bag(tmp_path / 'bag', {'/front': film(3)})
     data, = path.glob('*.db3')

@@ -109,7 +109,8 @@ def test_zooming_goes_in_and_out_about_the_middle(photo):
 
 
 @pytest.mark.parametrize(('name', 'words'), [
-    ('gone.mp4', 'no such file'), ('dir', 'no such file'), ('bad.png', 'cannot read this image'),
+    ('gone.mp4', 'no such file'), ('dir', 'is a folder; name a video'),
+    ('bad.png', 'cannot read this image'),
     ('bad.mp4', 'cannot read this video'), ('empty.avi', 'cannot read this video'),
 ])
 def test_what_cannot_be_read_is_named(tmp_path, name, words):

@@ -1,6 +1,7 @@
 """A model description is found by name and refused with the key that is wrong."""
 
 import copy
+import os
 import pickle
 
 import pytest
@@ -10,7 +11,12 @@ from hypothesis import strategies as st
 
 from s3dnn_ros.errors import ModelError
 from s3dnn_ros.models.labels import COCO80
-from s3dnn_ros.models.spec import known_models, load_spec, share_directory
+from s3dnn_ros.models.spec import (
+    folders_without_models,
+    known_models,
+    load_spec,
+    share_directory,
+)
 
 GOOD = {
     'onnx': 'net.onnx', 'width': 32, 'height': 24, 'colour': 'rgb', 'mean': [0, 0, 0],
@@ -222,6 +228,28 @@ def test_an_unknown_name_lists_the_known_ones_and_the_places(write, tmp_path):
         load_spec('yours', [tmp_path])
     for told in ('yours', 'mine', 'nanodet_g', str(tmp_path), str(share_directory())):
         assert told in str(caught.value)
+
+
+def test_a_folder_is_told_with_its_files_or_what_makes_one(write, tmp_path):
+    (tmp_path / 'empty').mkdir()
+    with pytest.raises(ModelError, match=r'is a folder; no \*\.yaml is in it.*models describe'):
+        load_spec(tmp_path / 'empty')
+    write('mine')
+    with pytest.raises(ModelError, match=r'name one of its files: mine\.yaml'):
+        load_spec(tmp_path)
+    # a folder of this name does not hide the model
+    (tmp_path / 'mine').mkdir()
+    assert load_spec('mine', [tmp_path]).name == 'mine'
+
+
+def test_folders_of_the_model_path_without_a_model_are_told(write, tmp_path, monkeypatch):
+    (tmp_path / 'empty').mkdir()
+    write('mine')
+    monkeypatch.setenv('S3DNN_MODEL_PATH', os.pathsep.join(
+        str(tmp_path / name) for name in ('', 'empty', 'gone')))
+    empty, gone = folders_without_models()
+    assert f"{tmp_path / 'empty'}, which" in empty and 'models describe' in empty
+    assert f"{tmp_path / 'gone'}, which" in gone and 'is no folder' in gone
 
 
 def test_every_description_of_the_package_is_valid():

@@ -16,6 +16,7 @@ from s3dnn_ros.images.pixels import fit
 from s3dnn_ros.models import squeezenet, zoo
 from s3dnn_ros.models.assets import ASSETS, asset_path
 from s3dnn_ros.models.graph import batch_of, load_graph, with_image_input
+from s3dnn_ros.models.metadata import metadata_of
 from s3dnn_ros.models.spec import load_spec
 from s3dnn_ros.models.tfjs import TfGraph, TfNode
 
@@ -135,7 +136,7 @@ def test_a_pickle_that_runs_code_is_refused(tmp_path):
     path = tmp_path / 'weights.pkl'
     path.write_bytes(pickle.dumps({'conv1': Trap()}))
     with pytest.raises(ModelError, match=r'weights\.pkl.*exec'):
-        squeezenet.convert(path)
+        squeezenet.convert(path, path)
     assert not (tmp_path / 'sprung').exists()
 
 
@@ -143,7 +144,7 @@ def test_a_pickle_without_a_layer_is_refused(tmp_path):
     path = tmp_path / 'weights.pkl'
     path.write_bytes(pickle.dumps({}))
     with pytest.raises(ModelError, match='conv1'):
-        squeezenet.convert(path)
+        squeezenet.convert(path, path)
 
 
 def test_the_order_of_a_graph_finishes_one_output_first():
@@ -161,7 +162,7 @@ def test_the_order_of_a_graph_finishes_one_output_first():
 def detect(name, photo, run_onnx, **changes):
     """Return the labels found on a photo, best first, and their boxes in network pixels."""
     spec = dataclasses.replace(load_spec(name), **changes)
-    zoo.export(name)
+    spec = metadata_of(onnx.load(str(zoo.export(name)))).complete(spec)
     pixels = np.zeros((2, spec.height, spec.width, 3), np.uint8)
     image = decode_compressed(asset_path(photo).read_bytes())
     fit(image, pixels[1], colour=spec.colour, resize=spec.resize, pad=spec.pad)
@@ -185,9 +186,17 @@ def test_nanodet_finds_the_person_the_cat_and_the_cup(run_onnx):
 
 @pytest.mark.usefixtures('fetched_cache')
 def test_squeezenet_tells_espresso_and_cat(run_onnx):
-    assert detect('squeezenet_1_1', 'coffee.png', run_onnx)[0] == ['967']
-    # ImageNet has five cats, 281 to 285.
-    assert detect('squeezenet_1_1', 'chelsea.png', run_onnx)[0][0] in map(str, range(281, 286))
+    assert detect('squeezenet_1_1', 'coffee.png', run_onnx)[0] == ['espresso']
+    assert detect('squeezenet_1_1', 'chelsea.png', run_onnx)[0][0] in (
+        'tabby', 'tiger cat', 'Persian cat', 'Siamese cat', 'Egyptian cat')
+
+
+@pytest.mark.usefixtures('fetched_cache')
+def test_squeezenet_names_its_classes_itself():
+    names = metadata_of(onnx.load(str(zoo.export('squeezenet_1_1')))).names
+    assert (len(names), names[0], names[999]) == (1000, 'tench', 'toilet tissue')
+    # words that begin alike are told in full
+    assert names[638:640] == ('maillot', 'maillot, tank suit')
 
 
 @pytest.mark.usefixtures('fetched_cache')
@@ -195,7 +204,7 @@ def test_trained_networks_find_the_same_on_images_of_another_size(run_onnx):
     labels, boxes = detect('nanodet_g@320', 'astronaut.png', run_onnx)
     assert labels == ['person']
     np.testing.assert_allclose(boxes[0] * 416 / 320, [11, 11, 296, 412], atol=12)
-    assert detect('squeezenet_1_1@256', 'coffee.png', run_onnx)[0] == ['967']
+    assert detect('squeezenet_1_1@256', 'coffee.png', run_onnx)[0] == ['espresso']
 
 
 @pytest.mark.usefixtures('fetched_cache')

@@ -1,4 +1,4 @@
-"""Fake trees of four boards, and a fake kernel that holds the rules of the real one."""
+"""Fake trees of boards, and a fake kernel that holds the rules of the real one."""
 
 import os
 import re
@@ -140,7 +140,26 @@ def write_orin(root):
     write_hwmon(root, 4, [('NC', 0, 0), ('VDDQ_VDD2_1V8AO', 5000, 100)])
 
 
-BOARDS = {'tx2': write_tx2, 'agx': write_agx, 'nx': write_nx, 'orin': write_orin}
+def write_nano(root):
+    """JetPack 4; its rails alone, with the total under a name of its own."""
+    write_board(root, 'NVIDIA Jetson Nano Developer Kit', 'tegra210', '1423619003812')
+    write_iio(root, '6-0040', 0, [('POM_5V_IN', 1850), ('POM_5V_GPU', 40), ('POM_5V_CPU', 365)])
+
+
+def write_thor(root):
+    """JetPack 7; its rails alone, of which an INA238 on the carrier board has the total."""
+    write_board(root, 'NVIDIA Jetson AGX Thor Developer Kit', 'tegra264', '1424925030111')
+    write_hwmon(root, 2, [('VDD_GPU', 19900, 120), ('VDD_CPU_SOC_MSS', 19900, 330),
+                          ('VIN_SYS_5V0', 5000, 1300)])
+    folder = 'sys/class/hwmon/hwmon3'
+    for name, value in (('name', 'ina238'), ('label', 'VIN'), ('in0_input', 2),
+                        ('in1_input', 20000), ('curr1_input', 1150),
+                        ('power1_input', 23000000)):
+        write(root, f'{folder}/{name}', f'{value}\n')
+
+
+BOARDS = {'tx2': write_tx2, 'agx': write_agx, 'nx': write_nx, 'orin': write_orin,
+          'nano': write_nano, 'thor': write_thor}
 BOUNDS = {'governor': ('min_freq', 'max_freq'),
           'scaling_governor': ('scaling_min_freq', 'scaling_max_freq')}
 CHOSEN = {'set_freq': '../governor', 'scaling_setspeed': 'scaling_governor'}

@@ -19,11 +19,21 @@ AGX_CPU = 'sys/class/hwmon/hwmon3/curr2_input'
     ('nx', {'VDD_IN': 4000, 'VDD_CPU_GPU_CV': 750, 'VDD_SOC': 1000}, 4000),
     ('orin', {'VDD_GPU_SOC': 2985, 'VDD_CPU_CV': 995, 'VIN_SYS_5V0': 4500,
               'VDDQ_VDD2_1V8AO': 500}, 8480),
+    ('nano', {'POM_5V_IN': 1850, 'POM_5V_GPU': 40, 'POM_5V_CPU': 365}, 1850),
+    ('thor', {'VDD_GPU': 2388, 'VDD_CPU_SOC_MSS': 6567, 'VIN_SYS_5V0': 6500, 'VIN': 23000},
+     23000),
 ])
-def test_both_layouts(make_board, board, rails_mw, total_mw):
+def test_all_layouts(make_board, board, rails_mw, total_mw):
     meter = PowerMeter(Sysfs(make_board(board)))
     assert meter.rails_mw() == pytest.approx(rails_mw)
     assert meter.total_mw(meter.rails_mw()) == pytest.approx(total_mw)
+
+
+def test_a_sensor_without_a_name_is_no_total(make_board):
+    root = make_board('thor')
+    (root / 'sys/class/hwmon/hwmon3/label').unlink()
+    meter = PowerMeter(Sysfs(root))
+    assert len(meter.rails_mw()) == 3 and not meter.knows_total
 
 
 def test_no_rails(tmp_path):
