@@ -23,6 +23,7 @@ from s3dnn_ros.distance.trouble import LastingTrouble
 from s3dnn_ros.errors import DepthError, ImageError, ParameterError
 from s3dnn_ros.msg import Detections
 from s3dnn_ros.nodes.alarm import Alarm
+from s3dnn_ros.nodes.camera_follower import CameraFollower
 from s3dnn_ros.nodes.cloud_opener import open_cloud
 from s3dnn_ros.nodes.messages import (
     boxes_of,
@@ -74,6 +75,7 @@ class LocatorNode(S3dnnNode):
     def __init__(self, **options):
         super().__init__('locator', **options)
         self._views = {}
+        self._front_ends = CameraFollower(self)
         self._look_timer = None
         self._alarm = None
         self._transforms = Transforms(self)
@@ -81,28 +83,18 @@ class LocatorNode(S3dnnNode):
 
     def start(self, settings):
         """Create the topics."""
-        if not settings.located:
+        if settings.cameras and not settings.located:
             raise ParameterError('camera_names', list(settings.cameras), 'none of these cameras '
                                  'has depths; name the cameras.NAME.depth_topic or cloud_topic of '
                                  'one, or leave the locator out')
         check_messages(settings.output)
-        for name, camera in settings.located.items():
-            publishers_3d = {}
-            if settings.output == 'both':
-                from vision_msgs.msg import Detection3DArray
-
-                publishers_3d = {
-                    instance: self.create_publisher(
-                        Detection3DArray, f'detections_3d/{name}/{instance}',
-                        qos('reliable', DEPTH))
-                    for instance in settings.instance_names}
-            self._views[name] = _View(name, camera, self.create_publisher(
-                Detections, f'located/{name}', qos('reliable', DEPTH)), publishers_3d)
+        self._follow_views(settings)
+        self._front_ends.open()
 
     def apply(self, settings):
-        """Take over live parameters."""
-        for name, view in self._views.items():
-            view.settings = settings.cameras[name]
+        """Take over live parameters, and cameras that come, go or get depths."""
+        self._follow_views(settings)
+        for view in self._views.values():
             if view.pairs is not None:
                 view.pairs.max_skew_s = settings.depth_max_skew_ms / 1e3
                 view.pairs.max_wait_s = settings.depth_max_wait_ms / 1e3
@@ -124,9 +116,9 @@ class LocatorNode(S3dnnNode):
 
     def stop(self):
         """Remove the topics."""
-        while self._views:
-            for publisher in self._views.popitem()[1].publishers:
-                self.destroy_publisher(publisher)
+        self._front_ends.close()
+        for name in list(self._views):
+            self._close(self._views.pop(name))
 
     def statuses(self):
         """Return for every camera whether its results are located."""
@@ -138,6 +130,35 @@ class LocatorNode(S3dnnNode):
             {'located': view.located, **{f'without distances ({reason})': count
                                          for reason, count in view.without.items()}})
             for view in self._views.values()]
+
+    def _follow_views(self, settings):
+        """Have a view of each camera that has depths, and of no other."""
+        for name in self._views.keys() - settings.located.keys():
+            self._close(self._views.pop(name))
+        for name, camera in settings.located.items():
+            if name not in self._views:
+                self._views[name] = self._view(name, settings)
+            view = self._views[name]
+            if view.settings.sources != camera.sources:
+                self._leave_camera(view)    # until it is looked for the next time
+            view.settings = camera
+
+    def _view(self, name, settings):
+        publishers_3d = {}
+        if settings.output == 'both':
+            from vision_msgs.msg import Detection3DArray
+
+            publishers_3d = {
+                instance: self.create_publisher(
+                    Detection3DArray, f'detections_3d/{name}/{instance}', qos('reliable', DEPTH))
+                for instance in settings.instance_names}
+        return _View(name, settings.cameras[name], self.create_publisher(
+            Detections, f'located/{name}', qos('reliable', DEPTH)), publishers_3d)
+
+    def _close(self, view):
+        self._leave_camera(view)
+        for publisher in view.publishers:
+            self.destroy_publisher(publisher)
 
     def _look(self):
         for view in self._views.values():

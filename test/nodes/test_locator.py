@@ -15,6 +15,7 @@ from geometry_msgs.msg import Quaternion, TransformStamped
 from rclpy.lifecycle import TransitionCallbackReturn
 from ros_world import ns_of, time_msg
 from s3dnn_ros.msg import Detection, Detections
+from s3dnn_ros.srv import AddCamera, RemoveCamera
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
 
 from s3dnn_ros.nodes.locator_node import LocatorNode
@@ -465,6 +466,42 @@ def test_with_vision_msgs_what_is_located_is_a_detection_3d(world, locator):
     assert item.results[0].pose.pose.position == item.bbox.center.position
     assert item.bbox.center.orientation.w == 1.0
     assert (item.bbox.size.x, item.bbox.center.position.z) == pytest.approx((2 * 30 / F, 2.0))
+
+
+@pytest.mark.parametrize('names', [['front'], []], ids=['another one', 'the first'])
+def test_a_camera_that_is_added_has_distances_once_its_depths_are_named(world, locator, names):
+    world.system(names=names)
+    node = locator(names=names)
+    world.watch('side')
+    assert world.call(AddCamera, 'governor/add_camera', camera='side').success
+    world.wait_for(lambda: list(node.settings.cameras) == [*names, 'side'])
+    world.accept('locator', 'cameras.side.depth_qos', 'reliable')
+    world.accept('locator', 'cameras.side.depth_topic', 'side/depth/image')
+    camera = DepthCamera(world, 'side')
+    camera.info()
+    stamp_ns = world.next_stamp_ns('side')
+    camera.depth(stamp_ns)
+    world.send('side', stamp_ns=stamp_ns)
+    assert [found.position.z for found in camera.wait(stamp_ns)] == [2.0]
+    assert world.call(RemoveCamera, 'governor/remove_camera', camera='side').success
+    world.wait_for(lambda: not world.observer.count_publishers(f'{world.namespace}/located/side'))
+    assert not node.has_parameter('cameras.side.depth_topic')
+    assert camera.subscribers(Image) == 0
+
+
+def test_the_depths_of_a_camera_may_come_from_elsewhere(world, front):
+    result = world.set('locator', 'cameras.front.depth_topic', 'no topic')
+    assert "'cameras.front.depth_topic' is 'no topic'; expected a topic name" in result.reason
+    world.accept('locator', 'cameras.front.depth_topic', 'front/depth/other')
+    other = DepthCamera(world, 'front', topic='depth/other')
+    world.wait_for(lambda: other.subscribers(Image))
+    assert front.subscribers(Image) == 0
+    other.info()
+    other.depth(1000 * MS)
+    other.result(1000 * MS, BOX)
+    check_place(*other.wait(1000 * MS))
+    world.accept('locator', 'cameras.front.depth_topic', '')
+    world.wait_for(lambda: not world.observer.count_publishers(f'{world.namespace}/located/front'))
 
 
 def test_it_ends_with_the_node_and_begins_again(world, front):
