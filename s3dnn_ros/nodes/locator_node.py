@@ -11,11 +11,12 @@ import functools
 import sys
 
 from diagnostic_msgs.msg import DiagnosticStatus
-from sensor_msgs.msg import CameraInfo, PointCloud2
+from sensor_msgs.msg import CameraInfo, CompressedImage, PointCloud2
 from sensor_msgs.msg import Image as ImageMsg
 
 from s3dnn_ros.base.once import OnceLogger
 from s3dnn_ros.distance.camera import camera_of
+from s3dnn_ros.distance.compressed_depth import open_compressed_depth
 from s3dnn_ros.distance.depth_image import open_depth
 from s3dnn_ros.distance.pairs import Pairs
 from s3dnn_ros.distance.points import UNKNOWN
@@ -43,6 +44,15 @@ from s3dnn_ros.nodes.transforms import Transforms
 LOOK_S = 0.5
 # At the start, depths, CameraInfo and transforms come when they come.
 PATIENCE_S = 2.0
+# How depths are opened, by the type of their message.
+_OPENERS = {ImageMsg: open_depth, CompressedImage: open_compressed_depth, PointCloud2: open_cloud}
+
+
+def _kind_of(settings):
+    """Return the type of the messages on a camera's topic of depths."""
+    if settings.is_compressed:
+        return CompressedImage
+    return ImageMsg if settings.depth_topic else PointCloud2
 
 
 class _View:
@@ -177,8 +187,7 @@ class LocatorNode(S3dnnNode):
             for kind, topic, callback, profile in (
                 (CameraInfo, settings.camera_info_topic, self._on_info,
                  qos(settings.depth_qos, 1)),
-                (ImageMsg if settings.depth_topic else PointCloud2, settings.topic,
-                 self._on_depth, qos(settings.depth_qos, 5)),
+                (_kind_of(settings), settings.topic, self._on_depth, qos(settings.depth_qos, 5)),
                 (Detections, f'detections/{view.name}', self._on_detections,
                  qos('reliable', DEPTH)))]
 
@@ -240,13 +249,11 @@ class LocatorNode(S3dnnNode):
         camera = camera_of(view.info)
         frame, image_frame = depth.header.frame_id, result.header.frame_id
         is_there = frame == image_frame or not (frame and image_frame)
-        if isinstance(depth, PointCloud2):
-            points = open_cloud(depth, unit_m)
-            if not is_there:
+        points = _OPENERS[type(depth)](depth, unit_m=unit_m)
+        if not is_there:
+            if isinstance(depth, PointCloud2):
                 points = points.moved(*self._transforms.lookup(image_frame, frame))
-        else:
-            points = open_depth(depth, unit_m=unit_m)
-            if not is_there:
+            else:
                 self._once.warning((view.name, 'frame'), (
                     f"camera '{view.name}': the depth image is in the frame '{frame}', and the "
                     f"image in '{image_frame}'; positions are wrong unless the depth image is "

@@ -10,13 +10,18 @@ from s3dnn_ros.settings.cameras import QOS_NAMES, TOPIC_EXPECTED, is_topic
 from s3dnn_ros.settings.common import AUTOSTART, STATS_PERIOD_S
 from s3dnn_ros.settings.parameters import named, parameter
 
+# What image_transport puts behind the topic of the image.
+_COMPRESSED = '/compressedDepth'
+
 
 @dataclasses.dataclass(frozen=True)
 class DepthSettings:
     """Where the depths of one camera come from."""
 
-    depth_topic: str = parameter('', "Depth image that is aligned with this camera's image: "
-                                 'sensor_msgs/Image, 16UC1 in mm or 32FC1 in m. Empty: none.',
+    depth_topic: str = parameter('', "Depth image that is aligned with this camera's image, 16UC1 "
+                                 'in mm or 32FC1 in m: sensor_msgs/Image, or CompressedImage of '
+                                 'image_transport where the topic ends with /compressedDepth. '
+                                 'Empty: none.',
                                  live=True)
     cloud_topic: str = parameter('', 'Point cloud in place of a depth image: '
                                  'sensor_msgs/PointCloud2. Where it is in another frame than the '
@@ -36,6 +41,11 @@ class DepthSettings:
         return self.depth_topic or self.cloud_topic
 
     @property
+    def is_compressed(self):
+        """Tell whether depth images are sensor_msgs/CompressedImage: image_transport says so."""
+        return self.depth_topic.endswith(_COMPRESSED)
+
+    @property
     def sources(self):
         """Return what is subscribed to, and how."""
         return self.depth_topic, self.cloud_topic, self.camera_info_topic, self.depth_qos
@@ -43,7 +53,8 @@ class DepthSettings:
     @property
     def camera_info_topic(self):
         """Return the topic of the CameraInfo."""
-        folder, slash, _ = self.depth_topic.rpartition('/')
+        base = self.depth_topic[:-len(_COMPRESSED)] if self.is_compressed else self.depth_topic
+        folder, slash, _ = base.rpartition('/')
         return self.info_topic or f'{folder}{slash}camera_info'
 
 

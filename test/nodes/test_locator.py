@@ -5,6 +5,7 @@ import math
 import sys
 import types
 
+import cv2
 import numpy as np
 import pytest
 
@@ -16,7 +17,7 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from ros_world import ns_of, time_msg
 from s3dnn_ros.msg import Detection, Detections
 from s3dnn_ros.srv import AddCamera, RemoveCamera
-from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, PointField
 
 from s3dnn_ros.nodes.locator_node import LocatorNode
 
@@ -84,6 +85,13 @@ class DepthCamera:
         for name, value in changes.items():
             setattr(msg, name, value)
         msg.header.frame_id = frame_id
+        self.send(msg, stamp_ns)
+
+    def compressed(self, stamp_ns, format='16UC1; compressedDepth png'):
+        """Send the depth image of a wall as the plugin compressedDepth does."""
+        msg = CompressedImage(format=format)
+        msg.data.frombytes(bytes(12) + cv2.imencode(
+            '.png', np.full((SIDE, SIDE), 2000, np.uint16))[1].tobytes())
         self.send(msg, stamp_ns)
 
     def cloud(self, stamp_ns, points, names='xyz', frame_id=''):
@@ -266,6 +274,20 @@ def test_a_depth_image_of_another_frame_is_told_and_used(world, front):
         check_place(*front.wait(stamp_ns))
     world.wait_for(lambda: world.said("in the frame 'elsewhere'", "'front_optical'", 'aligned'))
     assert len([text for text in world.logs if 'elsewhere' in text]) == 1
+
+
+def test_compressed_depth_images_by_the_name_of_their_topic(world, locator):
+    topic = 'depth/image/compressedDepth'
+    locator(cameras={'front': {'depth_topic': f'front/{topic}'}})
+    camera = DepthCamera(world, 'front', CompressedImage, topic)
+    camera.info()       # beside the image that is compressed
+    camera.compressed(1000 * MS)
+    camera.result(1000 * MS, BOX)
+    check_place(*camera.wait(1000 * MS))
+    camera.compressed(2000 * MS, '16UC1; compressedDepth rvl')
+    camera.result(2000 * MS, BOX)
+    check_nowhere(*camera.wait(2000 * MS))
+    world.wait_for(lambda: world.said("camera 'front'", 'compressedDepth rvl', 'to png'))
 
 
 @pytest.fixture
