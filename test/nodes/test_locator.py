@@ -105,12 +105,13 @@ class DepthCamera:
         msg.header.frame_id = frame_id
         self.send(msg, stamp_ns)
 
-    def result(self, stamp_ns, *boxes, size=(SIDE, SIDE), instance='detector'):
-        """Send a result, as an executor would."""
+    def result(self, stamp_ns, *boxes, size=(SIDE, SIDE), instance='detector', track=0):
+        """Send a result, as an executor would; the last of its objects may be followed."""
         self.send(Detections(
             camera=self.name, instance=instance, sequence=7, width=size[0], height=size[1],
-            detections=[Detection(label='cat', score=0.5, x=x, y=y, width=width, height=height)
-                        for x, y, width, height in boxes]), stamp_ns)
+            detections=[Detection(label='cat', score=0.5, x=x, y=y, width=width, height=height,
+                                  track=track if index == len(boxes) else 0)
+                        for index, (x, y, width, height) in enumerate(boxes, 1)]), stamp_ns)
 
     def wait(self, stamp_ns):
         """Return the detections of this stamp, with distances or without."""
@@ -468,6 +469,12 @@ def test_what_is_located_is_a_detection_3d_of_its_instance(world, locator, fake_
     assert item.id == 'one/7/1' and item.results[0].hypothesis.class_id == 'cat'
     assert item.bbox.center.position.z == item.results[0].pose.pose.position.z == 2.0
     assert (item.bbox.size.x, item.bbox.size.y) == pytest.approx((2 * 30 / F, 2 * 22 / F))
+    # an object that is followed has the same id in every frame, as in a Detection2DArray
+    camera.depth(2000 * MS)
+    camera.result(2000 * MS, BOX, BOX, instance='one', track=4)
+    camera.wait(2000 * MS)
+    assert [item.id for item in fakes['detections_3d/front/one'].sent[1].detections] == [
+        'one/7/0', 'one/4']
     node.trigger_deactivate()
     node.trigger_cleanup()
     assert not fakes
