@@ -21,7 +21,7 @@ from s3dnn_ros.distance.depth_image import open_depth
 from s3dnn_ros.distance.pairs import Pairs
 from s3dnn_ros.distance.points import UNKNOWN
 from s3dnn_ros.distance.trouble import LastingTrouble
-from s3dnn_ros.errors import DepthError, ImageError, ParameterError
+from s3dnn_ros.errors import DepthError, ImageError, ParameterError, shown
 from s3dnn_ros.msg import Detections
 from s3dnn_ros.nodes.alarm import Alarm
 from s3dnn_ros.nodes.camera_follower import CameraFollower
@@ -258,8 +258,19 @@ class LocatorNode(S3dnnNode):
                     f"camera '{view.name}': the depth image is in the frame '{frame}', and the "
                     f"image in '{image_frame}'; positions are wrong unless the depth image is "
                     'aligned with the image'))
-        positions = points.locate(boxes_of(result), size, camera, masks_of(result))
+        positions = points.locate(boxes_of(result), size, camera, self._masks(view, result))
         return positions.tolist(), camera.of_size(*size)
+
+    def _masks(self, view, result):
+        masks = masks_of(result)
+        for item, mask in zip(result.detections, masks):
+            if mask is None and (item.mask or item.mask_width or item.mask_height):
+                self._once.warning((view.name, 'mask'), (
+                    f"camera '{view.name}': a mask of {shown(result.instance)} is of "
+                    f'{item.mask_width}x{item.mask_height} pixels and has {len(item.mask)} bytes, '
+                    f'and the image is of {result.width}x{result.height} pixels; the whole box '
+                    'counts instead, see who publishes such results'))
+        return masks
 
     def _absence(self, view, pair):
         """Return why a result has no depth, as an error."""

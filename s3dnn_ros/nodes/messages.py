@@ -188,9 +188,13 @@ def boxes_of(msg):
 
 
 def masks_of(msg):
-    """Return the mask of each detection, uint8 (h, w), or None where there is none."""
+    """Return the mask of each detection, uint8 (h, w), or None where there is none that fits.
+
+    It has a byte for each of its pixels, and no more of them than the image.
+    """
+    most = msg.width * msg.height
     return [np.frombuffer(item.mask, np.uint8).reshape(item.mask_height, item.mask_width)
-            if 0 < len(item.mask) == item.mask_height * item.mask_width else None
+            if 0 < len(item.mask) == item.mask_height * item.mask_width <= most else None
             for item in msg.detections]
 
 

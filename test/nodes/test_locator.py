@@ -1,5 +1,6 @@
 """The locator: results with distances while somebody looks, and why there are none."""
 
+import array
 import itertools
 import math
 import sys
@@ -105,13 +106,15 @@ class DepthCamera:
         msg.header.frame_id = frame_id
         self.send(msg, stamp_ns)
 
-    def result(self, stamp_ns, *boxes, size=(SIDE, SIDE), instance='detector', track=0):
-        """Send a result, as an executor would; the last of its objects may be followed."""
+    def result(self, stamp_ns, *boxes, size=(SIDE, SIDE), instance='detector', **last):
+        """Send a result, as an executor would; `last` is what else its last detection has."""
+        detections = [Detection(label='cat', score=0.5, x=x, y=y, width=width, height=height)
+                      for x, y, width, height in boxes]
+        for name, value in last.items():
+            setattr(detections[-1], name, value)
         self.send(Detections(
             camera=self.name, instance=instance, sequence=7, width=size[0], height=size[1],
-            detections=[Detection(label='cat', score=0.5, x=x, y=y, width=width, height=height,
-                                  track=track if index == len(boxes) else 0)
-                        for index, (x, y, width, height) in enumerate(boxes, 1)]), stamp_ns)
+            detections=detections), stamp_ns)
 
     def wait(self, stamp_ns):
         """Return the detections of this stamp, with distances or without."""
@@ -232,11 +235,14 @@ def test_depths_out_of_step_are_told_once(world, front):
     (lambda camera: camera.depth(1000 * MS, side=(48, 64)), ('48x64', 'of another shape')),
     (lambda camera: camera.depth(1000 * MS, encoding='bgr8'), ("'bgr8' has no depths",)),
     (lambda camera: camera.depth(1000 * MS, step=1), ('step is 1',)),
+    (lambda camera: camera.depth(1000 * MS, encoding='32FC1', step=4 * SIDE, data=array.array(
+        'B', np.full((SIDE, SIDE), 2000.0, np.float32).tobytes())),
+     ('set depth_unit_m to 0.001',)),
     (lambda camera: (camera.info(f=0.0), camera.depth(1000 * MS)), ('not calibrated',)),
     (lambda camera: (camera.info(side=99), camera.info(side=0), camera.depth(1000 * MS, width=0)),
      ('0x64 pixels',)),
     (lambda camera: None, ('nothing has come on front/depth/image', 'depth_topic right')),
-], ids=['another shape', 'encoding', 'step', 'zeros', 'empty', 'no depth'])
+], ids=['another shape', 'encoding', 'step', 'unit', 'zeros', 'empty', 'no depth'])
 def test_what_cannot_be_used_is_told_once_and_other_cameras_go_on(world, locator, send, words):
     locator(names=('front', 'rear'))
     front, rear = DepthCamera(world, 'front'), DepthCamera(world, 'rear')
@@ -257,6 +263,21 @@ def test_what_cannot_be_used_is_told_once_and_other_cameras_go_on(world, locator
     front.depth(2000 * MS)
     front.result(2000 * MS, BOX)
     check_place(*front.wait(2000 * MS))
+
+
+@pytest.mark.parametrize('width, height, count', [
+    (SIDE + 1, SIDE, (SIDE + 1) * SIDE), (2**32 - 1, 2**32 - 1, 1), (3, 3, 8), (0, 0, 1),
+    (1, 1, 0)])
+def test_a_mask_that_does_not_fit_is_told_once_and_the_box_counts(world, front, width, height,
+                                                                  count):
+    for stamp_ns in (1000 * MS, 2000 * MS):
+        front.depth(stamp_ns)
+        front.result(stamp_ns, BOX, BOX, mask_width=width, mask_height=height, mask=bytes(count))
+        for found in front.wait(stamp_ns):
+            check_place(found)
+    assert world.wait_for(lambda: world.said(
+        "camera 'front'", f'{width}x{height} pixels', f'{count} bytes', '64x64', 'whole box'))
+    assert len([text for text in world.logs if 'mask' in text]) == 1
 
 
 def test_without_camera_info_there_are_no_distances(world, locator):
@@ -291,11 +312,14 @@ def test_compressed_depth_images_by_the_name_of_their_topic(world, locator):
     world.wait_for(lambda: world.said("camera 'front'", 'compressedDepth rvl', 'to png'))
 
 
+CLOUDED = {'depth_topic': '', 'cloud_topic': 'front/points',
+           'info_topic': 'front/depth/camera_info'}
+
+
 @pytest.fixture
 def clouded(world, locator):
     """Return the front camera of a locator that reads a cloud, calibrated."""
-    locator(cameras={'front': {'depth_topic': '', 'cloud_topic': 'front/points',
-                               'info_topic': 'front/depth/camera_info'}})
+    locator(cameras={'front': CLOUDED})
     camera = DepthCamera(world, 'front', PointCloud2, 'points')
     camera.info()
     return camera
@@ -308,11 +332,18 @@ def test_an_object_is_where_its_points_are(world, clouded):
     check_place(*clouded.wait(1000 * MS))
 
 
-def test_a_cloud_without_coordinates_is_told(world, clouded):
-    clouded.cloud(1000 * MS, [(0.0, 0.0, 1.0)], names='xyi')
-    clouded.result(1000 * MS, BOX)
-    check_nowhere(*clouded.wait(1000 * MS))
-    world.wait_for(lambda: world.said('no field z', 'it has i, x, y'))
+def test_a_cloud_without_coordinates_is_told_and_other_cameras_go_on(world, locator):
+    locator(names=('front', 'rear'), cameras={'front': CLOUDED})
+    front, rear = DepthCamera(world, 'front', PointCloud2, 'points'), DepthCamera(world, 'rear')
+    for camera in (front, rear):
+        camera.info()
+    front.cloud(1000 * MS, [(0.0, 0.0, 1.0)], names='xyi')
+    rear.depth(1000 * MS)
+    for camera in (front, rear):
+        camera.result(1000 * MS, BOX)
+    check_nowhere(*front.wait(1000 * MS))
+    check_place(*rear.wait(1000 * MS))
+    world.wait_for(lambda: world.said("camera 'front'", 'no field z', 'it has i, x, y'))
 
 
 def test_a_cloud_of_another_frame_needs_tf2(world, clouded, monkeypatch):
