@@ -38,6 +38,10 @@ def generate_launch_description():
             'replay', default_value='false',
             description='Start simulated cameras too; their files are in params_file.'),
         DeclareLaunchArgument(
+            'locator', default_value='false',
+            description='Publish how far away detections are, on located/CAMERA; the depth '
+                        'topics are in params_file.'),
+        DeclareLaunchArgument(
             'use_sim_time', default_value='false', description='Use the time of /clock.'),
         DeclareLaunchArgument(
             'log_level', default_value='info',
@@ -68,8 +72,11 @@ def generate_launch_description():
         def started(executable, **options):
             return node(executable, on_exit=Respawn() if respawn else None, **options)
 
+        others = ['governor']
+        if IfCondition(LaunchConfiguration('locator')).evaluate(context):
+            others.append('locator')
         return [*(started('executor', name=name, overrides=overrides) for name in names),
-                started('governor')]
+                *map(started, others)]
 
     return LaunchDescription([
         *arguments,

@@ -27,6 +27,8 @@ class Reading:
         What is read from it, as `sensor_msgs/Image`.
     settings : mapping of str to str
         For each type that can be read, what to set to read it from the topic {topic}.
+    compressed : str
+        The last word of topics of compressed images that can be read.
 
     """
 
@@ -34,12 +36,13 @@ class Reading:
     topic: str
     type: str
     settings: Mapping[str, str]
+    compressed: str = 'compressed'
 
     @property
     def base(self) -> str:
         """Return the topic without the word that image_transport adds for compressed images."""
         above, _, last = self.topic.rpartition('/')
-        return above if last == 'compressed' else self.topic
+        return above if last == self.compressed else self.topic
 
     def remark(self, published: Mapping[str, Set[str]]) -> str:
         """Say what is published in place of what is read; empty if nothing speaks against it.
@@ -73,7 +76,8 @@ class Reading:
         """Return what could be read instead, topic and type, the likeliest first."""
         found = [(topic, kind) for topic, kinds in published.items() for kind in kinds
                  if kind in self.settings and (
-                     kind != COMPRESSED or topic == self.topic or topic.endswith('/compressed'))]
+                     kind != COMPRESSED or topic == self.topic
+                     or topic.endswith(f'/{self.compressed}'))]
         # who names compressed images, by topic or by type, wants them
         keeps_topic = self.topic != self.base
         return sorted(found, key=lambda item: (

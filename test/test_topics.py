@@ -18,7 +18,14 @@ def camera(topic, transport):
 
 def cloud(topic):
     """Return a Reading as the locator has it."""
-    return Reading('the locator', topic, CLOUD, {IMAGE: 'depth={topic}', CLOUD: 'cloud={topic}'})
+    return depths(topic, CLOUD)
+
+
+def depths(topic, kind):
+    """Return a Reading of depths of any type."""
+    return Reading('the locator', topic, kind, {
+        IMAGE: 'depth={topic}', COMPRESSED: 'depth={topic}', CLOUD: 'cloud={topic}'},
+        'compressedDepth')
 
 
 @pytest.mark.parametrize(('reading', 'published', 'words'), [
@@ -29,6 +36,9 @@ def cloud(topic):
                                             f'topic=a topic of {IMAGE}')),
     (cloud('/a'), {'/a': {IMAGE}}, ('depth=/a',)),
     (cloud('/a'), {'/a': {CAMERA_INFO}}, (f'cloud=a topic of {CLOUD}',)),
+    (depths('/a', IMAGE), {'/a/compressedDepth': {COMPRESSED}}, ('depth=/a/compressedDepth',)),
+    (depths('/a/compressedDepth', COMPRESSED), {'/a': {IMAGE}}, ('depth=/a',)),
+    (depths('/a', IMAGE), {'/a/compressed': {COMPRESSED}}, ('cannot be read',)),
     # the topic of image_transport, and the one above
     (camera('/a', 'compressed'), {'/a': {IMAGE}, '/a/compressed': {COMPRESSED}},
      ('topic=/a/compressed transport=compressed',)),

@@ -8,6 +8,7 @@ import time
 import types
 from typing import Callable, Dict, List
 
+import cv2
 import numpy as np
 
 from s3dnn_ros.base.callbacks import ignore
@@ -16,6 +17,7 @@ from s3dnn_ros.bench.environment import environment
 from s3dnn_ros.bench.option_checks import above_zero, at_least_one
 from s3dnn_ros.distance.camera import PinholeCamera
 from s3dnn_ros.distance.cloud import cloud_of, rotation_of, view_points
+from s3dnn_ros.distance.compressed_depth import PLUGIN, open_compressed_depth
 from s3dnn_ros.distance.depth_image import open_depth
 
 _LOG = logging.getLogger(__name__)
@@ -25,6 +27,7 @@ MESSAGES = 12
 BOX_SHARE = (0.05, 0.4)
 UNKNOWN_SHARE = 0.1
 DEPTHS_M = (0.5, 20.0)
+NOISE_MM = 3.0
 # From a lidar, which looks along x, to a camera 0.1 m below.
 LIDAR_QUATERNION, LIDAR_SHIFT_M = (0.5, -0.5, 0.5, 0.5), (0.0, -0.1, 0.0)
 # Of a point, with intensity, ring and time.
@@ -63,6 +66,8 @@ def run(plan: Plan, save: Callable[[Dict], None] = ignore) -> Dict:
     for name, make, open_one in (
             ('depth image, 16UC1', lambda: _depth_image(chance, plan, '16UC1'), open_depth),
             ('depth image, 32FC1', lambda: _depth_image(chance, plan, '32FC1'), open_depth),
+            ('compressed depth image, 16UC1', lambda: _compressed(chance, plan),
+             open_compressed_depth),
             ('cloud of the camera', lambda: _cloud(_seen(chance, plan, camera)), _open_cloud),
             ('cloud of a lidar, all around', lambda: _cloud(_around(chance, plan)),
              _open_lidar)):
@@ -111,6 +116,15 @@ def _depth_image(chance, plan, encoding):
     array = (1e3 * depths).astype(np.uint16) if encoding == '16UC1' else depths
     return types.SimpleNamespace(encoding=encoding, width=plan.width, height=plan.height,
                                  step=array.strides[0], is_bigendian=0, data=array.tobytes())
+
+
+def _compressed(chance, plan):
+    """Return a slope with a sensor's noise: of chance alone, PNG makes nothing smaller."""
+    depths_mm = np.add.outer(np.arange(plan.height), np.linspace(1e3, 3e3, plan.width))
+    depths_mm += chance.normal(0.0, NOISE_MM, depths_mm.shape)
+    depths_mm[chance.random(depths_mm.shape) < UNKNOWN_SHARE] = 0.0
+    png = cv2.imencode('.png', depths_mm.astype(np.uint16))[1].tobytes()
+    return types.SimpleNamespace(format=f'16UC1; {PLUGIN} png', data=bytes(12) + png)
 
 
 def _seen(chance, plan, camera):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, Optional, Tuple
 
 import cv2
 import numpy as np
@@ -23,6 +23,7 @@ from s3dnn_ros.runtime.tracks import Tracks
 from s3dnn_ros.transport.frames import FrameInfo, Transform
 
 _LOG = logging.getLogger(__name__)
+PARTS = ('images', 'tracks')
 OBJECTS = (10, 50, 100)
 KEPT_FRAMES = 30
 # Objects of so many pixels move by so many from frame to frame, in an image of this size.
@@ -32,16 +33,24 @@ JPEG_QUALITY = 80
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What to measure: images of this size, each step so often in a run."""
+    """What to measure.
+
+    Images of this size; each of their steps `repeats` times in a run, objects over so many frames.
+    """
 
     width: int = 1920
     height: int = 1080
     repeats: int = 50
     runs: int = 3
+    frames: int = 2000
+    parts: Tuple[str, ...] = PARTS
 
     def __post_init__(self):
         """Refuse what cannot be measured; raises ParameterError."""
-        for name in ('repeats', 'runs'):
+        for part in self.parts:
+            if part not in PARTS:
+                raise ParameterError('--parts', part, 'expected some of ' + ', '.join(PARTS))
+        for name in ('repeats', 'runs', 'frames'):
             at_least_one(f'--{name}', (getattr(self, name),))
         if self.width % 2 or self.height % 2:
             raise ParameterError('--size', f'{self.width}x{self.height}', 'Bayer patterns and YUV '
@@ -53,26 +62,31 @@ def run(plan: Plan, save: Callable[[Dict], None] = ignore) -> Dict:
     results: Dict[str, Any] = {'format': FORMAT, 'environment': environment(),
                                'plan': dataclasses.asdict(plan), 'images': [], 'tracks': []}
     chance = np.random.default_rng(0)
+    for part, measure in zip(PARTS, (_measure_images, _measure_tracks)):
+        if part in plan.parts:
+            for row in measure(chance, plan):
+                _LOG.info(str(row))
+                results[part].append(row)
+                save(results)
+    return results
+
+
+def _measure_images(chance, plan) -> Iterator[Dict]:
     for name, ours, alone in _images(chance, plan):
         row = {'name': name, 'ours_ms_per_mp': [], 'opencv_ms_per_mp': []}
-        results['images'].append(row)
         for _ in range(plan.runs):
             # in turns, so that what else the computer does is alike for both
             for key, step in (('ours_ms_per_mp', ours), ('opencv_ms_per_mp', alone)):
                 if step is not None:
                     row[key].append(_median_ms(step, plan.repeats)
                                     / (plan.width * plan.height / 1e6))
-        _LOG.info(f'{name}: {row["ours_ms_per_mp"]} ms per megapixel, OpenCV alone '
-                  f'{row["opencv_ms_per_mp"]}')
-        save(results)
+        yield row
+
+
+def _measure_tracks(chance, plan) -> Iterator[Dict]:
     for count in OBJECTS:
-        row = {'objects': count, 'ms': []}
-        results['tracks'].append(row)
-        for _ in range(plan.runs):
-            row['ms'].append(_median_ms(_following(chance, count), plan.repeats))
-        _LOG.info(f'{count} objects followed: {row["ms"]} ms per frame')
-        save(results)
-    return results
+        runs = [_follow(chance, count, plan.frames) for _ in range(plan.runs)]
+        yield {'objects': count, **{key: [run[key] for run in runs] for key in runs[0]}}
 
 
 def _median_ms(step, repeats) -> float:
@@ -125,20 +139,34 @@ def _opencv(encoding: Encoding, data, plan) -> Optional[Callable]:
     return lambda: cv2.cvtColor(cv2.convertScaleAbs(array, alpha=1 / 256), code)
 
 
-def _following(chance, count) -> Callable[[], None]:
-    """Return what follows so many objects into the next frame."""
-    tracks = Tracks('--', KEPT_FRAMES)
-    size = chance.uniform(*SIDES, (count, 2))
-    corner = chance.uniform(0.0, 1.0, (count, 2)) * SIZE
-    speed = chance.normal(0.0, SPEED, (count, 2))
-    scores, class_ids = np.full(count, 0.5, np.float32), np.zeros(count, np.int32)
-    frames: List[int] = [0]
+def _follow(chance, count, frames) -> Dict[str, float]:
+    """Return percentiles of what it takes to follow so many objects into the next frame.
 
-    def follow():
-        frames[0] += 1
-        here = corner + frames[0] * speed
-        tracks.follow(FrameInfo('front', '', frames[0] * 33_000_000, frames[0], 1920, 1080,
-                                Transform(1.0, 1.0), 0.0, 0.0),
-                      Boxes(np.concatenate((here, here + size), axis=1).astype(np.float32),
-                            scores, class_ids))
-    return follow
+    CPU time is that of all threads: what else the computer does is not in it.
+    """
+    tracks = Tracks('--', KEPT_FRAMES)
+    scores, class_ids = np.full(count, 0.5, np.float32), np.zeros(count, np.int32)
+    times_s, cpu_times_s = [], []
+    for index, xyxy in enumerate(_moving(chance, count, frames), 1):
+        frame = FrameInfo('front', '', index * 33_000_000, index, *map(int, SIZE),
+                          Transform(1.0, 1.0), 0.0, 0.0)
+        boxes = Boxes(xyxy, scores, class_ids)
+        begun_s, begun_cpu_s = time.perf_counter(), time.process_time()
+        tracks.follow(frame, boxes)
+        cpu_times_s.append(time.process_time() - begun_cpu_s)
+        times_s.append(time.perf_counter() - begun_s)
+    return {f'{name}p{share}_ms': 1e3 * float(np.percentile(values, share))
+            for name, values in (('', times_s), ('cpu_', cpu_times_s)) for share in (50, 99)}
+
+
+def _moving(chance, count, frames) -> Iterator[np.ndarray]:
+    """Give the boxes, (count, 4), of objects in each frame; at the edges they turn back."""
+    size = chance.uniform(*SIDES, (count, 2))
+    farthest = np.subtract(SIZE, size)
+    corner = chance.uniform(0.0, 1.0, (count, 2)) * farthest
+    speed = chance.normal(0.0, SPEED, (count, 2))
+    for _ in range(frames):
+        yield np.concatenate((corner, corner + size), axis=1).astype(np.float32)
+        corner = corner + speed
+        speed = np.where((corner < 0.0) | (corner > farthest), -speed, speed)
+        corner = np.clip(corner, 0.0, farthest)

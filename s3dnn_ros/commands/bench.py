@@ -120,8 +120,12 @@ def register(subparsers):
                         help='of the images (default 1920x1080)')
     parser.add_argument('--repeats', type=above_zero(int), default=50, metavar='N',
                         help='per run (default %(default)s)')
+    parser.add_argument('--frames', type=above_zero(int), default=2000, metavar='N',
+                        help='over which objects are followed (default %(default)s)')
     parser.add_argument('--runs', type=above_zero(int), default=3, metavar='N',
                         help='of each (default %(default)s)')
+    parser.add_argument('--parts', nargs='+', default=None, metavar='PART',
+                        help='images, tracks (default: both)')
     parser.add_argument('--out', type=new_file,
                         help='JSON file for the results, written anew after every step')
     parser.set_defaults(run=_steps)
@@ -291,7 +295,8 @@ def _steps(arguments):
     from s3dnn_ros.bench import steps_bench
     from s3dnn_ros.bench.results import tables
 
-    plan = steps_bench.Plan(*arguments.size, arguments.repeats, arguments.runs)
+    plan = steps_bench.Plan(*arguments.size, arguments.repeats, arguments.runs, arguments.frames,
+                            tuple(arguments.parts or steps_bench.PARTS))
     results = steps_bench.run(plan, functools.partial(_write, arguments.out))
     print('\n'.join(tables(results)))
 

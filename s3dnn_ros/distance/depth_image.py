@@ -15,7 +15,7 @@ from s3dnn_ros.images.pixels import Encoding
 from s3dnn_ros.images.raw import view_rows
 
 # Known encodings, and their unit in metres.
-_DEPTHS = {'16UC1': (Encoding(1, np.uint16), 1e-3), 'mono16': (Encoding(1, np.uint16), 1e-3),
+DEPTHS = {'16UC1': (Encoding(1, np.uint16), 1e-3), 'mono16': (Encoding(1, np.uint16), 1e-3),
            '32FC1': (Encoding(1, np.float32), 1.0)}
 # Pixels between those that tell the unit: 256 of an image.
 _PROBES = 16
@@ -27,6 +27,10 @@ class DepthImage:
 
     array: np.ndarray
     unit_m: float
+
+    def metres(self, rows, columns):
+        """Return the depths in some rows and columns, which are slices, as float32 in metres."""
+        return self.unit_m * self.array[rows, columns].astype(np.float32)
 
     def locate(self, boxes, image_size, camera: PinholeCamera, masks=()):
         """Return where the boxes' objects are, float32 (n, 3) in metres: x right, y down, z ahead.
@@ -75,7 +79,7 @@ class DepthImage:
         # as much is left out on both sides
         left += (right - left - 1) % step // 2
         top += (bottom - top - 1) % step // 2
-        z = self.unit_m * self.array[top:bottom:step, left:right:step].astype(np.float32)
+        z = self.metres(slice(top, bottom, step), slice(left, right, step))
         x = z * ((np.arange(left, right, step, np.float32) - camera.cx) / camera.fx)
         y = z * ((np.arange(top, bottom, step, np.float32) - camera.cy) / camera.fy)[:, None]
         known = (z > 0.0) & (z < np.inf)
@@ -102,15 +106,18 @@ def open_depth(message, *, unit_m=0.0) -> DepthImage:
         Step or data do not fit.
 
     """
-    if message.encoding not in _DEPTHS:
+    if message.encoding not in DEPTHS:
         raise DepthError('encoding', f"encoding '{message.encoding[:64]}' has no depths: send "
                          '16UC1 in millimetres or 32FC1 in metres (REP 118)')
-    encoding, usual_m = _DEPTHS[message.encoding]
+    encoding, usual_m = DEPTHS[message.encoding]
     array = view_rows(message.encoding, encoding, message.width, message.height, message.step,
                       np.frombuffer(message.data, np.uint8), bool(message.is_bigendian))
     depths = DepthImage(array, unit_m or usual_m)
-    if not unit_m:
-        check_metres(usual_m * array[::max(1, array.shape[0] // _PROBES),
-                                     ::max(1, array.shape[1] // _PROBES)].astype(np.float32),
-                     'the depth image')
+    return depths if unit_m else checked(depths)
+
+
+def checked(depths) -> DepthImage:
+    """Return the same depth image; raises DepthError if its depths look like millimetres."""
+    check_metres(depths.metres(*(slice(None, None, max(1, side // _PROBES))
+                                 for side in depths.array.shape)), 'the depth image')
     return depths

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import struct
 import types
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Tuple
@@ -13,6 +14,7 @@ import numpy as np
 
 from s3dnn_ros.distance.camera import PinholeCamera
 from s3dnn_ros.distance.cloud import cloud_of, view_points
+from s3dnn_ros.distance.compressed_depth import open_compressed_depth
 from s3dnn_ros.distance.depth_image import open_depth
 from s3dnn_ros.fuzz.mutations import mutated, mutated_yaml
 from s3dnn_ros.images.bag import bag_images
@@ -242,6 +244,36 @@ class Depths:
         assert depths.locate(boxes, (64, 48), self._camera, masks).shape == (3, 3)
 
 
+class CompressedDepths:
+    """Messages of the plugin compressedDepth, damaged, under any `format`."""
+
+    name = 'compressed depths'
+
+    def __init__(self, folder: Path):
+        self._camera = PinholeCamera(50.0, 50.0, 31.5, 23.5, 64, 48)
+        self._pngs = [cv2.imencode('.png', array)[1].tobytes() for array in (
+            _PICTURE[..., 0].astype(np.uint16) * 20, _PICTURE[..., 0], _PICTURE)]
+
+    def make(self, chance):
+        """Return an input; see `Kind`."""
+        header = struct.pack('<iff', 0, *chance.choices((*_NUMBERS, 50.0), k=2))
+        data = header + chance.choice(self._pngs[:1] * 4 + self._pngs[1:])
+        if chance.random() < 0.5:
+            data = mutated(data, chance)
+        encoding = chance.choice((*('16UC1', '32FC1') * 4, 'bgr8', ''))
+        codec = chance.choice((*('; compressedDepth', '; compressedDepth png') * 4, '',
+                               '; compressedDepth rvl', '; png', '; '))
+        return data, encoding + codec, chance.choice((0.0, 1e-3, 1.0))
+
+    def use(self, given):
+        """Use it; see `Kind`."""
+        data, format, unit_m = given
+        depths = open_compressed_depth(types.SimpleNamespace(data=data, format=format),
+                                       unit_m=unit_m)
+        assert depths.locate([(0.0, 0.0, 64.0, 48.0), (10.5, 3.0, 12.0, 9.5)], (64, 48),
+                             self._camera).shape == (2, 3)
+
+
 class SaidOfThemselves:
     """What files of networks say of themselves."""
 
@@ -264,4 +296,5 @@ class SaidOfThemselves:
         assert all(isinstance(name, str) for name in read_metadata(given).names)
 
 
-KINDS: List[Callable] = [CompressedImages, RawImages, Bags, Depths, Outputs, SaidOfThemselves]
+KINDS: List[Callable] = [CompressedImages, RawImages, Bags, Depths, CompressedDepths, Outputs,
+                         SaidOfThemselves]

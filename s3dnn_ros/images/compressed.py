@@ -16,6 +16,7 @@ from s3dnn_ros.images.pixels import ENCODINGS, Pixels, check_size
 
 _JPEG_END = b'\xff\xd9'
 _JPEG_TAIL = 64     # mostly the end is here; some cameras pad it with far more
+_PNG_KIND, _GREY_16 = slice(24, 26), b'\x10\0'     # bits and colours, in its head
 _VIDEO = ('h264', 'h265', 'hevc', 'av1', 'vp8', 'vp9', 'mpeg')
 _DEPTH = 'compresseddepth'
 # What OpenCV decodes without a conversion, by type and number of channels.
@@ -65,6 +66,21 @@ def decode_compressed(data, format='', *, max_side=8192) -> Pixels:
                                      f'{array.dtype}; expected 1, 3 or 4 of 8 bits, or 1 or 3 of '
                                      '16')
     return Pixels(array, ENCODINGS[encoding])
+
+
+def decode_grey_png(data, *, max_side=8192) -> np.ndarray:
+    """Return the values of a grey PNG of 16 bits, uint16 (H, W), as they are.
+
+    Raises ImageError for another format, before anything is decoded, and as `decode_compressed`.
+    """
+    head = read_head(data)
+    if head.format != 'PNG' or memoryview(data).cast('B')[_PNG_KIND] != _GREY_16:
+        raise ImageError('encoding', f'the {head.format} image is no PNG of 16 bits without '
+                                     'colour')
+    check_size(head.width, head.height, max_side)
+    expect_png_end(data)
+    return _decoded(np.frombuffer(data, np.uint8),
+                    cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION, head)
 
 
 def open_compressed(message, *, max_side=8192) -> Pixels:

@@ -10,7 +10,7 @@ except ImportError:
     read_points = None
 
 
-def open_cloud(msg, unit_m=0.0) -> PointCloud:
+def open_cloud(msg, *, unit_m=0.0) -> PointCloud:
     """Return the points of a PointCloud2; raises DepthError. `unit_m` is as in `cloud_of`."""
     points = view_points(msg)       # refuses what cannot be read
     if read_points is not None and _is_plain(msg):

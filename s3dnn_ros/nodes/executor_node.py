@@ -13,10 +13,10 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from s3dnn_ros import capacity
 from s3dnn_ros.base.callbacks import ignore
 from s3dnn_ros.engines import make_engine
-from s3dnn_ros.errors import MessageError, shown
 from s3dnn_ros.models.spec import load_spec
-from s3dnn_ros.msg import Cameras, Capacity, ExecutorStats
+from s3dnn_ros.msg import Capacity, ExecutorStats
 from s3dnn_ros.nodes.batch_source import BatchSource
+from s3dnn_ros.nodes.camera_follower import CameraFollower
 from s3dnn_ros.nodes.cohort_topics import CohortTopics
 from s3dnn_ros.nodes.log_handler import NodeLogHandler
 from s3dnn_ros.nodes.messages import capacity_msg, diagnostic, executor_stats, s_of
@@ -30,14 +30,10 @@ from s3dnn_ros.nodes.running import run
 from s3dnn_ros.platforms import board_here, find_meter, make_platform
 from s3dnn_ros.runtime.cohort_client import BoardContext
 from s3dnn_ros.runtime.executor import Executor
-from s3dnn_ros.settings.cameras import MOST_CAMERAS, is_topic
-from s3dnn_ros.settings.parameters import is_name
 from s3dnn_ros.transport.frames import FrameBatch as Frames
 from s3dnn_ros.transport.slots import zeros
 
 _NUMBERS = itertools.count(1)
-# Whose cameras are followed.
-MOST_FRONT_ENDS = 16
 # those that work for this node alone
 ROOMS = tuple(f's3dnn_ros.{room}' for room in ('cohort', 'engines', 'platforms', 'runtime'))
 
@@ -61,8 +57,7 @@ class ExecutorNode(S3dnnNode):
         self._cohort_topics = None
         self._capacity = None       # its publisher, and the thread that publishes
         self._capacity_publisher = None
-        self._front_ends = None     # the subscription to their cameras
-        self._cameras_of = {}       # names by front end
+        self._front_ends = CameraFollower(self, ('topic', 'transport', 'qos', 'depth'))
         self._stats = None
         self._last_busy = (0.0, 0.0)
         self._log_handler = NodeLogHandler(self, ROOMS)
@@ -103,8 +98,7 @@ class ExecutorNode(S3dnnNode):
             self.get_logger().info(note)
         for camera in settings.cameras:
             self._results.open(camera)
-        self._front_ends = self.create_subscription(Cameras, 'cameras', self._on_cameras,
-                                                    qos('latched', 10))
+        self._front_ends.open()
         self._stats = self.create_publisher(ExecutorStats, '~/stats', 10)
         self._last_busy = (self.clock_s.now_s(), 0.0)
         self.get_logger().info('ready: ' + ', '.join(
@@ -141,9 +135,7 @@ class ExecutorNode(S3dnnNode):
             part.close()
         self._capacity_publisher = self._cohort_topics = self._overlay = None
         self._source = self._results = None
-        if self._front_ends is not None:
-            self.destroy_subscription(self._front_ends)
-            self._front_ends = None
+        self._front_ends.close()
         for publisher in filter(None, (self._stats, self._capacity)):
             self.destroy_publisher(publisher)
         self._stats = self._capacity = None
@@ -219,39 +211,6 @@ class ExecutorNode(S3dnnNode):
             self.told = told, told_s
             self.on_capacity()
             self._capacity.publish(capacity_msg(told, told_s))
-
-    def _on_cameras(self, msg):
-        """Have the cameras that a front end tells of, and of those that it told before no others.
-
-        So results, overlay, diagnostics and parameters follow it, whichever of us starts last.
-        """
-        self._check_cameras(msg)
-        told = {camera.name: camera for camera in msg.cameras}
-        before = self._cameras_of.get(msg.front_end, set())
-        self._cameras_of[msg.front_end] = set(told)
-        gone = before.difference(*self._cameras_of.values())
-        values = {f'cameras.{camera.name}.{field}': getattr(camera, field)
-                  for camera in told.values() for field in ('topic', 'transport', 'qos', 'depth')}
-        values['camera_names'] = [name for name in dict.fromkeys([*self.settings.cameras, *told])
-                                  if name not in gone]
-        self.change(values)
-
-    def _check_cameras(self, msg):
-        """Raise MessageError for what no front end can have, and for more than there may be."""
-        front_end = shown(msg.front_end)
-        if (len(msg.cameras) > MOST_CAMERAS
-                or len({*self.settings.cameras, *(camera.name for camera in msg.cameras)})
-                > MOST_CAMERAS):
-            raise MessageError(f'with the cameras of front end {front_end} there are more than '
-                               f'{MOST_CAMERAS}; use several executors, each with a namespace')
-        if msg.front_end not in self._cameras_of and len(self._cameras_of) >= MOST_FRONT_ENDS:
-            raise MessageError(f'front end {front_end} tells of its cameras, as '
-                               f'{MOST_FRONT_ENDS} others did before; see who publishes them')
-        for camera in msg.cameras:
-            if not is_name(camera.name) or (camera.topic and not is_topic(camera.topic)):
-                raise MessageError(f'front end {front_end} tells of a camera {shown(camera.name)} '
-                                   f'with the topic {shown(camera.topic)}, which cannot be names; '
-                                   'use letters, digits and underscores, a letter first')
 
     def _give_up(self, sentence):
         """End the process: only a new one can use the device again."""

@@ -11,18 +11,20 @@ import functools
 import sys
 
 from diagnostic_msgs.msg import DiagnosticStatus
-from sensor_msgs.msg import CameraInfo, PointCloud2
+from sensor_msgs.msg import CameraInfo, CompressedImage, PointCloud2
 from sensor_msgs.msg import Image as ImageMsg
 
 from s3dnn_ros.base.once import OnceLogger
 from s3dnn_ros.distance.camera import camera_of
+from s3dnn_ros.distance.compressed_depth import open_compressed_depth
 from s3dnn_ros.distance.depth_image import open_depth
 from s3dnn_ros.distance.pairs import Pairs
 from s3dnn_ros.distance.points import UNKNOWN
 from s3dnn_ros.distance.trouble import LastingTrouble
-from s3dnn_ros.errors import DepthError, ImageError, ParameterError
+from s3dnn_ros.errors import DepthError, ImageError, ParameterError, shown
 from s3dnn_ros.msg import Detections
 from s3dnn_ros.nodes.alarm import Alarm
+from s3dnn_ros.nodes.camera_follower import CameraFollower
 from s3dnn_ros.nodes.cloud_opener import open_cloud
 from s3dnn_ros.nodes.messages import (
     boxes_of,
@@ -38,12 +40,22 @@ from s3dnn_ros.nodes.result_topics import DEPTH, check_messages
 from s3dnn_ros.nodes.running import run
 from s3dnn_ros.nodes.topic_watch import TopicWatch
 from s3dnn_ros.nodes.transforms import Transforms
-from s3dnn_ros.topics import CAMERA_INFO, CLOUD, IMAGE, Reading
+from s3dnn_ros.topics import CAMERA_INFO, CLOUD, COMPRESSED, IMAGE, Reading
 
 # How often subscribers are looked for.
 LOOK_S = 0.5
 # At the start, depths, CameraInfo and transforms come when they come.
 PATIENCE_S = 2.0
+# How depths are opened, by the type of their message.
+_NAMES = {ImageMsg: IMAGE, CompressedImage: COMPRESSED, PointCloud2: CLOUD}
+_OPENERS = {ImageMsg: open_depth, CompressedImage: open_compressed_depth, PointCloud2: open_cloud}
+
+
+def _kind_of(settings):
+    """Return the type of the messages on a camera's topic of depths."""
+    if settings.is_compressed:
+        return CompressedImage
+    return ImageMsg if settings.depth_topic else PointCloud2
 
 
 class _View:
@@ -76,6 +88,7 @@ class LocatorNode(S3dnnNode):
     def __init__(self, **options):
         super().__init__('locator', **options)
         self._views = {}
+        self._front_ends = CameraFollower(self)
         self._look_timer = None
         self._alarm = None
         self._transforms = Transforms(self)
@@ -84,28 +97,18 @@ class LocatorNode(S3dnnNode):
 
     def start(self, settings):
         """Create the topics."""
-        if not settings.located:
+        if settings.cameras and not settings.located:
             raise ParameterError('camera_names', list(settings.cameras), 'none of these cameras '
                                  'has depths; name the cameras.NAME.depth_topic or cloud_topic of '
                                  'one, or leave the locator out')
         check_messages(settings.output)
-        for name, camera in settings.located.items():
-            publishers_3d = {}
-            if settings.output == 'both':
-                from vision_msgs.msg import Detection3DArray
-
-                publishers_3d = {
-                    instance: self.create_publisher(
-                        Detection3DArray, f'detections_3d/{name}/{instance}',
-                        qos('reliable', DEPTH))
-                    for instance in settings.instance_names}
-            self._views[name] = _View(name, camera, self.create_publisher(
-                Detections, f'located/{name}', qos('reliable', DEPTH)), publishers_3d)
+        self._follow_views(settings)
+        self._front_ends.open()
 
     def apply(self, settings):
-        """Take over live parameters."""
-        for name, view in self._views.items():
-            view.settings = settings.cameras[name]
+        """Take over live parameters, and cameras that come, go or get depths."""
+        self._follow_views(settings)
+        for view in self._views.values():
             if view.pairs is not None:
                 view.pairs.max_skew_s = settings.depth_max_skew_ms / 1e3
                 view.pairs.max_wait_s = settings.depth_max_wait_ms / 1e3
@@ -127,9 +130,9 @@ class LocatorNode(S3dnnNode):
 
     def stop(self):
         """Remove the topics."""
-        while self._views:
-            for publisher in self._views.popitem()[1].publishers:
-                self.destroy_publisher(publisher)
+        self._front_ends.close()
+        for name in list(self._views):
+            self._close(self._views.pop(name))
 
     def statuses(self):
         """Return for every camera whether its results are located."""
@@ -153,11 +156,42 @@ class LocatorNode(S3dnnNode):
                 f"camera '{name}'", info, CAMERA_INFO,
                 {CAMERA_INFO: f'cameras.{name}.info_topic to {{topic}}'})
             readings[f'{name} depth'] = Reading(
-                f"camera '{name}'", depths, IMAGE if view.settings.depth_topic else CLOUD,
+                f"camera '{name}'", depths, _NAMES[_kind_of(view.settings)],
                 {kind: f'cameras.{name}.{parameter} to {{topic}} and no {other}'
                  for kind, parameter, other in ((IMAGE, 'depth_topic', 'cloud_topic'),
-                                                (CLOUD, 'cloud_topic', 'depth_topic'))})
+                                                (COMPRESSED, 'depth_topic', 'cloud_topic'),
+                                                (CLOUD, 'cloud_topic', 'depth_topic'))},
+                compressed='compressedDepth')
         return readings
+
+    def _follow_views(self, settings):
+        """Have a view of each camera that has depths, and of no other."""
+        for name in self._views.keys() - settings.located.keys():
+            self._close(self._views.pop(name))
+        for name, camera in settings.located.items():
+            if name not in self._views:
+                self._views[name] = self._view(name, settings)
+            view = self._views[name]
+            if view.settings.sources != camera.sources:
+                self._leave_camera(view)    # until it is looked for the next time
+            view.settings = camera
+
+    def _view(self, name, settings):
+        publishers_3d = {}
+        if settings.output == 'both':
+            from vision_msgs.msg import Detection3DArray
+
+            publishers_3d = {
+                instance: self.create_publisher(
+                    Detection3DArray, f'detections_3d/{name}/{instance}', qos('reliable', DEPTH))
+                for instance in settings.instance_names}
+        return _View(name, settings.cameras[name], self.create_publisher(
+            Detections, f'located/{name}', qos('reliable', DEPTH)), publishers_3d)
+
+    def _close(self, view):
+        self._leave_camera(view)
+        for publisher in view.publishers:
+            self.destroy_publisher(publisher)
 
     def _look(self):
         for view in self._views.values():
@@ -176,8 +210,7 @@ class LocatorNode(S3dnnNode):
             for kind, topic, callback, profile in (
                 (CameraInfo, settings.camera_info_topic, self._on_info,
                  qos(settings.depth_qos, 1)),
-                (ImageMsg if settings.depth_topic else PointCloud2, settings.topic,
-                 self._on_depth, qos(settings.depth_qos, 5)),
+                (_kind_of(settings), settings.topic, self._on_depth, qos(settings.depth_qos, 5)),
                 (Detections, f'detections/{view.name}', self._on_detections,
                  qos('reliable', DEPTH)))]
 
@@ -239,19 +272,28 @@ class LocatorNode(S3dnnNode):
         camera = camera_of(view.info)
         frame, image_frame = depth.header.frame_id, result.header.frame_id
         is_there = frame == image_frame or not (frame and image_frame)
-        if isinstance(depth, PointCloud2):
-            points = open_cloud(depth, unit_m)
-            if not is_there:
+        points = _OPENERS[type(depth)](depth, unit_m=unit_m)
+        if not is_there:
+            if isinstance(depth, PointCloud2):
                 points = points.moved(*self._transforms.lookup(image_frame, frame))
-        else:
-            points = open_depth(depth, unit_m=unit_m)
-            if not is_there:
+            else:
                 self._once.warning((view.name, 'frame'), (
                     f"camera '{view.name}': the depth image is in the frame '{frame}', and the "
                     f"image in '{image_frame}'; positions are wrong unless the depth image is "
                     'aligned with the image'))
-        positions = points.locate(boxes_of(result), size, camera, masks_of(result))
+        positions = points.locate(boxes_of(result), size, camera, self._masks(view, result))
         return positions.tolist(), camera.of_size(*size)
+
+    def _masks(self, view, result):
+        masks = masks_of(result)
+        for item, mask in zip(result.detections, masks):
+            if mask is None and (item.mask or item.mask_width or item.mask_height):
+                self._once.warning((view.name, 'mask'), (
+                    f"camera '{view.name}': a mask of {shown(result.instance)} is of "
+                    f'{item.mask_width}x{item.mask_height} pixels and has {len(item.mask)} bytes, '
+                    f'and the image is of {result.width}x{result.height} pixels; the whole box '
+                    'counts instead, see who publishes such results'))
+        return masks
 
     def _absence(self, view, pair):
         """Return why a result has no depth, as an error."""

@@ -144,23 +144,29 @@ def member_state(msg):
                           for field in dataclasses.fields(MemberState)})
 
 
+def id_of(instance, sequence, index, track):
+    """Return the id of a detection in vision_msgs, which gives one to the same object only.
+
+    It is INSTANCE/TRACK where the object is followed, and else INSTANCE/SEQUENCE/INDEX, which no
+    two detections share.
+    """
+    return f'{instance}/{track}' if track else f'{instance}/{sequence}/{index}'
+
+
 def detection_2d_array(result):
     """Return a vision_msgs/Detection2DArray of a FrameResult; needs vision_msgs.
 
     It has a place for the angle of an oriented box, and none for masks or keypoints.
 
-    The id of a detection is INSTANCE/TRACK where its object is followed, and else
-    INSTANCE/SEQUENCE/INDEX, which no two detections share: vision_msgs gives the same id to the
-    same object only.
+    The id of a detection is that of `id_of`.
     """
     from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
 
     header = header_of(result.frame)
     array = Detection2DArray(header=header)
     for index, (found, track) in enumerate(zip(result.boxes, result.tracks)):
-        detection = Detection2D(
-            header=header, id=f'{result.instance}/{track}' if track else
-            f'{result.instance}/{result.frame.sequence}/{index}')
+        detection = Detection2D(header=header, id=id_of(
+            result.instance, result.frame.sequence, index, track))
         hypothesis = ObjectHypothesisWithPose()
         hypothesis.hypothesis.class_id = label_of(result, found.class_id)
         hypothesis.hypothesis.score = found.score
@@ -182,9 +188,13 @@ def boxes_of(msg):
 
 
 def masks_of(msg):
-    """Return the mask of each detection, uint8 (h, w), or None where there is none."""
+    """Return the mask of each detection, uint8 (h, w), or None where there is none that fits.
+
+    It has a byte for each of its pixels, and no more of them than the image.
+    """
+    most = msg.width * msg.height
     return [np.frombuffer(item.mask, np.uint8).reshape(item.mask_height, item.mask_width)
-            if 0 < len(item.mask) == item.mask_height * item.mask_width else None
+            if 0 < len(item.mask) == item.mask_height * item.mask_width <= most else None
             for item in msg.detections]
 
 
@@ -208,7 +218,8 @@ def detection_3d_array(msg, camera):
     for index, item in enumerate(msg.detections):
         if math.isnan(item.distance):
             continue
-        detection = Detection3D(header=msg.header, id=f'{msg.instance}/{msg.sequence}/{index}')
+        detection = Detection3D(header=msg.header, id=id_of(
+            msg.instance, msg.sequence, index, item.track))
         hypothesis = ObjectHypothesisWithPose()
         hypothesis.hypothesis.class_id = item.label
         hypothesis.hypothesis.score = item.score

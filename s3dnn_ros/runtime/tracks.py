@@ -1,4 +1,4 @@
-"""Which object is which, from one frame of a camera to the next: SORT, by the library Similari.
+"""Which object is which, from one frame of a camera to the next: SORT, by the library trackforge.
 
 A. Bewley et al., Simple Online and Realtime Tracking, ICIP 2016.
 """
@@ -6,7 +6,7 @@ A. Bewley et al., Simple Online and Realtime Tracking, ICIP 2016.
 from __future__ import annotations
 
 import dataclasses
-import itertools
+import functools
 import threading
 from typing import Any, Dict, Set, Tuple
 
@@ -54,17 +54,13 @@ class Tracks:
 
     def __init__(self, parameter: str, kept_frames: int):
         try:
-            import similari
+            from trackforge import SORT
         except ImportError as error:
             raise ParameterError(parameter, 'sort', f'its library is missing ({error}); run: pip '
-                                 'install similari-trackers-rs (for Python 3.8 to 3.12)') from None
-        self._box = similari.BoundingBox
-        self._sort = similari.Sort(
-            shards=1, bbox_history=1, max_idle_epochs=kept_frames + 1,
-            method=similari.PositionalMetricType.iou(threshold=LEAST_IOU))
-        self._kept_frames = kept_frames
+                                 'install "trackforge>=0.4,<0.5"') from None
+        self._make_sort = functools.partial(SORT, max_age=kept_frames, min_hits=0,
+                                            iou_threshold=LEAST_IOU)
         self._lock = threading.Lock()
-        self._scenes = itertools.count()
         self._cameras: Dict[str, _Camera] = {}      # the one heard of last comes last
 
     def follow(self, frame: FrameInfo, boxes: Boxes) -> Tuple[Tuple[int, ...], TrackChange]:
@@ -75,7 +71,7 @@ class Tracks:
         with self._lock:
             camera = self._cameras.pop(frame.camera, None)
             if camera is None or frame.taken_s < camera.taken_s - ANEW_S:
-                camera = _Camera(next(self._scenes), frame.taken_s, self._kept_frames)
+                camera = _Camera(self._make_sort(), frame.taken_s)
             elif frame.taken_s <= camera.taken_s:
                 self._cameras[frame.camera] = camera
                 return (0,) * len(boxes), TrackChange()
@@ -83,48 +79,30 @@ class Tracks:
             self._cameras[frame.camera] = camera
             if len(self._cameras) > MOST_CAMERAS:
                 del self._cameras[next(iter(self._cameras))]
-            found = self._sort.predict_with_scene(camera.scene, [
-                (self._box(left, top, right - left, bottom - top).as_xyaah(), place)
-                for place, (left, top, right, bottom) in enumerate(boxes.xyxy.tolist())])
-            # the library keeps what it gives up until it is asked
-            self._sort.clear_wasted()
-            return camera.numbers({track.custom_object_id: track.id for track in found})
+            return camera.follow(boxes)
 
 
 class _Camera:
-    """The objects of one camera; the library's own numbers are of all cameras."""
+    """The objects of one camera, which the library numbers from 1 on."""
 
-    def __init__(self, scene: int, taken_s: float, kept_frames: int):
-        self.scene = scene
+    def __init__(self, sort: Any, taken_s: float):
         self.taken_s = taken_s
-        self._kept_frames = kept_frames
-        self._frame = 0
+        self._sort = sort
         self._begun = 0
-        self._numbers: Dict[Any, int] = {}      # by the library's
-        self._last_frame: Dict[Any, int] = {}   # in which each was seen, the longest ago first
-        self._seen: Set[Any] = set()            # in the last frame
+        self._seen: Set[int] = set()    # in the last frame
 
-    def numbers(self, by_place: Dict[int, Any]) -> Tuple[Tuple[int, ...], TrackChange]:
-        """Return the numbers of a frame's boxes, and what changed, of the library's."""
-        self._frame += 1
-        before = self._begun
-        for _, theirs in sorted(by_place.items()):
-            if theirs not in self._numbers:
-                self._begun += 1
-                self._numbers[theirs] = self._begun
-            self._last_frame.pop(theirs, None)
-            self._last_frame[theirs] = self._frame
-        seen, begun = set(by_place.values()), self._begun - before
+    def follow(self, boxes: Boxes) -> Tuple[Tuple[int, ...], TrackChange]:
+        """Return the numbers of a frame's boxes, and what changed."""
+        numbers = [0] * len(boxes)
+        # whatever their scores and classes are
+        for number, _, _, _, place in self._sort.update([
+                ((left, top, right - left, bottom - top), 1.0, 0)
+                for left, top, right, bottom in boxes.xyxy.tolist()]):
+            numbers[place] = number
+        seen = set(numbers)
+        newest = max(numbers, default=0)
+        begun = max(0, newest - self._begun)
         change = TrackChange(begun, len(self._seen - seen), len(seen - self._seen) - begun)
+        self._begun += begun
         self._seen = seen
-        numbers = tuple(self._numbers[by_place[place]] for place in range(len(by_place)))
-        self._forget()
-        return numbers, change
-
-    def _forget(self):
-        """Forget objects that the library remembers no more."""
-        while self._last_frame:
-            theirs, frame = next(iter(self._last_frame.items()))
-            if frame >= self._frame - self._kept_frames - 1:
-                return
-            del self._last_frame[theirs], self._numbers[theirs]
+        return tuple(numbers), change

@@ -11,6 +11,8 @@ from s3dnn_ros.settings.parameters import parameter
 # Executors take no more, whatever front ends tell.
 MOST_CAMERAS = 256
 _TOPIC = re.compile(r'(~/|/)?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*\Z')
+TOPIC_EXPECTED = ('expected a topic name: words of letters, digits and underscores, no digit '
+                  'first, with / between them')
 QOS_NAMES = ('sensor_data', 'reliable', 'best_effort', 'system_default')
 
 

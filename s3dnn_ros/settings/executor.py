@@ -48,7 +48,7 @@ class ExecutorInstanceSettings:
     profile: str = parameter('auto', PROFILE)
     tracker: str = parameter('none', 'Follows objects from frame to frame, and gives each a '
                              'number, for each camera by itself (needs `pip install '
-                             'similari-trackers-rs`).', choices=('none', 'sort'))
+                             '"trackforge>=0.4,<0.5"`).', choices=('none', 'sort'))
     tracker_kept_frames: int = parameter(30, 'For so many frames an object that is not seen is '
                                          'remembered, and gets its number again.',
                                          low=1, high=10000)

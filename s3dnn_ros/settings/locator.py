@@ -6,25 +6,31 @@ import dataclasses
 from typing import Dict, Tuple
 
 from s3dnn_ros.errors import ParameterError
-from s3dnn_ros.settings.cameras import QOS_NAMES
+from s3dnn_ros.settings.cameras import QOS_NAMES, TOPIC_EXPECTED, is_topic
 from s3dnn_ros.settings.common import AUTOSTART, STATS_PERIOD_S
 from s3dnn_ros.settings.parameters import named, parameter
+
+# What image_transport puts behind the topic of the image.
+_COMPRESSED = '/compressedDepth'
 
 
 @dataclasses.dataclass(frozen=True)
 class DepthSettings:
     """Where the depths of one camera come from."""
 
-    depth_topic: str = parameter('', "Depth image that is aligned with this camera's image: "
-                                 'sensor_msgs/Image, 16UC1 in mm or 32FC1 in m. Empty: none.')
+    depth_topic: str = parameter('', "Depth image that is aligned with this camera's image, 16UC1 "
+                                 'in mm or 32FC1 in m: sensor_msgs/Image, or CompressedImage of '
+                                 'image_transport where the topic ends with /compressedDepth. '
+                                 'Empty: none.',
+                                 live=True)
     cloud_topic: str = parameter('', 'Point cloud in place of a depth image: '
                                  'sensor_msgs/PointCloud2. Where it is in another frame than the '
-                                 'image, tf2_ros gives the transform. Empty: none.')
+                                 'image, tf2_ros gives the transform. Empty: none.', live=True)
     info_topic: str = parameter('', "sensor_msgs/CameraInfo of the camera's image. Empty: "
                                 '"camera_info" beside the depth image; with a cloud it must be '
-                                'named.')
+                                'named.', live=True)
     depth_qos: str = parameter('sensor_data', 'Quality of service of these subscriptions.',
-                               choices=QOS_NAMES)
+                               choices=QOS_NAMES, live=True)
     depth_unit_m: float = parameter(0.0, 'What a depth or coordinate of 1 means, in metres. 0: a '
                                     'millimetre in 16UC1, a metre in 32FC1 and clouds.',
                                     low=0.0, high=1000.0, live=True)
@@ -35,9 +41,20 @@ class DepthSettings:
         return self.depth_topic or self.cloud_topic
 
     @property
+    def is_compressed(self):
+        """Tell whether depth images are sensor_msgs/CompressedImage: image_transport says so."""
+        return self.depth_topic.endswith(_COMPRESSED)
+
+    @property
+    def sources(self):
+        """Return what is subscribed to, and how."""
+        return self.depth_topic, self.cloud_topic, self.camera_info_topic, self.depth_qos
+
+    @property
     def camera_info_topic(self):
         """Return the topic of the CameraInfo."""
-        folder, slash, _ = self.depth_topic.rpartition('/')
+        base = self.depth_topic[:-len(_COMPRESSED)] if self.is_compressed else self.depth_topic
+        folder, slash, _ = base.rpartition('/')
         return self.info_topic or f'{folder}{slash}camera_info'
 
 
@@ -67,6 +84,10 @@ class LocatorSettings:
             raise ParameterError('output', self.output, 'the locator reads the native results of '
                                  'the executor; use both')
         for name, camera in self.cameras.items():
+            for field in ('depth_topic', 'cloud_topic', 'info_topic'):
+                topic = getattr(camera, field)
+                if topic and not is_topic(topic):
+                    raise ParameterError(f'cameras.{name}.{field}', topic, TOPIC_EXPECTED)
             if camera.depth_topic and camera.cloud_topic:
                 raise ParameterError(f'cameras.{name}.cloud_topic', camera.cloud_topic,
                                      'there is a depth_topic already; leave one of them out')

@@ -12,12 +12,13 @@ def test_every_kind_of_depths_is_measured_and_saved_after_each_run(said):
     saved = []
     plan = Plan(64, 48, points=100, boxes=3, fps=1000.0, frames=4, runs=2)
     results = distance_bench.run(plan, lambda results: saved.append(len(results['distances'])))
-    assert saved == [1, 1, 2, 2, 3, 3, 4, 4] and len(said) == 8
+    assert saved == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5] and len(said) == 10
     for row in results['distances']:
         assert len(row['runs']) == 2
         assert all(0.0 < one['p50_ms'] <= one['p99_ms'] for one in row['runs'])
     text = '\n'.join(tables(results))
-    assert '| depth image, 16UC1 |' in text and 'clouds of 100 points, 3 boxes' in text
+    assert '| depth image, 16UC1 |' in text and '| compressed depth image, 16UC1 |' in text
+    assert 'clouds of 100 points, 3 boxes' in text
 
 
 @pytest.mark.parametrize('wrong, said', [

@@ -58,7 +58,7 @@ def test_every_bench_asks_for_its_networks_first(nothing_fetched, monkeypatch, b
     monkeypatch.setattr(s3dnn_bench, 'TABLE_MODEL', 'squeezenet_1_1')
     with pytest.raises(Asked) as caught:
         bench('squeezenet_1_1')
-    assert caught.value.args == (['squeezenet_1_1.pkl'],)
+    assert caught.value.args == (['squeezenet_1_1.pkl', 'imagenet_names.json'],)
 
 
 def test_the_users_own_network_needs_nothing_but_its_file(tiny_model, said):

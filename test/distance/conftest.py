@@ -1,7 +1,9 @@
 """Messages of depth cameras, in memory: what stands for them has the same fields."""
 
+import struct
 import types
 
+import cv2
 import numpy as np
 import pytest
 
@@ -19,6 +21,13 @@ def depth_image(depths, encoding='16UC1', *, is_bigendian=False, padding=0, **ch
         encoding=encoding, width=array.shape[1], height=array.shape[0],
         step=array.shape[1] * kind.itemsize + padding, is_bigendian=int(is_bigendian),
         data=b''.join(rows)), **changes})
+
+
+def compressed_depth(array, format='16UC1; compressedDepth png', *, a=0.0, b=0.0, suffix='.png',
+                     **changes):
+    """Return a sensor_msgs/CompressedImage as the plugin compressedDepth makes it of values."""
+    data = struct.pack('<iff', 0, a, b) + cv2.imencode(suffix, array)[1].tobytes()
+    return types.SimpleNamespace(**{**dict(format=format, data=data), **changes})
 
 
 def point_cloud(points, *, width=None, kind='f4', is_bigendian=False, point_padding=0,
@@ -63,6 +72,12 @@ def camera():
 def make_depth():
     """Return `depth_image`."""
     return depth_image
+
+
+@pytest.fixture(scope='session')
+def make_compressed():
+    """Return `compressed_depth`."""
+    return compressed_depth
 
 
 @pytest.fixture(scope='session')

@@ -33,7 +33,9 @@ def generate_test_description():
 
     path = make_parameters(INSTANCES[0], engine='onnxruntime', instance_names=INSTANCES,
                            instances={name: {'model': model}
-                                      for name, model in zip(INSTANCES, MODELS)})
+                                      for name, model in zip(INSTANCES, MODELS)},
+                           cameras={'front': {'transport': 'raw', 'depth_topic': 'front/depth'},
+                                    'rear': {'transport': 'compressed'}})
     engine, _ = make_engine('onnxruntime', SystemClock(), 1)
     engine.close()
     cache = path.parent / 'cache' / 'profiles'
@@ -50,7 +52,7 @@ def generate_test_description():
     return LaunchDescription([
         SetEnvironmentVariable('S3DNN_CACHE', str(cache.parent)),
         include('cohort.launch.py', params_file=path, namespace=NAMESPACE, replay=True,
-                mode='max_accuracy'),
+                mode='max_accuracy', locator=True),
         ReadyToTest(),
     ])
 
@@ -64,6 +66,15 @@ class Cohort(unittest.TestCase):
         with listener(NAMESPACE) as hear:
             results = hear(Detections, [f'detections/{name}' for name in CAMERAS], 20)
         assert {msg.camera for msg in results} == set(CAMERAS)
+
+    def test_the_locator_publishes_the_results_of_cameras_that_have_depths(self):
+        from launched import listener
+        from s3dnn_ros.msg import Detections
+
+        with listener(NAMESPACE) as hear:
+            # no depths come, so results are published without distances
+            msg, = hear(Detections, ['located/front'], 20)
+        assert msg.camera == 'front' and msg.instance in INSTANCES
 
     def test_both_instances_tell_their_lag_in_the_mode_that_was_wanted(self):
         from launched import listener

@@ -16,7 +16,7 @@ from rcl_interfaces.srv import SetParameters
 from s3dnn_ros.msg import Camera, Cameras, Capacity, InstanceCapacity
 from sensor_msgs.msg import Image as ImageMsg
 
-from s3dnn_ros.nodes.executor_node import MOST_FRONT_ENDS
+from s3dnn_ros.nodes.camera_follower import MOST_FRONT_ENDS
 from s3dnn_ros.nodes.qos import qos
 from s3dnn_ros.settings.cameras import MOST_CAMERAS
 
@@ -251,12 +251,13 @@ def test_hostile_cameras(world):
 
 def test_a_flood_of_front_ends(world):
     _, executor = world.system()
-    world.wait_for(lambda: executor._cameras_of)
+    known = executor._front_ends.front_ends
+    world.wait_for(lambda: known)
     publisher = world.observer.create_publisher(Cameras, 'cameras', qos('latched', 1))
     for number in range(MOST_FRONT_ENDS + 5):
         publisher.publish(Cameras(front_end=f'/{number}'))
-        world.wait_for(lambda number=number: len(executor._cameras_of) + executor._dropped_calls
+        world.wait_for(lambda number=number: len(known) + executor._dropped_calls
                        == 2 + number)       # with the governor
-    assert len(executor._cameras_of) == MOST_FRONT_ENDS
+    assert len(known) == MOST_FRONT_ENDS
     world.wait_for(lambda: world.diagnosed('cameras is dropped', 'others did before'))
     world.round_trip('front')

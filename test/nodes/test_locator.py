@@ -1,10 +1,12 @@
 """The locator: results with distances while somebody looks, and why there are none."""
 
+import array
 import itertools
 import math
 import sys
 import types
 
+import cv2
 import numpy as np
 import pytest
 
@@ -15,7 +17,8 @@ from geometry_msgs.msg import Quaternion, TransformStamped
 from rclpy.lifecycle import TransitionCallbackReturn
 from ros_world import ns_of, time_msg
 from s3dnn_ros.msg import Detection, Detections
-from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
+from s3dnn_ros.srv import AddCamera, RemoveCamera
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, PointField
 
 from s3dnn_ros.nodes.locator_node import LocatorNode
 
@@ -85,6 +88,13 @@ class DepthCamera:
         msg.header.frame_id = frame_id
         self.send(msg, stamp_ns)
 
+    def compressed(self, stamp_ns, format='16UC1; compressedDepth png'):
+        """Send the depth image of a wall as the plugin compressedDepth does."""
+        msg = CompressedImage(format=format)
+        msg.data.frombytes(bytes(12) + cv2.imencode(
+            '.png', np.full((SIDE, SIDE), 2000, np.uint16))[1].tobytes())
+        self.send(msg, stamp_ns)
+
     def cloud(self, stamp_ns, points, names='xyz', frame_id=''):
         """Send a cloud."""
         points = np.asarray(points, np.float32)
@@ -96,12 +106,15 @@ class DepthCamera:
         msg.header.frame_id = frame_id
         self.send(msg, stamp_ns)
 
-    def result(self, stamp_ns, *boxes, size=(SIDE, SIDE), instance='detector'):
-        """Send a result, as an executor would."""
+    def result(self, stamp_ns, *boxes, size=(SIDE, SIDE), instance='detector', **last):
+        """Send a result, as an executor would; `last` is what else its last detection has."""
+        detections = [Detection(label='cat', score=0.5, x=x, y=y, width=width, height=height)
+                      for x, y, width, height in boxes]
+        for name, value in last.items():
+            setattr(detections[-1], name, value)
         self.send(Detections(
             camera=self.name, instance=instance, sequence=7, width=size[0], height=size[1],
-            detections=[Detection(label='cat', score=0.5, x=x, y=y, width=width, height=height)
-                        for x, y, width, height in boxes]), stamp_ns)
+            detections=detections), stamp_ns)
 
     def wait(self, stamp_ns):
         """Return the detections of this stamp, with distances or without."""
@@ -222,11 +235,14 @@ def test_depths_out_of_step_are_told_once(world, front):
     (lambda camera: camera.depth(1000 * MS, side=(48, 64)), ('48x64', 'of another shape')),
     (lambda camera: camera.depth(1000 * MS, encoding='bgr8'), ("'bgr8' has no depths",)),
     (lambda camera: camera.depth(1000 * MS, step=1), ('step is 1',)),
+    (lambda camera: camera.depth(1000 * MS, encoding='32FC1', step=4 * SIDE, data=array.array(
+        'B', np.full((SIDE, SIDE), 2000.0, np.float32).tobytes())),
+     ('set depth_unit_m to 0.001',)),
     (lambda camera: (camera.info(f=0.0), camera.depth(1000 * MS)), ('not calibrated',)),
     (lambda camera: (camera.info(side=99), camera.info(side=0), camera.depth(1000 * MS, width=0)),
      ('0x64 pixels',)),
     (lambda camera: None, ('nothing has come on front/depth/image', 'depth_topic right')),
-], ids=['another shape', 'encoding', 'step', 'zeros', 'empty', 'no depth'])
+], ids=['another shape', 'encoding', 'step', 'unit', 'zeros', 'empty', 'no depth'])
 def test_what_cannot_be_used_is_told_once_and_other_cameras_go_on(world, locator, send, words):
     locator(names=('front', 'rear'))
     front, rear = DepthCamera(world, 'front'), DepthCamera(world, 'rear')
@@ -249,6 +265,21 @@ def test_what_cannot_be_used_is_told_once_and_other_cameras_go_on(world, locator
     check_place(*front.wait(2000 * MS))
 
 
+@pytest.mark.parametrize('width, height, count', [
+    (SIDE + 1, SIDE, (SIDE + 1) * SIDE), (2**32 - 1, 2**32 - 1, 1), (3, 3, 8), (0, 0, 1),
+    (1, 1, 0)])
+def test_a_mask_that_does_not_fit_is_told_once_and_the_box_counts(world, front, width, height,
+                                                                  count):
+    for stamp_ns in (1000 * MS, 2000 * MS):
+        front.depth(stamp_ns)
+        front.result(stamp_ns, BOX, BOX, mask_width=width, mask_height=height, mask=bytes(count))
+        for found in front.wait(stamp_ns):
+            check_place(found)
+    assert world.wait_for(lambda: world.said(
+        "camera 'front'", f'{width}x{height} pixels', f'{count} bytes', '64x64', 'whole box'))
+    assert len([text for text in world.logs if 'mask' in text]) == 1
+
+
 def test_without_camera_info_there_are_no_distances(world, locator):
     locator()
     camera = DepthCamera(world, 'front')
@@ -267,11 +298,28 @@ def test_a_depth_image_of_another_frame_is_told_and_used(world, front):
     assert len([text for text in world.logs if 'elsewhere' in text]) == 1
 
 
+def test_compressed_depth_images_by_the_name_of_their_topic(world, locator):
+    topic = 'depth/image/compressedDepth'
+    locator(cameras={'front': {'depth_topic': f'front/{topic}'}})
+    camera = DepthCamera(world, 'front', CompressedImage, topic)
+    camera.info()       # beside the image that is compressed
+    camera.compressed(1000 * MS)
+    camera.result(1000 * MS, BOX)
+    check_place(*camera.wait(1000 * MS))
+    camera.compressed(2000 * MS, '16UC1; compressedDepth rvl')
+    camera.result(2000 * MS, BOX)
+    check_nowhere(*camera.wait(2000 * MS))
+    world.wait_for(lambda: world.said("camera 'front'", 'compressedDepth rvl', 'to png'))
+
+
+CLOUDED = {'depth_topic': '', 'cloud_topic': 'front/points',
+           'info_topic': 'front/depth/camera_info'}
+
+
 @pytest.fixture
 def clouded(world, locator):
     """Return the front camera of a locator that reads a cloud, calibrated."""
-    locator(cameras={'front': {'depth_topic': '', 'cloud_topic': 'front/points',
-                               'info_topic': 'front/depth/camera_info'}})
+    locator(cameras={'front': CLOUDED})
     camera = DepthCamera(world, 'front', PointCloud2, 'points')
     camera.info()
     return camera
@@ -284,11 +332,18 @@ def test_an_object_is_where_its_points_are(world, clouded):
     check_place(*clouded.wait(1000 * MS))
 
 
-def test_a_cloud_without_coordinates_is_told(world, clouded):
-    clouded.cloud(1000 * MS, [(0.0, 0.0, 1.0)], names='xyi')
-    clouded.result(1000 * MS, BOX)
-    check_nowhere(*clouded.wait(1000 * MS))
-    world.wait_for(lambda: world.said('no field z', 'it has i, x, y'))
+def test_a_cloud_without_coordinates_is_told_and_other_cameras_go_on(world, locator):
+    locator(names=('front', 'rear'), cameras={'front': CLOUDED})
+    front, rear = DepthCamera(world, 'front', PointCloud2, 'points'), DepthCamera(world, 'rear')
+    for camera in (front, rear):
+        camera.info()
+    front.cloud(1000 * MS, [(0.0, 0.0, 1.0)], names='xyi')
+    rear.depth(1000 * MS)
+    for camera in (front, rear):
+        camera.result(1000 * MS, BOX)
+    check_nowhere(*front.wait(1000 * MS))
+    check_place(*rear.wait(1000 * MS))
+    world.wait_for(lambda: world.said("camera 'front'", 'no field z', 'it has i, x, y'))
 
 
 def test_a_cloud_of_another_frame_needs_tf2(world, clouded, monkeypatch):
@@ -445,6 +500,12 @@ def test_what_is_located_is_a_detection_3d_of_its_instance(world, locator, fake_
     assert item.id == 'one/7/1' and item.results[0].hypothesis.class_id == 'cat'
     assert item.bbox.center.position.z == item.results[0].pose.pose.position.z == 2.0
     assert (item.bbox.size.x, item.bbox.size.y) == pytest.approx((2 * 30 / F, 2 * 22 / F))
+    # an object that is followed has the same id in every frame, as in a Detection2DArray
+    camera.depth(2000 * MS)
+    camera.result(2000 * MS, BOX, BOX, instance='one', track=4)
+    camera.wait(2000 * MS)
+    assert [item.id for item in fakes['detections_3d/front/one'].sent[1].detections] == [
+        'one/7/0', 'one/4']
     node.trigger_deactivate()
     node.trigger_cleanup()
     assert not fakes
@@ -465,6 +526,42 @@ def test_with_vision_msgs_what_is_located_is_a_detection_3d(world, locator):
     assert item.results[0].pose.pose.position == item.bbox.center.position
     assert item.bbox.center.orientation.w == 1.0
     assert (item.bbox.size.x, item.bbox.center.position.z) == pytest.approx((2 * 30 / F, 2.0))
+
+
+@pytest.mark.parametrize('names', [['front'], []], ids=['another one', 'the first'])
+def test_a_camera_that_is_added_has_distances_once_its_depths_are_named(world, locator, names):
+    world.system(names=names)
+    node = locator(names=names)
+    world.watch('side')
+    assert world.call(AddCamera, 'governor/add_camera', camera='side').success
+    world.wait_for(lambda: list(node.settings.cameras) == [*names, 'side'])
+    world.accept('locator', 'cameras.side.depth_qos', 'reliable')
+    world.accept('locator', 'cameras.side.depth_topic', 'side/depth/image')
+    camera = DepthCamera(world, 'side')
+    camera.info()
+    stamp_ns = world.next_stamp_ns('side')
+    camera.depth(stamp_ns)
+    world.send('side', stamp_ns=stamp_ns)
+    assert [found.position.z for found in camera.wait(stamp_ns)] == [2.0]
+    assert world.call(RemoveCamera, 'governor/remove_camera', camera='side').success
+    world.wait_for(lambda: not world.observer.count_publishers(f'{world.namespace}/located/side'))
+    assert not node.has_parameter('cameras.side.depth_topic')
+    assert camera.subscribers(Image) == 0
+
+
+def test_the_depths_of_a_camera_may_come_from_elsewhere(world, front):
+    result = world.set('locator', 'cameras.front.depth_topic', 'no topic')
+    assert "'cameras.front.depth_topic' is 'no topic'; expected a topic name" in result.reason
+    world.accept('locator', 'cameras.front.depth_topic', 'front/depth/other')
+    other = DepthCamera(world, 'front', topic='depth/other')
+    world.wait_for(lambda: other.subscribers(Image))
+    assert front.subscribers(Image) == 0
+    other.info()
+    other.depth(1000 * MS)
+    other.result(1000 * MS, BOX)
+    check_place(*other.wait(1000 * MS))
+    world.accept('locator', 'cameras.front.depth_topic', '')
+    world.wait_for(lambda: not world.observer.count_publishers(f'{world.namespace}/located/front'))
 
 
 def test_it_ends_with_the_node_and_begins_again(world, front):

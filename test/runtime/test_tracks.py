@@ -18,7 +18,7 @@ PERIOD_S = 1 / 30
 @pytest.fixture(scope='module')
 def follower(make_frame):
     """Return a builder of what follows objects, given as left edges, with a clock of its own."""
-    pytest.importorskip('similari', reason='the library that follows objects is not here')
+    pytest.importorskip('trackforge', reason='the library that follows objects is not here')
 
     class Follower:
         def __init__(self):
@@ -105,23 +105,31 @@ def test_no_more_than_so_many_cameras_are_remembered(follower):
     assert follow(0, camera='camera_0')[1] == TrackChange(begun=1)
 
 
-def test_objects_of_a_long_time_are_forgotten(follower):
-    follow = follower()
-    for index in range(100):
-        follow(1000 * index)
-    camera, = follow.tracks._cameras.values()
-    assert len(camera._numbers) == len(camera._last_frame) <= KEPT_FRAMES + 2
+@hypothesis.given(st.lists(st.lists(st.tuples(*[st.floats(-2.0**99, 2.0**99, width=32)] * 4),
+                                    max_size=6), min_size=1, max_size=6))
+def test_whatever_the_boxes_are_each_has_a_number_and_changes_add_up(follower, make_frame, frames):
+    tracks, seen, begun = follower().tracks, 0, 0
+    for index, boxes in enumerate(frames, 1):
+        count = len(boxes)
+        numbers, change = tracks.follow(
+            make_frame('front', stamp_ns=index * 33_000_000),
+            Boxes(np.reshape(boxes, (-1, 4)).astype(np.float32),
+                  np.full(count, 0.5, np.float32), np.zeros(count, np.int32)))
+        seen += change.begun + change.found - change.lost
+        begun += change.begun
+        assert len(set(numbers)) == count == seen
+        assert all(1 <= number <= begun for number in numbers)
 
 
 def test_a_missing_library_is_told_with_what_to_do(monkeypatch):
-    monkeypatch.setitem(sys.modules, 'similari', None)
-    with pytest.raises(ParameterError, match=r'instances\.net\.tracker.*pip install similari'):
+    monkeypatch.setitem(sys.modules, 'trackforge', None)
+    with pytest.raises(ParameterError, match=r'instances\.net\.tracker.*pip install "trackforge'):
         Tracks('instances.net.tracker', KEPT_FRAMES)
 
 
 def test_results_tell_the_numbers_and_counters_what_happened_to_objects(
         make_executor, make_batch, make_frame):
-    pytest.importorskip('similari', reason='the library that follows objects is not here')
+    pytest.importorskip('trackforge', reason='the library that follows objects is not here')
     run = make_executor(instances__net__tracker='sort', instances__net__score_threshold=0.9)
     for index, level in enumerate((255, 255, 0, 255), 1):
         pixels = np.zeros((1, 4, 4, 3), np.uint8)
@@ -134,7 +142,7 @@ def test_results_tell_the_numbers_and_counters_what_happened_to_objects(
 
 
 def test_nobody_is_followed_unless_asked_for(make_executor, make_batch, monkeypatch):
-    monkeypatch.setitem(sys.modules, 'similari', None)
+    monkeypatch.setitem(sys.modules, 'trackforge', None)
     run = make_executor()
     run.executor.accept(make_batch())
     run.engine.finish()
