@@ -4,5 +4,5 @@ import sys
 from pathlib import Path
 
 # importlib mode leaves the tests' directories off sys.path
-for folder in ('inputs', 'images', 'models'):
+for folder in ('inputs', 'images', 'models', 'distance'):
     sys.path.insert(0, str(Path(__file__).parents[1] / folder))

@@ -1,6 +1,7 @@
 """Writes docs/inputs.md.
 
-PYTHONPATH=test/images:test/models scripts/run python test/inputs/page.py > docs/inputs.md
+PYTHONPATH=test/images:test/models:test/distance \\
+    scripts/run python test/inputs/page.py > docs/inputs.md
 """
 
 from __future__ import annotations
@@ -9,11 +10,14 @@ import tempfile
 from pathlib import Path
 from typing import Iterator, Tuple
 
-import image_kinds  # noqa: F401
-import label_kinds  # noqa: F401
-import network_kinds  # noqa: F401
+import depth_kinds
+import image_kinds
+import label_kinds
+import network_kinds
 from kinds import KINDS
 
+ORDERED = [kind for module in (image_kinds, network_kinds, label_kinds, depth_kinds)
+           for kind in KINDS if kind.use.__module__ == module.__name__]
 HEAD = """# What robots send and bring
 
 Each line is tried by `test/inputs`. What is refused costs its frame or its network, never a node:
@@ -28,7 +32,7 @@ def cell(text: str) -> str:
 def write() -> str:
     """Return the page."""
     lines, section = [HEAD], ''
-    for kind in KINDS:
+    for kind in ORDERED:
         if kind.section != section:
             section = kind.section
             lines += ['', f'## {section}', '', '| | |', '|---|---|']
