@@ -21,7 +21,6 @@ import numpy as np
 from s3dnn_ros.base.callbacks import ignore
 from s3dnn_ros.bench.environment import engine_record, environment
 from s3dnn_ros.bench.load import STREAMS, Policy
-from s3dnn_ros.bench.markdown import spread
 from s3dnn_ros.bench.networks import Prepared, prepare, ready
 from s3dnn_ros.bench.option_checks import above_zero, at_least_one
 from s3dnn_ros.bench.packing_results import FORMAT
@@ -80,7 +79,7 @@ def contenders(threshold: float) -> Sequence[Contender]:
 def run(engine, clock, plan: Plan, save=ignore) -> Dict:
     """Run the bench; returns the results as a dict that JSON can hold.
 
-    `save` gets them after every contender.
+    `save` gets them after every run.
     """
     results: Dict = {'format': FORMAT, 'environment': environment(), **engine_record(engine),
                      'plan': dataclasses.asdict(plan), 'models': {}, 'packing': []}
@@ -96,20 +95,22 @@ def run(engine, clock, plan: Plan, save=ignore) -> Dict:
     _LOG.info(f"alone: {results['models']}")
     # a garbage collection would walk all that was loaded, and take 100 ms for it
     gc.freeze()
+    who = contenders(plan.threshold)
     for load in plan.loads:
-        row = {'load': load, 'contenders': {}, **_demand(results['models'], load, plan.workers)}
+        row = {'load': load, 'contenders': {contender.name: [] for contender in who},
+               **_demand(results['models'], load, plan.workers)}
         results['packing'].append(row)
-        for contender in contenders(plan.threshold):
-            runs = row['contenders'][contender.name] = []
-            for seed in range(plan.runs):
-                tasks = _tasks(row['tasks'], seed)
-                record = TaskRun(prepared.rig, works, tasks, contender, plan.workers).record(
-                    plan.seconds)
-                runs.append(_figures(record, prepared.alone_s))
-            _LOG.info(f'load {load:.0%}, {contender.name}: missed '
-                      f"{spread((1e2 * one['missed_share'] for one in runs), 1)} %, side by side "
-                      f"{spread((1e2 * one['beside_share'] for one in runs))} %")
-            save(results)
+        for seed in range(plan.runs):
+            # in turns, so that what else the computer does is alike for all
+            for contender in who:
+                record = TaskRun(prepared.rig, works, _tasks(row['tasks'], seed), contender,
+                                 plan.workers).record(plan.seconds)
+                figures = _figures(record, prepared.alone_s)
+                row['contenders'][contender.name].append(figures)
+                _LOG.info(f'load {load:.0%}, run {seed + 1} of {plan.runs}, {contender.name}: '
+                          f"missed {figures['missed_share']:.1%}, side by side "
+                          f"{figures['beside_share']:.0%}")
+                save(results)
     return results
 
 

@@ -184,7 +184,7 @@ def register(subparsers):
     parser.add_argument('--target-ms', type=above_zero(float), default=2.0,
                         help='time of a segment (default 2)')
     parser.add_argument('--out', type=new_file,
-                        help='JSON file for the results, written anew after every contender')
+                        help='JSON file for the results, written anew after every run')
     add_building(parser)
     add_pictures(parser, INT8_PICTURES)
     parser.set_defaults(run=_packing)

@@ -29,7 +29,7 @@ def test_every_contender_runs_under_every_load_and_is_saved(engine, plan, tmp_pa
         json.dumps(content)))
     assert json.loads(saved[-1]) == json.loads(json.dumps(results))
     names = [contender.name for contender in contenders(1.0)]
-    assert len(saved) == len(plan.loads) * len(names)
+    assert len(saved) == len(plan.loads) * plan.runs * len(names)
     for row, load in zip(results['packing'], plan.loads):
         assert row['load'] == load == pytest.approx(max(row['device_load'], row['cpu_load']))
         assert list(row['contenders']) == names
