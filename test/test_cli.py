@@ -253,6 +253,21 @@ def test_the_bench_of_policies_writes_what_the_table_reads(toy, tmp_path, capsys
     assert '--parts' in one_error(capsys)
 
 
+def test_the_bench_of_packing_writes_what_the_table_reads(toy, tmp_path, capsys, monkeypatch):
+    pytest.importorskip('onnxruntime')
+    monkeypatch.setattr('s3dnn_ros.bench.task_run.SETTLE_S', 0.05)
+    out = tmp_path / 'results.json'
+    assert main(['bench', 'packing', '--engine', 'onnxruntime', '--models', 'toy', '--size',
+                 '64x48', '--loads', '0.5', '--cpu-workers', '3', '--threshold', '0.5', '--runs',
+                 '1', '--seconds', '0.1', '--target-ms', '1000', '--out', str(out)]) == 0
+    table = capsys.readouterr().out
+    assert '| whole tasks |' in table
+    assert main(['bench', 'table', str(out)]) == 0
+    assert capsys.readouterr().out.strip() in table
+    plan = json.loads(out.read_text())['plan']
+    assert (plan['width'], plan['workers'], plan['threshold']) == (64, 3, 0.5)
+
+
 @pytest.mark.parametrize('command', [['bench', 's3dnn'], ['bench', 'neuos'], ['profile', 'toy'],
                                      ['models', 'lowrank', 'toy']])
 @pytest.mark.parametrize('option', [('--precision', 'fp16'), ('--dla', '0'), ('--optimum', '2'),

@@ -13,6 +13,7 @@ from s3dnn_ros.bench import (
     neuos_results,
     overload_plots,
     overload_results,
+    packing_results,
     s3dnn_plots,
     s3dnn_results,
     steps_results,
@@ -22,11 +23,12 @@ from s3dnn_ros.errors import DocumentError, ParameterError, S3dnnError
 
 BENCHES = {'s3dnn': s3dnn_results, 'neuos': neuos_results, 'engines': engines_results,
            'overload': overload_results, 'virtual': virtual_results,
-           'distance': distance_results, 'steps': steps_results}
+           'distance': distance_results, 'steps': steps_results, 'packing': packing_results}
 WITH_PICTURES = {'s3dnn': s3dnn_plots, 'overload': overload_plots}
 # By what only its results have; those of `s3dnn` have whatever parts were asked for.
 _BY_KEY = {'cohorts': 'neuos', 'rows': 'engines', 'overloads': 'overload',
-           'virtual': 'virtual', 'distances': 'distance', 'images': 'steps'}
+           'virtual': 'virtual', 'distances': 'distance', 'images': 'steps',
+           'packing': 'packing'}
 
 
 def read_results(path, benches: Collection[str] = tuple(BENCHES)) -> Dict:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 from pathlib import Path
 
 from s3dnn_ros.base.cache import write_whole
@@ -161,6 +162,38 @@ def register(subparsers):
     parser.set_defaults(run=_s3dnn)
 
     parser = commands.add_parser(
+        'packing', help='periodic tasks with work on the CPU before and behind their networks: '
+                        'packed, split or whole, response times and misses')
+    parser.add_argument('--models', nargs='+', default=None, metavar='MODEL',
+                        help='networks, two tasks of each (default: squeezenet_1_1 nanodet_g)')
+    parser.add_argument('--engine', default='auto',
+                        help='inference engine (default auto); one on the CPU takes the cores '
+                             'that --cpu-workers leave')
+    parser.add_argument('--sms', type=from_zero, default=0,
+                        help='multiprocessors of the GPU to use (default 0: all)')
+    parser.add_argument('--cpu-workers', type=above_zero(int), default=1, metavar='N',
+                        help='threads for the work on the CPU (default %(default)s)')
+    parser.add_argument('--loads', type=above_zero(float), nargs='+', default=None,
+                        metavar='SHARE',
+                        help='of the device or the CPU, whichever is busier (default 0.5 0.7 0.9 '
+                             '1.1)')
+    parser.add_argument('--threshold', type=above_zero(float), default=1.0,
+                        help="the executor's packing_threshold, for packing (default 1)")
+    parser.add_argument('--size', type=image_size, default=(1280, 720), metavar='WxH',
+                        help='of the JPEG images (default 1280x720)')
+    parser.add_argument('--seconds', type=above_zero(float), default=10.0,
+                        help='per run (default 10)')
+    parser.add_argument('--runs', type=above_zero(int), default=3, help='of each (default 3)')
+    _add_gates(parser)
+    parser.add_argument('--target-ms', type=above_zero(float), default=2.0,
+                        help='time of a segment (default 2)')
+    parser.add_argument('--out', type=new_file,
+                        help='JSON file for the results, written anew after every run')
+    add_building(parser)
+    add_pictures(parser, INT8_PICTURES)
+    parser.set_defaults(run=_packing)
+
+    parser = commands.add_parser(
         'cohort', help="what the cohort's decisions cost, beside searches through all "
                        'configurations, its tables and power samples')
     parser.add_argument('--runs', type=int, default=3, help='of each (default 3)')
@@ -216,8 +249,8 @@ def register(subparsers):
     parser.set_defaults(run=_engines)
 
     parser = commands.add_parser(
-        'table', help='results of `s3dnn bench overload`, `s3dnn`, `neuos`, `engines`, '
-                      '`virtual`, `distance` or `steps` in markdown')
+        'table', help='results of `s3dnn bench overload`, `s3dnn`, `packing`, `neuos`, '
+                      '`engines`, `virtual`, `distance` or `steps` in markdown')
     parser.add_argument('results', type=Path, metavar='RESULTS.json')
     parser.set_defaults(run=_table)
 
@@ -299,6 +332,24 @@ def _steps(arguments):
                             tuple(arguments.parts or steps_bench.PARTS))
     results = steps_bench.run(plan, functools.partial(_write, arguments.out))
     print('\n'.join(tables(results)))
+
+
+def _packing(arguments):
+    from s3dnn_ros.base.clock import SystemClock
+    from s3dnn_ros.bench import packing_bench
+    from s3dnn_ros.bench.results import tables
+
+    clock, (width, height) = SystemClock(), arguments.size
+    given = {name: tuple(value) for name, value in vars(arguments).items()
+             if name in ('models', 'loads') and value}
+    plan = packing_bench.Plan(
+        threshold=arguments.threshold, workers=arguments.cpu_workers, width=width, height=height,
+        runs=arguments.runs, seconds=arguments.seconds, target_ms=arguments.target_ms, **given)
+    threads = max(1, len(os.sched_getaffinity(0)) - plan.workers)
+    engine, reason = chosen_engine(arguments, clock, arguments.sms, threads)
+    print(f'engine {engine.name}: {reason}')
+    results = packing_bench.run(engine, clock, plan, functools.partial(_write, arguments.out))
+    print('\n'.join(['', *tables(results)]))
 
 
 def _cohort(arguments):

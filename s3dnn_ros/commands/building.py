@@ -46,15 +46,16 @@ def building(arguments) -> BuildOptions:
     return BuildOptions(**_given(arguments))
 
 
-def chosen_engine(arguments, clock, sms=0):
+def chosen_engine(arguments, clock, sms=0, threads=0):
     """Return (engine, reason) for `--engine`, as `make_engine` does.
 
-    What it loads in int8 is calibrated on `--images`. Raises ParameterError for options of
-    building that it has no use for, and for a part of a device that it cannot have.
+    `threads` is for an engine on the CPU, 0: one for each core. What it loads in int8 is
+    calibrated on `--images`. Raises ParameterError for options of building that it has no use
+    for, and for a part of a device that it cannot have.
     """
     from s3dnn_ros.engines import make_engine
 
-    engine, reason = make_engine(arguments.engine, clock, sms=sms, build=building(arguments),
+    engine, reason = make_engine(arguments.engine, clock, threads, sms, building(arguments),
                                  gates=vars(arguments).get('gates', False))
     for name, value in _given(arguments).items():
         if name not in engine.heeds or getattr(engine, name, value) != value:

@@ -25,6 +25,7 @@ from s3dnn_ros.runtime.events import (
     ParametersChanged,
     SegmentEnded,
     Stopping,
+    ThresholdChanged,
 )
 from s3dnn_ros.runtime.job import Job, Request
 from s3dnn_ros.runtime.load_report import LoadReport
@@ -84,6 +85,7 @@ class Core:
         self.notify: Callable = self.post
         self.step_s = 0.0
         self._scheduler = scheduler
+        self._last_level = engine.levels - 1
         self._finished = finished
         self._dropped = dropped
         self._report = report
@@ -97,6 +99,7 @@ class Core:
             ParametersChanged: self._change,
             LoadWanted: self._want_load,
             HoldingChanged: self._change_holding,
+            ThresholdChanged: self._change_threshold,
             Stopping: self._stop,
         }
         self._waiting: Dict[int, Request] = {}     # by id, oldest first: those not started
@@ -194,6 +197,9 @@ class Core:
             self._scheduler.allow_holding(event.allowed)
         self._holding_changed.append(event.done)
 
+    def _change_threshold(self, event, _):
+        self._scheduler.threshold = event.threshold
+
     def _stop(self, *_):
         self._stopping = True
 
@@ -275,7 +281,7 @@ class Core:
             job = self._queued[id(work)]
             if job.flight is not None or not self._sort_out_late(job, now_s, submitted):
                 del self._queued[id(work)]
-                job.level = level
+                job.level = min(level, self._last_level)
                 self._start(job, work, now_s)
         for work in chosen.late:
             has_news |= self._sort_out_late(self._queued[id(work)], now_s,

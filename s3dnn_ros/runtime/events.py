@@ -65,5 +65,12 @@ class HoldingChanged:
 
 
 @dataclasses.dataclass(frozen=True)
+class ThresholdChanged:
+    """The scheduler, which is `packing`, has another threshold from now on."""
+
+    threshold: float
+
+
+@dataclasses.dataclass(frozen=True)
 class Stopping:
     """What waits is to be dropped; what runs ends."""

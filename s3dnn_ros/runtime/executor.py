@@ -12,6 +12,7 @@ from typing import Callable, Dict, List, Mapping, Optional, Tuple
 import numpy as np
 
 from s3dnn_ros.base.callbacks import ignore
+from s3dnn_ros.base.once import OnceLogger
 from s3dnn_ros.capacity import Capacity
 from s3dnn_ros.counters import Counters
 from s3dnn_ros.errors import PlatformError, RequestError, shown
@@ -28,6 +29,7 @@ from s3dnn_ros.runtime.events import (
     LoadWanted,
     Parameters,
     ParametersChanged,
+    ThresholdChanged,
 )
 from s3dnn_ros.runtime.hold_switch import HoldSwitch
 from s3dnn_ros.runtime.instance_loader import InstanceLoader
@@ -105,6 +107,7 @@ class Executor:
         self._clock = clock
         self.recorder = Recorder()
         self._lost = lost or _LOG.error
+        self._once = OnceLogger(_LOG)
         # one thread of their own: other networks go on, also with decoding
         self._restarts = concurrent.futures.ThreadPoolExecutor(1, 's3dnn-restart')
         tracks = _tracks(settings)
@@ -155,6 +158,9 @@ class Executor:
             scheduling.max_queue, scheduling.late_policy, scheduling.fusion,
             scheduling.max_batch)))
         self._admission.drops_late = scheduling.late_policy == 'drop'
+        if scheduling.scheduler == 'packing':
+            self._driver.post(ThresholdChanged(scheduling.packing_threshold))
+            self._warn_of_equals(settings.instances.values())
         if self.cohort_client:
             self.cohort_client.configure(settings)
         for name, instance in self._instances.items():
@@ -246,6 +252,12 @@ class Executor:
         self._stagers.shutdown()
         self._answers.close()
         self.engine.close()
+
+    def _warn_of_equals(self, instances):
+        if len(instances) > 1 and len({instance.priority for instance in instances}) == 1:
+            self._once.warning('equals', 'scheduler packing runs nothing side by side, as all '
+                               'instances have the same priority; give each its own '
+                               'instances.NAME.priority')
 
     def _load_anew(self, specs, settings):
         """Return new instances, proven by a run, while others serve."""

@@ -6,6 +6,7 @@ from s3dnn_ros.scheduling.edf import Edf
 from s3dnn_ros.scheduling.fifo import Fifo
 from s3dnn_ros.scheduling.gated import Gated
 from s3dnn_ros.scheduling.overlapping import Overlapping
+from s3dnn_ros.scheduling.packing import Packing
 from s3dnn_ros.scheduling.streams import Streams
 from s3dnn_ros.scheduling.supervised import Supervised
 from s3dnn_ros.scheduling.work import Dispatch, Scheduler, SegmentWork
@@ -13,7 +14,7 @@ from s3dnn_ros.scheduling.work import Dispatch, Scheduler, SegmentWork
 __all__ = ['POLICIES', 'Dispatch', 'Scheduler', 'SegmentWork', 'make_scheduler']
 
 POLICIES = {'edf': Edf, 'fifo': Fifo, 'gated': Gated, 'overlapping': Overlapping,
-            'streams': Streams, 'supervised': Supervised}
+            'packing': Packing, 'streams': Streams, 'supervised': Supervised}
 
 
 def make_scheduler(name, **options) -> Scheduler:

@@ -41,9 +41,10 @@ class Dispatch:
     """A decision: submit these now, one stream each; keep those reserved.
 
     `levels` says for each submitted how urgent it is beside what runs, 0 the most; empty: the
-    device shares itself out as it likes. Of networks that run whole, those in `hold` stop behind
-    the segment that runs, and those in `resume` go on. Those in `late` are queued, and cannot be
-    in time any more: whoever may drop them should, since they keep a lane from others.
+    device shares itself out as it likes. A device that tells fewer levels apart takes its last one
+    for those beyond. Of networks that run whole, those in `hold` stop behind the segment that
+    runs, and those in `resume` go on. Those in `late` are queued, and cannot be in time any more:
+    whoever may drop them should, since they keep a lane from others.
     """
 
     submit: Tuple[SegmentWork, ...] = ()

@@ -15,7 +15,7 @@ class CohortSettings:
     enabled: bool = parameter(False, 'Coordinate with all instances on this board at every '
                               'segment boundary (NeuOS): each tells how far it is ahead of its '
                               'schedule on cohort/states. Takes profiles, and the scheduler '
-                              'supervised or edf.', called='cohort')
+                              'supervised, packing or edf.', called='cohort')
     mode: str = parameter('balanced', 'What the cohort gives up when it is behind: '
                           'max_accuracy: energy; min_energy: accuracy; balanced: some of both.',
                           choices=tuple(MODES), live=True)

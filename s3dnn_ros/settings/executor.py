@@ -23,7 +23,7 @@ from s3dnn_ros.settings.parameters import Presets, named, parameter, section
 from s3dnn_ros.settings.scheduling import SchedulingSettings
 
 # those that submit segment by segment
-COHORT_SCHEDULERS = ('supervised', 'edf')
+COHORT_SCHEDULERS = ('supervised', 'packing', 'edf')
 _PRESETS: Presets = {
     'latency': {'fusion': False},
     'throughput': {'capacity': 3.0, 'cpu_workers': 2},

@@ -7,7 +7,7 @@ import dataclasses
 from s3dnn_ros.scheduling.options import ORDERS, SHARES
 from s3dnn_ros.settings.parameters import parameter
 
-SCHEDULERS = ('supervised', 'edf', 'fifo', 'streams')
+SCHEDULERS = ('supervised', 'packing', 'edf', 'fifo', 'streams')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,9 +15,11 @@ class SchedulingSettings:
     """The order of work on the device, its batches, and what happens to what is late."""
 
     scheduler: str = parameter('supervised', 'Scheduling policy. supervised: the most urgent '
-                               'first, small segments side by side (S3DNN); edf: earliest '
-                               'deadline first; fifo: in order of arrival; streams: everything at '
-                               'once, as CUDA does by itself.',
+                               'first, small segments side by side (S3DNN); packing: the '
+                               'instance of highest priority first, and beside it one of lower '
+                               'priority that fits (RT-mDL); edf: earliest deadline first; fifo: '
+                               'in order of arrival; streams: everything at once, as CUDA does by '
+                               'itself.',
                                choices=SCHEDULERS)
     capacity: float = parameter(1.0, 'supervised: how much of the device may be taken at '
                                 'once. 1 suits embedded GPUs; large ones, which a network alone '
@@ -34,6 +36,11 @@ class SchedulingSettings:
     overlap: bool = parameter(True, 'supervised: run more than that side by side where all of '
                               'it has the slack, however the GPU shares itself out (policy '
                               'overlapping). false: S3DNN as published.')
+    packing_threshold: float = parameter(1.0, 'packing: two segments run side by side only if '
+                                         'the sum of their utilizations, by their profiles, is '
+                                         'below this (θ of RT-mDL), and only if their instances '
+                                         'have different priorities. 0: one after the other.',
+                                         low=0.0, high=16.0, live=True)
     fusion: bool = parameter(True, 'Run requests for one model as one batch, of whichever '
                              'instance or front end they are, as long as the earliest deadline '
                              'holds by the profile; without a profile each runs alone.',

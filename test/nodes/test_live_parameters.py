@@ -255,6 +255,15 @@ def test_late_policy(world, gate):
     world.round_trip('rear')
 
 
+def test_packing_threshold(world):
+    _, executor = world.system(scheduler='packing')
+    world.round_trip('front')
+    world.accept('executor', 'packing_threshold', 0.5)
+    assert executor.settings.scheduling.packing_threshold == 0.5
+    world.round_trip('front')
+    assert not world.set('executor', 'scheduler', 'edf').successful
+
+
 def test_a_deadline_that_no_frame_can_meet_stops_nothing(world):
     world.system(instances={world.instance: {'deadline_ms': 0.01}})
     for name in ('front', 'rear', 'front'):

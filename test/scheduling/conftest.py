@@ -11,7 +11,7 @@ from s3dnn_ros.scheduling import Dispatch, SegmentWork
 
 
 def make_work(instance='net', tb_ratio=1.0, slack_s=1.0, time_s=0.01, *, segment=0, priority=0,
-              successors=(), now_s=0.0):
+              utilization=None, successors=(), now_s=0.0):
     """Return work of a job that runs `time_s` for each segment, with this slack at now_s.
 
     `successors` are the thread-block ratios of the segments behind it.
@@ -21,7 +21,7 @@ def make_work(instance='net', tb_ratio=1.0, slack_s=1.0, time_s=0.01, *, segment
     work = None
     for index, ratio in reversed(list(enumerate([tb_ratio, *successors]))):
         work = SegmentWork(instance, segment + index, ratio, deadline_s,
-                           remaining_s - index * time_s, time_s, priority, successor=work)
+                           remaining_s - index * time_s, time_s, priority, utilization, work)
     return work
 
 
