@@ -232,6 +232,8 @@ class ExecutorNode(S3dnnNode):
         gone = before.difference(*self._cameras_of.values())
         values = {f'cameras.{camera.name}.{field}': getattr(camera, field)
                   for camera in told.values() for field in ('topic', 'transport', 'qos', 'depth')}
+        values.update((f'cameras.{camera.name}.value_range', list(camera.value_range))
+                      for camera in told.values())
         values['camera_names'] = [name for name in dict.fromkeys([*self.settings.cameras, *told])
                                   if name not in gone]
         self.change(values)

@@ -220,7 +220,7 @@ class GovernorNode(S3dnnNode):
         self._rates[camera].arrived()
         now_s = self.clock_s.now_s()
         try:
-            pixels = open_image(msg, max_side=self.settings.max_image_side)
+            pixels = self._open(camera, msg)
         except ImageError as error:
             self._refuse(camera, error)
         else:
@@ -228,9 +228,12 @@ class GovernorNode(S3dnnNode):
 
     def _on_compressed(self, camera, msg):
         self._rates[camera].arrived()
-        decode = functools.lru_cache(1)(functools.partial(
-            open_image, msg, max_side=self.settings.max_image_side))
+        decode = functools.lru_cache(1)(functools.partial(self._open, camera, msg))
         self._take(camera, msg.header, self.clock_s.now_s(), decode)
+
+    def _open(self, camera, msg):
+        return open_image(msg, self.settings.cameras[camera],
+                          max_side=self.settings.max_image_side)
 
     def _refuse(self, camera, error):
         self.complain(f"camera '{camera}': {error}", camera)

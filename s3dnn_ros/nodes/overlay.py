@@ -40,6 +40,11 @@ class _View:
         self.last_s = 0.0
 
 
+def _source(camera):
+    """Return what a subscription is made of."""
+    return camera.topic, camera.transport, camera.qos, camera.depth
+
+
 class Overlay:
     """Overlay topics of all cameras; lives inside the executor node."""
 
@@ -52,9 +57,12 @@ class Overlay:
 
     def configure(self, settings):
         """Take over live parameters, and cameras that come, go or change."""
-        for camera in [camera for camera, view in self._views.items()
-                       if settings.cameras.get(camera) != view.settings]:
-            self._close(self._views.pop(camera))
+        for camera, view in list(self._views.items()):
+            known = settings.cameras.get(camera)
+            if known is None or _source(known) != _source(view.settings):
+                self._close(self._views.pop(camera))
+            else:
+                view.settings = known
         for camera in settings.cameras.keys() - self._views.keys():
             self._views[camera] = _View(settings.cameras[camera], self._node.create_publisher(
                 ImageMsg, f'overlay/{camera}', qos('reliable', 2)))
@@ -128,7 +136,7 @@ class Overlay:
 
     def _publish(self, view, msg, result):
         try:
-            pixels = open_image(msg)
+            pixels = open_image(msg, view.settings)
         except ImageError:
             return      # the governor has counted and reported it already
         image = np.empty((pixels.height, pixels.width, 3), np.uint8)

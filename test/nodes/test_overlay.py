@@ -99,6 +99,33 @@ def test_of_a_compressed_and_of_a_grey_camera(world):
         assert ns_of(image) == stamp_ns and image.encoding == 'bgr8'
 
 
+def test_it_shows_the_range_of_values_that_the_network_sees(world):
+    """Of a thermal camera; the range comes to the executor from the governor, also a new one."""
+    governor, executor = world.system(names=['front'], **FAST)
+    viewer = Viewer(world, 'front')
+    viewer.wait_until_seen()
+    picture = world.mark('front').image().max(axis=2)
+    for least, most in ((1000.0, 1255.0), (2000.0, 2510.0)):
+        world.accept('governor', 'cameras.front.value_range', [least, most])
+        world.wait_for(lambda span=(least, most):
+                       executor.settings.cameras['front'].value_range == span)
+        values = (least + picture * (most - least) / 255.0).astype(np.uint16)
+        viewer.images.clear()
+        while not viewer.images:
+            stamp_ns = world._publish('front', Image(
+                width=64, height=64, step=128, encoding='mono16'), values.tobytes(), None, {})
+            found = world.result('front', stamp_ns).detections[0]
+            assert abs(found.score - world.mark('front').score) <= 0.01
+        shown = np.frombuffer(viewer.images[0].data, np.uint8).reshape(64, 64, 3)
+        expected = np.repeat(picture[..., None], 3, axis=2)
+        # boxes and labels are drawn over some of them
+        assert (shown == expected).all(axis=2).mean() > 0.5 and shown[-1, 0].tolist() == [0, 0, 0]
+    refusal = world.set('governor', 'cameras.front.value_range', [3.0, 2.0])
+    assert not refusal.successful and 'first the smaller one' in refusal.reason
+    world.accept('governor', 'cameras.front.value_range', [])
+    assert governor.settings.cameras['front'].value_range == ()
+
+
 def test_a_bad_image_does_not_disturb_it(world):
     world.system(names=['front'], **FAST)
     viewer = Viewer(world, 'front')
