@@ -18,8 +18,8 @@ from sensor_msgs.msg import Image as ImageMsg
 from s3dnn_ros.errors import ImageError
 from s3dnn_ros.images.drawing import Drawn, draw
 from s3dnn_ros.images.pixels import fit
-from s3dnn_ros.nodes.image_opener import open_image
-from s3dnn_ros.nodes.messages import header_of, label_of, ns_of
+from s3dnn_ros.nodes.image_opener import open_image, stamp_ns_of
+from s3dnn_ros.nodes.messages import header_of, label_of
 from s3dnn_ros.nodes.qos import qos
 
 # Images kept per camera until their result comes.
@@ -108,11 +108,16 @@ class Overlay:
         settings = view.settings
         kind = CompressedImage if settings.transport == 'compressed' else ImageMsg
         return self._node.create_subscription(
-            kind, settings.topic_of(camera), functools.partial(self._on_image, view),
+            kind, settings.topic_of(camera), functools.partial(self._on_image, camera, view),
             qos(settings.qos, settings.depth))
 
-    def _on_image(self, view, msg):
-        stamp_ns = ns_of(msg.header.stamp)
+    def _on_image(self, camera, view, msg, info):
+        stamp_ns = stamp_ns_of(msg, info, self._node.get_clock())
+        if not stamp_ns:
+            self._node.complain(f"camera '{camera}' stamps no image, and in simulated time nobody "
+                                'else does, so that its overlay shows nothing: have it stamped',
+                                f'stamps of {camera}')
+            return
         with self._lock:
             self._keep(view.images, stamp_ns, msg)
             pair = self._match(view, stamp_ns)
@@ -129,7 +134,8 @@ class Overlay:
         if stamp_ns not in view.images or stamp_ns not in view.results:
             return None
         now_s = self._node.clock_s.now_s()
-        if now_s - view.last_s < 0.9 / self._settings.output.overlay_max_rate_hz:
+        # simulated time goes back when a bag begins again
+        if 0.0 <= now_s - view.last_s < 0.9 / self._settings.output.overlay_max_rate_hz:
             return None
         view.last_s = now_s
         return view.images[stamp_ns], view.results.pop(stamp_ns)

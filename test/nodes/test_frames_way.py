@@ -163,7 +163,7 @@ def test_header_travels_unchanged(world):
     assert msg.header.frame_id == 'front_optical'
 
 
-def test_an_image_without_a_stamp_gets_the_time_of_arrival(world):
+def test_an_image_without_a_stamp_gets_the_time_of_its_publication(world):
     world.system()
     before_ns = world.next_stamp_ns('front')
     world.send('front', stamp_ns=0)
