@@ -852,6 +852,15 @@ def test_a_frame_is_chosen_when_the_device_is_about_to_be_free(bench):
     assert governor.dropped() == {'replaced': 1}
 
 
+def test_when_time_goes_back_a_free_device_is_still_free(bench):
+    """In simulated time, as a bag begins again; its executor tells nothing new by itself."""
+    governor = bench()
+    governor.tell()
+    governor.step(-100.0)
+    governor.image()
+    assert len(governor.governor.poll(governor.now_s)) == 1
+
+
 def test_the_next_frame_waits_for_word_of_the_last(bench):
     governor = bench(('a', 'b'))
     told(governor)
