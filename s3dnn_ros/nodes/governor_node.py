@@ -24,7 +24,8 @@ from s3dnn_ros.models.spec import load_spec
 from s3dnn_ros.msg import Cameras, Capacity, StageStats
 from s3dnn_ros.nodes.alarm import Alarm
 from s3dnn_ros.nodes.camera_services import CameraServices
-from s3dnn_ros.nodes.image_opener import open_image, stamp_ns_of
+from s3dnn_ros.nodes.image_opener import open_image
+from s3dnn_ros.nodes.image_topics import subscribe_to_images
 from s3dnn_ros.nodes.messages import cameras_msg, capacity_of, diagnostic, stage_stats
 from s3dnn_ros.nodes.node import S3dnnNode
 from s3dnn_ros.nodes.qos import qos
@@ -210,7 +211,7 @@ class GovernorNode(S3dnnNode):
         compressed = camera.transport == 'compressed'
         on_image = self._on_compressed if compressed else self._on_raw
         subscribe = functools.partial(
-            self.create_subscription, CompressedImage if compressed else ImageMsg,
+            subscribe_to_images, self, CompressedImage if compressed else ImageMsg,
             camera.topic_of(name), functools.partial(self._on_image, name, on_image),
             qos(camera.qos, camera.depth))
         rates = self._rates[name] = Rates(knows_losses=True)
@@ -221,12 +222,12 @@ class GovernorNode(S3dnnNode):
             self._rates[name] = Rates(knows_losses=False)
             return subscribe()
 
-    def _on_image(self, camera, take, msg, info):
+    def _on_image(self, camera, take, msg, stamp_ns):
         # the events executor may still hold a message of a destroyed subscription
         if camera in self._cameras:
-            take(camera, msg, info)
+            take(camera, msg, stamp_ns)
 
-    def _on_raw(self, camera, msg, info):
+    def _on_raw(self, camera, msg, stamp_ns):
         self._rates[camera].arrived()
         now_s = self.clock_s.now_s()
         try:
@@ -234,13 +235,13 @@ class GovernorNode(S3dnnNode):
         except ImageError as error:
             self._refuse(camera, error)
         else:
-            self._take(camera, msg, info, now_s, lambda: pixels)
+            self._take(camera, msg, stamp_ns, now_s, lambda: pixels)
 
-    def _on_compressed(self, camera, msg, info):
+    def _on_compressed(self, camera, msg, stamp_ns):
         self._rates[camera].arrived()
         # several instances may want it
         decode = functools.lru_cache(1)(self._opening(camera, msg))
-        self._take(camera, msg, info, self.clock_s.now_s(), decode, is_slow=True)
+        self._take(camera, msg, stamp_ns, self.clock_s.now_s(), decode, is_slow=True)
 
     def _opening(self, camera, msg):
         """Return what opens a message, as the camera's settings are now."""
@@ -251,8 +252,8 @@ class GovernorNode(S3dnnNode):
         self.complain(f"camera '{camera}': {error}", camera)
         self._governor.refuse(camera, error)
 
-    def _take(self, camera, msg, info, now_s, open_pixels, *, is_slow=False):
-        stamp_ns = stamp_ns_of(msg, info, self.get_clock()) or round(now_s * 1e9)
+    def _take(self, camera, msg, stamp_ns, now_s, open_pixels, *, is_slow=False):
+        stamp_ns = stamp_ns or round(now_s * 1e9)
         self._governor.offer(
             Image(camera, msg.header.frame_id, stamp_ns, now_s, open_pixels, is_slow), now_s)
         self._pump()

@@ -1,4 +1,4 @@
-"""Opens and names the images of cameras, for all nodes alike: what is detected on is drawn on."""
+"""Opens the images of cameras, for all nodes alike: what is detected on can be drawn on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from s3dnn_ros.errors import ImageError
 from s3dnn_ros.images.compressed import open_compressed
 from s3dnn_ros.images.pixels import ENCODINGS, Pixels, check_size
 from s3dnn_ros.images.raw import open_raw
-from s3dnn_ros.nodes.messages import ns_of
 
 try:
     from cv_bridge import CvBridge
@@ -31,25 +30,6 @@ def open_image(msg, camera, *, max_side=8192) -> Pixels:
     if msg.encoding in ENCODINGS or CvBridge is None:
         return open_raw(msg, **options)
     return _bridged(msg, max_side)
-
-
-def stamp_ns_of(msg, info, clock) -> int:
-    """Return the stamp of an image, and without one, when it was published; 0: nobody knows.
-
-    All who hear an image agree on that, which they would not on its arrival. Nobody publishes in
-    simulated time.
-
-    Parameters
-    ----------
-    msg : Image or CompressedImage
-    info : dict
-        What the middleware tells of it.
-    clock : rclpy.clock.Clock
-        The node's.
-
-    """
-    stamp_ns = ns_of(msg.header.stamp)
-    return stamp_ns if stamp_ns or clock.ros_time_is_active else info['source_timestamp']
 
 
 @functools.lru_cache(maxsize=1)

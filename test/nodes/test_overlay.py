@@ -1,6 +1,7 @@
 """The overlay: drawn while somebody looks, with the boxes on the image they were found in."""
 
 import itertools
+import threading
 
 import cv2
 import numpy as np
@@ -9,11 +10,12 @@ import pytest
 pytest.importorskip('rclpy', reason='ROS 2 is not here')
 pytest.importorskip('s3dnn_ros.msg', reason='the package is not built')
 
-from ros_world import PERIOD_NS, ns_of, time_msg
+from ros_world import PERIOD_NS, TIMEOUT_S, ns_of, time_msg
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 
 from s3dnn_ros.images.drawing import Drawn, draw
+from s3dnn_ros.nodes.image_opener import open_image
 
 pytestmark = pytest.mark.ros
 
@@ -206,17 +208,52 @@ def test_unstamped_images_in_simulated_time_are_told(world):
     assert not viewer.images
 
 
+def test_unstamped_images_in_humble_are_told_and_detected_on(world, monkeypatch):
+    monkeypatch.setattr('s3dnn_ros.nodes.image_topics.KNOWS_PUBLICATION', False)
+    world.system(names=['front'], **FAST)
+    viewer = Viewer(world, 'front')
+    viewer.wait_until_seen()
+    world.send('front', stamp_ns=0)
+    world.wait_for(lambda: world.said("camera 'front' stamps no image"))
+    world.wait_for(lambda: world.results['front'])
+    msg = world.round_trip('front')
+    world.wait_for(lambda: viewer.images)
+    assert {ns_of(image) for image in viewer.images} == {ns_of(msg)}
+
+
 def test_of_a_bag_with_its_old_stamps(world):
     world.system(names=['front'], **FAST)
     viewer = Viewer(world, 'front')
     viewer.wait_until_seen()
     for start_s in (1_500_000_100, 1_500_000_000):
-        viewer.images.clear()
         stamp_ns = start_s * 10 ** 9
-        while not viewer.images:
+        seen = set()
+        while not any(start_s <= seen_ns / 10 ** 9 <= start_s + 50 for seen_ns in seen):
             stamp_ns += PERIOD_NS
             world.result('front', world.send('front', stamp_ns=stamp_ns))
-        assert start_s * 10 ** 9 < ns_of(viewer.images[-1]) <= stamp_ns
+            seen = {ns_of(image) for image in viewer.images}
+
+
+def test_while_it_is_drawn_results_go_on(world, monkeypatch):
+    gate, asked = threading.Event(), threading.Event()
+
+    def open_later(msg, camera):
+        asked.set()
+        assert gate.wait(TIMEOUT_S)
+        return open_image(msg, camera)
+
+    monkeypatch.setattr('s3dnn_ros.nodes.overlay.open_image', open_later)
+    world.system(names=['front'], composed=True, **FAST)
+    viewer = Viewer(world, 'front')
+    viewer.wait_until_seen()
+    msg = world.round_trip('front')
+    world.wait_for(asked.is_set)
+    for _ in range(3):
+        world.round_trip('front')
+    assert not viewer.images
+    gate.set()
+    world.wait_for(lambda: viewer.images)
+    assert ns_of(viewer.images[0]) == ns_of(msg)
 
 
 def test_a_bad_image_does_not_disturb_it(world):
