@@ -107,11 +107,13 @@ def _images(chance, plan) -> Iterator[Tuple[str, Callable, Optional[Callable]]]:
         size = width * height * np.dtype(encoding.dtype).itemsize * encoding.channels
         if encoding.chroma:
             size += 2 * width * height // encoding.chroma ** 2
-        data = chance.integers(0, 256, size, np.uint8)
+        is_float = encoding.dtype == np.float32
+        data = (chance.random(size // 4, np.float32).view(np.uint8) if is_float
+                else chance.integers(0, 256, size, np.uint8))
 
-        def ours(name=name, data=data):
+        def ours(name=name, data=data, value_range=(0.0, 1.0) if is_float else None):
             fit(view_raw(name, width, height, len(data) // height if not ENCODINGS[name].chroma
-                         else width, data), target)
+                         else width, data, value_range=value_range), target)
 
         yield name, ours, _opencv(encoding, data, plan)
     picture = cv2.GaussianBlur(chance.integers(0, 256, target.shape, np.uint8), (0, 0), 2.0)
@@ -134,9 +136,10 @@ def _opencv(encoding: Encoding, data, plan) -> Optional[Callable]:
         array = array[..., 0]
     if encoding.dtype == np.uint8:
         return array.copy if code is None else lambda: cv2.cvtColor(array, code)
+    scale = 255.0 if encoding.dtype == np.float32 else 1 / 256
     if code is None:
-        return lambda: cv2.convertScaleAbs(array, alpha=1 / 256)
-    return lambda: cv2.cvtColor(cv2.convertScaleAbs(array, alpha=1 / 256), code)
+        return lambda: cv2.convertScaleAbs(array, alpha=scale)
+    return lambda: cv2.cvtColor(cv2.convertScaleAbs(array, alpha=scale), code)
 
 
 def _follow(chance, count, frames) -> Dict[str, float]:

@@ -76,12 +76,15 @@ class RawImages:
         if chance.random() < 0.6:
             step = max(1, width) * chance.choice((1, 2, 3, 4, 6, 8))
         length = min(max(0, step * height), 2_000_000) + chance.choice((-1, 0, 0, 0, 1, 4000))
-        return encoding, width, height, step, max(0, length), chance.random() < 0.3
+        value_range = chance.choice((None, (0.0, 16383.0), (-1e9, 1e9), (0.0, 5e-324)))
+        return (encoding, width, height, step, max(0, length), chance.random() < 0.3,
+                value_range)
 
     def use(self, given):
         """Use it; see `Kind`."""
-        *described, length, is_bigendian = given
-        _fitted(view_raw(*described, bytes(length), is_bigendian=is_bigendian))
+        *described, length, is_bigendian, value_range = given
+        _fitted(view_raw(*described, bytes(length), is_bigendian=is_bigendian,
+                         value_range=value_range))
 
 
 class Bags:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Callable
+from typing import Callable
 
+from s3dnn_ros.images.pixels import Pixels
 from s3dnn_ros.transport.slots import Slot
 
 
 @dataclasses.dataclass(frozen=True)
 class Image:
-    """An image as it arrives; `open()` returns its Pixels or raises ImageError."""
+    """An image as it arrives; `open()` returns its Pixels or raises ImageError, in any thread.
+
+    One that `is_slow` is decoded for it, which may take longer than others can wait.
+    """
 
     camera: str
     frame_id: str
     stamp_ns: int
     received_s: float
-    open: Callable[[], Any]
+    open: Callable[[], Pixels]
+    is_slow: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

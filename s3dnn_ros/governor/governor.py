@@ -1,7 +1,8 @@
-"""From images to batches: accept → synchronise → fuse → fit.
+"""From images to batches: accept → synchronise → fuse → open → fit.
 
 Knows no ROS: the node hands images over with `offer()` and sends the batches
-that `poll()` returns. Not thread-safe; one thread owns it.
+that `poll()` returns. Not thread-safe; one thread owns it. It may let another one open
+images meanwhile.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from s3dnn_ros.capacity import Capacity
 from s3dnn_ros.counters import Counters
 from s3dnn_ros.errors import ImageError, ParameterError, RingError
 from s3dnn_ros.governor.batch import Batch, Image
+from s3dnn_ros.governor.opening import Opening
 from s3dnn_ros.governor.outlook import Outlook
 from s3dnn_ros.governor.remarks import Remarks
 from s3dnn_ros.governor.stamps import NS_PER_S, Stamps, clock_sentence
@@ -64,6 +66,8 @@ class Governor:
         executor has told another one.
     outlook : Outlook
         What executors can take; without any word of theirs nothing is sent.
+    opening : Opening
+        Where images are opened; its thread, if it has one, has ended before `close`.
 
     Raises
     ------
@@ -74,7 +78,8 @@ class Governor:
 
     def __init__(self, settings, specs, pools: Mapping[str, SlotPool], counters: Counters,
                  times_s: Optional[Mapping[str, Callable[[int], float]]] = None,
-                 outlook: Optional[Outlook] = None):
+                 outlook: Optional[Outlook] = None,
+                 opening: Optional[Opening] = None):
         self.notes: List[str] = []      # what the user may want to know
         self._specs = dict(specs)
         self._pools = dict(pools)
@@ -90,6 +95,7 @@ class Governor:
         self._under_way = UnderWay(self._pools, counters)
         self._turns: Dict[str, Turns] = {}      # by device
         self._watchers: Dict[str, List[str]] = {}       # by camera
+        self._opening = opening or Opening()
         self._sequence = 0
         self.configure(settings)
 
@@ -165,7 +171,8 @@ class Governor:
         """Return the batches to send now.
 
         While nobody is `listening` for an instance, or no executor can take it,
-        only the newest frame of each of its cameras waits.
+        only the newest frame of each of its cameras waits. While the images of a batch are
+        opened, no other batch of the instance is chosen, so that frames stay in order.
         """
         for synchroniser in self._groups.values():
             self._enqueue(synchroniser.poll(now_s), now_s)
@@ -173,22 +180,34 @@ class Governor:
         if self._under_way.is_time_to_look(now_s):
             self._under_way.withdraw_overdue(
                 {name: self._lease_s(name) for name in self._queues}, now_s)
-        batches, full = [], set()
+        batches, full = self._fill_opened(listening, now_s), set()
         while True:
-            name = self._next_instance(now_s, lambda name: name not in full and listening(name))
+            name = self._next_instance(now_s, lambda name: (
+                name not in full and name not in self._opening and listening(name)))
             if name is None:
                 return batches
             slot = self._acquire(name, now_s)
             if slot is None:
                 full.add(name)
+                continue
+            queue = self._queues[name]
+            run_late = (queue.is_hopeless(queue.first(now_s))
+                        or not self._outlook.drops_late(name))
+            chosen = self._opening.start(queue.take(now_s), run_late, now_s)
+            if chosen.images.done():
+                batches += self._fill(name, slot, chosen, now_s)
             else:
-                batches += self._fill(name, slot, now_s)
+                # it may take long; a slot that is out for long is taken back
+                self._pools[name].abandon(slot)
+                self._opening.wait(name, chosen)
 
     def next_wake_s(self, now_s, listening: Callable[[str], bool] = lambda instance: True
                     ) -> Optional[float]:
         """Return when `poll` should be called next if nothing comes before."""
         due = [synchroniser.next_due_s() for synchroniser in self._groups.values()]
-        due += [self._open_s(name, now_s) for name in self._queues if listening(name)]
+        due += [self._open_s(name, now_s) for name in self._queues
+                if name not in self._opening and listening(name)]
+        due += [now_s for _ in self._opening.ended()]
         # what is due and still here waits for a slot
         return min((time_s if time_s > now_s else now_s + STARVED_POLL_S
                     for time_s in due if time_s is not None), default=None)
@@ -217,7 +236,7 @@ class Governor:
             for stamped in synchroniser.discard():
                 self._drop(stamped.camera, 'shutdown', '')
         for name, queue in self._queues.items():
-            for request in queue.discard():
+            for request in (*self._opening.discard(name), *queue.discard()):
                 self._counters.dropped(request.camera, name, reason='shutdown')
             self._pools[name].close()
 
@@ -343,30 +362,39 @@ class Governor:
         try:
             return self._pools[name].acquire(now_s)
         except RingError as error:
-            for request in self._queues[name].discard():
+            for request in (*self._opening.discard(name), *self._queues[name].discard()):
                 self._counters.dropped(request.camera, name, reason='memory',
                                        sentence=str(error))
             return None
 
-    def _fill(self, name, slot, now_s) -> List[Batch]:
-        queue = self._queues[name]
-        hopeless = queue.is_hopeless(queue.first(now_s))
-        requests = queue.take(now_s)
+    def _fill_opened(self, listening, now_s) -> List[Batch]:
+        """Return the batches whose images were opened meanwhile."""
+        batches = []
+        for name in self._opening.ended():
+            if not listening(name) or not self._outlook.takes(name):
+                for request in self._opening.discard(name):
+                    self._counters.dropped(
+                        request.camera, name, reason='executor',
+                        sentence=f"instance '{name}': its executor left while images were opened")
+                continue
+            slot = self._acquire(name, now_s)
+            if slot is not None:
+                batches += self._fill(name, slot, self._opening.take(name), now_s)
+        return batches
+
+    def _fill(self, name, slot, chosen, now_s) -> List[Batch]:
         spec = self._specs[name]
         size = frame_bytes(spec)
         frames = []
-        for request in requests:
+        for request, pixels in zip(chosen.requests, chosen.images.result()):
             image, sequence, taken_s = request.item
             start = len(frames) * size
             target = slot.pixels[start:start + size].reshape(spec.height, spec.width, 3)
-            try:
-                pixels = image.open()
-                transform = fit(pixels, target, colour=spec.colour, resize=spec.resize,
-                                pad=spec.pad)
-            except ImageError as error:
-                self._counters.dropped(image.camera, name, reason=error.reason,
-                                       sentence=f"camera '{image.camera}': {error}")
+            if isinstance(pixels, ImageError):
+                self._counters.dropped(image.camera, name, reason=pixels.reason,
+                                       sentence=f"camera '{image.camera}': {pixels}")
                 continue
+            transform = fit(pixels, target, colour=spec.colour, resize=spec.resize, pad=spec.pad)
             frames.append(FrameInfo(image.camera, image.frame_id, image.stamp_ns, sequence,
                                     pixels.width, pixels.height, transform, image.received_s,
                                     request.deadline_s, taken_s))
@@ -377,7 +405,7 @@ class Governor:
         self._outlook.sent(name, self._sequence, len(frames), now_s)
         return [Batch(self._sequence, name, self._outlook.process_of(name), spec.name,
                       tuple(frames), slot, (len(frames), spec.height, spec.width, 3),
-                      queue.max_batch, hopeless or not self._outlook.drops_late(name), now_s)]
+                      self._queues[name].max_batch, chosen.run_late, chosen.chosen_s)]
 
     def sent(self, batch: Batch, now_s):
         """Count the frames of a batch as handed on."""

@@ -178,7 +178,9 @@ class Outlook:
             results_s = executor.instances[instance].results_s * (len(executor.on_the_way) - 1)
             taken_s = max(sum(sent.run_s for sent in ahead), results_s)
             return now_s if taken_s < lead_s else None
-        return executor.heard_s + executor.instances[instance].wait_s - lead_s
+        # simulated time goes back when a bag begins again
+        heard_s = min(executor.heard_s, now_s)
+        return heard_s + executor.instances[instance].wait_s - lead_s
 
     def lead_s(self, instance) -> float:
         """Return how long a batch takes from its choice to the executor."""

@@ -26,7 +26,7 @@ _AS_DECODED = {
 }
 
 
-def decode_compressed(data, format='', *, max_side=8192) -> Pixels:
+def decode_compressed(data, format='', *, max_side=8192, value_range=None) -> Pixels:
     """Return the pixels of a compressed image: JPEG, PNG, WebP, TIFF or BMP.
 
     Parameters
@@ -36,6 +36,8 @@ def decode_compressed(data, format='', *, max_side=8192) -> Pixels:
         As in the message.
     max_side : int
         Larger images are refused before anything is decoded.
+    value_range : tuple of two floats, optional
+        As in Pixels.
 
     Raises
     ------
@@ -59,13 +61,13 @@ def decode_compressed(data, format='', *, max_side=8192) -> Pixels:
     check_size(array.shape[1], array.shape[0], max_side)
     channels = 1 if array.ndim == 2 else array.shape[2]
     if is_raw and channels == 1 and array.dtype == known.dtype:
-        return Pixels(array, known)
+        return Pixels(array, known, value_range=value_range)
     encoding = _AS_DECODED.get((array.dtype.type, channels))
     if encoding is None:
         raise ImageError('encoding', f'the {head.format} image has {channels} channels of '
                                      f'{array.dtype}; expected 1, 3 or 4 of 8 bits, or 1 or 3 of '
                                      '16')
-    return Pixels(array, ENCODINGS[encoding])
+    return Pixels(array, ENCODINGS[encoding], value_range=value_range)
 
 
 def decode_grey_png(data, *, max_side=8192) -> np.ndarray:
@@ -83,9 +85,10 @@ def decode_grey_png(data, *, max_side=8192) -> np.ndarray:
                     cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION, head)
 
 
-def open_compressed(message, *, max_side=8192) -> Pixels:
+def open_compressed(message, *, max_side=8192, value_range=None) -> Pixels:
     """Return the pixels of a sensor_msgs/CompressedImage, as `decode_compressed` does."""
-    return decode_compressed(message.data, message.format, max_side=max_side)
+    return decode_compressed(message.data, message.format, max_side=max_side,
+                             value_range=value_range)
 
 
 def _words_of(format):

@@ -8,7 +8,7 @@ one conversion more.
 from __future__ import annotations
 
 import dataclasses
-from typing import Dict, Optional
+from typing import Dict, Optional, Tuple
 
 import cv2
 import numpy as np
@@ -49,6 +49,7 @@ ENCODINGS = {
     'rgb16': Encoding(3, np.uint16, cv2.COLOR_RGB2BGR),
     'mono8': Encoding(1, to_bgr=cv2.COLOR_GRAY2BGR),
     '8UC1': Encoding(1, to_bgr=cv2.COLOR_GRAY2BGR),
+    '32FC1': Encoding(1, np.float32, cv2.COLOR_GRAY2BGR),
     'mono16': Encoding(1, np.uint16, cv2.COLOR_GRAY2BGR),
     '16UC1': Encoding(1, np.uint16, cv2.COLOR_GRAY2BGR),
     'yuv422': Encoding(2, to_bgr=cv2.COLOR_YUV2BGR_UYVY, resizable=False),
@@ -66,12 +67,21 @@ ENCODINGS = {
 class Pixels:
     """An image ready to be fitted: `array` is (H, W) or (H, W, C).
 
-    Where its encoding has U and V apart, they are in `chroma`, (H / n, W / n, 2).
+    Where its encoding has U and V apart, they are in `chroma`, (H / n, W / n, 2). Values of more
+    than 8 bits in `value_range`, from black to white, are spread over 8 bits; None: all of them.
     """
 
     array: np.ndarray
     encoding: Encoding
     chroma: Optional[np.ndarray] = None
+    value_range: Optional[Tuple[float, float]] = None
+
+    def __post_init__(self):
+        """Refuse floats whose range nobody knows; raises ImageError."""
+        if self.array.dtype.kind == 'f' and not self.value_range:
+            raise ImageError('encoding', 'a 32FC1 image has no range of its own; set '
+                             'cameras.NAME.value_range to the values that are to become black '
+                             'and white')
 
     @property
     def width(self):
@@ -109,7 +119,10 @@ def fit(pixels, target, *, colour='bgr', resize='stretch', pad=114):
 def _write(pixels, target, colour):
     array, to_colour = pixels.array, pixels.encoding.to_bgr
     if array.dtype.byteorder == '>':
-        array = array.astype(np.uint16)
+        array = array.astype(array.dtype.newbyteorder('='))
+    if array.dtype == np.float32:
+        # no average of a NaN is a number
+        array = _of_8_bits(array, pixels.value_range)
     if not pixels.encoding.resizable:
         array, to_colour = _converted(pixels, array), None
     is_swapped = colour == 'rgb'
@@ -120,11 +133,11 @@ def _write(pixels, target, colour):
     if to_colour is None and array.dtype == np.uint8:
         _resize(array, size, target)
     elif to_colour is None:
-        _of_8_bits(_resize(array, size), target)
+        _of_8_bits(_resize(array, size), pixels.value_range, target)
     else:
         small = _resize(array, size)
         if small.dtype == np.uint16:
-            small = _of_8_bits(small)
+            small = _of_8_bits(small, pixels.value_range)
         cv2.cvtColor(small, to_colour, dst=target)
     if is_swapped:
         target[...] = target[..., ::-1].copy()
@@ -134,7 +147,8 @@ def _converted(pixels, array):
     """Return what cannot be resized as it is as BGR."""
     if pixels.chroma is None:
         if array.dtype == np.uint16:
-            array = _of_8_bits(array)   # three channels of 16 bits would take three times as long
+            # three channels of 16 bits would take three times as long
+            array = _of_8_bits(array, pixels.value_range)
         return cv2.cvtColor(array, pixels.encoding.to_bgr)
     chroma = pixels.chroma
     if pixels.encoding.chroma == 1:
@@ -144,9 +158,20 @@ def _converted(pixels, array):
     return cv2.cvtColorTwoPlane(array, chroma, pixels.encoding.to_bgr)
 
 
-def _of_8_bits(array, target=None):
-    """Return the upper halves of 16 bits, in `target` if there is one."""
-    return cv2.convertScaleAbs(array, dst=target, alpha=1.0 / 256.0)
+def _of_8_bits(array, value_range, target=None):
+    """Return values in a range, or the upper halves of 16 bits, in `target` if there is one.
+
+    What is outside of the range becomes black or white, and NaN becomes black.
+    """
+    if not value_range:
+        return cv2.convertScaleAbs(array, dst=target, alpha=1.0 / 256.0)
+    least, most = value_range
+    if array.dtype == np.float32:
+        array = np.fmax(array, np.float32(least))
+        np.fmin(array, np.float32(most), out=array)
+    scale = 255.0 / (most - least)
+    # convertScaleAbs would turn what is below the range into its opposite
+    return cv2.addWeighted(array, scale, array, 0.0, -least * scale, dst=target, dtype=cv2.CV_8U)
 
 
 def _resize(array, size, target=None):

@@ -11,13 +11,15 @@ from s3dnn_ros.images.pixels import ENCODINGS, Pixels, check_size
 _PAIRS = (cv2.COLOR_YUV2BGR_UYVY, cv2.COLOR_YUV2BGR_YUY2)
 
 
-def open_raw(message, *, max_side=8192) -> Pixels:
+def open_raw(message, *, max_side=8192, value_range=None) -> Pixels:
     """Return the pixels of a sensor_msgs/Image, as `view_raw` does."""
     return view_raw(message.encoding, message.width, message.height, message.step, message.data,
-                    is_bigendian=bool(message.is_bigendian), max_side=max_side)
+                    is_bigendian=bool(message.is_bigendian), max_side=max_side,
+                    value_range=value_range)
 
 
-def view_raw(encoding, width, height, step, data, *, is_bigendian=False, max_side=8192):
+def view_raw(encoding, width, height, step, data, *, is_bigendian=False, max_side=8192,
+             value_range=None):
     """Return the pixels of a sensor_msgs/Image without copying them.
 
     Rows of U and V apart, behind those of Y, are as far apart as their own pixels want. Where
@@ -41,7 +43,7 @@ def view_raw(encoding, width, height, step, data, *, is_bigendian=False, max_sid
     if known.to_bgr in _PAIRS and width % 2:
         raise ImageError('size', f'{encoding} stores pixels in pairs, but the image is {width} '
                                  'pixels wide')
-    return Pixels(array, known)
+    return Pixels(array, known, value_range=value_range)
 
 
 def view_rows(encoding, known, width, height, step, buffer, is_bigendian):

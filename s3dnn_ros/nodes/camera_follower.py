@@ -56,7 +56,7 @@ class CameraFollower:
         before = self.front_ends.get(msg.front_end, set())
         self.front_ends[msg.front_end] = set(told)
         gone = before.difference(*self.front_ends.values())
-        values = {f'cameras.{camera.name}.{field}': getattr(camera, field)
+        values = {f'cameras.{camera.name}.{field}': _plain(getattr(camera, field))
                   for camera in told.values() for field in self._fields}
         values['camera_names'] = [
             name for name in dict.fromkeys([*self._node.settings.cameras, *told])
@@ -78,3 +78,8 @@ class CameraFollower:
                 raise MessageError(f'front end {front_end} tells of a camera {shown(camera.name)} '
                                    f'with the topic {shown(camera.topic)}, which cannot be names; '
                                    'use letters, digits and underscores, a letter first')
+
+
+def _plain(value):
+    """Return a message's value as a parameter has it: a list where it is an array."""
+    return value if isinstance(value, (str, int)) else list(value)

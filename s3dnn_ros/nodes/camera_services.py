@@ -18,7 +18,8 @@ class CameraServices:
 
     def _add(self, request, response):
         camera = CameraSettings(request.topic, request.transport, request.qos, request.depth,
-                                request.max_rate_hz, request.weight)
+                                request.max_rate_hz, request.weight,
+                                tuple(request.value_range))
         return self._answer(
             response, lambda settings: addition(settings, request.camera, camera, request.group,
                                                 request.instances),

@@ -57,7 +57,8 @@ class ExecutorNode(S3dnnNode):
         self._cohort_topics = None
         self._capacity = None       # its publisher, and the thread that publishes
         self._capacity_publisher = None
-        self._front_ends = CameraFollower(self, ('topic', 'transport', 'qos', 'depth'))
+        self._front_ends = CameraFollower(
+            self, ('topic', 'transport', 'qos', 'depth', 'value_range'))
         self._stats = None
         self._last_busy = (0.0, 0.0)
         self._log_handler = NodeLogHandler(self, ROOMS)

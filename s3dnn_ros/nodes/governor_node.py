@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import functools
 import secrets
 import sys
@@ -15,6 +16,7 @@ from s3dnn_ros.counters import Counters
 from s3dnn_ros.errors import ImageError, MessageError, S3dnnError
 from s3dnn_ros.governor.batch import Image
 from s3dnn_ros.governor.governor import Governor, slot_size
+from s3dnn_ros.governor.opening import Opening
 from s3dnn_ros.governor.outlook import Outlook
 from s3dnn_ros.governor.rates import Rates, loss_sentence
 from s3dnn_ros.middleware import image_export
@@ -23,7 +25,8 @@ from s3dnn_ros.msg import Cameras, Capacity, StageStats
 from s3dnn_ros.nodes.alarm import Alarm
 from s3dnn_ros.nodes.camera_services import CameraServices
 from s3dnn_ros.nodes.image_opener import open_image
-from s3dnn_ros.nodes.messages import cameras_msg, capacity_of, diagnostic, ns_of, stage_stats
+from s3dnn_ros.nodes.image_topics import subscribe_to_images
+from s3dnn_ros.nodes.messages import cameras_msg, capacity_of, diagnostic, stage_stats
 from s3dnn_ros.nodes.node import S3dnnNode
 from s3dnn_ros.nodes.qos import qos
 from s3dnn_ros.nodes.routes import make_route
@@ -59,6 +62,7 @@ class GovernorNode(S3dnnNode):
         self._models = {}       # by instance: what executors told last, parameter and description
         self._stats = None
         self._alarm = None
+        self._opener = None             # of compressed images, in a thread of its own
         self._capacities = None         # the subscription to those of other processes
         self._heeded = None             # what the executor in this process told last
         self._camera_services = CameraServices(self)
@@ -77,8 +81,11 @@ class GovernorNode(S3dnnNode):
         self._counters = Counters()
         self._epoch = secrets.randbits(63)
         pools = {name: route.pool for name, route in self._routes.items()}
+        self._alarm = Alarm(self, self._pump)
+        self._opener = concurrent.futures.ThreadPoolExecutor(1, 's3dnn-opener')
         self._governor = Governor(settings, specs, pools, self._counters, times_s,
-                                  Outlook(self._epoch))
+                                  Outlook(self._epoch),
+                                  Opening(self._opener, self._alarm.ring))
         for note in self._governor.notes:
             self.get_logger().warning(note)
         if not settings.cameras:
@@ -86,7 +93,6 @@ class GovernorNode(S3dnnNode):
                 'there are no cameras: name them in the parameter camera_names, or add them by '
                 f'the service {self.get_fully_qualified_name()}/add_camera')
         self._stats = self.create_publisher(StageStats, '~/stats', 10)
-        self._alarm = Alarm(self, self._pump)
         if self._executor is None:
             self._capacities = self.create_subscription(
                 Capacity, 'capacity', self._on_capacity, qos('latched', 10))
@@ -118,6 +124,9 @@ class GovernorNode(S3dnnNode):
 
     def stop(self):
         """Free memory and publishers."""
+        if self._opener is not None:
+            self._opener.shutdown()
+            self._opener = None
         if self._governor is not None:
             self._governor.close()
             self._governor = None
@@ -130,8 +139,10 @@ class GovernorNode(S3dnnNode):
             if self._executor is not None:
                 self._executor.on_capacity = ignore
             self._alarm.close()
+            self._alarm = None
+        if self._stats is not None:
             self.destroy_publisher(self._stats)
-            self._alarm = self._stats = None
+            self._stats = None
         if self._cameras_told is not None:
             self.destroy_publisher(self._cameras_told)
             self._cameras_told = None
@@ -207,7 +218,7 @@ class GovernorNode(S3dnnNode):
         compressed = camera.transport == 'compressed'
         on_image = self._on_compressed if compressed else self._on_raw
         subscribe = functools.partial(
-            self.create_subscription, CompressedImage if compressed else ImageMsg,
+            subscribe_to_images, self, CompressedImage if compressed else ImageMsg,
             camera.topic_of(name), functools.partial(self._on_image, name, on_image),
             qos(camera.qos, camera.depth))
         rates = self._rates[name] = Rates(knows_losses=True)
@@ -227,35 +238,40 @@ class GovernorNode(S3dnnNode):
              for kind, transport in ((IMAGE, 'raw'), (COMPRESSED, 'compressed'))})
             for name, subscription in self._cameras.items()}
 
-    def _on_image(self, camera, take, msg):
+    def _on_image(self, camera, take, msg, stamp_ns):
         # the events executor may still hold a message of a destroyed subscription
         if camera in self._cameras:
-            take(camera, msg)
+            take(camera, msg, stamp_ns)
 
-    def _on_raw(self, camera, msg):
+    def _on_raw(self, camera, msg, stamp_ns):
         self._rates[camera].arrived()
         now_s = self.clock_s.now_s()
         try:
-            pixels = open_image(msg, max_side=self.settings.max_image_side)
+            pixels = self._opening(camera, msg)()
         except ImageError as error:
             self._refuse(camera, error)
         else:
-            self._take(camera, msg.header, now_s, lambda: pixels)
+            self._take(camera, msg, stamp_ns, now_s, lambda: pixels)
 
-    def _on_compressed(self, camera, msg):
+    def _on_compressed(self, camera, msg, stamp_ns):
         self._rates[camera].arrived()
-        decode = functools.lru_cache(1)(functools.partial(
-            open_image, msg, max_side=self.settings.max_image_side))
-        self._take(camera, msg.header, self.clock_s.now_s(), decode)
+        # several instances may want it
+        decode = functools.lru_cache(1)(self._opening(camera, msg))
+        self._take(camera, msg, stamp_ns, self.clock_s.now_s(), decode, is_slow=True)
+
+    def _opening(self, camera, msg):
+        """Return what opens a message, as the camera's settings are now."""
+        return functools.partial(open_image, msg, self.settings.cameras[camera],
+                                 max_side=self.settings.max_image_side)
 
     def _refuse(self, camera, error):
         self.complain(f"camera '{camera}': {error}", camera)
         self._governor.refuse(camera, error)
 
-    def _take(self, camera, header, now_s, open_pixels):
-        # a driver that does not stamp its images gets the time of arrival
-        stamp_ns = ns_of(header.stamp) or round(now_s * 1e9)
-        self._governor.offer(Image(camera, header.frame_id, stamp_ns, now_s, open_pixels), now_s)
+    def _take(self, camera, msg, stamp_ns, now_s, open_pixels, *, is_slow=False):
+        stamp_ns = stamp_ns or round(now_s * 1e9)
+        self._governor.offer(
+            Image(camera, msg.header.frame_id, stamp_ns, now_s, open_pixels, is_slow), now_s)
         self._pump()
 
     def _on_capacity(self, msg):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import traceback
 
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -36,9 +37,13 @@ class GuardedCallbacks:
 
     def create_subscription(self, msg_type, topic, callback, *args, **options):
         """Return a subscription; a message whose callback raises is dropped."""
-        def call(msg):
+        # rclpy looks whether the callback takes what the middleware tells of a message, too
+        @functools.wraps(callback)
+        def call(*message):
+            if isinstance(message[0], tuple):
+                message, = message      # Kilted's events executor gives both at once
             with self._guard(f'a message on {topic} is dropped'):
-                callback(msg)
+                callback(*message)
         return super().create_subscription(msg_type, topic, call, *args, **options)
 
     def create_service(self, srv_type, srv_name, callback, *args, **options):

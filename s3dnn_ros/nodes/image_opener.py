@@ -18,16 +18,17 @@ except ImportError:
     CvBridge = None
 
 
-def open_image(msg, *, max_side=8192) -> Pixels:
-    """Return the pixels of an Image or CompressedImage.
+def open_image(msg, camera, *, max_side=8192) -> Pixels:
+    """Return the pixels of an Image or CompressedImage, as the CameraSettings want them.
 
     Encodings that are unknown here are left to cv_bridge, where that is installed. Raises
     ImageError.
     """
+    options = {'max_side': max_side, 'value_range': camera.value_range}
     if not isinstance(msg, Image):
-        return open_compressed(msg, max_side=max_side)
+        return open_compressed(msg, **options)
     if msg.encoding in ENCODINGS or CvBridge is None:
-        return open_raw(msg, max_side=max_side)
+        return open_raw(msg, **options)
     return _bridged(msg, max_side)
 
 

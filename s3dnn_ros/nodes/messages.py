@@ -129,7 +129,8 @@ def cameras_msg(front_end, cameras):
     """Return the message of a front end's CameraSettings by name."""
     return Cameras(front_end=front_end, cameras=[
         Camera(name=name, topic=camera.topic, transport=camera.transport, qos=camera.qos,
-               depth=camera.depth) for name, camera in cameras.items()])
+               depth=camera.depth, value_range=camera.value_range)
+        for name, camera in cameras.items()])
 
 
 def instance_state(state, stamp_s):

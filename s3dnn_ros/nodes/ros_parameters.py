@@ -8,7 +8,8 @@ from rclpy.parameter import Parameter
 from s3dnn_ros.settings import kinds_with, nearest_name
 
 _TYPES = {bool: Parameter.Type.BOOL, int: Parameter.Type.INTEGER, float: Parameter.Type.DOUBLE,
-          str: Parameter.Type.STRING, tuple: Parameter.Type.STRING_ARRAY}
+          str: Parameter.Type.STRING}
+_TYPES_OF_LISTS = {str: Parameter.Type.STRING_ARRAY, float: Parameter.Type.DOUBLE_ARRAY}
 
 
 def typed(declaration, value):
@@ -17,7 +18,7 @@ def typed(declaration, value):
     Without a type of its own, an empty list becomes one of bytes.
     """
     value = declaration.convert(value)
-    return Parameter(declaration.name, _TYPES[declaration.type],
+    return Parameter(declaration.name, _type_of(declaration),
                      list(value) if declaration.type is tuple else value)
 
 
@@ -34,12 +35,12 @@ def given(declaration, override):
 def descriptor(declaration):
     """Return the ParameterDescriptor, with the range where there is one."""
     made = ParameterDescriptor(
-        type=_TYPES[declaration.type].value, description=declaration.description,
+        type=_type_of(declaration).value, description=declaration.description,
         additional_constraints=f'Expects {declaration.expected}.'
         + ('' if declaration.live else ' Takes effect at the next configure.'),
         # else rclpy takes the type of an empty list for that of the parameter
         dynamic_typing=True)
-    if declaration.low is not None:
+    if declaration.low is not None and declaration.type is not tuple:
         if declaration.type is int:
             made.integer_range = [IntegerRange(from_value=declaration.low,
                                                to_value=declaration.high)]
@@ -47,6 +48,12 @@ def descriptor(declaration):
             made.floating_point_range = [FloatingPointRange(from_value=float(declaration.low),
                                                             to_value=float(declaration.high))]
     return made
+
+
+def _type_of(declaration):
+    if declaration.type is tuple:
+        return _TYPES_OF_LISTS[declaration.items]
+    return _TYPES[declaration.type]
 
 
 def refusal_of_unknown(name, own_kind, values, nodes_of):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from typing import Tuple
+from typing import Mapping, Tuple
 
+from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.settings.parameters import parameter
 
 # Executors take no more, whatever front ends tell.
@@ -39,6 +40,10 @@ class CameraSettings:
     weight: float = parameter(1.0, 'Where not every frame can be run, cameras get shares in '
                               'proportion to their weights. 0: only what the others leave.',
                               low=0.0, high=100.0, live=True)
+    value_range: Tuple[float, ...] = parameter(
+        (), 'Of pixels of more than 8 bits, the value that becomes black and the one that becomes '
+        "white, as [0, 16383] for a thermal camera's 14 bits. Empty: the encoding's whole range; "
+        '32FC1 has none.', low=-1e9, high=1e9, live=True)
 
     def topic_of(self, camera):
         """Return the topic to subscribe to for the camera of this name."""
@@ -46,6 +51,17 @@ class CameraSettings:
             return self.topic
         suffix = '/compressed' if self.transport == 'compressed' else ''
         return f'{camera}/image_raw{suffix}'
+
+
+def check_cameras(cameras: Mapping[str, CameraSettings]) -> None:
+    """Refuse cameras that cannot be read; raises ParameterError."""
+    for name, camera in cameras.items():
+        if camera.topic and not is_topic(camera.topic):
+            raise ParameterError(f'cameras.{name}.topic', camera.topic, TOPIC_EXPECTED)
+        span = camera.value_range
+        if span and not (len(span) == 2 and span[0] < span[1]):
+            raise ParameterError(f'cameras.{name}.value_range', list(span), 'expected two '
+                                 'numbers, first the smaller one, which becomes black, or none')
 
 
 @dataclasses.dataclass(frozen=True)

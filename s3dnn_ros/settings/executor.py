@@ -7,7 +7,7 @@ from typing import ClassVar, Dict, Tuple
 
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.settings.board import BoardSettings
-from s3dnn_ros.settings.cameras import CameraSettings
+from s3dnn_ros.settings.cameras import CameraSettings, check_cameras
 from s3dnn_ros.settings.cohort import CohortSettings
 from s3dnn_ros.settings.common import (
     AUTOSTART,
@@ -88,6 +88,7 @@ class ExecutorSettings:
 
     def check(self):
         """Refuse combinations that cannot work; raises ParameterError."""
+        check_cameras(self.cameras)
         for name, instance in self.instances.items():
             require_model(name, instance)
         if self.cohort.enabled and self.scheduling.scheduler not in COHORT_SCHEDULERS:

@@ -7,7 +7,7 @@ from typing import ClassVar, Dict, Tuple
 
 from s3dnn_ros.engines.base import ENGINES
 from s3dnn_ros.errors import ParameterError
-from s3dnn_ros.settings.cameras import TOPIC_EXPECTED, CameraSettings, GroupSettings, is_topic
+from s3dnn_ros.settings.cameras import CameraSettings, GroupSettings, check_cameras
 from s3dnn_ros.settings.common import (
     AUTOSTART,
     MODEL_DIRECTORIES,
@@ -85,9 +85,7 @@ class GovernorSettings:
 
     def check(self):
         """Refuse combinations that cannot work; raises ParameterError."""
-        for name, camera in self.cameras.items():
-            if camera.topic and not is_topic(camera.topic):
-                raise ParameterError(f'cameras.{name}.topic', camera.topic, TOPIC_EXPECTED)
+        check_cameras(self.cameras)
         group_of: Dict[str, str] = {}
         for name, group in self.groups.items():
             _require_known(f'groups.{name}.cameras', group.cameras, self.cameras, 'camera_names')

@@ -14,7 +14,17 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from typing import Any, Dict, Iterator, Mapping, Optional, Sequence, Tuple, get_type_hints
+from typing import (
+    Any,
+    Dict,
+    Iterator,
+    Mapping,
+    Optional,
+    Sequence,
+    Tuple,
+    get_args,
+    get_type_hints,
+)
 
 from s3dnn_ros.errors import ParameterError, shown
 
@@ -25,6 +35,7 @@ MOST_NAMES = 256
 Presets = Mapping[str, Mapping[str, Any]]
 # in place of a name of a map, in a preset
 ANY = '*'
+_PLURALS = {str: 'strings', float: 'numbers'}
 
 
 def parameter(default, description, *, low=None, high=None, choices=None, live=False, called=''):
@@ -65,13 +76,14 @@ class Declaration:
     """One flat parameter, as a ROS node declares it."""
 
     name: str
-    type: type            # bool, int, float, str, or tuple for a list of strings
+    type: type            # bool, int, float, str, or tuple for a list
     default: Any
     description: str
     low: Optional[float] = None
     high: Optional[float] = None
     choices: Optional[Tuple[str, ...]] = None
     live: bool = False
+    items: type = str     # of a list: str or float
 
     @property
     def expected(self):
@@ -79,28 +91,34 @@ class Declaration:
         if self.choices:
             return 'one of ' + ', '.join(self.choices)
         kind = {bool: 'true or false', int: 'a whole number', float: 'a number',
-                str: 'a string', tuple: 'a list of strings'}[self.type]
+                str: 'a string', tuple: f'a list of {_PLURALS[self.items]}'}[self.type]
         return kind if self.low is None else f'{kind} from {self.low} to {self.high}'
 
     def convert(self, value):
         """Return the value in the declared type; raises ParameterError if it does not fit."""
-        if self.type is tuple:
-            fits = not isinstance(value, (str, bytes)) and isinstance(value, (Sequence, tuple))
-            fits = fits and all(isinstance(item, str) for item in value)
-            value = tuple(value) if fits else value
-        elif self.type is float:
-            fits = isinstance(value, (int, float)) and not isinstance(value, bool)
-            fits = fits and math.isfinite(value)
-            value = float(value) if fits else value
-        else:
-            fits = type(value) is self.type
-        if fits and self.choices:
-            fits = value in self.choices
-        if fits and self.low is not None:
-            fits = self.low <= value <= self.high
-        if not fits:
+        converted = (self._list(value) if self.type is tuple
+                     else self._single(self.type, value))
+        if converted is None:
             raise ParameterError(self.name, value, f'expected {self.expected}')
-        return value
+        return converted
+
+    def _list(self, value):
+        if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
+            return None
+        items = tuple(self._single(self.items, item) for item in value)
+        return None if None in items else items
+
+    def _single(self, kind, value):
+        if kind is float:
+            is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if not is_number or not math.isfinite(value):
+                return None
+            value = float(value)
+        elif type(value) is not kind:
+            return None
+        if self.choices and value not in self.choices:
+            return None
+        return value if self.low is None or self.low <= value <= self.high else None
 
 
 def is_name(name: str) -> bool:
@@ -128,7 +146,7 @@ def declarations(kind, names: Mapping[str, Sequence[str]], preset='none') -> Ite
     for name, pattern, field, hint in _leaves(kind, names):
         plain = hint if hint in (bool, int, float, str) else tuple
         yield Declaration(name, plain, defaults.get(pattern, field.default),
-                          **field.metadata['declared'])
+                          **field.metadata['declared'], items=next(iter(get_args(hint)), str))
 
 
 def read(kind, values: Mapping[str, Any]):

@@ -29,7 +29,7 @@ def test_what_is_added_and_removed_leaves_all_as_it_was(
     settings = governor_settings(
         others, ('all', 'some'), group_names=['pair'], groups__pair__cameras=['front'],
         instances__some__cameras=['front'])
-    camera = CameraSettings('/right', 'compressed', 'reliable', 7, 12.0, 2.0)
+    camera = CameraSettings('/right', 'compressed', 'reliable', 7, 12.0, 2.0, (0.0, 9.0))
     larger = changed(settings, addition(settings, 'right', camera, 'pair' if grouped else '',
                                         ['some'] if named else []))
     assert larger.cameras == {**settings.cameras, 'right': camera}

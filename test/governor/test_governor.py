@@ -1,6 +1,7 @@
 """The governor: every frame accounted for, urgent frames first, broken images alone."""
 
 import collections
+import concurrent.futures
 import functools
 
 import numpy as np
@@ -14,6 +15,7 @@ from s3dnn_ros.errors import ImageError, ParameterError, RingError
 from s3dnn_ros.governor.batch import Image
 from s3dnn_ros.governor.cameras import addition, removal
 from s3dnn_ros.governor.governor import Governor, frame_bytes, slot_size
+from s3dnn_ros.governor.opening import Opening
 from s3dnn_ros.governor.stamps import BEHIND_S, RESTART_S
 from s3dnn_ros.images.pixels import ENCODINGS, Pixels
 from s3dnn_ros.images.raw import view_raw
@@ -41,6 +43,22 @@ class FakeMemory(HeapSlots):
         return super().acquire(now_s)
 
 
+class OpenerByHand(concurrent.futures.Executor):
+    """The other thread: it does nothing before it is told to."""
+
+    def __init__(self):
+        self.work = []
+
+    def submit(self, call, images):
+        self.work.append((concurrent.futures.Future(), call, images))
+        return self.work[-1][0]
+
+    def run(self):
+        while self.work:
+            future, call, images = self.work.pop(0)
+            future.set_result(call(images))
+
+
 class Bench:
     """A governor with a clock to turn, cameras to trigger and an executor that may answer."""
 
@@ -51,13 +69,19 @@ class Bench:
         specs = {name: specs.get(name, spec) for name in settings.instances}
         self.pools = {name: FakeMemory(slots, SlotSize(8, frame_bytes(spec)))
                       for name, spec in specs.items()}
-        self.governor = Governor(settings, specs, self.pools, self.counters, times_s)
+        self.opener = OpenerByHand()
+        self.rung = 0
+        self.governor = Governor(settings, specs, self.pools, self.counters, times_s,
+                                 opening=Opening(self.opener, self._ring))
         self.times_s = times_s or {}
         self.drops_late = False
         self.told = {}      # beside what `tell` is given
         self.batches = []
 
-    def image(self, camera='front', *, stamp_s=None, error=None, value=0, view=None):
+    def _ring(self):
+        self.rung += 1
+
+    def image(self, camera='front', *, stamp_s=None, error=None, value=0, view=None, slow=False):
         """Offer an image of one grey value, taken now unless told otherwise."""
         def open_pixels():
             if error is not None:
@@ -68,7 +92,8 @@ class Bench:
 
         stamp_ns = round((self.now_s if stamp_s is None else stamp_s) * SECOND_NS)
         self.governor.offer(
-            Image(camera, f'{camera}_optical', stamp_ns, self.now_s, open_pixels), self.now_s)
+            Image(camera, f'{camera}_optical', stamp_ns, self.now_s, open_pixels, slow),
+            self.now_s)
 
     def tell(self, **changes):
         """Have an executor tell that it has everything, and can take more at once."""
@@ -111,6 +136,7 @@ class Bench:
         for _ in range(10):
             self.release_all()
             self.poll()
+            self.opener.run()
             self.step(10.0)
 
     def count(self, camera='front', instance='net'):
@@ -626,11 +652,13 @@ CAMERAS = ('a', 'b', 'c')
 EVENTS = st.lists(st.one_of(
     st.tuples(st.just('image'), st.sampled_from(CAMERAS),
               st.sampled_from([0.0, 0.0, 0.0, -0.01, -0.5, -60.0])),
-    st.tuples(st.just('broken'), st.sampled_from(CAMERAS)),
+    st.tuples(st.just('slow'), st.sampled_from(CAMERAS), st.just(0.0)),
+    st.tuples(st.just('broken'), st.sampled_from(CAMERAS), st.booleans()),
     st.tuples(st.just('refuse'), st.sampled_from(CAMERAS)),
     st.tuples(st.just('step'), st.sampled_from([0.001, 0.02, 0.06, 3.0])),
     st.tuples(st.just('poll'), st.booleans()),
     st.tuples(st.just('memory'), st.booleans()),
+    st.just(('open',)),
     st.just(('release',)),
 ), max_size=50)
 
@@ -639,13 +667,15 @@ def play(governor, events):
     """Play events on a bench; return how many images each camera has sent."""
     sent, value = collections.Counter(), 0
     for kind, *arguments in events:
-        if kind == 'image':
+        if kind in ('image', 'slow'):
             camera, shift_s = arguments
             value += 1
-            governor.image(camera, stamp_s=governor.now_s + shift_s, value=value % 256)
+            governor.image(camera, stamp_s=governor.now_s + shift_s, value=value % 256,
+                           slow=kind == 'slow')
             sent[camera] += 1
         elif kind == 'broken':
-            governor.image(arguments[0], error=ImageError('data', 'cut short'))
+            governor.image(arguments[0], error=ImageError('data', 'cut short'),
+                           slow=arguments[1])
             sent[arguments[0]] += 1
         elif kind == 'refuse':
             governor.governor.refuse(arguments[0], ImageError('size', 'too large'))
@@ -657,6 +687,8 @@ def play(governor, events):
         elif kind == 'memory':
             for pool in governor.pools.values():
                 pool.exhausted = arguments[0]
+        elif kind == 'open':
+            governor.opener.run()
         else:
             governor.release_all()
     return sent
@@ -695,6 +727,85 @@ def test_batches_are_never_too_large_and_never_hold_a_camera_twice(bench, events
         assert set(cameras) <= set(governor.settings.cameras_of(batch.instance))
         deadlines = [frame.deadline_s for frame in batch.frames]
         assert deadlines == sorted(deadlines)
+
+
+@given(EVENTS)
+def test_frames_of_a_camera_stay_in_order_and_few_images_wait_to_be_opened(bench, events):
+    governor = crowd(bench)
+    for event in events:
+        play(governor, [event])
+        assert len(governor.opener.work) <= len(governor.pools)
+    governor.drain()
+    sequences = collections.defaultdict(list)
+    for batch in governor.batches:
+        for frame in batch.frames:
+            sequences[batch.instance, frame.camera].append(frame.sequence)
+    for numbers in sequences.values():
+        assert numbers == sorted(set(numbers))
+
+
+# images that another thread opens
+
+def test_while_images_are_opened_others_go_on_and_the_newest_waits(bench):
+    governor = bench(('front', 'rear'), ('net', 'other'), instances__net__cameras=['front'],
+                     instances__other__cameras=['rear'])
+    governor.image('front', value=1, slow=True)
+    for value in (2, 3, 4):
+        assert governor.poll() == ([] if value == 2 else [['rear']])
+        governor.step()
+        governor.image('front', value=value, slow=True)
+        governor.image('rear')
+        governor.release_all()
+    assert governor.dropped() == {'replaced': 2} and governor.rung == 0
+    governor.opener.run()
+    assert governor.rung == 1
+    assert governor.governor.next_wake_s(governor.now_s) is not None
+    assert governor.poll() == [['front'], ['rear']]
+    governor.opener.run()
+    assert governor.poll() == [['front']]
+    fronts = [batch for batch in governor.batches if batch.instance == 'net']
+    assert [pixels_of(batch)[0, 0, 0, 0] for batch in fronts] == [1, 4]
+
+
+def test_the_time_to_open_images_is_part_of_the_preparation(bench):
+    governor = bench()
+    governor.image(slow=True)
+    governor.poll()
+    governor.step(0.03)
+    governor.opener.run()
+    governor.poll()
+    assert governor.batches[0].chosen_s == START_S
+
+
+def test_an_image_that_cannot_be_opened_by_the_other_thread_is_counted(bench):
+    governor = bench(('front', 'rear'), instances__net__max_batch=2)
+    governor.image('front', error=ImageError('data', 'cut short'), slow=True)
+    governor.image('rear', slow=True)
+    governor.poll()
+    governor.opener.run()
+    assert governor.poll() == [['rear']]
+    assert governor.dropped() == {'data': 1}
+    assert 'cut short' in governor.count().last_error
+
+
+@pytest.mark.parametrize(('happens', 'reason'), [
+    ('nothing', ''), ('removal', ''), ('no memory', 'memory'), ('nobody listens', 'executor'),
+    ('an end', 'shutdown')])
+def test_what_happens_while_images_are_opened_is_accounted_for(bench, happens, reason):
+    governor = bench(('front', 'rear'))
+    governor.image('front', slow=True)
+    governor.poll()
+    governor.opener.run()
+    if happens == 'removal':
+        governor.change(removal(governor.settings, 'front'))
+    governor.pools['net'].exhausted = happens == 'no memory'
+    if happens == 'an end':
+        governor.governor.close()
+    else:
+        governor.poll(listening=happens != 'nobody listens')
+    count = governor.count()
+    assert dict(count.dropped) == ({reason: 1} if reason else {})
+    assert count.published == (0 if reason else 1)
 
 
 # what executors can take
@@ -739,6 +850,15 @@ def test_a_frame_is_chosen_when_the_device_is_about_to_be_free(bench):
     assert polled(governor) == [('net', 'front')]
     assert (pixels_of(governor.batches[0]) == 2).all()
     assert governor.dropped() == {'replaced': 1}
+
+
+def test_when_time_goes_back_a_free_device_is_still_free(bench):
+    """In simulated time, as a bag begins again; its executor tells nothing new by itself."""
+    governor = bench()
+    governor.tell()
+    governor.step(-100.0)
+    governor.image()
+    assert len(governor.governor.poll(governor.now_s)) == 1
 
 
 def test_the_next_frame_waits_for_word_of_the_last(bench):

@@ -10,7 +10,8 @@ from s3dnn_ros.images.raw import view_raw
 RED, GREEN, BLUE, OCHRE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (200, 120, 40)
 BAYER_CELLS = {'rggb': 'RG GB', 'bggr': 'BG GR', 'gbrg': 'GB RG', 'grbg': 'GR BG'}
 GREY_ENCODINGS = ('mono8', '8UC1', 'mono16', '16UC1')
-EVERY = list(ENCODINGS)
+# Floats are nothing without a range.
+EVERY = [name for name in ENCODINGS if name != '32FC1']
 COLOURED = [name for name in EVERY if name not in GREY_ENCODINGS]
 TWO_PLANES = ['nv12', 'nv21', 'nv24']
 ONE_PLANE = [name for name in EVERY if name not in TWO_PLANES]

@@ -77,7 +77,7 @@ def test_a_bag_without_images_is_told(write_bag, tmp_path):
 def test_what_cannot_be_decoded_is_passed_over_unless_nothing_can(write_bag, tmp_path):
     broken = [(1.0, '32FC1', grey(0, np.float32, 1))]
     assert shades(write_bag(tmp_path / 'some', {'/front': [*broken, *film(2)]})) == [0, 1]
-    with pytest.raises(ParameterError, match=r"none of its images .*'32FC1' is unknown"):
+    with pytest.raises(ParameterError, match=r'none of its images .*32FC1'):
         shades(write_bag(tmp_path / 'none', {'/front': broken}))
 
 

@@ -1,12 +1,13 @@
 """Pixels: put at their place in one write, with the right colours."""
 
+import math
 import tracemalloc
 
 import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from raw_images import BLUE, COLOURED, EVERY, GREEN, GREY_ENCODINGS, OCHRE, RED, raw
+from raw_images import BLUE, COLOURED, EVERY, GREEN, GREY_ENCODINGS, OCHRE, RED, raw, refusal
 
 from s3dnn_ros.errors import ImageError
 from s3dnn_ros.images.pixels import ENCODINGS, Pixels, fit
@@ -15,6 +16,7 @@ from s3dnn_ros.images.raw import view_raw
 ROUNDING = 2         # of a colour conversion, in grey levels
 YUV_ROUNDING = 5     # eight-bit YUV on top
 ONE_PIXEL = 1.0
+ONE_LEVEL = 1.0
 LIVE = 1024          # bytes that Python itself allocates meanwhile
 GREY = (90, 90, 90)
 
@@ -172,3 +174,59 @@ def test_an_image_of_16k_by_16k_is_fitted_where_the_limit_allows():
     target = np.full((32, 32, 3), 255, np.uint8)
     fit(pixels, target)
     assert not target.any()
+
+
+RANGES = st.tuples(st.floats(-1e5, 1e5), st.floats(1.0, 1e5)).map(
+    lambda pair: (pair[0], pair[0] + pair[1]))
+
+
+def mapped(values, value_range):
+    """Return what values become, by the definition."""
+    least, most = value_range
+    whole = np.where(np.isnan(values), least, values).astype(float)
+    return (np.clip(whole, least, most) - least) * 255.0 / (most - least)
+
+
+@given(st.sampled_from(['mono16', '16UC1', 'bgr16', '32FC1']), RANGES, st.booleans(),
+       st.lists(st.floats(width=32), min_size=12, max_size=12))
+@example('32FC1', (20.0, 40.0), True, [math.nan, math.inf, -math.inf, 20.0, 40.0, 30.0] * 2)
+@example('mono16', (1000.0, 17383.0), False, [0.0, 999.0, 1000.0, 9191.0, 17383.0, 65535.0] * 2)
+def test_values_in_the_range_are_spread_over_8_bits(encoding, value_range, is_bigendian, values):
+    known = ENCODINGS[encoding]
+    array = np.array(values, np.float32)
+    if known.dtype is np.uint16:
+        array = np.clip(np.nan_to_num(array), 0, 65535)
+    order = np.dtype(known.dtype).newbyteorder('>' if is_bigendian else '<')
+    array = array.astype(order)
+    width = 12 // known.channels // 2
+    target = np.zeros((2, width, 3), np.uint8)
+    fit(view_raw(encoding, width, 2, width * known.channels * order.itemsize, array.tobytes(),
+                 is_bigendian=is_bigendian, value_range=value_range), target)
+    expected = mapped(array, value_range).reshape(2, width, known.channels)
+    assert np.abs(target - expected).max() <= ONE_LEVEL
+
+
+def test_the_range_holds_for_bayer_patterns_and_after_a_resize():
+    data = np.full((6, 8), 700, np.uint16).tobytes()
+    for encoding in ('bayer_rggb16', 'mono16'):
+        target = np.zeros((3, 5, 3), np.uint8)
+        fit(view_raw(encoding, 8, 6, 16, data, value_range=(500.0, 1010.0)), target)
+        assert (target == 100).all()
+
+
+def test_images_of_8_bits_have_no_other_range():
+    pixels = view_raw('mono8', 2, 1, 2, b'\x05\x60', value_range=(0.0, 10.0))
+    target = np.zeros((1, 2, 3), np.uint8)
+    fit(pixels, target)
+    assert target[0, :, 0].tolist() == [5, 96]
+
+
+def test_floats_without_a_range_are_refused_with_the_parameter():
+    reason, text = refusal(view_raw, '32FC1', 2, 2, 8, bytes(16))
+    assert reason == 'encoding' and 'cameras.NAME.value_range' in text
+
+
+def test_floats_take_the_memory_of_the_image_once_more():
+    data, target = bytes(640 * 480 * 4), np.zeros((48, 64, 3), np.uint8)
+    pixels = view_raw('32FC1', 640, 480, 640 * 4, data, value_range=(0.0, 1.0))
+    assert extra_bytes(lambda: fit(pixels, target)) < 1.3 * len(data)

@@ -75,6 +75,26 @@ def _whole_range(folder):
     return '0 is black, 65535 white'
 
 
+@kind(RAW, '`mono16`, 14 bits of a thermal camera (`value_range: [0, 16383]`)')
+def _range_14(folder):
+    values = np.array([[0, 8192, 16383, 65535]], np.uint16)
+    image = seen(view_raw('mono16', 4, 1, 8, values.tobytes(), value_range=(0.0, 16383.0)), 4, 1)
+    assert image[0, :, 0].tolist() == [0, 128, 255, 255]
+
+
+@kind(RAW, '`32FC1`, with `value_range`')
+def _floats(folder):
+    values = np.array([[np.nan, -np.inf, 20.0, 30.0, np.inf]], np.float32)
+    image = seen(view_raw('32FC1', 5, 1, 20, values.tobytes(), value_range=(20.0, 30.0)), 5, 1)
+    assert image[0, :, 0].tolist() == [0, 0, 0, 255, 255]
+    return 'what is not a number is black'
+
+
+@kind(RAW, '`32FC1`, no range given')
+def _floats_without(folder):
+    view_raw('32FC1', 4, 1, 16, bytes(16))
+
+
 @kind(RAW, '`mono16`, the higher byte first (`is_bigendian`)')
 def _bigendian(folder):
     values = np.array([[0, 0x8000]], '>u2')

@@ -25,6 +25,8 @@ RAW = {
     'step too short': (dict(step=100), 'data', ('192 bytes', 'step is 100')),
     'step of zero': (dict(step=0), 'data', ('192 bytes', 'step is 0')),
     'unknown encoding': (dict(encoding='nv16'), 'encoding', ("'nv16' is unknown", 'bgr8')),
+    'floats without a range': (dict(encoding='32FC1', width=32, height=32, step=128), 'encoding',
+                               ('cameras.NAME.value_range',)),
     'no encoding': (dict(encoding=''), 'encoding', ("'' is unknown",)),
     'no width': (dict(width=0), 'size', ('0x64 pixels', 'no content')),
     'no height': (dict(height=0), 'size', ('64x0 pixels', 'no content')),

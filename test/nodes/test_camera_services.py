@@ -81,11 +81,12 @@ def test_parameters_follow_and_their_dump_makes_the_same_nodes(world):
         groups={'pair': {'cameras': ['front', 'rear']}},
         instances={world.instance: {'cameras': ['front', 'rear']}})
     assert add(world, 'side', topic='/x', transport='compressed', qos='reliable', depth=9,
-               max_rate_hz=7.0, weight=2.0, group='pair', instances=[world.instance]).success
+               max_rate_hz=7.0, weight=2.0, value_range=[0.0, 9.0], group='pair',
+               instances=[world.instance]).success
     assert remove(world, 'rear').success
     world.wait_for(lambda: list(executor.settings.cameras) == ['front', 'side'])
     assert governor.settings.cameras['side'] == CameraSettings(
-        '/x', 'compressed', 'reliable', 9, 7.0, 2.0)
+        '/x', 'compressed', 'reliable', 9, 7.0, 2.0, (0.0, 9.0))
     assert governor.settings.groups['pair'].cameras == ('front', 'side')
     assert governor.settings.instances[world.instance].cameras == ('front', 'side')
     assert governor.get_parameter('cameras.side.topic').value == '/x'

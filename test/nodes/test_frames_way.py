@@ -1,5 +1,7 @@
 """From camera topics to detections: every kind of image, every way of handing it over."""
 
+import threading
+
 import cv2
 import numpy as np
 import pytest
@@ -7,11 +9,14 @@ import pytest
 pytest.importorskip('rclpy', reason='ROS 2 is not here')
 pytest.importorskip('s3dnn_ros.msg', reason='the package is not built')
 
-from ros_world import PERIOD_NS, ns_of
+from ros_world import PERIOD_NS, TIMEOUT_S, ns_of
 from s3dnn_ros.msg import Capacity, FrameBatch, InstanceCapacity
+from sensor_msgs.msg import CompressedImage
 from tiny import ANGLE
 
 from s3dnn_ros.images.pixels import ENCODINGS
+from s3dnn_ros.nodes import governor_node
+from s3dnn_ros.nodes.image_opener import open_image
 from s3dnn_ros.nodes.qos import batch_qos, qos
 
 pytestmark = pytest.mark.ros
@@ -21,7 +26,7 @@ CONVERSION_TOLERANCE = 0.07
 # float32 milliseconds of six stages
 SUM_TOLERANCE_MS = 0.02
 STAGES = ('transport_ms', 'governor_ms', 'handover_ms', 'queue_ms', 'engine_ms', 'finish_ms')
-GREY = ('mono8', '8UC1', 'mono16', '16UC1')
+GREY = ('mono8', '8UC1', 'mono16', '16UC1', '32FC1')
 
 
 @pytest.mark.parametrize('composed', [False, True])
@@ -37,7 +42,8 @@ def test_each_camera_gets_the_result_of_its_own_pixels(world, composed):
 
 
 def test_every_raw_encoding(world):
-    world.system(names=['front'])
+    # floats have no range of their own
+    world.system(names=['front'], cameras={'front': {'value_range': [0.0, 65280.0]}})
     mark = world.mark('front')
     for encoding in ENCODINGS:
         msg = world.result('front', world.send('front', encoding=encoding))
@@ -83,6 +89,31 @@ def test_compressed_and_raw_cameras_beside_each_other(world, suffix):
     best = msg.detections[0]
     assert best.label == world.mark('rear').label
     assert (best.x, best.y) == world.mark('rear').box()[:2]
+
+
+def test_while_an_image_is_decoded_other_cameras_go_on(world, monkeypatch):
+    gate, asked = threading.Event(), threading.Event()
+
+    def open_later(msg, *arguments, **options):
+        if isinstance(msg, CompressedImage):
+            asked.set()
+            assert gate.wait(TIMEOUT_S)
+        return open_image(msg, *arguments, **options)
+
+    monkeypatch.setattr(governor_node, 'open_image', open_later)
+    others = f'{world.instance}_others'
+    world.system(cameras={'rear': {'transport': 'compressed'}},
+                 instance_names=[world.instance, others], instances={
+                     world.instance: {'cameras': ['rear'], 'deadline_ms': 30000.0},
+                     others: {'model': 'cells', 'cameras': ['front']}})
+    image = _compressed(world.mark('rear').image(), '.png')
+    stamp_ns = world.send_compressed('rear', image)
+    world.wait_for(asked.is_set)
+    for _ in range(3):
+        world.round_trip('front')
+    assert not world.results['rear']
+    gate.set()
+    world.check(world.result('rear', stamp_ns))
 
 
 def test_boxes_find_their_way_back_through_a_letterbox(world):
@@ -132,7 +163,7 @@ def test_header_travels_unchanged(world):
     assert msg.header.frame_id == 'front_optical'
 
 
-def test_an_image_without_a_stamp_gets_the_time_of_arrival(world):
+def test_an_image_without_a_stamp_gets_the_time_of_its_publication(world):
     world.system()
     before_ns = world.next_stamp_ns('front')
     world.send('front', stamp_ns=0)

@@ -1,5 +1,8 @@
 """The overlay: drawn while somebody looks, with the boxes on the image they were found in."""
 
+import itertools
+import threading
+
 import cv2
 import numpy as np
 import pytest
@@ -7,10 +10,12 @@ import pytest
 pytest.importorskip('rclpy', reason='ROS 2 is not here')
 pytest.importorskip('s3dnn_ros.msg', reason='the package is not built')
 
-from ros_world import ns_of
+from ros_world import PERIOD_NS, TIMEOUT_S, ns_of, time_msg
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 
 from s3dnn_ros.images.drawing import Drawn, draw
+from s3dnn_ros.nodes.image_opener import open_image
 
 pytestmark = pytest.mark.ros
 
@@ -97,6 +102,158 @@ def test_of_a_compressed_and_of_a_grey_camera(world):
     for viewer, stamp_ns in zip(viewers, stamps):
         image = world.wait_for(lambda viewer=viewer: viewer.images)[-1]
         assert ns_of(image) == stamp_ns and image.encoding == 'bgr8'
+
+
+def test_it_shows_the_range_of_values_that_the_network_sees(world):
+    """Of a thermal camera; the range comes to the executor from the governor, also a new one."""
+    governor, executor = world.system(names=['front'], **FAST)
+    viewer = Viewer(world, 'front')
+    viewer.wait_until_seen()
+    picture = world.mark('front').image().max(axis=2)
+    for least, most in ((1000.0, 1255.0), (2000.0, 2510.0)):
+        world.accept('governor', 'cameras.front.value_range', [least, most])
+        world.wait_for(lambda span=(least, most):
+                       executor.settings.cameras['front'].value_range == span)
+        values = (least + picture * (most - least) / 255.0).astype(np.uint16)
+        viewer.images.clear()
+        while not viewer.images:
+            stamp_ns = world._publish('front', Image(
+                width=64, height=64, step=128, encoding='mono16'), values.tobytes(), None, {})
+            found = world.result('front', stamp_ns).detections[0]
+            assert abs(found.score - world.mark('front').score) <= 0.01
+        shown = np.frombuffer(viewer.images[0].data, np.uint8).reshape(64, 64, 3)
+        expected = np.repeat(picture[..., None], 3, axis=2)
+        # boxes and labels are drawn over some of them
+        assert (shown == expected).all(axis=2).mean() > 0.5 and shown[-1, 0].tolist() == [0, 0, 0]
+    refusal = world.set('governor', 'cameras.front.value_range', [3.0, 2.0])
+    assert not refusal.successful and 'first the smaller one' in refusal.reason
+    world.accept('governor', 'cameras.front.value_range', [])
+    assert governor.settings.cameras['front'].value_range == ()
+
+
+def one_colour(level):
+    """Return a picture in which the network finds `level` everywhere, of a size to draw in."""
+    picture = np.zeros((320, 320, 3), np.uint8)
+    picture[..., 0] = level
+    return picture
+
+
+def level_of(image):
+    """Return the colour of an overlay where nothing is drawn: inside of the last cell."""
+    return np.frombuffer(image.data, np.uint8).reshape(320, 320, 3)[-10, -10, 0]
+
+
+@pytest.mark.parametrize('transport', ['raw', 'compressed'])
+def test_boxes_of_unstamped_images_are_drawn_into_the_same_image(world, transport):
+    world.system(names=['front'], cameras={'front': {'transport': transport}}, **FAST)
+    viewer = Viewer(world, 'front', f'image_raw{"" if transport == "raw" else "/compressed"}')
+    viewer.wait_until_seen()
+    level, first_ns = 120, world.next_stamp_ns('front')
+    while len(viewer.images) < 3:
+        level = 120 + (level - 119) % 120
+        count, picture = len(world.results['front']), one_colour(level)
+        if transport == 'raw':
+            world.send('front', picture, stamp_ns=0)
+        else:
+            world.send_compressed('front', cv2.imencode('.png', picture)[1].tobytes(), stamp_ns=0)
+        world.wait_for(lambda count=count: len(world.results['front']) > count)
+    scores = {ns_of(msg): msg.detections[0].score for msg in world.results['front']}
+    for image in viewer.images:
+        assert first_ns <= ns_of(image) <= world.next_stamp_ns('front')
+        assert scores[ns_of(image)] == pytest.approx(level_of(image) / 255.0, abs=0.01)
+
+
+class SimulatedTime:
+    """Publishes /clock."""
+
+    def __init__(self, world):
+        self.world = world
+        self._publisher = world.observer.create_publisher(Clock, '/clock', 10)
+
+    def run(self, start_s, predicate):
+        """Let time pass from here, at once if it is the past, until the predicate holds."""
+        moments_ns = itertools.count(round(start_s * 1e9), 20_000_000)
+
+        def tried():
+            now_ns = next(moments_ns)
+            self._publisher.publish(Clock(clock=time_msg(now_ns)))
+            self.world.spin_for(0.02)
+            return predicate(now_ns)
+
+        self.world.wait_for(tried)
+
+
+def test_of_a_bag_that_begins_again_in_simulated_time(world):
+    """As `ros2 bag play --clock --loop` does it; the overlay goes on at once, not a bag later."""
+    world.system(names=['front'], use_sim_time=True, overlay_max_rate_hz=100.0,
+                 instances={world.instance: {'deadline_ms': 30000.0}})
+    viewer, time = Viewer(world, 'front'), SimulatedTime(world)
+    time.run(1000.0, lambda _: world.observer.count_subscribers(viewer._source) == 2)
+    for start_s in (1100.0, 1050.0):
+        def play(now_ns, start_s=start_s):
+            world.send('front', stamp_ns=now_ns)
+            return any(start_s <= ns_of(image) * 1e-9 < start_s + 40.0 for image in viewer.images)
+
+        time.run(start_s, play)
+
+
+def test_unstamped_images_in_simulated_time_are_told(world):
+    world.system(names=['front'], use_sim_time=True,
+                 instances={world.instance: {'deadline_ms': 30000.0}}, **FAST)
+    viewer, time = Viewer(world, 'front'), SimulatedTime(world)
+    time.run(1000.0, lambda _: world.observer.count_subscribers(viewer._source) == 2)
+    world.send('front', stamp_ns=0)
+    time.run(1010.0, lambda _: world.said("camera 'front' stamps no image") and
+             world.results['front'])
+    assert not viewer.images
+
+
+def test_unstamped_images_in_humble_are_told_and_detected_on(world, monkeypatch):
+    monkeypatch.setattr('s3dnn_ros.nodes.image_topics.KNOWS_PUBLICATION', False)
+    world.system(names=['front'], **FAST)
+    viewer = Viewer(world, 'front')
+    viewer.wait_until_seen()
+    world.send('front', stamp_ns=0)
+    world.wait_for(lambda: world.said("camera 'front' stamps no image"))
+    world.wait_for(lambda: world.results['front'])
+    msg = world.round_trip('front')
+    world.wait_for(lambda: viewer.images)
+    assert {ns_of(image) for image in viewer.images} == {ns_of(msg)}
+
+
+def test_of_a_bag_with_its_old_stamps(world):
+    world.system(names=['front'], **FAST)
+    viewer = Viewer(world, 'front')
+    viewer.wait_until_seen()
+    for start_s in (1_500_000_100, 1_500_000_000):
+        stamp_ns = start_s * 10 ** 9
+        seen = set()
+        while not any(start_s <= seen_ns / 10 ** 9 <= start_s + 50 for seen_ns in seen):
+            stamp_ns += PERIOD_NS
+            world.result('front', world.send('front', stamp_ns=stamp_ns))
+            seen = {ns_of(image) for image in viewer.images}
+
+
+def test_while_it_is_drawn_results_go_on(world, monkeypatch):
+    gate, asked = threading.Event(), threading.Event()
+
+    def open_later(msg, camera):
+        asked.set()
+        assert gate.wait(TIMEOUT_S)
+        return open_image(msg, camera)
+
+    monkeypatch.setattr('s3dnn_ros.nodes.overlay.open_image', open_later)
+    world.system(names=['front'], composed=True, **FAST)
+    viewer = Viewer(world, 'front')
+    viewer.wait_until_seen()
+    msg = world.round_trip('front')
+    world.wait_for(asked.is_set)
+    for _ in range(3):
+        world.round_trip('front')
+    assert not viewer.images
+    gate.set()
+    world.wait_for(lambda: viewer.images)
+    assert ns_of(viewer.images[0]) == ns_of(msg)
 
 
 def test_a_bad_image_does_not_disturb_it(world):

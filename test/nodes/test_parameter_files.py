@@ -116,8 +116,9 @@ def test_an_empty_list_stays_a_list_of_strings(world, empty):
 
 def test_every_parameter_is_described_with_type_and_range(world):
     types = {bool: ParameterType.PARAMETER_BOOL, int: ParameterType.PARAMETER_INTEGER,
-             float: ParameterType.PARAMETER_DOUBLE, str: ParameterType.PARAMETER_STRING,
-             tuple: ParameterType.PARAMETER_STRING_ARRAY}
+             float: ParameterType.PARAMETER_DOUBLE, str: ParameterType.PARAMETER_STRING}
+    lists_of = {str: ParameterType.PARAMETER_STRING_ARRAY,
+                float: ParameterType.PARAMETER_DOUBLE_ARRAY}
     world.executor(start=False, camera_names=['front'])
     lists = {'camera_names': ['front'], 'instance_names': [world.instance]}
     expected = {item.name: item for item in (*name_lists(NODES['executor']),
@@ -127,10 +128,11 @@ def test_every_parameter_is_described_with_type_and_range(world):
     assert [item.name for item in found] == list(expected)
     for item in found:
         declaration = expected[item.name]
-        assert item.type == types[declaration.type]
+        is_list = declaration.type is tuple
+        assert item.type == (lists_of[declaration.items] if is_list else types[declaration.type])
         assert item.description == declaration.description
         ranges = [(one.from_value, one.to_value, one.step)
                   for one in (*item.integer_range, *item.floating_point_range)]
         low, high = declaration.low, declaration.high
-        assert ranges == ([] if low is None else [(low, high, 0)])
+        assert ranges == ([] if low is None or is_list else [(low, high, 0)])
         assert bool(item.integer_range) == (low is not None and declaration.type is int)

@@ -74,8 +74,8 @@ def encode(image, encoding):
         return _two_planes(image, encoding), width
     elif encoding in ('mono8', '8UC1'):
         array = image.max(axis=2)
-    elif encoding in ('mono16', '16UC1'):
-        array = image.max(axis=2).astype(np.uint16) * 256
+    elif encoding in ('mono16', '16UC1', '32FC1'):
+        array = image.max(axis=2).astype(np.float32 if encoding == '32FC1' else np.uint16) * 256
     elif encoding in ('yuv422', 'uyvy', 'yuv422_yuy2', 'yuyv'):
         yuv = _yuv(image)
         array = np.empty((height, width, 2), np.uint8)

@@ -221,3 +221,13 @@ def test_the_nearest_name_may_be_of_any_node(name, nearest):
 
 def _choices(kind, name):
     return next(item.choices for item in declarations(kind, {}) if item.name == name)
+
+
+@pytest.mark.parametrize('value_range', [[5.0], [5.0, 5.0], [6.0, 5.0], [1.0, 2.0, 3.0]])
+@pytest.mark.parametrize('kind', [GovernorSettings, ExecutorSettings])
+def test_a_range_of_values_is_two_numbers_or_none(kind, value_range):
+    values = {'camera_names': ['front'], 'cameras.front.value_range': value_range}
+    with pytest.raises(ParameterError, match=r'cameras\.front\.value_range.*two numbers'):
+        read(kind, values)
+    known = read(kind, {**values, 'cameras.front.value_range': [0, 16383]})
+    assert known.cameras['front'].value_range == (0.0, 16383.0)

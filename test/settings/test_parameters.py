@@ -34,6 +34,7 @@ class House:
     floors: int = parameter(2, 'Floors.', low=1, high=9)
     street: str = parameter('', 'Street.')
     guests: Tuple[str, ...] = parameter((), 'Guests.', live=True)
+    steps: Tuple[float, ...] = parameter((), 'Heights.', low=0.0, high=9.0)
     lamps: Dict[str, Lamp] = named(Lamp, 'lamp_names', 'Lamps.')
     spares: Dict[str, Lamp] = named(Lamp, 'lamp_names', 'Spare lamps.')
 
@@ -70,18 +71,20 @@ def test_lists_of_names_are_declared_once():
 
 def test_declarations_follow_the_names():
     names = [item.name for item in declarations(House, {'lamp_names': ('hall',)})]
-    assert names == ['on', 'floors', 'street', 'guests', 'lamps.hall.colour', 'lamps.hall.watts',
+    assert names == ['on', 'floors', 'street', 'guests', 'steps',
+                     'lamps.hall.colour', 'lamps.hall.watts',
                      'spares.hall.colour', 'spares.hall.watts']
 
 
 def test_declarations_carry_what_was_said():
-    watts = list(declarations(House, {'lamp_names': ('hall',)}))[5]
+    watts = list(declarations(House, {'lamp_names': ('hall',)}))[6]
     assert watts == Declaration('lamps.hall.watts', float, 5.0, 'Power.', 0.0, 60.0, None, True)
 
 
 @pytest.mark.parametrize('name, value', [
     ('floors', 0), ('floors', 10), ('floors', 1.0), ('floors', '1'), ('floors', None),
     ('floors', True), ('on', 1), ('on', 'true'), ('street', 3), ('street', None),
+    ('steps', [1.0, -1.0]), ('steps', [math.nan]), ('steps', 1.0), ('steps', ['1']),
     ('guests', 'ann'), ('guests', [1]), ('guests', None), ('guests', ['ann', None]),
 ])
 def test_what_does_not_fit_is_refused_with_name_and_value(name, value):
@@ -108,6 +111,8 @@ def test_a_whole_number_is_taken_for_a_float():
     watts = read(House, {'lamp_names': ['hall'], 'lamps.hall.watts': 60}).lamps['hall'].watts
     assert watts == 60.0
     assert isinstance(watts, float)
+    assert read(House, {'steps': [0, 9.0]}).steps == (0.0, 9.0)
+    assert 'a list of numbers from 0.0 to 9.0' in refusal(steps=[10])
 
 
 @given(st.integers(1, 9), st.floats(0.0, 60.0))
