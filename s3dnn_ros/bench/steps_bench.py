@@ -12,6 +12,7 @@ import numpy as np
 
 from s3dnn_ros.base.callbacks import ignore
 from s3dnn_ros.bench.environment import environment
+from s3dnn_ros.bench.markdown import spread
 from s3dnn_ros.bench.option_checks import at_least_one
 from s3dnn_ros.bench.steps_results import FORMAT
 from s3dnn_ros.errors import ParameterError
@@ -65,10 +66,16 @@ def run(plan: Plan, save: Callable[[Dict], None] = ignore) -> Dict:
     for part, measure in zip(PARTS, (_measure_images, _measure_tracks)):
         if part in plan.parts:
             for row in measure(chance, plan):
-                _LOG.info(str(row))
+                _LOG.info(_sentence(row))
                 results[part].append(row)
                 save(results)
     return results
+
+
+def _sentence(row) -> str:
+    name = row['name'] if 'name' in row else f"{row['objects']} objects"
+    return f'{name}: ' + ', '.join(f'{key} {spread(values, 2)}' for key, values in row.items()
+                                   if isinstance(values, list) and values)
 
 
 def _measure_images(chance, plan) -> Iterator[Dict]:
