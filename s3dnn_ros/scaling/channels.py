@@ -14,16 +14,15 @@ from typing import Dict, Iterable, List, Mapping, Optional, Set, Tuple
 
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper
+from onnx import numpy_helper
 
 from s3dnn_ros.models.chains import attribute
-from s3dnn_ros.models.flow import Flow, reads_of, tensor_types
+from s3dnn_ros.models.flow import reads_of, tensor_types
 from s3dnn_ros.models.shapes import shape_of
+from s3dnn_ros.scaling.plain import fixed_shape, plain
 
 # The label of what never goes: the colours of an image, the numbers that a network gives.
 FIXED = 0
-# From this version of the file format on, initializers need not be inputs as well.
-_IR_VERSION = 4
 _DOMAINS = ('', 'ai.onnx')
 _LAYERS = ('Conv', 'ConvTranspose', 'Gemm', 'MatMul')
 # From this version on, sizes of a Split and axes of a Squeeze are inputs.
@@ -112,7 +111,7 @@ class ChannelMap:
     @classmethod
     def of(cls, model: onnx.ModelProto) -> ChannelMap:
         """Follow the channels of a network. Raises ModelError as Flow does."""
-        found = cls(_plain(model))
+        found = cls(plain(model))
         labels = _Follower(found).run()
         found._rename(labels)
         return found
@@ -189,27 +188,6 @@ def _give(graph: onnx.GraphProto, numbers: Numbers, values: List[int]) -> None:
         node.attribute.remove(item)
 
 
-def _plain(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return a copy in topological order whose constants are all initializers."""
-    flow = Flow(model)
-    result = onnx.ModelProto()
-    result.CopyFrom(model)
-    result.ir_version = max(result.ir_version, _IR_VERSION)
-    graph = result.graph
-    for value in [value for value in graph.input if value.name in flow.stored]:
-        graph.input.remove(value)
-    del graph.node[:]
-    for node in [*flow.constants, *flow.nodes]:
-        value = next((item.t for item in node.attribute if item.name == 'value'), None)
-        if node.op_type == 'Constant' and value is not None:
-            tensor = graph.initializer.add()
-            tensor.CopyFrom(value)
-            tensor.name = node.output[0]
-        else:
-            graph.node.add().CopyFrom(node)
-    return result
-
-
 class _Follower:
     """Goes through a graph once, node by node."""
 
@@ -218,7 +196,7 @@ class _Follower:
         self._union = _Union()
         graph = found.model.graph
         self._stored = {tensor.name: tensor for tensor in graph.initializer}
-        self._shapes = {name: _fixed_shape(shape_of(value))
+        self._shapes = {name: fixed_shape(shape_of(value))
                         for name, value in tensor_types(found.model).items()}
         self._shapes.update((name, list(tensor.dims)) for name, tensor in self._stored.items())
         self._opset = max((each.version for each in found.model.opset_import
@@ -550,12 +528,6 @@ class _Follower:
             known[node.op_type] = known.get(node.op_type, 0) + 1
         for name in reads_of(node):
             self._keep(name)
-
-
-def _fixed_shape(shape: List) -> Optional[List[int]]:
-    """Return a shape for one image; None where a size other than the batch is not known."""
-    sizes = [size if isinstance(size, int) or axis else 1 for axis, size in enumerate(shape)]
-    return sizes if all(isinstance(size, int) for size in sizes) else None
 
 
 _FOLLOWED = {

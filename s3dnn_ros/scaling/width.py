@@ -8,16 +8,15 @@ units go first whose filters have the least L1 norm.
 from __future__ import annotations
 
 import collections
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List, Optional, Set, Tuple
 
 import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from s3dnn_ros.models.flow import reads_of
-from s3dnn_ros.models.macs import costs
 from s3dnn_ros.scaling.channels import FIXED, ChannelMap
-from s3dnn_ros.scaling.rest import without_unread
+from s3dnn_ros.scaling.layers import Layers
+from s3dnn_ros.scaling.plain import without_unread
 
 # Groups that have more units keep a multiple of this, as engines like it.
 MULTIPLE = 8
@@ -33,8 +32,7 @@ class Width:
 
     Attributes
     ----------
-    layers : int
-        How many layers with filters there are.
+    layers : Layers
     left_alone : dict of str to int
         Operators through which channels cannot be followed, and how many there are of each.
 
@@ -44,15 +42,12 @@ class Width:
 
     def __init__(self, model: onnx.ModelProto):
         self._map = ChannelMap.of(model)
-        self.layers = len(self._map.layers)
+        self.layers = Layers(self._map.model)
         self.left_alone = self._map.left_alone
         arrays = {tensor.name: tensor for tensor in self._map.model.graph.initializer}
-        self._costs = [
-            (cost.macs, name, tuple(arrays[name].dims)) for cost, name in (
-                (cost, self._map.model.graph.node[cost.node].input[1])
-                for cost in costs(self._map.model)) if name in arrays]
-        self.macs = self._macs(np.zeros(self._map.labels, bool))
-        self._norms = [_norms(arrays[layer.weight], layer.axis) for layer in self._map.layers]
+        self._dims = {name: tuple(tensor.dims) for name, tensor in arrays.items()}
+        self._weights = self._weights_of_units(
+            [_norms(arrays[layer.weight], layer.axis) for layer in self._map.layers])
 
     def at_most(self, macs: int, shared_layers: int = 0) -> Optional[onnx.ModelProto]:
         """Return the widest network of at most so many multiply-adds for an image.
@@ -80,7 +75,9 @@ class Width:
 
     def _macs(self, gone: np.ndarray) -> int:
         total = 0
-        for macs, weight, dims in self._costs:
+        for cost in self.layers.costs:
+            macs, weight = cost.macs, self._map.model.graph.node[cost.node].input[1]
+            dims = self._dims.get(weight, ())
             for before, after in zip(dims, self._map.sizes(weight, dims, gone)):
                 macs = macs // before * after
             total += macs
@@ -88,8 +85,7 @@ class Width:
 
     def _steps(self, shared_layers: int) -> List[List[int]]:
         """Return the units that go at each step, from the exact network to the narrowest."""
-        weights = self._weights_of_units()
-        held = self._held(shared_layers)
+        weights, held = self._weights, self._held(shared_layers)
         groups: Dict[Tuple, List[int]] = collections.defaultdict(list)
         for unit, (kind, _) in weights.items():
             if unit not in held:
@@ -102,11 +98,11 @@ class Width:
                 found.append((-kept / len(units), weight, units_gone))
         return [units_gone for *_, units_gone in sorted(found)]
 
-    def _weights_of_units(self) -> Dict[int, Tuple[Tuple, float]]:
+    def _weights_of_units(self, layer_norms: List[np.ndarray]) -> Dict[int, Tuple[Tuple, float]]:
         """Return which layers each unit touches, how often, and its mean share of their norms."""
         norms: Dict[int, List[float]] = collections.defaultdict(list)
         kinds: Dict[int, List[Tuple[int, int]]] = collections.defaultdict(list)
-        for index, (layer, each) in enumerate(zip(self._map.layers, self._norms)):
+        for index, (layer, each) in enumerate(zip(self._map.layers, layer_norms)):
             labels, counts = np.unique(layer.filters, return_counts=True)
             for label, count in zip(labels.tolist(), counts.tolist()):
                 kinds[label].append((index, count))
@@ -115,12 +111,9 @@ class Width:
         return {label: (tuple(kinds[label]), float(np.mean(norms[label])))
                 for label in kinds if label != FIXED}
 
-    def _held(self, shared_layers: int) -> set:
-        """Return the labels of all constants that nodes before the next layer read."""
-        nodes = self._map.model.graph.node
-        end = (self._map.layers[shared_layers].node if shared_layers < self.layers
-               else len(nodes)) if shared_layers else 0
-        return {label for node in nodes[:end] for name in reads_of(node)
+    def _held(self, shared_layers: int) -> Set[int]:
+        """Return the labels of all constants that belong to the first layers."""
+        return {label for name in self.layers.constants(shared_layers)
                 for labels in self._map.labels_of(name).values() for label in labels.tolist()}
 
 

@@ -23,8 +23,8 @@ def widths(model):
 @given(share=st.floats(0.35, 1.0))
 def test_a_network_takes_no_more_than_wanted_and_keeps_inputs_and_outputs(name, share):
     width = Width(MODELS[name])
-    found = width.at_most(int(width.macs * share))
-    assert multiply_adds(found) <= width.macs * share
+    found = width.at_most(int(width.layers.macs * share))
+    assert multiply_adds(found) <= width.layers.macs * share
     assert list(found.graph.input) == list(MODELS[name].graph.input)
     assert list(found.graph.output) == list(MODELS[name].graph.output)
     assert run(found, image())[0].shape == (1, 5)
@@ -34,8 +34,8 @@ def test_a_network_takes_no_more_than_wanted_and_keeps_inputs_and_outputs(name, 
 @pytest.mark.parametrize('name', MODELS)
 def test_the_exact_network_takes_what_macs_counts_and_stays_as_it_is(name):
     width = Width(MODELS[name])
-    assert width.macs == multiply_adds(MODELS[name])
-    np.testing.assert_array_equal(run(width.at_most(width.macs), image())[0],
+    assert width.layers.macs == multiply_adds(MODELS[name])
+    np.testing.assert_array_equal(run(width.at_most(width.layers.macs), image())[0],
                                   run(MODELS[name], image())[0])
 
 
@@ -47,7 +47,7 @@ def test_nothing_is_smaller_than_the_narrowest_network():
 @given(st.floats(0.3, 1.0), st.floats(0.3, 1.0))
 def test_a_smaller_network_is_a_part_of_a_larger_one(one, other):
     width = Width(MODELS['plain'])
-    larger, smaller = (arrays(width.at_most(int(width.macs * share)))
+    larger, smaller = (arrays(width.at_most(int(width.layers.macs * share)))
                        for share in sorted((one, other), reverse=True))
     first, second = larger['w0'].reshape(-1, 27), smaller['w0'].reshape(-1, 27)
     assert all((first == row).all(1).any() for row in second)
@@ -60,7 +60,7 @@ def test_filters_of_the_least_norm_go_first():
     array[3:11] *= 0.01
     tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
     width = Width(model)
-    kept = arrays(width.at_most(width.macs // 2))['w0']
+    kept = arrays(width.at_most(width.layers.macs // 2))['w0']
     np.testing.assert_array_equal(kept, array[[0, 1, 2, 11, 12, 13, 14, 15]])
 
 
@@ -68,7 +68,7 @@ def test_filters_of_the_least_norm_go_first():
 @given(st.sampled_from(sorted(MODELS)), st.integers(0, 5), st.floats(0.3, 1.0))
 def test_the_first_layers_are_exact(name, shared, share):
     width = Width(MODELS[name])
-    found = width.at_most(int(width.macs * share), shared)
+    found = width.at_most(int(width.layers.macs * share), shared)
     if found is None:
         return
     before, after = arrays(MODELS[name]), arrays(found)
@@ -80,7 +80,7 @@ def test_the_first_layers_are_exact(name, shared, share):
 
 def test_small_groups_go_one_by_one():
     width = Width(plain((6, 6)))
-    found = {tuple(widths(width.at_most(int(width.macs * share))))
+    found = {tuple(widths(width.at_most(int(width.layers.macs * share))))
              for share in np.linspace(0.5, 1.0, 40)}
     assert (5, 5) in found and {(5, 6), (6, 5)} & found
 
@@ -89,7 +89,7 @@ def test_a_network_without_anything_to_prune_has_itself_alone():
     builder = Builder()
     builder.classify('x')
     width = Width(builder.model())
-    assert width.at_most(width.macs - 1) is None
+    assert width.at_most(width.layers.macs - 1) is None
 
 
 def test_old_files_list_weights_as_inputs():
@@ -98,6 +98,6 @@ def test_old_files_list_weights_as_inputs():
         model.graph.input.append(onnx.helper.make_tensor_value_info(
             tensor.name, tensor.data_type, tensor.dims))
     width = Width(model)
-    found = width.at_most(width.macs // 2)
+    found = width.at_most(width.layers.macs // 2)
     assert [value.name for value in found.graph.input] == ['x']
     run(found, image())
