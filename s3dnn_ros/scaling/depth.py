@@ -185,7 +185,7 @@ def _runs(graph: _Graph, layers: Set[int]) -> List[Tuple[Unit, ...]]:
             if nodes and not layers.isdisjoint(nodes):
                 units[begin, graph.signature(nodes)] = Unit(begin, end, nodes)
     found = []
-    for (begin, signature), unit in units.items():
+    for (_, signature), unit in units.items():
         run = [unit]
         while (run[-1].end, signature) in units:
             run.append(units[run[-1].end, signature])

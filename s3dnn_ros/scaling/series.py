@@ -7,6 +7,7 @@ from typing import Callable, FrozenSet, List, Optional, Protocol, Sequence, Tupl
 
 import onnx
 
+from s3dnn_ros.base.content import shortened
 from s3dnn_ros.errors import ModelError, ParameterError
 from s3dnn_ros.models.macs import multiply_adds
 from s3dnn_ros.scaling.layers import Layers
@@ -98,10 +99,26 @@ def choose(
                       for shared, models in found if len(models) > wanted]
         within = [each for each in candidates if each.storage.total <= most_bytes]
         if within:
+            for model in candidates[0].models[1:]:
+                _expect_chained(model, candidates[0].models[0], name)
             return _cheapest(candidates[0], within, fidelity_of, told)
     raise ParameterError('--storage-mb', most_bytes / 1e6, 'the exact network and one variant '
                          f'take {min(each.storage.total for each in candidates) / 1e6:.2f} MB '
                          'at least; allow that much')
+
+
+def _expect_chained(model: onnx.ModelProto, exact: onnx.ModelProto, name: str) -> None:
+    """Raise ModelError for a variant that onnx does not take, or of another face."""
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise ModelError(name, f'has a variant whose shapes do not chain ({shortened(error)}); '
+                               'scale it the other way (--by)') from error
+    for field in ('input', 'output'):
+        before, after = (list(getattr(each.graph, field)) for each in (exact, model))
+        if before != after:
+            raise ModelError(name, f'has a variant with other {field}s; scale it the other way '
+                                   '(--by)')
 
 
 def _series(scaler: Scaler, name: str, shared_layers: int, models: Models) -> Series:

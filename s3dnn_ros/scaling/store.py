@@ -1,6 +1,6 @@
 """The files of a series: the weights of the layers that its networks share are there once.
 
-The networks are ONNX files with their weights in files of their own, which every reader of ONNX finds.
+They are ONNX files with their weights in files beside them, as every reader of ONNX knows it.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ class _Files:
             sum(len(self.content.get(name, b'')) for name in names) for names in self.private))
 
 
-def storage_of(models: Sequence[onnx.ModelProto], shared: FrozenSet[str], name: str) -> Storage:
+def storage_of(models: Sequence[onnx.ModelProto], shared: FrozenSet[str], name: str
+               ) -> Storage:
     """Return what these networks would take, written with `write`."""
     return _files(models, shared, name).storage
 
@@ -64,15 +65,15 @@ def write(models: Sequence[onnx.ModelProto], shared: FrozenSet[str], folder: Pat
     files = _files(models, shared, name)
     for file, content in files.content.items():
         write_whole(folder / file, content)
-    for old in folder.glob(f'{name}.*'):
+    for old in folder.glob(f'{name}_*'):
         if old.name not in files.content and old.suffix in ('.onnx', '.bin'):
             old.unlink()
     return tuple(folder / graph for graph, _ in files.private)
 
 
 def _files(models: Sequence[onnx.ModelProto], alike: FrozenSet[str], name: str) -> _Files:
-    shared, private = f'{name}.shared.bin', [
-        (f'{name}.{index}.onnx', f'{name}.{index}.bin') for index in range(len(models))]
+    shared, private = f'{name}_shared.bin', [
+        (f'{name}_{index}.onnx', f'{name}_{index}.bin') for index in range(len(models))]
     weights: Dict[str, List[bytes]] = {}
     ends: Dict[str, int] = {}
     places: Dict[str, Tuple[int, int]] = {}

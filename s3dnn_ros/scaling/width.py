@@ -14,7 +14,8 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from s3dnn_ros.scaling.channels import FIXED, ChannelMap
+from s3dnn_ros.scaling.follow import channels_of
+from s3dnn_ros.scaling.labels import FIXED
 from s3dnn_ros.scaling.layers import Layers
 from s3dnn_ros.scaling.plain import without_unread
 
@@ -36,12 +37,12 @@ class Width:
     left_alone : dict of str to int
         Operators through which channels cannot be followed, and how many there are of each.
 
-    Raises ModelError as `ChannelMap.of` does.
+    Raises ModelError as `channels_of` does.
 
     """
 
     def __init__(self, model: onnx.ModelProto):
-        self._map = ChannelMap.of(model)
+        self._map = channels_of(model)
         self.layers = Layers(self._map.model)
         self.left_alone = self._map.left_alone
         arrays = {tensor.name: tensor for tensor in self._map.model.graph.initializer}

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import Builder, arrays, plain, residual
+from onnx import numpy_helper
 
 from s3dnn_ros.errors import ModelError, ParameterError
 from s3dnn_ros.models.macs import multiply_adds
@@ -105,3 +106,36 @@ def test_progress_is_told():
     steps = []
     chosen(told=lambda done, total: steps.append((done, total)))
     assert steps == [(index, len(steps)) for index in range(len(steps))]
+
+
+class Broken:
+    """Makes variants that are none."""
+
+    def __init__(self, change):
+        self.layers = WIDTH.layers
+        self._change = change
+
+    def at_most(self, macs, shared_layers=0):
+        found = WIDTH.at_most(macs, shared_layers)
+        if found is not None and macs < self.layers.macs:
+            self._change(found)
+        return found
+
+
+def test_variants_whose_shapes_do_not_chain_are_refused():
+    def cut(model):
+        for tensor in model.graph.initializer:
+            if tensor.name in model.graph.node[-1].input:
+                array = numpy_helper.to_array(tensor)[:-1]
+                tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
+
+    with pytest.raises(ModelError, match=r'net: has a variant whose shapes do not chain \('):
+        chosen(scaler=Broken(cut))
+
+
+def test_variants_with_other_outputs_are_refused():
+    def rename(model):
+        model.graph.node[-1].output[0] = model.graph.output[0].name = 'z'
+
+    with pytest.raises(ModelError, match='net: has a variant with other outputs'):
+        chosen(scaler=Broken(rename))

@@ -25,9 +25,9 @@ def test_storage_is_what_lies_on_the_disk(tmp_path):
     write(MODELS, NAMES, tmp_path, 'net')
     storage, found = storage_of(MODELS, NAMES, 'net'), sizes(tmp_path)
     assert storage.total == sum(found.values())
-    assert storage.shared == found['net.shared.bin'] > 0
+    assert storage.shared == found['net_shared.bin'] > 0
     assert storage.private == tuple(
-        found[f'net.{index}.onnx'] + found[f'net.{index}.bin'] for index in range(len(MODELS)))
+        found[f'net_{index}.onnx'] + found[f'net_{index}.bin'] for index in range(len(MODELS)))
 
 
 def test_shared_weights_are_there_once():
@@ -51,8 +51,8 @@ def test_no_files_are_left_of_what_was_there_before(tmp_path):
     (tmp_path / 'other.onnx').touch()
     write(MODELS, NAMES, tmp_path, 'net')
     write(MODELS[:2], frozenset(), tmp_path, 'net')
-    assert set(sizes(tmp_path)) == {'other.onnx', 'net.0.onnx', 'net.0.bin', 'net.1.onnx',
-                                    'net.1.bin'}
+    assert set(sizes(tmp_path)) == {'other.onnx', 'net_0.onnx', 'net_0.bin', 'net_1.onnx',
+                                    'net_1.bin'}
 
 
 def test_numbers_that_a_file_holds_as_a_list_are_stored_as_well(tmp_path):

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from networks import SIDE, Builder, arrays, image, kinds, run
 from onnx import helper, numpy_helper
 
-from s3dnn_ros.scaling.channels import FIXED, ChannelMap
+from s3dnn_ros.scaling.follow import channels_of
+from s3dnn_ros.scaling.labels import FIXED
 
 CLOSE = {'rtol': 1e-3, 'atol': 1e-4}
 EVEN_WIDTHS = st.integers(1, 6).map(lambda half: 2 * half)
@@ -112,7 +113,7 @@ def silenced(channels, gone):
 @settings(max_examples=80, deadline=None)
 @given(networks(), st.data())
 def test_channels_whose_weights_are_zero_change_no_output_when_they_go(model, data):
-    channels = ChannelMap.of(model)
+    channels = channels_of(model)
     gone = labels_gone(channels, data.draw)
     expected = run(silenced(channels, gone), image())
     for before, after in zip(expected, run(channels.without(gone), image())):
@@ -122,7 +123,7 @@ def test_channels_whose_weights_are_zero_change_no_output_when_they_go(model, da
 @settings(max_examples=40, deadline=None)
 @given(networks(), st.data())
 def test_sizes_are_those_of_the_network_that_is_written(model, data):
-    channels = ChannelMap.of(model)
+    channels = channels_of(model)
     gone = labels_gone(channels, data.draw)
     before, after = arrays(channels.model), arrays(channels.without(gone))
     for name, array in before.items():
@@ -138,7 +139,7 @@ def test_filters_are_free_of_each_other_but_where_their_outputs_are_added():
     builder = Builder()
     one, other, third = (builder.conv('x', 4) for _ in range(3))
     builder.classify(builder.concat(builder.join('Add', one, other), third))
-    channels = ChannelMap.of(builder.model())
+    channels = channels_of(builder.model())
     assert (filters_of(channels, 0) == filters_of(channels, 1)).all()
     assert set(filters_of(channels, 0)).isdisjoint(filters_of(channels, 2))
     assert len(set(filters_of(channels, 2))) == 4
@@ -147,7 +148,7 @@ def test_filters_are_free_of_each_other_but_where_their_outputs_are_added():
 def test_what_the_network_gives_is_fixed():
     builder = Builder()
     builder.classify(builder.conv('x', 4))
-    channels = ChannelMap.of(builder.model())
+    channels = channels_of(builder.model())
     assert (filters_of(channels, 1) == FIXED).all()
     assert not (filters_of(channels, 0) == FIXED).any()
 
@@ -157,7 +158,7 @@ def test_an_operator_through_which_channels_cannot_be_followed_is_told():
     summed = builder.add('CumSum', [builder.conv('x', 4), builder.numbers(1)], (4, SIDE))
     builder.weights['n2'] = np.array(1, np.int64)
     builder.classify(builder.conv(summed, 6))
-    channels = ChannelMap.of(builder.model())
+    channels = channels_of(builder.model())
     assert channels.left_alone == {'CumSum': 1}
     assert (filters_of(channels, 0) == FIXED).all()
     assert not (filters_of(channels, 1) == FIXED).any()
@@ -169,7 +170,7 @@ def test_a_weight_that_is_read_in_two_ways_stays_whole():
     bias = builder.nodes[0].input[2]
     summed = builder.add('ReduceSum', [bias], None, keepdims=0)
     builder.classify(builder.add('Mul', [source, summed], (4, SIDE)))
-    channels = ChannelMap.of(builder.model())
+    channels = channels_of(builder.model())
     assert (filters_of(channels, 0) == FIXED).all()
 
 
@@ -179,7 +180,7 @@ def test_an_old_split_has_no_sizes_to_change_and_is_left_alone():
     builder.nodes.append(helper.make_node('Split', [source], ['a', 'b'], axis=1))
     builder.sizes.update(a=(2, SIDE), b=(2, SIDE))
     builder.classify(builder.join('Add', 'a', 'b'))
-    channels = ChannelMap.of(builder.model())
+    channels = channels_of(builder.model())
     assert channels.left_alone == {'Split': 1}
 
 
@@ -190,7 +191,7 @@ def test_constants_that_are_nodes_can_lose_channels():
     tensor = model.graph.initializer[0]
     model.graph.node.insert(0, helper.make_node('Constant', [], [tensor.name], value=tensor))
     del model.graph.initializer[0]
-    channels = ChannelMap.of(model)
+    channels = channels_of(model)
     gone = np.zeros(channels.labels, bool)
     gone[filters_of(channels, 0)[:1]] = True
     assert arrays(channels.without(gone))[tensor.name].shape[0] == 3
