@@ -87,8 +87,8 @@ def _scale(arguments) -> None:
             series = choose(scaler, arguments.variants, Judge(engine, spec, model, some).fidelity,
                             name=spec.name, smallest=arguments.smallest,
                             most_bytes=1e6 * arguments.storage_mb, told=told)
-        print(f'{len(series.models) - 1} variants share the first {series.shared_layers} of '
-              f'{len(scaler.layers)} layers', flush=True)
+        print(f'variants beside the exact network: {len(series.models) - 1}; layers that all '
+              f'share: the first {series.shared_layers} of {len(scaler.layers)}', flush=True)
         judge = Judge(engine, spec, model, frames.held_out, frames.held_out_labels)
         before = [judge.figures(each) for each in series.models]
         models = _tuned(arguments, spec, model, series, frames)

@@ -81,7 +81,8 @@ def choose(
 
     The number of shared layers is the one that loses the least fidelity for each byte it saves
     against a series that shares none (DERIVED: the paper does not say how it chooses); none are
-    shared if that is within the limit and sharing always loses some. `told` is called with how
+    shared if that is within the limit and sharing always loses some. A number that leaves too
+    little work to save for the smallest variants is not taken. `told` is called with how
     many numbers have been tried, and of how many. The files have this
     `name`. Raises ModelError, naming it, for a network of which there is no variant,
     ParameterError for a limit under which there is none.
@@ -96,7 +97,7 @@ def choose(
                                  'smaller steps')
     for wanted in range(most, 0, -1):
         candidates = [_series(scaler, name, shared, spread(models, wanted))
-                      for shared, models in found if len(models) > wanted]
+                      for shared, models in found if len(models) == len(found[0][1])]
         within = [each for each in candidates if each.storage.total <= most_bytes]
         if within:
             for model in candidates[0].models[1:]:

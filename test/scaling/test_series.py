@@ -102,6 +102,12 @@ def test_a_network_without_variants_is_refused():
             chosen(scaler=scaler)
 
 
+def test_layers_without_which_the_smallest_variants_do_not_exist_are_not_shared():
+    found = chosen(lambda model: 0.5, smallest=0.2)
+    assert len(found.models) == len(in_equal_steps(WIDTH, 3, 0.2))
+    assert len(in_equal_steps(WIDTH, 3, 0.2, len(WIDTH.layers) - 1)) < len(found.models)
+
+
 def test_progress_is_told():
     steps = []
     chosen(told=lambda done, total: steps.append((done, total)))
