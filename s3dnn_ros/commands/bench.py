@@ -249,6 +249,12 @@ def register(subparsers):
     parser.set_defaults(run=_engines)
 
     parser = commands.add_parser(
+        'digits', help='write the digits of scikit-learn as images by class, and train a small '
+                       'network on them: something to scale with labels')
+    parser.add_argument('into', type=Path, metavar='FOLDER')
+    parser.set_defaults(run=_digits)
+
+    parser = commands.add_parser(
         'table', help='results of `s3dnn bench overload`, `s3dnn`, `packing`, `neuos`, '
                       '`engines`, `virtual`, `distance` or `steps` in markdown')
     parser.add_argument('results', type=Path, metavar='RESULTS.json')
@@ -350,6 +356,14 @@ def _packing(arguments):
     print(f'engine {engine.name}: {reason}')
     results = packing_bench.run(engine, clock, plan, functools.partial(_write, arguments.out))
     print('\n'.join(['', *tables(results)]))
+
+
+def _digits(arguments):
+    from s3dnn_ros.bench.digits import write_digits
+
+    path, accuracy = write_digits(arguments.into)
+    print(f'{path}: {accuracy:.1%} of the digits that are held out are right; s3dnn scale {path} '
+          f'--data {arguments.into / "images"} --steps 400')
 
 
 def _cohort(arguments):

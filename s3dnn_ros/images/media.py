@@ -23,22 +23,31 @@ STILL_SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.webp')
 
 
 class Video:
-    """A video file that starts again when it ends."""
+    """A video file that starts again when it ends.
+
+    Attributes
+    ----------
+    fps : float
+        Its frames a second.
+    frames : int
+        How many it has, as far as is known.
+
+    """
 
     def __init__(self, path, start_s=0.0):
         self._path = str(path)
         self._start_s = start_s
         self._capture = cv2.VideoCapture(self._path)
-        self._fps = self._capture.get(cv2.CAP_PROP_FPS) or 25.0
-        self._frames = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        self.fps = self._capture.get(cv2.CAP_PROP_FPS) or 25.0
+        self.frames = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
         self._next = 0
-        if not self._capture.isOpened() or self._frames < 1:
+        if not self._capture.isOpened() or self.frames < 1:
             raise ParameterError('sources.*.file', self._path, 'OpenCV cannot read this video')
         self._image = None
 
     def at(self, time_s):
         """Return the BGR image shown at this time; times must not fall."""
-        wanted = int((time_s + self._start_s) * self._fps) % self._frames
+        wanted = int((time_s + self._start_s) * self.fps) % self.frames
         if self._image is not None and wanted == self._next - 1:
             return self._image
         if wanted < self._next:
@@ -47,7 +56,7 @@ class Video:
         while self._next <= wanted:
             # the frame count in a header is an estimate
             if not self._capture.grab():
-                self._frames = max(1, self._next)
+                self.frames = max(1, self._next)
                 break
             self._next += 1
         read, image = self._capture.retrieve()

@@ -36,7 +36,7 @@ def convert(name: str, side: int = 0, **options: Any) -> onnx.ModelProto:
     if name == 'yolo_s':
         options['size'] = side
     module = build(name, **options)
-    return _export(module, side, 'boxes' if name == 'yolo_s' else 'logits')
+    return as_onnx(module, side, 'boxes' if name == 'yolo_s' else 'logits')
 
 
 def build(name: str, **options: Any):
@@ -98,7 +98,8 @@ def _initialise(module) -> None:
         module.calm()
 
 
-def _export(module, size: int, output: str) -> onnx.ModelProto:
+def as_onnx(module, size: int, output: str) -> onnx.ModelProto:
+    """Return a torch module as ONNX; input `input` [N, 3, size, size], one output, N free."""
     import torch
 
     options = {}

@@ -79,7 +79,7 @@ def test_a_video_may_begin_further_on(video):
 
 def test_a_video_whose_header_promises_too_many_frames(video, monkeypatch):
     media = open_media(video)
-    media._frames = FRAMES + 5
+    media.frames = FRAMES + 5
     assert shown(media.at((FRAMES - 1) / FPS + 0.01)) == FRAMES - 1
     for extra in range(5):
         image = media.at((FRAMES + extra) / FPS + 0.01)

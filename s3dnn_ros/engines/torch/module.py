@@ -97,6 +97,10 @@ class TranslatedNetwork(torch.nn.Module):
                 values.pop(name, None)
         return tuple(self._outside(name, fetched(name, False)) for name in self.output_names)
 
+    def weights(self) -> Dict[str, torch.Tensor]:
+        """Return the constants that run on the device, by their names in the network."""
+        return {name: self._buffers[key] for name, key in self._buffer_names.items()}
+
     def _run(self, step: Step, arguments: Sequence[Optional[torch.Tensor]]):
         try:
             return step.run(arguments)

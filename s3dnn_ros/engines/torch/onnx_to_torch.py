@@ -25,11 +25,12 @@ _DOMAINS = ('', 'ai.onnx')
 
 
 def to_torch(model: onnx.ModelProto, *, half=False, device='cpu', keep_half: Collection[str] = (),
-             source='ONNX graph') -> TranslatedNetwork:
+             fused=True, source='ONNX graph') -> TranslatedNetwork:
     """Return a module that computes the outputs of a network.
 
     With `half`, floating-point numbers are float16 inside and, except in the outputs
-    `keep_half`, float32 in the outputs. Raises ModelError, naming `source`, if torch cannot do
+    `keep_half`, float32 in the outputs. What is not `fused` has each weight as it is in the
+    network, so that it can be trained. Raises ModelError, naming `source`, if torch cannot do
     exactly what the network asks for.
     """
     opset = max((entry.version for entry in model.opset_import if entry.domain in _DOMAINS),
@@ -43,7 +44,7 @@ def to_torch(model: onnx.ModelProto, *, half=False, device='cpu', keep_half: Col
     translation = _Translation(constants, torch.float16 if half else None)
     nodes = used((_node(proto, opset) for proto in model.graph.node), outputs)
     nodes = translation.folded(nodes)
-    steps = translation.steps(fuse(nodes, constants, outputs))
+    steps = translation.steps(fuse(nodes, constants, outputs) if fused else nodes)
     if translation.problems:
         raise ModelError(source, 'cannot be translated to torch because of '
                                  f'{", ".join(sorted(translation.problems))}; {INSTEAD}')

@@ -475,6 +475,18 @@ def test_a_normalisation_is_folded_into_its_convolution():
     assert kinds(translated) == [('Conv', 'x'), ('Relu', 'n')]
 
 
+def test_what_is_not_fused_has_the_networks_own_weights_and_they_can_learn():
+    model = block(node('Relu', 'n', 'y'))
+    translated = to_torch(model, fused=False)
+    found = translated.weights()
+    assert set(found) == set('wbghmv')
+    learning = [found[name].requires_grad_(True) for name in 'wbgh']
+    output, = translated(torch.from_numpy(IMAGE))
+    np.testing.assert_allclose(output.detach(), expected(model, {'x': IMAGE})[0], **TOLERANCE)
+    output.square().sum().backward()
+    assert all(tensor.grad.abs().sum() > 0 for tensor in learning)
+
+
 @pytest.mark.parametrize(('tail', 'outputs'), [
     ((), ('n', 'c')), ((node('Add', 'c n', 'y'),), ('y',)),
     ((node('Relu', 'c', 'p'), node('Relu', 'n', 'q'), node('Concat', 'p q', 'y', axis=1)), ('y',)),

@@ -1,0 +1,157 @@
+"""Fine-tuning: nearer to the exact network, frozen weights as they were, and it goes on."""
+
+import dataclasses
+
+import numpy as np
+import onnx
+import pytest
+from networks import CLASSES, SIDE, Builder, arrays, plain
+from onnx import helper, numpy_helper
+
+torch = pytest.importorskip('torch')
+pytest.importorskip('onnxruntime')
+
+from s3dnn_ros.base.clock import SystemClock  # noqa: E402
+from s3dnn_ros.engines.onnxruntime_engine import OnnxRuntimeEngine  # noqa: E402
+from s3dnn_ros.errors import ModelError  # noqa: E402
+from s3dnn_ros.models.spec import ModelSpec  # noqa: E402
+from s3dnn_ros.scaling import tune  # noqa: E402
+from s3dnn_ros.scaling.frames import Frames  # noqa: E402
+from s3dnn_ros.scaling.judge import Judge  # noqa: E402
+from s3dnn_ros.scaling.tune import Tuning, fine_tune  # noqa: E402
+from s3dnn_ros.scaling.width import Width  # noqa: E402
+
+STEPS = 40
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Keep torch's threads from waiting for each other where other tests run as well."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def spec(tmp_path):
+    return ModelSpec(
+        name='net', onnx=tmp_path / 'net.onnx', width=SIDE, height=SIDE, colour='bgr',
+        mean=(0, 0, 0), std=(255, 255, 255), resize='stretch', decoder='classification',
+        decoder_options={'softmax': True})
+
+
+@pytest.fixture
+def frames():
+    images = np.random.default_rng(0).integers(0, 256, (32, SIDE, SIDE, 3), np.uint8)
+    return Frames(images[:24], images[24:], 'noise')
+
+
+@pytest.fixture
+def judge(spec):
+    engine = OnnxRuntimeEngine(SystemClock(), 1)
+    yield lambda exact, images, labels=None: Judge(engine, spec, exact, images, labels)
+    engine.close()
+
+
+def narrow(exact, share=0.6, shared=0):
+    width = Width(exact)
+    return width.at_most(int(width.layers.macs * share), shared)
+
+
+def tuned(model, exact, spec, frames, tmp_path, steps=STEPS, frozen=(), told=None):
+    return fine_tune(model, exact, spec, frames, Tuning(steps, 8), frozen=frozen,
+                     folder=tmp_path / 'kept', told=told or (lambda step, loss: None))
+
+
+def normal():
+    """Return a network with normalisations."""
+    builder, last = Builder(), 'x'
+    for width in (16, 24):
+        last = builder.same('Relu', builder.norm(builder.conv(last, width)))
+    builder.classify(last)
+    return builder.model()
+
+
+@pytest.mark.parametrize('exact', [plain(), normal()], ids=['plain', 'normal'])
+def test_a_narrow_network_comes_nearer_to_the_exact_one(exact, spec, frames, judge, tmp_path):
+    model = narrow(exact)
+    losses = []
+    found = tuned(model, exact, spec, frames, tmp_path,
+                  told=lambda step, loss: losses.append(loss))
+    measure = judge(exact, frames.held_out)
+    assert measure.fidelity(found) > measure.fidelity(model) + 0.1
+    assert losses[-1] < losses[0]
+    assert len(losses) == STEPS
+
+
+def test_only_what_is_not_frozen_learns(spec, frames, tmp_path):
+    exact = plain()
+    frozen = Width(exact).layers.constants(1)
+    model = narrow(exact, shared=1)
+    before, after = arrays(model), arrays(tuned(model, exact, spec, frames, tmp_path,
+                                                frozen=frozen))
+    for name, array in before.items():
+        assert (after[name] == array).all() == (name in frozen), name
+
+
+def test_statistics_of_a_normalisation_do_not_learn(spec, frames, tmp_path):
+    exact = normal()
+    model = narrow(exact)
+    before, after = arrays(model), arrays(tuned(model, exact, spec, frames, tmp_path, steps=2))
+    node = next(node for node in model.graph.node if node.op_type == 'BatchNormalization')
+    same = [(before[name] == after[name]).all() for name in node.input[1:]]
+    assert same == [False, False, True, True]
+
+
+def test_what_was_interrupted_goes_on_to_the_same_end(spec, frames, tmp_path, monkeypatch):
+    monkeypatch.setattr(tune, 'KEPT_EVERY', 4)
+    exact = plain()
+    model = narrow(exact)
+    whole = tuned(model, exact, spec, frames, tmp_path / 'whole', steps=10)
+    seen = []
+
+    def interrupt(step, loss):
+        seen.append(step)
+        if step == 6 and seen.count(6) == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tuned(model, exact, spec, frames, tmp_path, steps=10, told=interrupt)
+    again = tuned(model, exact, spec, frames, tmp_path, steps=10, told=interrupt)
+    assert seen == [*range(7), *range(4, 10)]
+    for name, array in arrays(whole).items():
+        np.testing.assert_allclose(arrays(again)[name], array, rtol=1e-4, atol=1e-6)
+    tuned(model, exact, spec, frames, tmp_path, steps=10, told=interrupt)
+    assert seen[-1] == 9 and len(seen) == 13
+
+
+@pytest.mark.parametrize('is_softmax', [False, True])
+def test_labels_are_learned(spec, frames, judge, tmp_path, is_softmax):
+    exact = plain()
+    if is_softmax:
+        exact.graph.node[-1].output[0] = 'logits'
+        exact.graph.node.append(helper.make_node('Softmax', ['logits'], ['y'], axis=1))
+        onnx.checker.check_model(exact, full_check=True)
+        spec = dataclasses.replace(spec, decoder_options={})
+    labels = (frames.training.mean((1, 2, 3)) * 7).astype(np.int64) % CLASSES
+    frames = dataclasses.replace(frames, training_labels=labels, held_out_labels=labels[:8])
+    model = narrow(exact)
+    measure = judge(exact, frames.training, labels)
+    found = tuned(model, exact, spec, frames, tmp_path, steps=80)
+    assert measure.figures(found).accuracy > measure.figures(model).accuracy + 0.2
+
+
+def test_half_precision_does_not_learn_and_says_so(spec, frames, tmp_path):
+    model = plain()
+    for tensor in model.graph.initializer:
+        tensor.CopyFrom(numpy_helper.from_array(
+            numpy_helper.to_array(tensor).astype(np.float16), tensor.name))
+    with pytest.raises(ModelError, match='net: has weights of half precision'):
+        tuned(model, model, spec, frames, tmp_path)
+
+
+def test_where_nothing_may_learn_the_network_is_as_it_was(spec, frames, tmp_path):
+    exact = plain()
+    model = narrow(exact)
+    assert tuned(model, exact, spec, frames, tmp_path, frozen=arrays(model)) == model
