@@ -77,6 +77,22 @@ class ProfileError(S3dnnError):
         super().__init__(f'{source}: {sentence}')
 
 
+class WorkloadError(S3dnnError):
+    """A workload that cannot be read, or that no strategy can serve."""
+
+    def __init__(self, source, sentence):
+        self.source = str(source)
+        super().__init__(f'{source}: {sentence}')
+
+
+class StrategyError(S3dnnError):
+    """A strategy that cannot be found, read or used here."""
+
+    def __init__(self, source, sentence):
+        self.source = str(source)
+        super().__init__(f'{source}: {sentence}')
+
+
 class FetchError(S3dnnError):
     """A download that failed or whose content has the wrong hash."""
 

@@ -1,4 +1,4 @@
-"""Hostile documents: descriptions, labels, plans of segments, tables, results, saved states."""
+"""Hostile documents: descriptions, labels, plans, tables, results, saved states, workloads."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ from s3dnn_ros.profiling.table import ConfigurationRow, ProfileRow, ProfileTable
 from s3dnn_ros.profiling.variant_table import VariantRow, VariantTable, load_variant_table
 from s3dnn_ros.settings import NODES
 from s3dnn_ros.settings.parameters import read
+from s3dnn_ros.strategy.rivals import RIVALS
+from s3dnn_ros.strategy.workload import load_workload
 
 SHA256 = 'ab' * 32
 DESCRIPTION = {
@@ -40,6 +42,13 @@ OPTIONS = {
     'yolox': {'strides': [8, 16]}, 'rtdetr': {'output': 'y'},
     'detr': {'logits': 'l', 'boxes': 'b', 'activation': 'softmax'},
     'classification': {'top_k': 3, 'softmax': True, 'output': 'y'}}
+WORKLOAD = {
+    'description': 'one task', 'device': 'a board', 'storage_limit_mb': 100,
+    'models': {'net': {'accuracy': 80.0, 'shared_mb': 10.0, 'variants': [
+        {'before_ms': 2.0, 'device_ms': 20.0 - loss, 'behind_ms': 1, 'utilization': 0.5,
+         'loss': loss, 'storage_mb': 40.0} for loss in (0, 3)]}},
+    'tasks': [{'name': 'front', 'model': 'net', 'period_ms': 50, 'deadline_ms': 40.5,
+               'tolerated_miss_rate': 0.1}]}
 # Kept results of benches are in the checkout alone.
 KEPT_RESULTS = Path(__file__).resolve().parents[2] / 'docs' / 'results'
 _LARGEST_RESULT = 50_000
@@ -238,6 +247,24 @@ class SavedStates(_File):
             raise PlatformError(self._path, sentence)
 
 
+class Workloads(_File):
+    """YAML of tasks and the variants of their models."""
+
+    name = 'workload'
+    _file = 'work.yaml'
+
+    def make(self, chance):
+        """Return an input; see `Kind`."""
+        return mutated_yaml(WORKLOAD, chance)
+
+    def _read(self):
+        workload = load_workload(self._path)
+        for make in RIVALS.values():
+            strategy = make(workload)
+            workload.loss(strategy.variants)
+            workload.fits(strategy.variants)
+
+
 class Parameters:
     """Values of nodes' parameters, as a file of parameters may have them."""
 
@@ -262,4 +289,4 @@ class Parameters:
 
 
 KINDS: List[Callable] = [Descriptions, Labels, SegmentPlans, Profiles, VariantTables,
-                         Configurations, Results, SavedStates, Parameters]
+                         Configurations, Results, SavedStates, Workloads, Parameters]
