@@ -6,13 +6,15 @@ the order of the executor's: by priority, then by deadline; what has begun is no
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
+import hashlib
 import heapq
 import itertools
 import math
 import random
-from typing import Callable, Dict, List, Optional, Sequence
+from typing import Callable, Dict, Iterator, List, Optional, Sequence
 
 import numpy as np
 
@@ -23,7 +25,8 @@ from s3dnn_ros.profiling.table import ProfileRow, ProfileTable
 from s3dnn_ros.runtime.job import Instance
 from s3dnn_ros.runtime.subtasks import BEFORE, BEHIND, SubTask, most_urgent_first
 from s3dnn_ros.scheduling import POLICIES
-from s3dnn_ros.strategy.strategy import Measurement, Strategy
+from s3dnn_ros.strategy.libraries import library
+from s3dnn_ros.strategy.strategy import Measure, Measurement, Strategy
 from s3dnn_ros.strategy.workload import Variant, Workload
 
 # Of the time from a frame to its result.
@@ -92,8 +95,26 @@ class Trial:
             self, seconds=times * self.seconds,
             seeds=tuple(range(first, first + times * len(self.seeds))))
 
+    @property
+    def key(self) -> str:
+        """Return what stands for all that results depend on besides the strategy."""
+        return hashlib.sha256(repr(self).encode()).hexdigest()
+
     def _run(self, strategy, seed) -> List[_Client]:
         return _Run(self, strategy, seed).clients
+
+
+@contextlib.contextmanager
+def parallel(trial: Trial, jobs: int) -> Iterator[Measure]:
+    """Give what measures several strategies at once, in so many processes; -1: one a core.
+
+    joblib runs them; `joblib.parallel_config` around it chooses another backend than processes
+    of this machine, such as Dask or Ray. Raises StrategyError without joblib.
+    """
+    joblib = library('joblib')
+    with joblib.Parallel(jobs) as workers:
+        yield lambda strategies: workers(joblib.delayed(trial)(strategy)
+                                         for strategy in strategies)
 
 
 @dataclasses.dataclass

@@ -60,3 +60,12 @@ def best_first(workload: Workload, measured: Measured) -> List[Strategy]:
 def is_feasible(workload: Workload, strategy: Strategy, measurement: Measurement) -> bool:
     """Tell whether a strategy keeps the constraints of Eq. 1."""
     return not workload.excess(measurement.missed) and workload.fits(strategy.variants)
+
+
+def is_of(workload: Workload, strategy: Strategy) -> bool:
+    """Tell whether a strategy gives every task a variant that it has, and another priority."""
+    count = len(workload.tasks)
+    return (len(strategy.variants) == count
+            and all(index < len(task.model.variants)
+                    for index, task in zip(strategy.variants, workload.tasks))
+            and sorted(strategy.priorities) == list(range(1, count + 1)))

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3dnn_ros.errors import ParameterError
-from s3dnn_ros.lab.strategy_trial import Trial
+from s3dnn_ros.lab.strategy_trial import Trial, parallel
 from s3dnn_ros.scheduling import POLICIES
 from s3dnn_ros.strategy.rivals import exact_rate_monotonic
 from s3dnn_ros.strategy.strategy import Strategy
@@ -97,3 +97,19 @@ def test_a_confirming_trial_takes_longer_and_has_other_seeds(make_workload):
 def test_what_cannot_be_tried_is_refused(make_workload, wrong, said):
     with pytest.raises(ParameterError, match=said):
         Trial(make_workload(), **wrong)
+
+
+def test_processes_measure_what_one_measures(make_workload):
+    pytest.importorskip('joblib')
+    trial = Trial(make_workload(load=1.2), seconds=1.0, seeds=(0,))
+    strategies = [Strategy.in_order((0, 1, 2), order) for order in ((0, 1, 2), (2, 1, 0))]
+    with parallel(trial, 2) as measure:
+        assert measure(strategies) == [trial(strategy) for strategy in strategies]
+
+
+def test_a_key_is_of_all_that_results_depend_on(make_workload):
+    trial = Trial(make_workload())
+    others = [Trial(make_workload(load=0.6)), dataclasses.replace(trial, policy='fifo'),
+              dataclasses.replace(trial, cpus=2), trial.confirming(2)]
+    assert trial.key == Trial(make_workload()).key
+    assert len({each.key for each in (trial, *others)}) == 5
