@@ -59,10 +59,11 @@ class ProxyError:
 def proxy_error(workload: Workload, measured: Measured, seed: int) -> ProxyError:
     """Return the proxy's error on held-out strategies: each is in one of five folds.
 
-    Every fold is predicted by a forest that learned the others. There must be 5 strategies.
+    Every fold is predicted by a forest that learned the others. There must be two strategies;
+    fewer than five are a fold each.
     """
     selection = library('sklearn.model_selection')
-    folds = selection.KFold(FOLDS, shuffle=True, random_state=seed)
+    folds = selection.KFold(min(FOLDS, len(measured)), shuffle=True, random_state=seed)
     known, missed = features(workload, list(measured)), _missed(measured)
     predicted, constant = np.empty_like(missed), np.empty_like(missed)
     for learned, held_out in folds.split(known):
