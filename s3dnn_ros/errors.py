@@ -155,4 +155,4 @@ class PlatformError(S3dnnError):
 
 
 # They come back at every start until the user changes something.
-LASTING = (ParameterError, DocumentError, ModelError, ProfileError)
+LASTING = (ParameterError, DocumentError, ModelError, ProfileError, StrategyError)

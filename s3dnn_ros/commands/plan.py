@@ -134,7 +134,7 @@ def _print(plan, count, error) -> None:
     for label in ('Task', 'Model', 'Variant', 'Priority', 'Missed', 'Tolerated', 'p95 ms'):
         shown.add_column(label, justify='left' if label in ('Task', 'Model') else 'right')
     for task in plan.tasks:
-        shown.add_row(task.name, task.variant_model or task.model, str(task.variant),
+        shown.add_row(task.name, task.planned_model or task.model, str(task.variant),
                       str(task.priority), f'{1e2 * task.missed:.1f} %',
                       f'{1e2 * task.tolerated_miss_rate:.1f} %',
                       '-' if task.response_ms is None else f'{task.response_ms:.1f}',

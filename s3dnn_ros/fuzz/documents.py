@@ -276,8 +276,9 @@ class Strategies(_File):
     _file = 'strategy.yaml'
 
     def __init__(self, folder):
-        tasks = tuple(PlannedTask(f'task_{index}', 'net', index, '', index + 1, 0.1, 0.05, 12.5)
-                      for index in range(2))
+        tasks = tuple(
+            PlannedTask(f'task_{index}', 'net', index, ('', 'small'), index + 1, 0.1, 0.05, 12.5)
+            for index in range(2))
         super().__init__(folder)
         Plan('work', 'a board', 'edf', True, 0.01, 80.0, tasks, {'seconds': 8.0},
              {'python': '3.8'}).save(self._path)

@@ -12,7 +12,7 @@ from s3dnn_ros.base.cache import write_whole
 from s3dnn_ros.base.content import Fields, full_path, is_number, read_bytes, yaml_of
 from s3dnn_ros.errors import DocumentError, StrategyError
 from s3dnn_ros.strategy.strategy import Measurement, Strategy
-from s3dnn_ros.strategy.workload import LARGEST_MB, LONGEST_MS, MOST_TASKS, MOST_VARIANTS, Workload
+from s3dnn_ros.strategy.workload import LARGEST_MB, LONGEST_MS, MOST_TASKS, Workload
 
 FORMAT = 1
 _ADVICE = 'write it anew with `s3dnn plan`'
@@ -22,20 +22,26 @@ _KEYS = ('format', 'workload', 'device', 'policy', 'feasible', 'loss', 'storage_
 
 @dataclasses.dataclass(frozen=True)
 class PlannedTask:
-    """What a task runs: `model` in a variant, which the executor loads as `variant_model`.
+    """What a task runs: `model` in a variant.
 
-    `missed` and `response_ms` are what was measured, see Measurement. A larger priority is more
-    important.
+    `variant_models` are the models that the executor loads for the variants, '' where the
+    workload names none. A larger priority is more important. `missed` and `response_ms` are what
+    was measured, see Measurement.
     """
 
     name: str
     model: str
     variant: int
-    variant_model: str
+    variant_models: Tuple[str, ...]
     priority: int
     tolerated_miss_rate: float
     missed: float
     response_ms: Optional[float]
+
+    @property
+    def planned_model(self) -> str:
+        """Return the model that the executor loads, '' where the workload names none."""
+        return self.variant_models[self.variant]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +65,9 @@ class Plan:
         """Write it as YAML, whole or not at all; raises StrategyError."""
         content = {'format': FORMAT, **{
             field.name: getattr(self, field.name) for field in dataclasses.fields(self)}}
-        content.update(tasks=[dataclasses.asdict(task) for task in self.tasks],
+        content.update(tasks=[{**dataclasses.asdict(task),
+                               'variant_models': list(task.variant_models)}
+                              for task in self.tasks],
                        measured=dict(self.measured), versions=dict(self.versions))
         text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
         try:
@@ -73,7 +81,8 @@ def plan_of(workload: Workload, strategy: Strategy, measurement: Measurement, *,
             feasible: bool, measured: Mapping[str, Any], versions: Mapping[str, str]) -> Plan:
     """Return a strategy with all that its file says of it."""
     tasks = tuple(
-        PlannedTask(task.name, task.model.name, index, task.model.variants[index].model, priority,
+        PlannedTask(task.name, task.model.name, index,
+                    tuple(variant.model for variant in task.model.variants), priority,
                     task.tolerated_miss_rate, missed, response_ms)
         for task, index, priority, missed, response_ms in zip(
             workload.tasks, strategy.variants, strategy.priorities, measurement.missed,
@@ -109,8 +118,9 @@ def _task(fields) -> PlannedTask:
     response_ms = fields.value('response_ms')
     if response_ms is not None and not is_number(response_ms, 0.0, LONGEST_MS):
         fields.fail('response_ms', f'a number from 0 to {LONGEST_MS:g}, or nothing')
+    models = fields.texts('variant_models')
     return PlannedTask(
-        fields.text('name'), fields.text('model'), fields.whole('variant', 0, MOST_VARIANTS),
-        fields.text('variant_model'), fields.whole('priority', 1, MOST_TASKS),
+        fields.text('name'), fields.text('model'), fields.whole('variant', 0, len(models) - 1),
+        models, fields.whole('priority', 1, MOST_TASKS),
         fields.number('tolerated_miss_rate', 0.0, 1.0), fields.number('missed', 0.0, 1.0),
         response_ms)
