@@ -45,8 +45,8 @@ def register(subparsers) -> None:
     parser.add_argument('--segment-ms', type=above_zero(float), default=5.0, metavar='T',
                         help='time of a segment, at whose end a scheduler decides (default '
                              '%(default)s)')
-    parser.add_argument('--jobs', type=int, choices=(-1, *range(1, 257)), default=-1, metavar='N',
-                        help='processes that measure; -1: one for each core (default %(default)s)')
+    parser.add_argument('--jobs', type=from_zero, default=0, metavar='N',
+                        help='processes that measure; 0: one for each core (default %(default)s)')
     parser.add_argument('--seed', type=from_zero, default=0, metavar='N',
                         help='of the search (default %(default)s)')
     parser.add_argument('--nearest', action='store_true',
@@ -68,7 +68,7 @@ def _plan(arguments) -> int:
     workload = load_workload(arguments.workload)
     trial = Trial(workload, arguments.policy, arguments.seconds, cpus=arguments.cpus,
                   segment_ms=arguments.segment_ms)
-    with parallel(trial, arguments.jobs) as measure:
+    with parallel(trial, arguments.jobs or -1) as measure:
         measured = _search(arguments, workload, trial, measure)
     again = trial.confirming(CONFIRMED_TIMES)
     strategy, measurement = confirmed(workload, measured,

@@ -163,9 +163,7 @@ def _large(plan):
         with parallel(trial, plan.jobs) as measure:
             measured = search(workload, measure, plan.budget, seed, {}, told)
         took_s = time.perf_counter() - begun_s
-        again = trial.confirming(CONFIRMED_TIMES)
-        strategy, measurement = confirmed(workload, measured, lambda few, again=again: list(
-            map(again, few)))
+        strategy, measurement = _confirmed(trial, measured)
         error = proxy_error(workload, measured, seed)
         yield {'name': f'{plan.tasks} tasks, {plan.variants} variants, seed {seed}',
                'load': load(workload, [0] * plan.tasks), 'measured': len(measured),
@@ -183,8 +181,7 @@ def _rivals(plan):
         again = trial.confirming(CONFIRMED_TIMES)
         with parallel(trial, plan.jobs) as measure:
             measured = search(workload, measure, plan.budget, 0, {})
-        strategy, measurement = confirmed(workload, measured, lambda few, again=again: list(
-            map(again, few)))
+        strategy, measurement = _confirmed(trial, measured)
         exact = exact_rate_monotonic(workload)
         found = {label: _told(workload, made, again(made)) for label, made in (
             (label, make(workload)) for label, make in RIVALS.items())}
@@ -193,6 +190,12 @@ def _rivals(plan):
         found['searched'] = _told(workload, strategy, measurement)
         yield {'name': f'{name}, {speed:g} times the frames', 'rivals': found,
                'load': load(workload, exact.variants)}
+
+
+def _confirmed(trial, measured):
+    """Return the best strategy, and what a longer trial with other seeds says of it."""
+    again = trial.confirming(CONFIRMED_TIMES)
+    return confirmed(trial.workload, measured, lambda strategies: list(map(again, strategies)))
 
 
 def _told(workload, strategy: Strategy, measurement: Measurement) -> Dict:
