@@ -88,6 +88,22 @@ class TableError(S3dnnError, ValueError):
         super().__init__(f'{source}: {sentence}')
 
 
+class WorkloadError(S3dnnError):
+    """A workload that cannot be read, or that no strategy can serve."""
+
+    def __init__(self, source, sentence):
+        self.source = str(source)
+        super().__init__(f'{source}: {sentence}')
+
+
+class StrategyError(S3dnnError):
+    """A strategy that cannot be found, read or used here."""
+
+    def __init__(self, source, sentence):
+        self.source = str(source)
+        super().__init__(f'{source}: {sentence}')
+
+
 class FetchError(S3dnnError):
     """A download that failed or whose content has the wrong hash."""
 
@@ -150,4 +166,4 @@ class PlatformError(S3dnnError):
 
 
 # They come back at every start until the user changes something.
-LASTING = (ParameterError, DocumentError, ModelError, ProfileError)
+LASTING = (ParameterError, DocumentError, ModelError, ProfileError, StrategyError)

@@ -9,6 +9,7 @@ import pytest
 from s3dnn_ros.models.spec import ModelSpec
 from s3dnn_ros.settings import ExecutorSettings, GovernorSettings
 from s3dnn_ros.settings.parameters import read
+from s3dnn_ros.strategy.workload import ScaledModel, Task, Variant, Workload
 from s3dnn_ros.transport.frames import FrameBatch, FrameInfo, Transform
 
 # Reproducible, and nothing written into the checkout.
@@ -171,3 +172,23 @@ def write_bag():
                               types.serialize_cdr(message(encoding, content), kind))
         return path
     return write
+
+
+@pytest.fixture(scope='session')
+def make_workload():
+    """Return a builder of Workload: tasks that ask for `load` of the device with exact models.
+
+    Every further variant takes `step` of the time of the one before it, and loses 1 of 100.
+    """
+    def build(tasks=3, variants=3, *, load=0.5, step=0.7, storage_limit_mb=1e6, tolerated=0.05,
+              before_s=0.001, behind_s=0.001, utilization=1.0):
+        made = []
+        for index in range(tasks):
+            period_s = 0.05 * (index + 1)
+            model = ScaledModel(f'net_{index}', 100.0, tuple(
+                Variant(before_s, load / tasks * period_s * step ** variant, behind_s,
+                        utilization, float(variant), 100.0 * step ** variant)
+                for variant in range(variants)))
+            made.append(Task(f'task_{index}', model, period_s, period_s, tolerated))
+        return Workload('made', 'simulated', storage_limit_mb, tuple(made))
+    return build

@@ -5,10 +5,11 @@ Every YAML and JSON file passes here, so that what a few bytes can do to a reade
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Tuple, TypeVar
+from typing import Any, Callable, Dict, List, Sequence, Tuple, TypeVar
 
 import yaml
 
@@ -97,6 +98,13 @@ def json_of(content: bytes) -> Any:
     return tree
 
 
+def unknown_key(key: Any, known: Sequence[str], name: str) -> str:
+    """Return what is wrong with a key that is none of those known, and which may be meant."""
+    near = difflib.get_close_matches(str(key)[:80], known, 1, 0.5)
+    hint = f'did you mean {near[0]!r}?' if near else f'known are {", ".join(known)}'
+    return f'has the unknown key {shown(name)}; {hint}'
+
+
 class Fields:
     """A mapping of a document; its methods return checked values or raise DocumentError.
 
@@ -115,6 +123,16 @@ class Fields:
         if key not in self._values:
             raise DocumentError(f"lacks the key '{name}', {expected}")
         raise DocumentError(f"key '{name}' is {shown(self._values[key])}; expected {expected}")
+
+    def expect_only(self, *known: str) -> None:
+        """Refuse keys that are none of these."""
+        for key in self._values:
+            if key not in known:
+                raise DocumentError(unknown_key(key, known, self._name(key)))
+
+    def has(self, key: str) -> bool:
+        """Tell whether a key is there."""
+        return key in self._values
 
     def value(self, key: str, default: Any = _MISSING) -> Any:
         """Return what a key holds, which nobody has looked at."""
@@ -184,6 +202,10 @@ class Fields:
         if not isinstance(value, dict):
             self.fail(key, 'a mapping')
         return value
+
+    def part(self, key: str) -> Fields:
+        """Return a mapping."""
+        return Fields(self._values.get(key), self._name(key))
 
     def parts(self, key: str) -> List[Fields]:
         """Return a list of mappings."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from pathlib import Path
 from typing import Any, Dict, Iterable, Sequence, Tuple
 
-from s3dnn_ros.base.content import full_path, is_number, read_bytes, yaml_of
+from s3dnn_ros.base.content import full_path, is_number, read_bytes, unknown_key, yaml_of
 from s3dnn_ros.errors import DocumentError, ModelError, shown
 
 # No description that anybody writes is larger.
@@ -24,9 +23,7 @@ class Document:
         self._values = _load(path)
         for key in self._values:
             if key not in keys:
-                near = difflib.get_close_matches(str(key)[:80], keys, 1, 0.5)
-                hint = f'did you mean {near[0]!r}?' if near else f'known are {", ".join(keys)}'
-                raise ModelError(path, f'has the unknown key {shown(key)}; {hint}')
+                raise ModelError(path, unknown_key(key, keys, key))
 
     def fail(self, key: str, expected: str) -> None:
         """Raise the ModelError that says what a key holds and what it should hold."""

@@ -98,6 +98,27 @@ def register(subparsers):
     parser.set_defaults(run=_virtual)
 
     parser = commands.add_parser(
+        'strategies', help='the search of `s3dnn plan` in virtual time: beside trying everything, '
+                           'on a larger workload, and beside strategies without a search')
+    parser.add_argument('--workloads', nargs='+', metavar='NAME_OR_YAML',
+                        help='which (default: seed_4_tasks robot_mix)')
+    parser.add_argument('--parts', nargs='+', metavar='PART',
+                        help='exhaustive, large, rivals (default: all)')
+    parser.add_argument('--seeds', type=above_zero(int), default=20, metavar='N',
+                        help='searches beside trying everything (default %(default)s)')
+    parser.add_argument('--large-seeds', type=above_zero(int), default=5, metavar='N',
+                        help='larger workloads (default %(default)s)')
+    parser.add_argument('--budget', type=above_zero(int), default=300, metavar='N',
+                        help='strategies to measure in the other parts (default %(default)s)')
+    parser.add_argument('--seconds', type=above_zero(float), default=8.0, metavar='S',
+                        help='of virtual time for each strategy (default %(default)s)')
+    parser.add_argument('--policy', choices=sorted(POLICIES), default='edf',
+                        help='scheduler of all but streams (default %(default)s)')
+    parser.add_argument('--out', type=new_file,
+                        help='JSON file for the results, written anew after every row')
+    parser.set_defaults(run=_strategies)
+
+    parser = commands.add_parser(
         'distance', help='what it takes to tell how far detections are, by depth images and '
                          'point clouds')
     parser.add_argument('--size', type=image_size, default=(1280, 720), metavar='WxH',
@@ -256,7 +277,7 @@ def register(subparsers):
 
     parser = commands.add_parser(
         'table', help='results of `s3dnn bench overload`, `s3dnn`, `packing`, `neuos`, '
-                      '`engines`, `virtual`, `distance` or `steps` in markdown')
+                      '`engines`, `virtual`, `strategies`, `distance` or `steps` in markdown')
     parser.add_argument('results', type=Path, metavar='RESULTS.json')
     parser.set_defaults(run=_table)
 
@@ -316,6 +337,19 @@ def _virtual(arguments):
     plan = virtual_bench.Plan(arguments.instances, arguments.segments, arguments.load,
                               arguments.seconds, runs=arguments.runs, **given)
     results = virtual_bench.run(plan, functools.partial(_write, arguments.out))
+    print('\n'.join(tables(results)))
+
+
+def _strategies(arguments):
+    from s3dnn_ros.bench.results import tables
+    from s3dnn_ros.lab import strategy_bench
+
+    given = {name: tuple(value) for name, value in vars(arguments).items()
+             if name in ('workloads', 'parts') and value}
+    plan = strategy_bench.Plan(
+        seeds=arguments.seeds, large_seeds=arguments.large_seeds, budget=arguments.budget,
+        seconds=arguments.seconds, policy=arguments.policy, **given)
+    results = strategy_bench.run(plan, functools.partial(_write, arguments.out))
     print('\n'.join(tables(results)))
 
 

@@ -1,4 +1,4 @@
-"""Hostile documents: descriptions, labels, plans of segments, tables, results, saved states."""
+"""Hostile documents: descriptions, labels, plans, tables, results, saved states, strategies."""
 
 from __future__ import annotations
 
@@ -25,6 +25,12 @@ from s3dnn_ros.profiling.table import ConfigurationRow, ProfileRow, ProfileTable
 from s3dnn_ros.profiling.variant_table import VariantRow, VariantTable, load_variant_table
 from s3dnn_ros.settings import NODES
 from s3dnn_ros.settings.parameters import read
+from s3dnn_ros.strategy.measured_file import load_measured, save_measured
+from s3dnn_ros.strategy.plan_file import Plan, PlannedTask
+from s3dnn_ros.strategy.plan_file import load_plan as load_strategy
+from s3dnn_ros.strategy.rivals import RIVALS
+from s3dnn_ros.strategy.strategy import Measurement, Strategy
+from s3dnn_ros.strategy.workload import ScaledModel, Task, Variant, Workload, load_workload
 
 SHA256 = 'ab' * 32
 DESCRIPTION = {
@@ -41,6 +47,13 @@ OPTIONS = {
     'yolox': {'strides': [8, 16]}, 'rtdetr': {'output': 'y'},
     'detr': {'logits': 'l', 'boxes': 'b', 'activation': 'softmax'},
     'classification': {'top_k': 3, 'softmax': True, 'output': 'y'}}
+WORKLOAD = {
+    'description': 'one task', 'device': 'a board', 'storage_limit_mb': 100,
+    'models': {'net': {'accuracy': 80.0, 'shared_mb': 10.0, 'variants': [
+        {'before_ms': 2.0, 'device_ms': 20.0 - loss, 'behind_ms': 1, 'utilization': 0.5,
+         'loss': loss, 'storage_mb': 40.0} for loss in (0, 3)]}},
+    'tasks': [{'name': 'front', 'model': 'net', 'period_ms': 50, 'deadline_ms': 40.5,
+               'tolerated_miss_rate': 0.1}]}
 # Kept results of benches are in the checkout alone.
 KEPT_RESULTS = Path(__file__).resolve().parents[2] / 'docs' / 'results'
 _LARGEST_RESULT = 50_000
@@ -239,6 +252,71 @@ class SavedStates(_File):
             raise PlatformError(self._path, sentence)
 
 
+class Workloads(_File):
+    """YAML of tasks and the variants of their models."""
+
+    name = 'workload'
+    _file = 'work.yaml'
+
+    def make(self, chance):
+        """Return an input; see `Kind`."""
+        return mutated_yaml(WORKLOAD, chance)
+
+    def _read(self):
+        workload = load_workload(self._path)
+        for make in RIVALS.values():
+            strategy = make(workload)
+            workload.loss(strategy.variants)
+            workload.fits(strategy.variants)
+
+
+class Strategies(_File):
+    """YAML of strategies."""
+
+    name = 'strategy'
+    _file = 'strategy.yaml'
+
+    def __init__(self, folder):
+        tasks = tuple(
+            PlannedTask(f'task_{index}', 'net', index, ('', 'small'), index + 1, 0.1, 0.05, 12.5)
+            for index in range(2))
+        super().__init__(folder)
+        Plan('work', 'a board', 'edf', True, 0.01, 80.0, tasks, {'seconds': 8.0},
+             {'python': '3.8'}).save(self._path)
+        self._tree = yaml.safe_load(self._path.read_text())
+
+    def make(self, chance):
+        """Return an input; see `Kind`."""
+        return mutated_yaml(self._tree, chance)
+
+    def _read(self):
+        load_strategy(self._path)
+
+
+class MeasuredStrategies(_File):
+    """JSON of measured strategies."""
+
+    name = 'measured strategies'
+    _file = 'measured.json'
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        model = ScaledModel('net', 80.0, (Variant(0.0, 0.02, 0.0, 1.0, 0.0, 40.0),) * 2)
+        self._workload = Workload('work', 'a board', 100.0, tuple(
+            Task(f'task_{index}', model, 0.05, 0.05, 0.1) for index in range(2)))
+        save_measured(self._path, 'key', {
+            Strategy((index, 0), (1, 2)): Measurement((0.0, 0.5), (12.5, None))
+            for index in range(2)})
+        self._tree = json.loads(self._path.read_text())
+
+    def make(self, chance):
+        """Return an input; see `Kind`."""
+        return mutated_json(self._tree, chance)
+
+    def _read(self):
+        load_measured(self._path, 'key', self._workload)
+
+
 class Parameters:
     """Values of nodes' parameters, as a file of parameters may have them."""
 
@@ -286,4 +364,5 @@ class PerformanceTables(_File):
 
 
 KINDS: List[Callable] = [Descriptions, Labels, SegmentPlans, Profiles, VariantTables,
-                         Configurations, Results, SavedStates, Parameters, PerformanceTables]
+                         Configurations, Results, SavedStates, Workloads, Strategies,
+                         MeasuredStrategies, Parameters, PerformanceTables]

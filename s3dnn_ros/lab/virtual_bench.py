@@ -18,35 +18,25 @@ import types
 from typing import Callable, Dict, List, Sequence
 
 from s3dnn_ros.base.callbacks import ignore
-from s3dnn_ros.base.clock import VirtualClock
 from s3dnn_ros.bench.environment import environment
 from s3dnn_ros.bench.option_checks import above_zero, at_least_one
 from s3dnn_ros.bench.virtual_results import FORMAT
-from s3dnn_ros.engines.simulated import SimulatedEngine
 from s3dnn_ros.errors import ParameterError
+from s3dnn_ros.lab.virtual_executor import VirtualExecutor
 from s3dnn_ros.profiling.table import ProfileRow, ProfileTable
-from s3dnn_ros.runtime.core import Core
-from s3dnn_ros.runtime.events import Arrival, Parameters
-from s3dnn_ros.runtime.expectation import Expectation
-from s3dnn_ros.runtime.job import Instance, Request
-from s3dnn_ros.runtime.model_queue import ModelQueue
+from s3dnn_ros.runtime.job import Instance
 from s3dnn_ros.runtime.recorder import Recorder, Stage
-from s3dnn_ros.runtime.virtual_driver import VirtualDriver
-from s3dnn_ros.scheduling import POLICIES, make_scheduler
-from s3dnn_ros.transport.frames import FrameBatch, FrameInfo, Transform
+from s3dnn_ros.scheduling import POLICIES
 
 _LOG = logging.getLogger(__name__)
 
 # Of each network alone, and what of the device its segments want.
 NETWORK_S = (0.020, 0.040)
 UTILIZATION = (0.3, 0.9)
-JITTER = 0.1
 # Deadlines are so many times the time alone.
 DEADLINES = (1.5, 3.0)
-LEVELS = 3
 # To tell what a stamp of the recorder takes.
 STAMP_RUNS, STAMPS = 5, 20_000
-_IDENTITY = Transform(1.0, 1.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,40 +87,26 @@ class Simulation:
     def __init__(self, plan: Plan, policy: str, seed=0):
         self.segments = self.answered = self.missed = self.dropped = 0
         chance = random.Random(seed)
-        self._clock = VirtualClock()
         profiles = {f'net_{index}': _profile(f'net_{index}', plan.segments, chance)
                     for index in range(plan.instances)}
-        engine = SimulatedEngine(self._clock, profiles, levels=LEVELS, jitter=JITTER, seed=seed)
-        options = {'overlapping': {'levels': LEVELS},
-                   'supervised': {'successor_wait_s': 0.0}}.get(policy, {})
-        scheduler = make_scheduler(policy, **options)
-        self._core = Core(scheduler, engine, self._finished,
-                          self._dropped, _fail, Parameters(100_000, 'drop', False, 1))
-        self._driver = VirtualDriver(self._core, engine, self._clock)
+        self._executor = VirtualExecutor(policy, profiles, self._finished, self._dropped, seed)
         for name, profile in profiles.items():
-            spec = types.SimpleNamespace(name=name)
-            # as the executor has it: one for what waits on the device for its turn
-            network = engine.load(name, [None] * plan.segments, [], spec,
-                                  lanes=2 if scheduler.holds else 1)
-            queue = ModelQueue(network, Expectation(network.segments, profile))
-            instance = Instance(name, spec, queue, None, types.SimpleNamespace(priority=0))
+            instance = self._executor.add(name)
             alone_s = profile.time_s(1)
             wanted_s = alone_s * profile.utilization(0, 1)
             client = _Client(instance, wanted_s * plan.instances / plan.load,
                              alone_s * chance.uniform(*DEADLINES))
-            self._driver.at(chance.uniform(0.0, client.period_s),
-                            functools.partial(self._release, client))
+            self._executor.at(chance.uniform(0.0, client.period_s),
+                              functools.partial(self._release, client))
 
     def run_until(self, end_s):
         """Let time pass."""
-        self._driver.run_until(end_s)
+        self._executor.run_until(end_s)
 
     def _release(self, client):
-        now_s, name = self._clock.now_s(), client.instance.name
-        frame = FrameInfo(name, '', 0, 0, 1, 1, _IDENTITY, now_s, now_s + client.deadline_s)
-        batch = FrameBatch('virtual', 0, name, name, (frame,), now_s, None, _keep)
-        self._core.post(Arrival(Request(client.instance, batch, now_s, (None,))))
-        self._driver.at(now_s + client.period_s, functools.partial(self._release, client))
+        now_s = self._executor.now_s()
+        self._executor.send(client.instance, now_s + client.deadline_s)
+        self._executor.at(now_s + client.period_s, functools.partial(self._release, client))
 
     def _finished(self, job):
         self.segments += job.network.segments
@@ -194,11 +170,3 @@ def _profile(name, segments, chance) -> ProfileTable:
 
 def _memory_kb() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
-
-def _fail(sentence):
-    raise RuntimeError(sentence)
-
-
-def _keep():
-    return True

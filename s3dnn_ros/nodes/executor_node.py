@@ -13,6 +13,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from s3dnn_ros import capacity
 from s3dnn_ros.base.callbacks import ignore
 from s3dnn_ros.engines import make_engine
+from s3dnn_ros.errors import StrategyError
 from s3dnn_ros.models.spec import load_spec
 from s3dnn_ros.msg import Capacity, ExecutorStats
 from s3dnn_ros.nodes.batch_source import BatchSource
@@ -30,6 +31,8 @@ from s3dnn_ros.nodes.running import run
 from s3dnn_ros.platforms import board_here, find_meter, make_platform
 from s3dnn_ros.runtime.cohort_client import BoardContext
 from s3dnn_ros.runtime.executor import Executor
+from s3dnn_ros.strategy.plan_file import load_plan
+from s3dnn_ros.strategy.use import expect_device, parameters_of
 from s3dnn_ros.transport.frames import FrameBatch as Frames
 from s3dnn_ros.transport.slots import zeros
 
@@ -68,8 +71,9 @@ class ExecutorNode(S3dnnNode):
         """Load and warm every model, and create the publishers."""
         self._log_handler.attach()
         check_messages(settings.output.messages)
-        specs = {name: load_spec(instance.model, settings.model_directories)
-                 for name, instance in settings.instances.items()}
+        plan = self._take_strategy(settings)
+        settings = self.settings
+        specs = self._specs(settings)
         self._process = f'{self.get_fully_qualified_name()}/{os.getpid()}/{next(_NUMBERS)}'
         # front ends are found while the models are loaded: the first batches would be lost else
         self._source = BatchSource(
@@ -81,6 +85,12 @@ class ExecutorNode(S3dnnNode):
                                      settings.multiprocessors, settings.engine.build_options(),
                                      settings.engine.gates)
         self.get_logger().info(f'engine {engine.name} on {engine.device} ({reason})')
+        try:
+            if plan is not None:
+                expect_device(plan, settings.strategy, engine.device)
+        except StrategyError:
+            engine.close()
+            raise
         self._overlay = Overlay(self, settings)
         self._results = ResultTopics(self, settings.output.messages, settings.instances)
         board_context = self._board_context(settings, engine)
@@ -174,6 +184,28 @@ class ExecutorNode(S3dnnNode):
                        DiagnosticStatus.ERROR if trouble else DiagnosticStatus.OK,
                        trouble or 'its network runs', {})
             for name, trouble in self._runtime.troubles().items()]
+
+    def _take_strategy(self, settings):
+        """Set priority and model of the instances as a strategy says; return it, or None."""
+        if not settings.strategy:
+            return None
+        plan = load_plan(settings.strategy)
+        models = {name: spec.name for name, spec in self._specs(settings).items()}
+        self.change(parameters_of(plan, settings.strategy, models))
+        log = self.get_logger()
+        if plan.policy != settings.scheduling.scheduler:
+            log.warning(f'{settings.strategy} was planned with the scheduler {plan.policy}, and '
+                        f'this executor has {settings.scheduling.scheduler}: tasks may miss more '
+                        'than planned; plan again with --policy, or set scheduler')
+        if not plan.feasible:
+            log.warning(f'{settings.strategy} is the nearest of a search that found no feasible '
+                        'strategy: some tasks miss more than they tolerate')
+        return plan
+
+    @staticmethod
+    def _specs(settings):
+        return {name: load_spec(instance.model, settings.model_directories)
+                for name, instance in settings.instances.items()}
 
     def _board_context(self, settings, engine):
         """Return what the executor shares its board with; opens the publishers of the cohort."""

@@ -68,6 +68,9 @@ class ExecutorSettings:
     instances: Dict[str, ExecutorInstanceSettings] = named(ExecutorInstanceSettings,
                                                            'instance_names', 'Network instances.')
     model_directories: Tuple[str, ...] = parameter((), MODEL_DIRECTORIES)
+    strategy: str = parameter('', 'Strategy file of `s3dnn plan`: sets priority and model of '
+                              'every instance, which must have the names of the tasks. Empty: '
+                              'none.')
     engine: EngineSettings = section(EngineSettings, 'engine_')
     warmup_runs: int = parameter(1, 'Runs of each network before the node is ready.',
                                  low=0, high=100)

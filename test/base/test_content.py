@@ -128,6 +128,18 @@ def test_a_field_inside_is_told_by_the_keys_around_it():
         Fields({'rows': [{}, 7]}, 'table').parts('rows')
 
 
+def test_unknown_keys_are_told_with_the_nearest_and_the_keys_around_them():
+    inner = Fields({'outer': {'width': 3, 'hight': 4}}).part('outer')
+    inner.expect_only('width', 'hight')
+    with pytest.raises(DocumentError, match=r"unknown key 'outer.hight'; .* 'height'\?"):
+        inner.expect_only('width', 'height')
+    with pytest.raises(DocumentError, match=r"'outer.hight'; known are width$"):
+        inner.expect_only('width')
+    assert inner.has('width') and not inner.has('height')
+    with pytest.raises(DocumentError, match=r"key 'outer.width' is 3; expected a mapping"):
+        inner.part('width')
+
+
 @pytest.mark.parametrize('build', [
     lambda content: int('x'), lambda content: len(5), lambda content: Fields(content).text('b')])
 def test_what_cannot_be_made_of_a_file_is_told_with_the_advice(tmp_path, build):

@@ -1,0 +1,241 @@
+"""How good the search for strategies is, in virtual time on a simulated device.
+
+Beside trying everything, beside random search, on a workload too large to try everything, and
+beside strategies that need no search. Nothing here is a measurement of a device.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import itertools
+import logging
+import math
+import random
+import time
+from typing import Callable, Dict, List, Sequence
+
+import numpy as np
+
+from s3dnn_ros.base.callbacks import ignore
+from s3dnn_ros.bench.environment import environment
+from s3dnn_ros.bench.option_checks import at_least_one
+from s3dnn_ros.bench.strategies_results import FORMAT
+from s3dnn_ros.errors import ParameterError
+from s3dnn_ros.lab.strategy_trial import Trial, parallel
+from s3dnn_ros.strategy.evolution import random_strategy
+from s3dnn_ros.strategy.libraries import library
+from s3dnn_ros.strategy.proxy import proxy_error
+from s3dnn_ros.strategy.rivals import RIVALS, exact_rate_monotonic, load
+from s3dnn_ros.strategy.search import confirmed, search
+from s3dnn_ros.strategy.strategy import Measured, Measurement, Strategy, best_first, is_feasible
+from s3dnn_ros.strategy.workload import ScaledModel, Task, Variant, Workload, load_workload
+
+_LOG = logging.getLogger(__name__)
+
+PARTS = ('exhaustive', 'large', 'rivals')
+# A search is as good as trying everything within this share of the least loss.
+NEAR = 0.02
+# What the trials that are told take longer than those of the search.
+CONFIRMED_TIMES = 4
+PERIODS_S = (0.033, 0.05, 0.067, 0.1, 0.133, 0.2, 0.25, 0.333)
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What to compare; `speeds` say how many times as many frames come in the part `rivals`."""
+
+    workloads: Sequence[str] = ('seed_4_tasks', 'robot_mix')
+    parts: Sequence[str] = PARTS
+    seeds: int = 20
+    share: float = 0.1
+    tasks: int = 8
+    variants: int = 10
+    large_seeds: int = 5
+    budget: int = 300
+    speeds: Sequence[float] = (1.0, 1.25)
+    seconds: float = 8.0
+    policy: str = 'edf'
+    jobs: int = -1
+
+    def __post_init__(self):
+        """Refuse what cannot be compared; raises ParameterError."""
+        at_least_one('--seeds', [self.seeds, self.large_seeds])
+        at_least_one('--budget', [self.budget])
+        for part in self.parts:
+            if part not in PARTS:
+                raise ParameterError('--parts', part, f'expected some of {", ".join(PARTS)}')
+
+
+def run(plan: Plan, save: Callable[[Dict], None] = ignore) -> Dict:
+    """Run the bench; returns the results as a dict that JSON can hold."""
+    results: Dict = {'format': FORMAT, 'environment': environment(), 'device': 'simulated',
+                     'plan': dataclasses.asdict(plan), 'searches': {part: [] for part in PARTS}}
+    measures: Dict[str, Callable] = {'exhaustive': _exhaustive, 'large': _large,
+                                     'rivals': _rivals}
+    for part in plan.parts:
+        for row in measures[part](plan):
+            results['searches'][part].append(row)
+            _LOG.info(f"{part}: {row['name']} is done")
+            save(results)
+    return results
+
+
+def _exhaustive(plan):
+    """Try every strategy of a workload, then search with some of the measurements."""
+    for name in plan.workloads:
+        workload = load_workload(name)
+        trial = Trial(workload, plan.policy, plan.seconds)
+        strategies = every(workload)
+        begun_s = time.perf_counter()
+        with parallel(trial, plan.jobs) as measure:
+            known = dict(zip(strategies, measure(strategies)))
+        took_s = time.perf_counter() - begun_s
+        best = best_first(workload, known)[0]
+        if not is_feasible(workload, best, known[best]):
+            raise ParameterError('--workloads', name, 'no strategy of it is feasible')
+        least = workload.loss(best.variants)
+        budget = int(plan.share * len(strategies))
+        joblib = library('joblib')
+        runs = joblib.Parallel(plan.jobs)(
+            joblib.delayed(_search_known)(workload, known, budget, least, seed)
+            for seed in range(plan.seeds))
+        yield {'name': name, 'strategies': len(strategies), 'took_s': took_s,
+               'feasible': sum(itertools.starmap(functools.partial(is_feasible, workload),
+                                                 known.items())),
+               'least_loss': least, 'budget': budget, 'runs': runs}
+
+
+def every(workload: Workload) -> List[Strategy]:
+    """Return all strategies of a workload that its storage allows."""
+    variants = itertools.product(*(range(len(task.model.variants)) for task in workload.tasks))
+    orders = list(itertools.permutations(range(len(workload.tasks))))
+    return [Strategy.in_order(chosen, order) for chosen in variants if workload.fits(chosen)
+            for order in orders]
+
+
+def _search_known(workload, known: Measured, budget, least, seed) -> Dict:
+    """Search with results that are known, and draw at random beside it."""
+    begun_s = time.perf_counter()
+    found = search(workload, _look_up(known), budget, seed, {})
+    took_s = time.perf_counter() - begun_s
+    chance = np.random.default_rng(seed)
+    drawn: Measured = {}
+    while len(drawn) < budget:
+        strategy = random_strategy(workload, chance)
+        drawn[strategy] = known[strategy]
+    error = proxy_error(workload, found, seed)
+    return {'seed': seed, 'took_s': took_s, 'measured': len(found),
+            **_outcome(workload, found, least),
+            'random': _outcome(workload, drawn, least),
+            'proxy_error': error.proxy, 'constant_error': error.constant}
+
+
+def _look_up(known: Measured):
+    return lambda strategies: [known[strategy] for strategy in strategies]
+
+
+def _outcome(workload, measured: Measured, least) -> Dict:
+    """Return the loss of the best feasible strategy, and how many were measured until it was near.
+
+    None where none is feasible, or near.
+    """
+    losses = [workload.loss(strategy.variants) if is_feasible(workload, strategy, measurement)
+              else math.inf for strategy, measurement in measured.items()]
+    near = [number for number, loss in enumerate(losses, 1) if loss <= (1.0 + NEAR) * least]
+    loss = min(losses)
+    return {'loss': None if loss == math.inf else loss, 'near_after': near[0] if near else None}
+
+
+def _large(plan):
+    """Search where nobody can try everything: how soon there is a feasible strategy."""
+    for seed in range(plan.large_seeds):
+        workload = made_workload(plan.tasks, plan.variants, seed)
+        trial = Trial(workload, plan.policy, plan.seconds)
+        begun_s = time.perf_counter()
+        feasible_s: List[float] = []
+
+        def told(measured, workload=workload, feasible_s=feasible_s, begun_s=begun_s):
+            best = best_first(workload, measured)[0]
+            if not feasible_s and is_feasible(workload, best, measured[best]):
+                feasible_s.append(time.perf_counter() - begun_s)
+
+        with parallel(trial, plan.jobs) as measure:
+            measured = search(workload, measure, plan.budget, seed, {}, told)
+        took_s = time.perf_counter() - begun_s
+        strategy, measurement = _confirmed(trial, measured)
+        error = proxy_error(workload, measured, seed)
+        yield {'name': f'{plan.tasks} tasks, {plan.variants} variants, seed {seed}',
+               'load': load(workload, [0] * plan.tasks), 'measured': len(measured),
+               'took_s': took_s, 'feasible_s': feasible_s[0] if feasible_s else None,
+               'confirmed': is_feasible(workload, strategy, measurement),
+               **_told(workload, strategy, measurement),
+               'proxy_error': error.proxy, 'constant_error': error.constant}
+
+
+def _rivals(plan):
+    """Compare with strategies that need no search, and with all at once on streams."""
+    for name, speed in itertools.product(plan.workloads, plan.speeds):
+        workload = faster(load_workload(name), speed)
+        trial = Trial(workload, plan.policy, plan.seconds)
+        again = trial.confirming(CONFIRMED_TIMES)
+        with parallel(trial, plan.jobs) as measure:
+            measured = search(workload, measure, plan.budget, 0, {})
+        strategy, measurement = _confirmed(trial, measured)
+        exact = exact_rate_monotonic(workload)
+        found = {label: _told(workload, made, again(made)) for label, made in (
+            (label, make(workload)) for label, make in RIVALS.items())}
+        found['exact, all at once on streams'] = _told(
+            workload, exact, dataclasses.replace(again, policy='streams')(exact))
+        found['searched'] = _told(workload, strategy, measurement)
+        yield {'name': f'{name}, {speed:g} times the frames', 'rivals': found,
+               'load': load(workload, exact.variants)}
+
+
+def _confirmed(trial, measured):
+    """Return the best strategy, and what a longer trial with other seeds says of it."""
+    again = trial.confirming(CONFIRMED_TIMES)
+    return confirmed(trial.workload, measured, lambda strategies: list(map(again, strategies)))
+
+
+def _told(workload, strategy: Strategy, measurement: Measurement) -> Dict:
+    """Return what results say of a strategy; `missed` is the share of all tasks' frames."""
+    rates_hz = [1.0 / task.period_s for task in workload.tasks]
+    return {'variants': strategy.variants, 'priorities': strategy.priorities,
+            'missed': sum(map(float.__mul__, measurement.missed, rates_hz)) / sum(rates_hz),
+            'excess': workload.excess(measurement.missed),
+            'mean_loss': workload.loss(strategy.variants) / len(workload.tasks),
+            'storage_mb': workload.storage_mb(strategy.variants),
+            'fits': workload.fits(strategy.variants)}
+
+
+def faster(workload: Workload, speed: float) -> Workload:
+    """Return a workload with so many times as many frames, and deadlines as much shorter."""
+    return dataclasses.replace(workload, tasks=tuple(
+        dataclasses.replace(task, period_s=task.period_s / speed,
+                            deadline_s=task.deadline_s / speed) for task in workload.tasks))
+
+
+def made_workload(tasks: int, variants: int, seed: int) -> Workload:
+    """Return a workload whose exact models ask for 1.5 times the device.
+
+    Variants go down to 0.3 of the time in equal steps; the storage is 0.6 of what all exact ones
+    take.
+    """
+    chance = random.Random(seed)
+    made = []
+    for index in range(tasks):
+        period_s = chance.choice(PERIODS_S)
+        exact_s = 1.5 * period_s / tasks * chance.uniform(0.8, 1.2)
+        most_loss, exact_mb = chance.uniform(3.0, 10.0), chance.uniform(20.0, 200.0)
+        rows = []
+        for variant in range(variants):
+            less = 0.7 * variant / max(1, variants - 1)
+            rows.append(Variant(
+                chance.uniform(0.0, 0.05) * period_s, (1.0 - less) * exact_s, 0.01 * period_s,
+                1.0 - 0.5 * less, most_loss * (less / 0.7) ** 2, (1.0 - less) * exact_mb))
+        model = ScaledModel(f'net_{index}', 80.0, tuple(rows))
+        made.append(Task(f'task_{index}', model, period_s, period_s,
+                         chance.choice((0.01, 0.05, 0.1))))
+    exact_mb = sum(task.model.variants[0].storage_mb for task in made)
+    return Workload(f'made_{seed}', 'simulated', 0.6 * exact_mb, tuple(made))

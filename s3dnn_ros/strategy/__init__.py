@@ -1,0 +1,1 @@
+"""Which variant and priority every task gets: workloads, strategies and the search for them."""

@@ -1,0 +1,104 @@
+"""The command `s3dnn plan`: a strategy file, pictures and a report, or a sentence."""
+
+import json
+
+import pytest
+import yaml
+
+from s3dnn_ros.cli import main
+from s3dnn_ros.lab.strategy_trial import Trial
+from s3dnn_ros.strategy.plan_file import load_plan
+from s3dnn_ros.strategy.strategy import Strategy
+from s3dnn_ros.strategy.workload import load_workload
+
+QUICK = ['--budget', '60', '--seconds', '1', '--jobs', '1']
+
+
+@pytest.fixture(autouse=True)
+def with_libraries():
+    pytest.importorskip('pymoo')
+    pytest.importorskip('sklearn')
+
+
+@pytest.fixture
+def workload(tmp_path):
+    """Return a function that writes a workload of two tasks; exact, they ask for `load`."""
+    def write(load):
+        variants = [{'before_ms': 1.0, 'device_ms': device_ms, 'behind_ms': 0.5,
+                     'utilization': 0.8, 'loss': loss, 'storage_mb': 30.0}
+                    for device_ms, loss in ((50.0 * load, 0.0), (35.0 * load, 1.0),
+                                            (22.0 * load, 4.0))]
+        tree = {'device': 'a board', 'storage_limit_mb': 200.0,
+                'models': {'net': {'accuracy': 80.0, 'variants': variants}},
+                'tasks': [{'name': name, 'model': 'net', 'period_ms': 100.0,
+                           'deadline_ms': 100.0, 'tolerated_miss_rate': 0.05}
+                          for name in ('left', 'right')]}
+        path = tmp_path / 'two.yaml'
+        path.write_text(yaml.safe_dump(tree), encoding='utf-8')
+        return path
+    return write
+
+
+def test_the_strategy_is_written_as_it_was_confirmed(workload, tmp_path, capsys):
+    path, out = workload(1.3), tmp_path / 'new' / 'strategy.yaml'
+    assert main(['plan', str(path), *QUICK, '--out', str(out)]) == 0
+    plan = load_plan(out)
+    assert plan.feasible and plan.loss > 0.0 and plan.device == 'a board'
+    strategy = Strategy(tuple(task.variant for task in plan.tasks),
+                        tuple(task.priority for task in plan.tasks))
+    confirmed = Trial(load_workload(path), seconds=1.0).confirming(4)(strategy)
+    assert confirmed.missed == tuple(task.missed for task in plan.tasks)
+    assert plan.measured['seconds'] == 4.0 and {'pymoo', 'python'} <= set(plan.versions)
+    said = capsys.readouterr().out
+    assert 'left' in said and 'held-out' in said and f'written to {out}' in said
+
+
+def test_pictures_are_drawn(workload, tmp_path, capsys):
+    pytest.importorskip('matplotlib')
+    plots = tmp_path / 'plots'
+    assert main(['plan', str(workload(1.3)), *QUICK, '--out', str(tmp_path / 's.yaml'),
+                 '--plots', str(plots)]) == 0
+    assert sorted(path.name for path in plots.iterdir()) == ['front.png', 'proxy.png']
+    assert str(plots / 'front.png') in capsys.readouterr().out
+
+
+def test_a_search_goes_on_from_what_was_measured(workload, tmp_path, capsys, monkeypatch):
+    command = ['plan', str(workload(1.3)), *QUICK, '--out', str(tmp_path / 's.yaml'),
+               '--measured', str(tmp_path / 'measured.json')]
+    assert main(command) == 0
+    first = (tmp_path / 's.yaml').read_text()
+    # 2 tasks of 3 variants in 2 orders: no more are there
+    assert len(json.loads((tmp_path / 'measured.json').read_text())['strategies']) == 18
+    tried = []
+    monkeypatch.setattr('s3dnn_ros.lab.strategy_trial.Trial.__call__', tried.append)
+    monkeypatch.setattr('s3dnn_ros.strategy.search.confirmed', lambda *_: pytest.fail('reached'))
+    with pytest.raises(pytest.fail.Exception, match='reached'):
+        main(command)
+    assert not tried and (tmp_path / 's.yaml').read_text() == first
+    capsys.readouterr()
+    assert main([*command, '--cpus', '2']) == 1
+    assert 'with other options' in capsys.readouterr().err
+
+
+def test_an_infeasible_workload_says_what_misses_how_much(workload, tmp_path, capsys):
+    out = tmp_path / 'strategy.yaml'
+    command = ['plan', str(workload(4.0)), *QUICK, '--out', str(out)]
+    assert main(command) == 1
+    said = capsys.readouterr().err
+    assert said.count('\n') == 1 and 'tolerates 5.0 %' in said and '--nearest' in said
+    assert not out.exists()
+    assert main([*command, '--nearest']) == 1
+    assert not load_plan(out).feasible
+
+
+def test_a_budget_too_small_for_the_proxys_error_has_none(workload, tmp_path, capsys):
+    assert main(['plan', str(workload(0.3)), *QUICK, '--budget', '1',
+                 '--out', str(tmp_path / 's.yaml')]) == 0
+    assert 'held-out' not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('arguments, said', [
+    (['nothing'], 'robot_mix, seed_4_tasks'), (['robot_mix', '--seconds', '0.1'], 'at least')])
+def test_what_cannot_be_planned_is_told(arguments, said, capsys):
+    assert main(['plan', *arguments]) == 1
+    assert said in capsys.readouterr().err
