@@ -13,7 +13,8 @@ from s3dnn_ros.errors import ParameterError
 KEPT = Path(__file__).parents[2] / 'docs' / 'results'
 # Of other benches, which print what they have to say.
 WITHOUT_TABLES = ('cohort', 'fuzz', 'pipeline', 'pipeline_before', 'pipeline_quick_host',
-                  'pipeline_ten_minutes')
+                  'pipeline_ten_minutes', 'scaling_digits', 'scaling_nanodet',
+                  'scaling_nanodet_slower_rate')
 
 
 def test_what_was_written_is_read(synthetic_results, tmp_path):
