@@ -33,7 +33,7 @@ class Proxy:
 
     def fit(self, measured: Measured):
         """Learn from what was measured: least squares over all tasks, Eq. 6."""
-        self._forest.fit(features(self._workload, list(measured)), _missed(measured))
+        _fit(self._forest, features(self._workload, list(measured)), _missed(measured))
 
     def predict(self, strategies: Sequence[Strategy]) -> np.ndarray:
         """Return miss rates, a row for each strategy and a column for each task."""
@@ -67,7 +67,8 @@ def proxy_error(workload: Workload, measured: Measured, seed: int) -> ProxyError
     known, missed = features(workload, list(measured)), _missed(measured)
     predicted, constant = np.empty_like(missed), np.empty_like(missed)
     for learned, held_out in folds.split(known):
-        forest = _forest(seed).fit(known[learned], missed[learned])
+        forest = _forest(seed)
+        _fit(forest, known[learned], missed[learned])
         predicted[held_out] = forest.predict(known[held_out]).reshape(len(held_out), -1)
         constant[held_out] = missed[learned].mean(axis=0)
     return ProxyError(float(np.abs(predicted - missed).mean()),
@@ -108,6 +109,11 @@ def _forest(seed):
     # of each split a third of the features, as is usual for regression: trees differ more
     return library('sklearn.ensemble').RandomForestRegressor(
         TREES, max_features=1 / 3, random_state=seed)
+
+
+def _fit(forest, known, missed):
+    # scikit-learn warns of a column
+    forest.fit(known, missed if missed.shape[1] > 1 else missed.ravel())
 
 
 def _missed(measured):
