@@ -78,4 +78,8 @@ def _open_all(images: Sequence[Image]) -> List[Union[Pixels, ImageError]]:
             opened.append(image.open())
         except ImageError as error:
             opened.append(error)
+        except Exception as error:
+            # of what nobody foresaw, one frame is lost, and not the slot of its batch
+            opened.append(ImageError('data', f'the image cannot be opened: {error!r}; please '
+                                             'report this'))
     return opened

@@ -49,7 +49,9 @@ def test_who_waits_is_called_when_the_images_are_open(opener):
     assert 'net' not in opening and opening.discard('net') == ()
 
 
-def test_an_error_that_nobody_expects_reaches_who_takes_the_images(opener):
-    chosen = Opening(opener).start(frames(lambda: 1 // 0), False, 0.0)
-    with pytest.raises(ZeroDivisionError):
-        chosen.images.result()
+@pytest.mark.parametrize('slow', [False, True])
+def test_an_error_that_nobody_expects_costs_its_frame_alone(opener, slow):
+    chosen = Opening(opener).start(frames(lambda: 1 // 0, lambda: 'b', slow=slow), False, 0.0)
+    failed, other = chosen.images.result()
+    assert other == 'b' and isinstance(failed, ImageError)
+    assert 'ZeroDivisionError' in str(failed) and 'report this' in str(failed)
