@@ -120,39 +120,19 @@ def _last_row(folder):
     assert (seen(view_raw('mono8', 64, 48, 96, data)) == 9).all()
 
 
-@kind(RAW, '`yuv422` of an odd width')
-def _odd(folder):
-    view_raw('yuv422', 63, 48, 126, bytes(126 * 48))
+def _refused_raw(what, encoding, width, height, step, length):
+    @kind(RAW, what)
+    def use(folder):
+        view_raw(encoding, width, height, step, bytes(length))
 
 
-@kind(RAW, '`nv12` of an odd height')
-def _odd_height(folder):
-    view_raw('nv12', 64, 47, 64, bytes(64 * 72))
-
-
-@kind(RAW, 'an encoding that nobody knows (`bayer_rggb12`)')
-def _unknown(folder):
-    view_raw('bayer_rggb12', 64, 48, 96, bytes(96 * 48))
-
-
-@kind(RAW, 'a `step` that is shorter than a row')
-def _short_step(folder):
-    view_raw('bgr8', 64, 48, 64, bytes(64 * 48))
-
-
-@kind(RAW, 'fewer bytes than its size takes')
-def _few_bytes(folder):
-    view_raw('bgr8', 64, 48, 192, bytes(192 * 48 - 1))
-
-
-@kind(RAW, 'an image without pixels')
-def _empty(folder):
-    view_raw('bgr8', 0, 0, 0, b'')
-
-
-@kind(RAW, 'an image of 20000x48 pixels')
-def _large(folder):
-    view_raw('mono8', 20000, 48, 20000, bytes(20000 * 48))
+_refused_raw('`yuv422` of an odd width', 'yuv422', 63, 48, 126, 126 * 48)
+_refused_raw('`nv12` of an odd height', 'nv12', 64, 47, 64, 64 * 72)
+_refused_raw('an encoding that nobody knows (`bayer_rggb12`)', 'bayer_rggb12', 64, 48, 96, 96 * 48)
+_refused_raw('a `step` that is shorter than a row', 'bgr8', 64, 48, 64, 64 * 48)
+_refused_raw('fewer bytes than its size takes', 'bgr8', 64, 48, 192, 192 * 48 - 1)
+_refused_raw('an image without pixels', 'bgr8', 0, 0, 0, 0)
+_refused_raw('an image of 20000x48 pixels', 'mono8', 20000, 48, 20000, 20000 * 48)
 
 
 def written(suffix, image=PICTURE, *options):
