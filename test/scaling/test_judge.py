@@ -6,20 +6,11 @@ from networks import CLASSES, SIDE, plain
 
 from s3dnn_ros.base.clock import SystemClock
 from s3dnn_ros.engines.onnxruntime_engine import OnnxRuntimeEngine
-from s3dnn_ros.models.spec import ModelSpec
 from s3dnn_ros.scaling.judge import Judge
 from s3dnn_ros.scaling.width import Width
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, SIDE, SIDE, 3), np.uint8)
 MODEL = plain()
-
-
-@pytest.fixture
-def spec(tmp_path):
-    return ModelSpec(
-        name='net', onnx=tmp_path / 'net.onnx', width=SIDE, height=SIDE, colour='bgr',
-        mean=(0, 0, 0), std=(255, 255, 255), resize='stretch', decoder='classification',
-        decoder_options={'softmax': True})
 
 
 @pytest.fixture

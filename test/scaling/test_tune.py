@@ -34,14 +34,6 @@ def one_thread():
 
 
 @pytest.fixture
-def spec(tmp_path):
-    return ModelSpec(
-        name='net', onnx=tmp_path / 'net.onnx', width=SIDE, height=SIDE, colour='bgr',
-        mean=(0, 0, 0), std=(255, 255, 255), resize='stretch', decoder='classification',
-        decoder_options={'softmax': True})
-
-
-@pytest.fixture
 def frames():
     images = np.random.default_rng(0).integers(0, 256, (32, SIDE, SIDE, 3), np.uint8)
     return Frames(images[:24], images[24:], 'noise')
