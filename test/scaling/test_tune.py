@@ -14,7 +14,6 @@ pytest.importorskip('onnxruntime')
 from s3dnn_ros.base.clock import SystemClock  # noqa: E402
 from s3dnn_ros.engines.onnxruntime_engine import OnnxRuntimeEngine  # noqa: E402
 from s3dnn_ros.errors import ModelError  # noqa: E402
-from s3dnn_ros.models.spec import ModelSpec  # noqa: E402
 from s3dnn_ros.scaling import tune  # noqa: E402
 from s3dnn_ros.scaling.frames import Frames  # noqa: E402
 from s3dnn_ros.scaling.judge import Judge  # noqa: E402
