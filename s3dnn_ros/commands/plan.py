@@ -38,7 +38,7 @@ def register(subparsers) -> None:
     parser.add_argument('--measured', type=new_file, metavar='JSON',
                         help='file of measured strategies: the search goes on from what is there, '
                              'and keeps it up to date')
-    parser.add_argument('--policy', choices=sorted(POLICIES), default='edf',
+    parser.add_argument('--policy', choices=sorted(POLICIES), default='packing',
                         help="the executor's scheduler (default %(default)s)")
     parser.add_argument('--cpus', type=above_zero(int), default=1, metavar='N',
                         help="the executor's cpu_workers (default %(default)s)")

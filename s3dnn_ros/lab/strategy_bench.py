@@ -55,7 +55,7 @@ class Plan:
     budget: int = 300
     speeds: Sequence[float] = (1.0, 1.25)
     seconds: float = 8.0
-    policy: str = 'edf'
+    policy: str = 'packing'
     jobs: int = -1
 
     def __post_init__(self):

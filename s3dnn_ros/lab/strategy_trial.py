@@ -58,7 +58,7 @@ class Trial:
     """
 
     workload: Workload
-    policy: str = 'edf'
+    policy: str = 'packing'
     seconds: float = 8.0
     seeds: Sequence[int] = (0, 1, 2, 3)
     cpus: int = 1

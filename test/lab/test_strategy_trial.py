@@ -84,6 +84,23 @@ def test_work_on_a_processor_overlaps_with_that_on_the_device(make_workload):
     assert max(Trial(workload, segment_ms=1.0)(Strategy((0, 0), (2, 1))).missed) < 0.15
 
 
+@settings(max_examples=20)
+@given(utilization=st.floats(0.05, 1.0), order=st.permutations(range(2)))
+def test_packing_runs_side_by_side_only_what_fits(make_workload, utilization, order):
+    workload = make_workload(tasks=2, load=1.4, utilization=utilization)
+    strategy = Strategy.in_order((0, 0), order)
+    packed, one_by_one = (Trial(workload, policy, cpus=2, jitter=0.0)(strategy)
+                          for policy in ('packing', 'edf'))
+    if 2 * utilization < 1.0:
+        assert packed.missed == (0.0, 0.0) and sum(one_by_one.missed) > 0.0
+        # the more important task waits for the end of a segment, and nothing slows it down then
+        most = order[0]
+        alone_ms = 1e3 * workload.tasks[most].model.variants[0].alone_s
+        assert packed.response_ms[most] <= alone_ms + Trial.segment_ms + 1e-6
+    else:
+        assert packed == one_by_one
+
+
 def test_a_confirming_trial_takes_longer_and_has_other_seeds(make_workload):
     trial = Trial(make_workload(), seconds=2.0, seeds=(4, 5))
     confirming = trial.confirming(3)

@@ -24,7 +24,7 @@ def register(commands):
                         help='strategies to measure in the other parts (default %(default)s)')
     parser.add_argument('--seconds', type=above_zero(float), default=8.0, metavar='S',
                         help='of virtual time for each strategy (default %(default)s)')
-    parser.add_argument('--policy', choices=sorted(POLICIES), default='edf',
+    parser.add_argument('--policy', choices=sorted(POLICIES), default='packing',
                         help='scheduler of all but streams (default %(default)s)')
     add_out(parser, each='row')
     parser.set_defaults(run=_run)
