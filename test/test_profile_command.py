@@ -1,5 +1,7 @@
 """The command `s3dnn profile`: a table where governor and executor find it, or a sentence."""
 
+import cv2
+import numpy as np
 import pytest
 import yaml
 
@@ -46,6 +48,27 @@ def test_a_profile_is_kept_where_it_is_looked_for(tiny, tiny_onnx, capsys):
     for part in (table.device, 'batch 1 of 3', 'batch 3 of 3, about', 'Median', 'Utilization',
                  f"written to {profile_path('tiny', 'onnxruntime')}"):
         assert part in shown
+
+
+def test_the_work_on_the_cpu_is_measured_with_an_image_of_the_user(tiny, tmp_path, capsys):
+    photo = tmp_path / 'photo.png'
+    cv2.imwrite(str(photo), np.zeros((6, 8, 3), np.uint8))
+    assert main(['profile', tiny(), '--max-batch', '1', *QUICK, '--photo', str(photo)]) == 0
+    cpu = load_table(profile_path('tiny', 'onnxruntime')).cpu
+    assert cpu.image == '8x6'
+    assert cpu.compressed_ms > 0.0 and cpu.raw_ms > 0.0 and cpu.behind_ms > 0.0
+    assert 'with an image of 8x6' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('content', [None, b'no image'])
+def test_a_photo_that_is_none_is_refused_before_anything_is_measured(tiny, tmp_path, capsys,
+                                                                     content):
+    photo = tmp_path / 'photo.jpg'
+    if content:
+        photo.write_bytes(content)
+    assert main(['profile', tiny(), *QUICK, '--photo', str(photo)]) == 1
+    told = capsys.readouterr()
+    assert 'photo.jpg' in told.err and told.err.count('\n') == 1 and not told.out
 
 
 def test_noisy_batches_are_marked_and_the_user_is_told_what_to_do(tiny, capsys, monkeypatch):

@@ -15,9 +15,6 @@ import statistics
 import time
 from typing import Dict, List, Mapping, Sequence
 
-import cv2
-import numpy as np
-
 from s3dnn_ros.base.callbacks import ignore
 from s3dnn_ros.bench.environment import engine_record, environment
 from s3dnn_ros.bench.load import STREAMS, Policy
@@ -27,15 +24,14 @@ from s3dnn_ros.bench.packing_results import FORMAT
 from s3dnn_ros.bench.record import Record, Span
 from s3dnn_ros.bench.task_run import Contender, CpuWork, Task, TaskRun
 from s3dnn_ros.models.spec import load_spec
+from s3dnn_ros.profiling.cpu_work import noise_jpeg
 
 _LOG = logging.getLogger(__name__)
 
 MODELS = ('squeezenet_1_1', 'nanodet_g')
 LOADS = (0.5, 0.7, 0.9, 1.1)
-# What the two tasks of a model take of its part of the device.
+# What the two tasks of a model take of its part of the device; their deadlines are their periods.
 PARTS = (0.6, 0.4)
-# A task's deadline is its period.
-JPEG_QUALITY = 80
 # How often the work on the CPU is done to learn what it takes.
 REPEATS = 30
 
@@ -88,7 +84,7 @@ def run(engine, clock, plan: Plan, save=ignore) -> Dict:
     lanes = dict.fromkeys(plan.models, len(PARTS) + engine.gated)
     prepared = prepare(engine, clock, lanes, max_batch=1, target_ms=plan.target_ms,
                        repeats=REPEATS)
-    jpeg = _jpeg(plan.width, plan.height)
+    jpeg = noise_jpeg(plan.width, plan.height)
     works = {name: CpuWork(load_spec(name), prepared.networks[name], jpeg)
              for name in plan.models}
     results['models'] = {name: _times(prepared, name, work) for name, work in works.items()}
@@ -112,13 +108,6 @@ def run(engine, clock, plan: Plan, save=ignore) -> Dict:
                           f"{figures['beside_share']:.0%}")
                 save(results)
     return results
-
-
-def _jpeg(width, height) -> bytes:
-    """Return a picture of noise that is about as large as one of a camera."""
-    noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
-    return cv2.imencode('.jpg', cv2.GaussianBlur(noise, (0, 0), 2.0),
-                        (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))[1].tobytes()
 
 
 def _times(prepared: Prepared, name, work: CpuWork) -> Dict[str, float]:

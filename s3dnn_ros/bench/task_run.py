@@ -11,16 +11,14 @@ import queue
 import sys
 import time
 import types
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
-
-import numpy as np
+from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from s3dnn_ros.base.clock import SWITCH_INTERVAL_S, sharpen_timers
 from s3dnn_ros.bench.arrivals import times
 from s3dnn_ros.bench.load import SETTLE_S, TRACED_ROWS, Policy
 from s3dnn_ros.bench.record import Answer, Offered, Record, spans_of
 from s3dnn_ros.images.compressed import decode_compressed
-from s3dnn_ros.images.pixels import fit
+from s3dnn_ros.profiling import cpu_work
 from s3dnn_ros.runtime.events import Arrival
 from s3dnn_ros.runtime.job import Instance, Job, Request
 from s3dnn_ros.runtime.subtasks import BEFORE, BEHIND, SubTask, SubTaskPool
@@ -58,7 +56,7 @@ class Contender:
     ranked: bool = True
 
 
-class CpuWork:
+class CpuWork(cpu_work.CpuWork):
     """What a model's images need on the CPU; `jpeg` is such an image.
 
     Parameters
@@ -70,28 +68,7 @@ class CpuWork:
     """
 
     def __init__(self, spec, network, jpeg: bytes):
-        self._spec = spec
-        self._network = network
-        self._jpeg = jpeg
-        self._decoder = spec.make_decoder()
-
-    def fitted(self) -> np.ndarray:
-        """Decode the image and fit it; return pixels, uint8 (1, height, width, 3)."""
-        spec = self._spec
-        pixels = np.empty((1, spec.height, spec.width, 3), np.uint8)
-        fit(decode_compressed(self._jpeg), pixels[0], colour=spec.colour, resize=spec.resize,
-            pad=spec.pad)
-        return pixels
-
-    def before(self) -> Any:
-        """Return the fitted image where the device can fetch it."""
-        return self._network.stage(self.fitted())
-
-    def behind(self, outputs: Mapping[str, np.ndarray]):
-        """Find what the outputs show."""
-        self._decoder.decode({name: outputs[name] for name in self._decoder.reads(outputs)},
-                             _THRESHOLDS.score_threshold, _THRESHOLDS.iou_threshold,
-                             _THRESHOLDS.max_detections)
+        super().__init__(spec, network, functools.partial(decode_compressed, jpeg), _THRESHOLDS)
 
 
 class TaskRun:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 from s3dnn_ros.commands.argument_types import above_zero, from_zero
 from s3dnn_ros.commands.board import add_board, partitions, platform_of
@@ -10,10 +11,13 @@ from s3dnn_ros.commands.building import add_building, chosen_engine
 from s3dnn_ros.commands.pictures import INT8_PICTURES, add_pictures
 from s3dnn_ros.commands.progress import BatchProgress, TimeLeft, duration
 from s3dnn_ros.engines.base import ENGINES
+from s3dnn_ros.errors import ImageError, ParameterError
 from s3dnn_ros.models.spec import load_spec
 
 # A board may have thousands; all are in the file.
 SHOWN_CONFIGURATIONS = 40
+# Of the image with which the work on the CPU is measured where there is no photo.
+NOISE_SIZE = 1280, 720
 # Marks a row that is not to be trusted.
 NOISY = ' *'
 
@@ -35,6 +39,9 @@ def register(subparsers):
                         help='how long a segment should take (default %(default)s)')
     parser.add_argument('--alive', type=above_zero(int), default=1, metavar='K',
                         help='cut where at most K tensors are alive (default %(default)s)')
+    parser.add_argument('--photo', type=Path, metavar='FILE',
+                        help='an image as your cameras send it, with which the work on the CPU is '
+                             'measured (default: noise, a JPEG of %dx%d)' % NOISE_SIZE)
     parser.add_argument('--repeats', type=above_zero(int), metavar='N',
                         help='runs of each batch (default: as many as fit in 4 s, 30 to 100)')
     add_building(parser)
@@ -54,6 +61,7 @@ def register(subparsers):
 def _profile(arguments):
     from s3dnn_ros.base.clock import SystemClock
     from s3dnn_ros.models.cut_network import planned
+    from s3dnn_ros.profiling.cpu_work import measure_cpu
     from s3dnn_ros.profiling.profiler import (
         SHARED_LANES,
         check_segments,
@@ -62,9 +70,11 @@ def _profile(arguments):
         read_configurations,
     )
     from s3dnn_ros.profiling.table import profile_path
+    from s3dnn_ros.settings.executor import ExecutorInstanceSettings
 
     # whatever is wrong with the file is told before anything is measured
     imported = arguments.configurations and read_configurations(arguments.configurations)
+    photo = _photo(arguments)
     clock = SystemClock()
     engine, reason = chosen_engine(arguments, clock, partitions(arguments) or arguments.sms)
     print(f'engine {engine.name} on {engine.device} ({reason})')
@@ -82,9 +92,10 @@ def _profile(arguments):
                 with BatchProgress(spec.name, most, clock) as progress:
                     table = profile(engine, spec, plan, network, batches=range(1, most + 1),
                                     repeats=arguments.repeats, progress=progress)
+                cpu = measure_cpu(spec, network, photo, ExecutorInstanceSettings(), clock)
                 table = dataclasses.replace(
-                    table, configurations=imported or _measured(arguments, platform, clock,
-                                                                network))
+                    table, cpu=cpu, configurations=imported or _measured(
+                        arguments, platform, clock, network))
                 path = profile_path(spec.name, engine.name)
                 table.save(path)
                 _print(table)
@@ -93,6 +104,22 @@ def _profile(arguments):
                 print(f'written to {path}')
     finally:
         engine.close()
+
+
+def _photo(arguments) -> bytes:
+    """Return the image file with which the work on the CPU is measured."""
+    from s3dnn_ros.images.compressed import decode_compressed
+    from s3dnn_ros.profiling.cpu_work import noise_jpeg
+
+    if arguments.photo is None:
+        return noise_jpeg(*NOISE_SIZE)
+    try:
+        photo = arguments.photo.read_bytes()
+        decode_compressed(photo)
+    except (OSError, ImageError) as error:
+        raise ParameterError('--photo', arguments.photo,
+                             f'expected an image that can be read ({error})') from error
+    return photo
 
 
 def _measured(arguments, platform, clock, network):
@@ -126,6 +153,10 @@ def _print(table):
                       f'{row.tb_ratio:.2f}', f'{row.utilization:.2f}', f'{row.memory_mb:.0f}',
                       style='yellow' if row.noisy else '')
     Console().print(shown)
+    cpu = table.cpu
+    print(f'on the CPU, with an image of {cpu.image}: {cpu.compressed_ms:.2f} ms before the '
+          f'network if it comes compressed, {cpu.raw_ms:.2f} ms if it comes raw; '
+          f'{cpu.behind_ms:.2f} ms behind it')
     if table.noisy_batches:
         batches = ', '.join(map(str, table.noisy_batches))
         print(f'{NOISY.strip()} noisy: {batches}. Times of these batches vary as if other '

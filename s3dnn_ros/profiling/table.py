@@ -12,7 +12,7 @@ import functools
 import json
 import math
 from pathlib import Path
-from typing import Any, Dict, Iterable, Mapping, Tuple
+from typing import Any, Dict, Iterable, Mapping, Optional, Tuple
 
 from s3dnn_ros.base.cache import cache_dir, write_whole
 from s3dnn_ros.base.content import Fields, is_number, read_json
@@ -75,6 +75,21 @@ class ConfigurationRow:
                                  f'number above 0, from {LEAST:g} to {LARGEST:g}')
 
 
+@dataclasses.dataclass(frozen=True)
+class CpuTimes:
+    """What one image takes on the CPU before the network and behind it: medians.
+
+    `image` is its size, such as '1280x720'. `compressed_ms` and `raw_ms` are the work before the
+    network, from the bytes of a message to pixels where the device can fetch them; `behind_ms` is
+    that from the network's outputs to boxes.
+    """
+
+    image: str
+    compressed_ms: float
+    raw_ms: float
+    behind_ms: float
+
+
 def check_names(rows: Iterable[ConfigurationRow]) -> None:
     """Refuse two configurations of one name; raises ValueError."""
     names = set()
@@ -90,7 +105,8 @@ class ProfileTable:
 
     `configuration` is 'default' or what the device was set to ('8 SMs'); `cuts`
     holds, from front to back, the names of the tensors between two segments;
-    `configurations` holds those of the board, in its order, if they were measured.
+    `configurations` holds those of the board, in its order, and `cpu` the work on
+    the CPU, if they were measured.
 
     Raises
     ------
@@ -109,6 +125,7 @@ class ProfileTable:
     rows: Tuple[ProfileRow, ...]
     cuts: Tuple[Tuple[str, ...], ...] = ()
     configurations: Tuple[ConfigurationRow, ...] = ()
+    cpu: Optional[CpuTimes] = None
     _grid: Dict[Tuple[int, int], ProfileRow] = dataclasses.field(
         default_factory=dict, init=False, repr=False, compare=False)
     _answers: Dict[Any, Any] = dataclasses.field(
@@ -246,6 +263,8 @@ class ProfileTable:
                    'cuts': self.cuts, 'rows': rows,
                    'configurations': [[row.name, row.power_mw, *row.times_ms]
                                       for row in self.configurations]}
+        if self.cpu is not None:
+            content['cpu'] = dataclasses.asdict(self.cpu)
         try:
             write_whole(Path(path), (json.dumps(content, indent=1) + '\n').encode())
         except OSError as error:
@@ -296,7 +315,14 @@ def _table(content) -> ProfileTable:
         for row in fields.parts('rows'))
     configurations = tuple(ConfigurationRow(name, power_mw, tuple(times_ms)) for name, power_mw,
                            *times_ms in fields.value('configurations', ()))
-    return ProfileTable(**head, rows=rows, configurations=configurations)
+    # tables of earlier versions have none
+    cpu = _cpu(fields.part('cpu')) if fields.has('cpu') else None
+    return ProfileTable(**head, rows=rows, configurations=configurations, cpu=cpu)
+
+
+def _cpu(fields) -> CpuTimes:
+    return CpuTimes(fields.text('image'), *(fields.number(name, 0.0, LARGEST) for name in (
+        'compressed_ms', 'raw_ms', 'behind_ms')))
 
 
 def _check_row(row):

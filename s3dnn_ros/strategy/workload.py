@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Callable, Dict, List, Sequence, Tuple
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from s3dnn_ros.base.content import Fields, full_path, read_bytes, yaml_of
-from s3dnn_ros.errors import DocumentError, WorkloadError
+from s3dnn_ros.errors import DocumentError, ModelError, ProfileError, WorkloadError
 from s3dnn_ros.models.spec import load_spec, share_directory
 from s3dnn_ros.profiling.find import find_table
+from s3dnn_ros.profiling.table import load_table
 
 MOST_TASKS, MOST_VARIANTS = 64, 100
 # A day, and the memory of no board.
 LONGEST_MS, LARGEST_MB = 86.4e6, 1e9
 # Shorter than anything that a device does.
 SHORTEST_MS = 1e-3
-_TIMES = ('device_ms', 'utilization')
+_ON_DEVICE = ('device_ms', 'utilization')
+# How images may come.
+COMPRESSED, RAW = 'compressed', 'raw'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,19 +125,59 @@ class Workload:
                      for task in self.tasks)
 
 
-# What a profile tells of a model: the device, the time on it in seconds, and the utilization.
-Measured = Tuple[str, float, float]
+class ModelTimes(NamedTuple):
+    """What was measured of a model at batch 1 on a device, see Variant; None: that was not."""
+
+    device: str
+    device_s: float
+    utilization: float
+    before_s: Optional[float] = None
+    behind_s: Optional[float] = None
 
 
-def profiled(model: str) -> Measured:
-    """Return what the newest profile here says of a model at batch 1.
+def profiled(model: str, path: Optional[Path], images: str) -> ModelTimes:
+    """Return what the newest profile here says of a model, or the one at `path`.
 
-    Raises DocumentError if there is none, ModelError for an unknown model.
+    Parameters
+    ----------
+    model : str
+        With a path it may be '', and its file need not be here.
+    path : Path or None
+    images : str
+        COMPRESSED or RAW.
+
+    Raises
+    ------
+    ProfileError
+        There is none, or that at `path` cannot be read or is of another model.
+    ModelError
+        The model is unknown.
+
     """
-    table, reason = find_table('auto', load_spec(model))
-    if table is None:
-        raise DocumentError(f"model '{model}' has no profile ({reason})")
-    return table.device, table.time_s(1, 'median'), table.whole().utilization(0, 1)
+    if path is None:
+        table, reason = find_table('auto', load_spec(model))
+        if table is None:
+            raise ProfileError(f"model '{model}'", f'has no profile ({reason})')
+    else:
+        table = load_table(path)
+        if model and table.model != model:
+            raise ProfileError(path, f"is of the model '{table.model}'; name one of '{model}'")
+    times = ModelTimes(table.device, table.time_s(1, 'median'), table.whole().utilization(0, 1))
+    if table.cpu is None:
+        return times
+    before_ms = table.cpu.compressed_ms if images == COMPRESSED else table.cpu.raw_ms
+    return times._replace(before_s=1e-3 * before_ms, behind_s=1e-3 * table.cpu.behind_ms)
+
+
+class _Source(NamedTuple):
+    """Where times come from that a file leaves out: `profile` is called as `profiled`.
+
+    `folder` is that of the file, `images` how images come.
+    """
+
+    profile: Callable[[str, Optional[Path], str], ModelTimes]
+    folder: Path
+    images: str
 
 
 def workload_directory() -> Path:
@@ -147,7 +190,7 @@ def known_workloads() -> List[str]:
     return sorted(path.stem for path in workload_directory().glob('*.yaml'))
 
 
-def load_workload(name_or_path, profile: Callable[[str], Measured] = profiled) -> Workload:
+def load_workload(name_or_path, profile=profiled) -> Workload:
     """Read a workload, by name or by the path of its YAML file.
 
     Parameters
@@ -155,7 +198,7 @@ def load_workload(name_or_path, profile: Callable[[str], Measured] = profiled) -
     name_or_path : str or Path
         A name is one of the package's own.
     profile : callable
-        Returns what is known of a model whose times are not in the file.
+        Returns what is known of a model whose times are not in the file; see `profiled`.
 
     Raises
     ------
@@ -181,12 +224,16 @@ def _fields(path: Path) -> Fields:
 
 
 def _workload(name, fields, folder, profile) -> Workload:
-    fields.expect_only('description', 'device', 'storage_limit_mb', 'models', 'tasks')
+    fields.expect_only('description', 'device', 'images', 'storage_limit_mb', 'models', 'tasks')
     device = fields.text('device') if fields.has('device') else ''
+    images = fields.text('images') if fields.has('images') else COMPRESSED
+    if images not in (COMPRESSED, RAW):
+        fields.fail('images', f'{COMPRESSED} or {RAW}')
+    source = _Source(profile, folder, images)
     models, devices = {}, {device} - {''}
     for model in fields.mapping('models'):
         part = fields.part('models').part(model)
-        models[model], found = _model(model, part, folder, profile)
+        models[model], found = _model(model, part, source)
         devices |= found
     if len(devices) != 1:
         fields.fail('device', 'the device that all times are of' + (
@@ -205,24 +252,24 @@ def _workload(name, fields, folder, profile) -> Workload:
     return workload
 
 
-def _model(name, fields, folder, profile) -> Tuple[ScaledModel, set]:
+def _model(name, fields, source) -> Tuple[ScaledModel, set]:
     if fields.has('table'):
         fields.expect_only('table')
-        path = (folder / full_path(fields.text('table'))).absolute()
+        path = _path(fields, source)
         try:
-            return _plain_model(name, _fields(path), profile)
+            return _plain_model(name, _fields(path), source._replace(folder=path.parent))
         except DocumentError as error:
             raise DocumentError(f"key 'models.{name}.table': {path}: {error}") from error
-    return _plain_model(name, fields, profile)
+    return _plain_model(name, fields, source)
 
 
-def _plain_model(name, fields, profile) -> Tuple[ScaledModel, set]:
+def _plain_model(name, fields, source) -> Tuple[ScaledModel, set]:
     fields.expect_only('accuracy', 'shared_mb', 'variants')
     accuracy = fields.number('accuracy', SHORTEST_MS, 1e6)
     devices = set()
     variants = []
     for part in fields.parts('variants'):
-        variant, found = _variant(part, accuracy, profile)
+        variant, found = _variant(part, accuracy, source)
         variants.append(variant)
         devices |= found
     if not 1 <= len(variants) <= MOST_VARIANTS:
@@ -233,21 +280,44 @@ def _plain_model(name, fields, profile) -> Tuple[ScaledModel, set]:
     return ScaledModel(name, accuracy, tuple(variants), shared_mb), devices
 
 
-def _variant(fields, accuracy, profile) -> Tuple[Variant, set]:
-    fields.expect_only('model', 'before_ms', 'device_ms', 'behind_ms', 'utilization', 'loss',
-                       'storage_mb')
+def _variant(fields, accuracy, source) -> Tuple[Variant, set]:
+    fields.expect_only('model', 'table', 'before_ms', 'device_ms', 'behind_ms', 'utilization',
+                       'loss', 'storage_mb')
     model = fields.text('model') if fields.has('model') else ''
-    devices = set()
-    if model and not any(map(fields.has, _TIMES)):
-        device, device_s, utilization = profile(model)
-        devices = {device}
+    on_device = [key for key in _ON_DEVICE if fields.has(key)]
+    if fields.has('table') and on_device:
+        fields.fail('table', f'no profile where {" and ".join(on_device)} are given')
+    if fields.has('table') or (model and not on_device):
+        known = _known(fields, model, source)
     else:
-        device_s = 1e-3 * fields.number('device_ms', SHORTEST_MS, LONGEST_MS)
-        utilization = fields.number('utilization', 1e-6, 1.0)
-    return Variant(1e-3 * fields.number('before_ms', 0.0, LONGEST_MS), device_s,
-                   1e-3 * fields.number('behind_ms', 0.0, LONGEST_MS), utilization,
+        known = ModelTimes('', 1e-3 * fields.number('device_ms', SHORTEST_MS, LONGEST_MS),
+                           fields.number('utilization', 1e-6, 1.0))
+
+    def cpu_s(key, measured_s):
+        if not fields.has(key) and known.device:
+            if measured_s is None:
+                fields.fail(key, 'as its profile has no times of the work on the CPU; run `s3dnn '
+                                 f'profile {model or "MODEL"}` again, or give this time')
+            return measured_s
+        return 1e-3 * fields.number(key, 0.0, LONGEST_MS)
+
+    return Variant(cpu_s('before_ms', known.before_s), known.device_s,
+                   cpu_s('behind_ms', known.behind_s), known.utilization,
                    fields.number('loss', 0.0, accuracy),
-                   fields.number('storage_mb', 0.0, LARGEST_MB), model), devices
+                   fields.number('storage_mb', 0.0, LARGEST_MB), model), {known.device} - {''}
+
+
+def _known(fields, model, source) -> ModelTimes:
+    """Return what a profile says of a model: the one that `table` names, or the newest here."""
+    key, path = ('table', _path(fields, source)) if fields.has('table') else ('model', None)
+    try:
+        return source.profile(model, path, source.images)
+    except (ModelError, ProfileError) as error:
+        fields.fail(key, f'a model with a profile that fits: {error}')
+
+
+def _path(fields, source) -> Path:
+    return (source.folder / full_path(fields.text('table'))).absolute()
 
 
 def _task(fields, models: Dict[str, ScaledModel]) -> Task:

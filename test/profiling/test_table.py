@@ -13,6 +13,7 @@ from s3dnn_ros.errors import ProfileError
 from s3dnn_ros.profiling.table import (
     STATISTICS,
     ConfigurationRow,
+    CpuTimes,
     ProfileRow,
     ProfileTable,
     load_table,
@@ -52,7 +53,9 @@ def tables(draw):
     batches = draw(st.lists(st.integers(1, 16), min_size=1, max_size=4, unique=True))
     keys = [(segment, batch) for segment in range(draw(st.integers(1, 4))) for batch in batches]
     numbers = st.tuples(TIMES_MS, TIMES_MS, TIMES_MS, st.floats(0.0, 40.0), TIMES_MS)
-    return table([ProfileRow(*key, *draw(numbers)) for key in draw(st.permutations(keys))])
+    cpu = st.builds(CpuTimes, st.just('640x480'), TIMES_MS, TIMES_MS, TIMES_MS)
+    return table([ProfileRow(*key, *draw(numbers)) for key in draw(st.permutations(keys))],
+                 cpu=draw(st.none() | cpu))
 
 
 # look-ups
@@ -203,6 +206,10 @@ def edit(content, place, value):
     (['versions'], [], "key 'versions' is []; expected a mapping"),
     (['cuts'], ['layer1'], "key 'cuts' is ['layer1']; expected a list of lists"),
     (['cuts'], [[1]], "key 'cuts' is [[1]]"),
+    (['cpu'], 3, "key 'cpu' is 3; expected a mapping"),
+    (['cpu'], {}, "lacks the key 'cpu.image'"),
+    (['cpu'], {'image': '8x6', 'compressed_ms': 1, 'raw_ms': -1, 'behind_ms': 1},
+     "key 'cpu.raw_ms' is -1"),
 ], ids=str)
 def test_a_damaged_file_is_refused_by_name(measured, tmp_path, place, value, words):
     path = tmp_path / 'resnet50.torch.json'

@@ -7,8 +7,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3dnn_ros.errors import DocumentError, WorkloadError
-from s3dnn_ros.strategy.workload import known_workloads, load_workload
+from s3dnn_ros.errors import ProfileError, WorkloadError
+from s3dnn_ros.profiling.table import CpuTimes, ProfileRow, ProfileTable
+from s3dnn_ros.strategy.workload import ModelTimes, known_workloads, load_workload
 
 VARIANT = {'before_ms': 2.0, 'device_ms': 20.0, 'behind_ms': 1.0, 'utilization': 0.5,
            'loss': 0.0, 'storage_mb': 40.0}
@@ -43,8 +44,8 @@ def put(*keys_and_value):
     return change
 
 
-def nobody(model):
-    raise DocumentError(f"model '{model}' has no profile")
+def nobody(model, *_):
+    raise ProfileError(f"model '{model}'", 'has no profile')
 
 
 def test_times_are_seconds_and_names_are_those_of_the_file(write):
@@ -92,27 +93,86 @@ def test_a_model_may_stand_in_a_table_of_its_own(write, tmp_path):
         load_workload(path)
 
 
+def named(index, **changes):
+    """Return a variant whose times on the device are those of the model net_INDEX."""
+    return {'model': f'net_{index}', 'before_ms': 1, 'behind_ms': 0, 'loss': index,
+            'storage_mb': 1, **changes}
+
+
 def test_times_may_come_from_the_profiles_of_models(write):
-    variants = [{'model': f'net_{index}', 'before_ms': 1, 'behind_ms': 0, 'loss': index,
-                 'storage_mb': 1} for index in range(2)]
-    path = write(lambda tree: (tree.pop('device'), put('models', 'net', 'variants',
-                                                       variants)(tree)))
-    times = {'net_0': ('a board', 0.02, 0.6), 'net_1': ('a board', 0.01, 0.4)}
-    workload = load_workload(path, times.__getitem__)
+    path = write(lambda tree: (tree.pop('device'), put('models', 'net', 'variants', [
+        named(0), named(1)])(tree)))
+    times = {'net_0': ModelTimes('a board', 0.02, 0.6), 'net_1': ModelTimes('a board', 0.01, 0.4)}
+    workload = load_workload(path, lambda model, *_: times[model])
     assert workload.device == 'a board'
     assert [(v.model, v.device_s, v.utilization) for v in workload.tasks[0].model.variants] == [
         ('net_0', 0.02, 0.6), ('net_1', 0.01, 0.4)]
-    times['net_1'] = ('another', 0.01, 0.4)
+    times['net_1'] = ModelTimes('another', 0.01, 0.4)
     with pytest.raises(WorkloadError, match=r"key 'device'.*a board and another"):
-        load_workload(path, times.__getitem__)
-    with pytest.raises(WorkloadError, match=r"work.yaml: model 'net_0' has no profile"):
+        load_workload(path, lambda model, *_: times[model])
+    with pytest.raises(WorkloadError, match=r"work.yaml: key 'models.net.variants.0.model' is "
+                                            r"'net_0'; .* has no profile"):
         load_workload(path, nobody)
+
+
+ON_CPU = CpuTimes('640x480', 3.0, 1.0, 0.5)
+
+
+@pytest.fixture
+def profile(tmp_path):
+    """Return a function that writes net_0.json, the profile of a model; returns its path."""
+    def save(cpu=ON_CPU):
+        path = tmp_path / 'net_0.json'
+        ProfileTable('net_0', 'ab', 'torch', 'a board', 'default', {}, (
+            ProfileRow(0, 1, 12.0, 13.0, 14.0, 0.5, 0.8),
+            ProfileRow(1, 1, 8.0, 9.0, 10.0, 0.5, 0.3)), cpu=cpu).save(path)
+        return path
+    return save
+
+
+LEFT_OUT = {key: value for key, value in named(0).items() if key not in ('before_ms', 'behind_ms')}
+
+
+@pytest.mark.parametrize('images, before_s', [(None, 0.003), ('compressed', 0.003),
+                                              ('raw', 0.001)])
+def test_all_times_of_a_variant_may_come_from_a_table(write, profile, images, before_s):
+    profile()
+    path = write(lambda tree: (put('models', 'net', 'variants', [
+        {**LEFT_OUT, 'table': 'net_0.json'}])(tree), images and put('images', images)(tree)))
+    [variant] = load_workload(path).tasks[0].model.variants
+    assert (variant.before_s, variant.device_s, variant.behind_s) == pytest.approx(
+        (before_s, 0.02, 0.0005))
+    assert variant.utilization == pytest.approx(0.6) and variant.model == 'net_0'
+    # what the workload says goes before what was measured
+    path = write(put('models', 'net', 'variants', [named(0, table='net_0.json', before_ms=7)]))
+    assert load_workload(path).tasks[0].model.variants[0].before_s == pytest.approx(0.007)
+
+
+@pytest.mark.parametrize('changes, said', [
+    ({'table': 'other.json'}, r"table' is 'other.json'.* cannot be read"),
+    ({'table': 'work.yaml'}, r"table' is 'work.yaml'.*profile"),
+    ({'table': 'net_0.json', 'model': 'net_1'}, r"is of the model 'net_0'; name one of 'net_1'"),
+    ({'table': 'net_0.json', 'device_ms': 3}, r'no profile where device_ms are given'),
+    ({'table': 3}, r"variants.0.table' is 3; expected text")])
+def test_a_table_that_does_not_fit_is_told(write, profile, changes, said):
+    profile()
+    path = write(put('models', 'net', 'variants', [{**LEFT_OUT, **changes}]))
+    with pytest.raises(WorkloadError, match=said) as caught:
+        load_workload(path)
+    assert str(caught.value).startswith(f'{path}: key') and '\n' not in str(caught.value)
+
+
+def test_a_table_of_an_earlier_version_lacks_the_work_on_the_cpu(write, profile):
+    profile(cpu=None)
+    path = write(put('models', 'net', 'variants', [{**LEFT_OUT, 'table': 'net_0.json'}]))
+    with pytest.raises(WorkloadError, match=r"lacks the key 'models.net.variants.0.before_ms'.*"
+                                            r's3dnn profile net_0` again'):
+        load_workload(path)
 
 
 def test_a_model_without_a_profile_is_told_with_what_to_run(write, tmp_path, monkeypatch):
     monkeypatch.setenv('S3DNN_CACHE', str(tmp_path))
-    path = write(put('models', 'net', 'variants', [
-        {'model': 'squeezenet_1_1', 'before_ms': 1, 'behind_ms': 0, 'loss': 0, 'storage_mb': 1}]))
+    path = write(put('models', 'net', 'variants', [named(0, model='squeezenet_1_1')]))
     with pytest.raises(WorkloadError, match=r'work.yaml.*s3dnn profile squeezenet_1_1'):
         load_workload(path)
 
@@ -137,6 +197,7 @@ def test_a_model_without_a_profile_is_told_with_what_to_run(write, tmp_path, mon
     (put('models', 'net', 'accuracy', 0), 'models.net.accuracy'),
     (put('models', 'net', None), 'models.net'),
     (put('device', 7), "key 'device'"),
+    (put('images', 'video'), "key 'images' is 'video'; expected compressed or raw"),
     (put('storage_limit_mb', 30.0), r'at least 35, which the smallest .* 5 more')])
 def test_what_is_wrong_is_told_with_file_and_key(write, change, said):
     with pytest.raises(WorkloadError, match=said) as caught:
