@@ -80,6 +80,40 @@ def test_a_search_goes_on_from_what_was_measured(workload, tmp_path, capsys, mon
     assert 'with other options' in capsys.readouterr().err
 
 
+def test_a_dask_cluster_finds_what_processes_find(workload, tmp_path):
+    distributed = pytest.importorskip('distributed')
+    command, files = ['plan', str(workload(1.3)), *QUICK], [tmp_path / '1.yaml',
+                                                           tmp_path / '2.yaml']
+    with distributed.LocalCluster(2, processes=False, dashboard_address=None) as cluster:
+        assert main([*command, '--out', str(files[0]), '--backend', 'dask', '--address',
+                     cluster.scheduler_address]) == 0
+    assert main([*command, '--out', str(files[1])]) == 0
+    assert files[0].read_text() == files[1].read_text()
+
+
+def test_an_interrupted_search_goes_on_where_it_was(workload, tmp_path, monkeypatch):
+    command = ['plan', str(workload(1.3)), *QUICK, '--out', str(tmp_path / 's.yaml')]
+    monkeypatch.setattr('s3dnn_ros.strategy.search.FIRST', 4)
+    monkeypatch.setattr('s3dnn_ros.strategy.search.EACH', 4)
+    assert main(command) == 0
+    whole, calls = (tmp_path / 's.yaml').read_text(), []
+    measure = Trial.__call__
+
+    def interrupted(trial, strategy):
+        calls.append(strategy)
+        if len(calls) > 6:
+            raise KeyboardInterrupt
+        return measure(trial, strategy)
+
+    command += ['--measured', str(tmp_path / 'measured.json')]
+    monkeypatch.setattr(Trial, '__call__', interrupted)
+    assert main(command) == 130
+    assert len(json.loads((tmp_path / 'measured.json').read_text())['strategies']) == 4
+    monkeypatch.setattr(Trial, '__call__', measure)
+    assert main(command) == 0
+    assert (tmp_path / 's.yaml').read_text() == whole
+
+
 def test_an_infeasible_workload_says_what_misses_how_much(workload, tmp_path, capsys):
     out = tmp_path / 'strategy.yaml'
     command = ['plan', str(workload(4.0)), *QUICK, '--out', str(out)]
@@ -98,7 +132,8 @@ def test_a_budget_too_small_for_the_proxys_error_has_none(workload, tmp_path, ca
 
 
 @pytest.mark.parametrize('arguments, said', [
-    (['nothing'], 'robot_mix, seed_4_tasks'), (['robot_mix', '--seconds', '0.1'], 'at least')])
+    (['nothing'], 'robot_mix, seed_4_tasks'), (['robot_mix', '--seconds', '0.1'], 'at least'),
+    (['robot_mix', '--address', 'host:8786'], 'only --backend dask has one')])
 def test_what_cannot_be_planned_is_told(arguments, said, capsys):
     assert main(['plan', *arguments]) == 1
     assert said in capsys.readouterr().err

@@ -7,11 +7,12 @@ from importlib import metadata
 from pathlib import Path
 
 from s3dnn_ros.commands.argument_types import above_zero, from_zero, new_file
-from s3dnn_ros.errors import WorkloadError
+from s3dnn_ros.errors import ParameterError, WorkloadError
 from s3dnn_ros.scheduling import POLICIES
 
 # The strategy is measured again for so many times as long, with other seeds.
 CONFIRMED_TIMES = 4
+BACKENDS = PROCESSES, DASK = 'processes', 'dask'
 # What results depend on.
 _LIBRARIES = ('s3dnn_ros', 'numpy', 'scikit-learn', 'pymoo')
 
@@ -47,6 +48,12 @@ def register(subparsers) -> None:
                              '%(default)s)')
     parser.add_argument('--jobs', type=from_zero, default=0, metavar='N',
                         help='processes that measure; 0: one for each core (default %(default)s)')
+    parser.add_argument('--backend', choices=BACKENDS, default=BACKENDS[0],
+                        help='where strategies are measured: in processes of this machine, or by '
+                             'the workers of a Dask cluster (default %(default)s)')
+    parser.add_argument('--address', default='', metavar='HOST:PORT',
+                        help="of the Dask cluster's scheduler (default: a cluster of --jobs "
+                             'processes on this machine)')
     parser.add_argument('--seed', type=from_zero, default=0, metavar='N',
                         help='of the search (default %(default)s)')
     parser.add_argument('--nearest', action='store_true',
@@ -56,7 +63,7 @@ def register(subparsers) -> None:
 
 def _plan(arguments) -> int:
     from s3dnn_ros.bench.s3dnn_plots import load_matplotlib
-    from s3dnn_ros.lab.strategy_trial import Trial, parallel
+    from s3dnn_ros.lab.strategy_trial import Trial
     from s3dnn_ros.strategy.plan_file import plan_of
     from s3dnn_ros.strategy.proxy import proxy_error
     from s3dnn_ros.strategy.search import confirmed
@@ -68,7 +75,7 @@ def _plan(arguments) -> int:
     workload = load_workload(arguments.workload)
     trial = Trial(workload, arguments.policy, arguments.seconds, cpus=arguments.cpus,
                   segment_ms=arguments.segment_ms)
-    with parallel(trial, arguments.jobs or -1) as measure:
+    with _parallel(arguments, trial) as measure:
         measured = _search(arguments, workload, trial, measure)
     again = trial.confirming(CONFIRMED_TIMES)
     strategy, measurement = confirmed(workload, measured,
@@ -94,6 +101,18 @@ def _plan(arguments) -> int:
     plan.save(arguments.out)
     print(f'written to {arguments.out}')
     return 0 if feasible else 1
+
+
+def _parallel(arguments, trial):
+    """Return the context that gives what measures several strategies at once."""
+    from s3dnn_ros.lab.dask_cluster import on_dask
+    from s3dnn_ros.lab.strategy_trial import parallel
+
+    if arguments.backend == DASK:
+        return on_dask(trial, arguments.address, arguments.jobs or -1)
+    if arguments.address:
+        raise ParameterError('--address', arguments.address, 'only --backend dask has one')
+    return parallel(trial, arguments.jobs or -1)
 
 
 def _search(arguments, workload, trial, measure):

@@ -108,13 +108,16 @@ class Trial:
 def parallel(trial: Trial, jobs: int) -> Iterator[Measure]:
     """Give what measures several strategies at once, in so many processes; -1: one a core.
 
-    joblib runs them; `joblib.parallel_config` around it chooses another backend than processes
-    of this machine, such as Dask or Ray. Raises StrategyError without joblib.
+    Raises StrategyError without joblib.
     """
-    joblib = library('joblib')
-    with joblib.Parallel(jobs) as workers:
-        yield lambda strategies: workers(joblib.delayed(trial)(strategy)
-                                         for strategy in strategies)
+    with library('joblib').Parallel(jobs) as workers:
+        yield measuring(trial, workers)
+
+
+def measuring(trial: Trial, workers) -> Measure:
+    """Return what has strategies measured by the workers of a joblib.Parallel."""
+    return lambda strategies: workers(library('joblib').delayed(trial)(strategy)
+                                      for strategy in strategies)
 
 
 @dataclasses.dataclass

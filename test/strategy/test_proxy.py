@@ -6,19 +6,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3dnn_ros.strategy.evolution import random_strategy
-from s3dnn_ros.strategy.proxy import TASK_FEATURES, Proxy, features, proxy_error
+from s3dnn_ros.strategy.proxy import Proxy, features, proxy_error
 from s3dnn_ros.strategy.strategy import Measurement, Strategy
 
 
 @given(order=st.permutations(range(3)))
 def test_features_see_the_load_of_more_important_tasks(make_workload, order):
     workload = make_workload(load=0.9)
-    [row] = features(workload, [Strategy.in_order((0, 1, 2), order)])
-    assert len(row) == 3 * TASK_FEATURES + 2
-    loads = [row[task * TASK_FEATURES + 2] for task in order]
-    assert loads == sorted(loads) and loads[-1] == pytest.approx(row[-2])
-    assert row[-2] == pytest.approx(0.3 * (1 + 0.7 + 0.49))
-    assert [row[task * TASK_FEATURES] for task in range(3)] == [0, 1, 2]
+    [rows] = features(workload, [Strategy.in_order((0, 1, 2), order)])
+    expected = [0.3 * 0.7 ** task for task in range(3)]
+    assert list(rows[:, 0]) == list(rows[:, 1]) == [0, 1, 2]
+    assert list(rows[list(order), 2]) == [3, 2, 1]
+    for rank, task in enumerate(order):
+        first = order[:rank + 1]
+        assert rows[task, 3] == pytest.approx(sum(expected[other] for other in first))
+        assert list(rows[task, -6:-3]) == pytest.approx(expected)
+        assert list(rows[task, -3:]) == pytest.approx(
+            [expected[other] * (other in first) for other in range(3)])
 
 
 def some(workload, count):
