@@ -85,7 +85,7 @@ def test_a_dask_cluster_finds_what_processes_find(workload, tmp_path):
     command, files = ['plan', str(workload(1.3)), *QUICK], [tmp_path / '1.yaml',
                                                            tmp_path / '2.yaml']
     with distributed.LocalCluster(2, processes=False, dashboard_address=None) as cluster:
-        assert main([*command, '--out', str(files[0]), '--backend', 'dask', '--address',
+        assert main([*command, '--out', str(files[0]), '--dask',
                      cluster.scheduler_address]) == 0
     assert main([*command, '--out', str(files[1])]) == 0
     assert files[0].read_text() == files[1].read_text()
@@ -132,8 +132,7 @@ def test_a_budget_too_small_for_the_proxys_error_has_none(workload, tmp_path, ca
 
 
 @pytest.mark.parametrize('arguments, said', [
-    (['nothing'], 'robot_mix, seed_4_tasks'), (['robot_mix', '--seconds', '0.1'], 'at least'),
-    (['robot_mix', '--address', 'host:8786'], 'only --backend dask has one')])
+    (['nothing'], 'robot_mix, seed_4_tasks'), (['robot_mix', '--seconds', '0.1'], 'at least')])
 def test_what_cannot_be_planned_is_told(arguments, said, capsys):
     assert main(['plan', *arguments]) == 1
     assert said in capsys.readouterr().err

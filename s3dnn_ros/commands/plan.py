@@ -7,12 +7,11 @@ from importlib import metadata
 from pathlib import Path
 
 from s3dnn_ros.commands.argument_types import above_zero, from_zero, new_file
-from s3dnn_ros.errors import ParameterError, WorkloadError
+from s3dnn_ros.errors import WorkloadError
 from s3dnn_ros.scheduling import POLICIES
 
 # The strategy is measured again for so many times as long, with other seeds.
 CONFIRMED_TIMES = 4
-BACKENDS = PROCESSES, DASK = 'processes', 'dask'
 # What results depend on.
 _LIBRARIES = ('s3dnn_ros', 'numpy', 'scikit-learn', 'pymoo')
 
@@ -48,12 +47,9 @@ def register(subparsers) -> None:
                              '%(default)s)')
     parser.add_argument('--jobs', type=from_zero, default=0, metavar='N',
                         help='processes that measure; 0: one for each core (default %(default)s)')
-    parser.add_argument('--backend', choices=BACKENDS, default=BACKENDS[0],
-                        help='where strategies are measured: in processes of this machine, or by '
-                             'the workers of a Dask cluster (default %(default)s)')
-    parser.add_argument('--address', default='', metavar='HOST:PORT',
-                        help="of the Dask cluster's scheduler (default: a cluster of --jobs "
-                             'processes on this machine)')
+    parser.add_argument('--dask', metavar='HOST:PORT',
+                        help='measure on the workers of a Dask cluster, whose scheduler is there, '
+                             'in place of processes')
     parser.add_argument('--seed', type=from_zero, default=0, metavar='N',
                         help='of the search (default %(default)s)')
     parser.add_argument('--nearest', action='store_true',
@@ -108,10 +104,8 @@ def _parallel(arguments, trial):
     from s3dnn_ros.lab.dask_cluster import on_dask
     from s3dnn_ros.lab.strategy_trial import parallel
 
-    if arguments.backend == DASK:
-        return on_dask(trial, arguments.address, arguments.jobs or -1)
-    if arguments.address:
-        raise ParameterError('--address', arguments.address, 'only --backend dask has one')
+    if arguments.dask:
+        return on_dask(trial, arguments.dask)
     return parallel(trial, arguments.jobs or -1)
 
 

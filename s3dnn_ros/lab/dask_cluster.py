@@ -15,40 +15,25 @@ CONNECT_S = 10
 
 
 @contextlib.contextmanager
-def on_dask(trial: Trial, address: str, jobs: int) -> Iterator[Measure]:
+def on_dask(trial: Trial, address: str) -> Iterator[Measure]:
     """Give what measures several strategies at once, on the workers of a Dask cluster.
 
-    Parameters
-    ----------
-    trial : Trial
-    address : str
-        Of the cluster's scheduler, such as 'host:8786'; '' starts a cluster on this machine.
-    jobs : int
-        How many workers to start on this machine; -1: one for each core.
-
-    Raises
-    ------
-    StrategyError
-        Dask is missing, the scheduler does not answer, or a worker lacks this package.
-
+    `address` is that of the cluster's scheduler, such as 'host:8786'. Raises StrategyError if Dask
+    is missing, the scheduler does not answer, or a worker lacks this package.
     """
     distributed, joblib = library('distributed'), library('joblib')
-    with contextlib.ExitStack() as stack:
-        if not address:
-            workers = {} if jobs < 0 else {'n_workers': jobs}
-            cluster = stack.enter_context(distributed.LocalCluster(
-                threads_per_worker=1, dashboard_address=None, **workers))
-            address = cluster.scheduler_address
-        try:
-            stack.enter_context(distributed.Client(address, timeout=CONNECT_S))
-        except (OSError, ValueError) as error:
-            raise StrategyError('the Dask scheduler', f'cannot be reached at {address} '
-                                f'({error}); start it, or correct --address') from error
+    try:
+        client = distributed.Client(address, timeout=CONNECT_S)
+    except (OSError, ValueError) as error:
+        raise StrategyError('the Dask scheduler', f'cannot be reached at {address} ({error}); '
+                            'start it, or correct --dask') from error
+    with client:
         # scikit-learn looks for the backend, too, and is to stay here
         with joblib.parallel_config(backend='dask'):
             workers = joblib.Parallel(-1)
         try:
-            yield measuring(trial, stack.enter_context(workers))
+            with workers:
+                yield measuring(trial, workers)
         except ModuleNotFoundError as error:
             raise StrategyError('the Dask cluster', f'has a worker without {error.name}; install '
                                 'this version of s3dnn_ros there') from error

@@ -26,14 +26,14 @@ def trial(make_workload):
 
 
 def test_a_cluster_measures_what_a_process_measures(trial, address):
-    with on_dask(trial, address, -1) as measure:
+    with on_dask(trial, address) as measure:
         for strategies in (STRATEGIES, STRATEGIES[:1]):
             assert measure(strategies) == [trial(strategy) for strategy in strategies]
 
 
 def test_nothing_else_runs_on_the_cluster(trial, address):
     joblib = pytest.importorskip('joblib')
-    with on_dask(trial, address, -1):
+    with on_dask(trial, address):
         assert joblib.effective_n_jobs(None) == 1
 
 
@@ -42,7 +42,7 @@ def test_a_worker_that_lacks_the_package_is_told(trial, address):
         raise ModuleNotFoundError("No module named 's3dnn_ros'", name='s3dnn_ros')
 
     with pytest.raises(StrategyError, match='a worker without s3dnn_ros; install'), \
-            on_dask(missing, address, -1) as measure:
+            on_dask(missing, address) as measure:
         measure(STRATEGIES)
 
 
@@ -50,13 +50,13 @@ def test_a_worker_that_lacks_the_package_is_told(trial, address):
 def test_a_scheduler_that_does_not_answer_is_told(trial, monkeypatch, address):
     pytest.importorskip('distributed')
     monkeypatch.setattr('s3dnn_ros.lab.dask_cluster.CONNECT_S', 0.2)
-    with pytest.raises(StrategyError, match=f'reached at {address}.*--address'), \
-            on_dask(trial, address, -1):
+    with pytest.raises(StrategyError, match=f'reached at {address}.*--dask'), \
+            on_dask(trial, address):
         pass
 
 
 def test_without_dask_a_sentence_says_how_to_get_it(trial, monkeypatch):
     monkeypatch.setitem(sys.modules, 'distributed', None)
     with pytest.raises(StrategyError, match=r'distributed is not here.*pip install "dask'), \
-            on_dask(trial, '', 1):
+            on_dask(trial, 'host:8786'):
         pass
