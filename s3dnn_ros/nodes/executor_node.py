@@ -21,6 +21,7 @@ from s3dnn_ros.nodes.camera_follower import CameraFollower
 from s3dnn_ros.nodes.cohort_topics import CohortTopics
 from s3dnn_ros.nodes.log_handler import NodeLogHandler
 from s3dnn_ros.nodes.messages import capacity_msg, diagnostic, executor_stats, s_of
+from s3dnn_ros.nodes.model_change import ModelChange
 from s3dnn_ros.nodes.model_service import ModelService
 from s3dnn_ros.nodes.newest_publisher import NewestPublisher
 from s3dnn_ros.nodes.node import S3dnnNode
@@ -28,11 +29,11 @@ from s3dnn_ros.nodes.overlay import Overlay
 from s3dnn_ros.nodes.qos import qos
 from s3dnn_ros.nodes.result_topics import ResultTopics, check_messages
 from s3dnn_ros.nodes.running import run
+from s3dnn_ros.nodes.strategy_parameter import StrategyParameter
 from s3dnn_ros.platforms import board_here, find_meter, make_platform
 from s3dnn_ros.runtime.cohort_client import BoardContext
 from s3dnn_ros.runtime.executor import Executor
-from s3dnn_ros.strategy.plan_file import load_plan
-from s3dnn_ros.strategy.use import expect_device, parameters_of
+from s3dnn_ros.strategy.use import expect_device
 from s3dnn_ros.transport.frames import FrameBatch as Frames
 from s3dnn_ros.transport.slots import zeros
 
@@ -65,13 +66,15 @@ class ExecutorNode(S3dnnNode):
         self._stats = None
         self._last_busy = (0.0, 0.0)
         self._log_handler = NodeLogHandler(self, ROOMS)
-        self._model_service = ModelService(self, lambda: self._runtime)
+        self._model_change = ModelChange(self, lambda: self._runtime)
+        self._model_service = ModelService(self, self._model_change)
+        self._strategy = StrategyParameter(self, self._model_change)
 
     def start(self, settings):
         """Load and warm every model, and create the publishers."""
         self._log_handler.attach()
         check_messages(settings.output.messages)
-        plan = self._take_strategy(settings)
+        plan = self._strategy.configure(settings)
         settings = self.settings
         specs = self._specs(settings)
         self._process = f'{self.get_fully_qualified_name()}/{os.getpid()}/{next(_NUMBERS)}'
@@ -117,6 +120,7 @@ class ExecutorNode(S3dnnNode):
 
     def apply(self, settings):
         """Take over live parameters."""
+        self._strategy.follow(settings, self._runtime.engine.device)
         self._runtime.configure(settings)
         self._overlay.configure(settings)
         for camera in settings.cameras:
@@ -184,23 +188,6 @@ class ExecutorNode(S3dnnNode):
                        DiagnosticStatus.ERROR if trouble else DiagnosticStatus.OK,
                        trouble or 'its network runs', {})
             for name, trouble in self._runtime.troubles().items()]
-
-    def _take_strategy(self, settings):
-        """Set priority and model of the instances as a strategy says; return it, or None."""
-        if not settings.strategy:
-            return None
-        plan = load_plan(settings.strategy)
-        models = {name: spec.name for name, spec in self._specs(settings).items()}
-        self.change(parameters_of(plan, settings.strategy, models))
-        log = self.get_logger()
-        if plan.policy != settings.scheduling.scheduler:
-            log.warning(f'{settings.strategy} was planned with the scheduler {plan.policy}, and '
-                        f'this executor has {settings.scheduling.scheduler}: tasks may miss more '
-                        'than planned; plan again with --policy, or set scheduler')
-        if not plan.feasible:
-            log.warning(f'{settings.strategy} is the nearest of a search that found no feasible '
-                        'strategy: some tasks miss more than they tolerate')
-        return plan
 
     @staticmethod
     def _specs(settings):

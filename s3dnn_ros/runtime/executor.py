@@ -197,7 +197,7 @@ class Executor:
             self._answers.dropped(request, 'shutdown', '')
 
     def reload(self, specs, settings, done: Callable[[Optional[Exception]], None]):
-        """Have instances run on networks that are loaded anew, all of them of one model.
+        """Have instances run on networks that are loaded anew, all of them or none.
 
         The old ones serve until then. `done` is called in another thread, with None, or with an
         error if the old ones stay. Not in a cohort, whose tables are those of the first models.

@@ -69,8 +69,10 @@ class ExecutorSettings:
                                                            'instance_names', 'Network instances.')
     model_directories: Tuple[str, ...] = parameter((), MODEL_DIRECTORIES)
     strategy: str = parameter('', 'Strategy file of `s3dnn plan`: sets priority and model of '
-                              'every instance, which must have the names of the tasks. Empty: '
-                              'none.')
+                              'every instance, which must have the names of the tasks. While '
+                              'the node is active, other models are loaded first; if one cannot '
+                              'be loaded, everything stays. Empty: all stay as they are.',
+                              live=True)
     engine: EngineSettings = section(EngineSettings, 'engine_')
     warmup_runs: int = parameter(1, 'Runs of each network before the node is ready.',
                                  low=0, high=100)

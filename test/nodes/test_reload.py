@@ -224,7 +224,7 @@ def test_cleaning_up_during_a_reload_answers_it(world, loads):
     _, executor = world.system()
     loads.clear()
     future = ask(world, model='mean')
-    world.wait_for(lambda: executor._model_service._timer)
+    world.wait_for(lambda: executor._model_change._timer)
     threading.Timer(0.2, loads.set).start()
     assert executor.trigger_deactivate() == TransitionCallbackReturn.SUCCESS
     assert executor.trigger_cleanup() == TransitionCallbackReturn.SUCCESS
