@@ -78,3 +78,21 @@ def gate(monkeypatch):
     monkeypatch.setattr(OnnxRuntimeNetwork, 'step', gated)
     yield made
     made.open()
+
+
+@pytest.fixture
+def loads(monkeypatch):
+    """Return an Event that loads of networks wait for; it is set at first, and at the end."""
+    from s3dnn_ros.engines.onnxruntime_engine import OnnxRuntimeEngine
+
+    may_load = threading.Event()
+    may_load.set()
+    load = OnnxRuntimeEngine.load
+
+    def waiting(self, *arguments, **options):
+        assert may_load.wait(60.0)
+        return load(self, *arguments, **options)
+
+    monkeypatch.setattr(OnnxRuntimeEngine, 'load', waiting)
+    yield may_load
+    may_load.set()

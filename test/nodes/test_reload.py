@@ -17,7 +17,6 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from s3dnn_ros.srv import ReloadModel
 from test_parameter_files import dump, from_file
 
-from s3dnn_ros.engines.onnxruntime_engine import OnnxRuntimeEngine
 from s3dnn_ros.runtime import reloader
 
 pytestmark = pytest.mark.ros
@@ -29,22 +28,6 @@ both = pytest.mark.parametrize('composed', [False, True], ids=['separate', 'comp
 def models(tmp_path_factory):
     """Return a directory of models that a test may change."""
     return write_models(tmp_path_factory.mktemp('models'))
-
-
-@pytest.fixture
-def loads(monkeypatch):
-    """Return an Event that loads wait for; it is set at the end."""
-    may_load = threading.Event()
-    may_load.set()
-    load = OnnxRuntimeEngine.load
-
-    def waiting(self, *arguments, **options):
-        assert may_load.wait(60.0)
-        return load(self, *arguments, **options)
-
-    monkeypatch.setattr(OnnxRuntimeEngine, 'load', waiting)
-    yield may_load
-    may_load.set()
 
 
 def ask(world, **fields):

@@ -14,7 +14,6 @@ from s3dnn_ros.srv import ReloadModel
 
 from s3dnn_ros.base.clock import SystemClock
 from s3dnn_ros.engines import make_engine
-from s3dnn_ros.engines.onnxruntime_engine import OnnxRuntimeEngine
 from s3dnn_ros.strategy.plan_file import Plan, PlannedTask
 
 pytestmark = pytest.mark.ros
@@ -85,22 +84,6 @@ def test_what_the_plan_does_not_promise_is_told(world, strategy):
 
 
 # while the executor runs
-
-@pytest.fixture
-def loads(monkeypatch):
-    """Return an Event that loads wait for, set at first and at the end."""
-    may_load = threading.Event()
-    may_load.set()
-    load = OnnxRuntimeEngine.load
-
-    def waiting(self, *arguments, **options):
-        assert may_load.wait(60.0)
-        return load(self, *arguments, **options)
-
-    monkeypatch.setattr(OnnxRuntimeEngine, 'load', waiting)
-    yield may_load
-    may_load.set()
-
 
 def held(executor):
     """Return models and priorities of the executor, instance by instance."""
