@@ -5,10 +5,11 @@ import json
 import pytest
 import yaml
 
+from s3dnn_ros.bench import task_run
 from s3dnn_ros.cli import main
 from s3dnn_ros.lab.strategy_trial import Trial
 from s3dnn_ros.strategy.plan_file import load_plan
-from s3dnn_ros.strategy.strategy import Strategy
+from s3dnn_ros.strategy.strategy import Measurement, Strategy
 from s3dnn_ros.strategy.workload import load_workload
 
 QUICK = ['--budget', '60', '--seconds', '1', '--jobs', '1']
@@ -134,5 +135,94 @@ def test_a_budget_too_small_for_the_proxys_error_has_none(workload, tmp_path, ca
 @pytest.mark.parametrize('arguments, said', [
     (['nothing'], 'robot_mix, seed_4_tasks'), (['robot_mix', '--seconds', '0.1'], 'at least')])
 def test_what_cannot_be_planned_is_told(arguments, said, capsys):
+    assert main(['plan', *arguments]) == 1
+    assert said in capsys.readouterr().err
+
+
+# on an engine
+
+@pytest.fixture
+def models(tmp_path, tiny_onnx, monkeypatch):
+    """Let `net_0` and `net_1` stand for networks that are done in a moment; runs are short."""
+    pytest.importorskip('onnxruntime')
+    description = {'onnx': str(tiny_onnx), 'width': 4, 'height': 4, 'colour': 'rgb',
+                   'mean': [0, 0, 0], 'std': [255, 255, 255], 'resize': 'stretch',
+                   'decoder': 'classification', 'labels': ['r', 'g', 'b']}
+    for index in range(2):
+        (tmp_path / f'net_{index}.yaml').write_text(yaml.safe_dump(description))
+    monkeypatch.setenv('S3DNN_MODEL_PATH', str(tmp_path))
+    monkeypatch.setattr('s3dnn_ros.bench.task_run.SETTLE_S', 0.02)
+    monkeypatch.setattr('s3dnn_ros.bench.task_models.REPEATS', 3)
+
+
+@pytest.fixture
+def on_engine(models, tmp_path):
+    """Return the path of a workload whose times nobody knows; frames may come very late."""
+    tree = {'storage_limit_mb': 200.0,
+            'models': {'net': {'accuracy': 80.0, 'variants': [
+                {'model': f'net_{index}', 'loss': index, 'storage_mb': 30.0}
+                for index in range(2)]}},
+            'tasks': [{'name': name, 'model': 'net', 'period_ms': 50.0, 'deadline_ms': 10000.0,
+                       'tolerated_miss_rate': 1.0} for name in ('left', 'right')]}
+    path = tmp_path / 'two.yaml'
+    path.write_text(yaml.safe_dump(tree), encoding='utf-8')
+    return path
+
+
+def no_waiting(monkeypatch):
+    """Let runs end when the last frame came, whatever its deadline."""
+    times = task_run.times
+    monkeypatch.setattr(task_run, 'times', lambda periods, started_s, until_s: times(
+        periods, started_s, started_s + 0.2))
+
+
+def test_on_an_engine_the_plan_is_of_its_device_and_goes_on(on_engine, tmp_path, monkeypatch):
+    no_waiting(monkeypatch)
+    out, measured = tmp_path / 'strategy.yaml', tmp_path / 'measured.json'
+    command = ['plan', str(on_engine), '--on', 'onnxruntime', '--budget', '3', '--seconds', '0.1',
+               '--size', '16x16', '--out', str(out), '--measured', str(measured)]
+    assert main(command) == 0
+    plan = load_plan(out)
+    assert plan.device.startswith('CPU') and 'onnxruntime' in plan.versions
+    assert plan.measured['how'] == 'on the engine onnxruntime'
+    assert {task.variant_models for task in plan.tasks} == {('net_0', 'net_1')}
+    assert plan.loss == 0.0 and plan.feasible
+    rows = json.loads(measured.read_text())['strategies']
+    assert len(rows) == 3
+    known = json.loads((tmp_path / 'strategy.times.json').read_text())['models']
+    assert sorted(known) == ['net_0', 'net_1']
+    command[command.index('--budget') + 1] = '4'
+    assert main(command) == 0
+    assert json.loads(measured.read_text())['strategies'][:3] == rows
+
+
+def test_what_was_measured_on_an_engine_is_kept_when_the_search_ends_early(
+        on_engine, tmp_path, monkeypatch):
+    from s3dnn_ros.bench.engine_trial import EngineTrial
+
+    calls = []
+
+    def measure(self, strategy):
+        calls.append(strategy)
+        if len(calls) > 2:
+            raise KeyboardInterrupt
+        return Measurement((0.0, 0.0), (1.0, 1.0))
+
+    monkeypatch.setattr(EngineTrial, '__call__', measure)
+    measured = tmp_path / 'measured.json'
+    assert main(['plan', str(on_engine), '--on', 'onnxruntime', '--size', '16x16', '--out',
+                 str(tmp_path / 's.yaml'), '--measured', str(measured)]) == 130
+    assert [tuple(row['variants']) for row in json.loads(measured.read_text())['strategies']] == [
+        strategy.variants for strategy in calls[:2]]
+
+
+@pytest.mark.parametrize('arguments, said', [
+    (['robot_mix', '--on', 'onnxruntime'], "lacks the key 'models.signs_net.variants.0.model'"),
+    (['robot_mix', '--on', 'onnxruntime', '--jobs', '2'], 'one strategy at a time'),
+    (['robot_mix', '--on', 'onnxruntime', '--sms', '8'], '--sms'),
+    (['robot_mix', '--on', 'onnxruntime', '--measure'], 'variants.0.model'),
+    (['robot_mix', '--measure'], '--on')])
+def test_what_cannot_be_planned_on_an_engine_is_told(arguments, said, capsys):
+    pytest.importorskip('onnxruntime')
     assert main(['plan', *arguments]) == 1
     assert said in capsys.readouterr().err

@@ -7,24 +7,20 @@ on the same networks and images.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import gc
 import logging
 import random
-import statistics
-import time
 from typing import Dict, List, Mapping, Sequence
 
 from s3dnn_ros.base.callbacks import ignore
 from s3dnn_ros.bench.environment import engine_record, environment
 from s3dnn_ros.bench.load import STREAMS, Policy
-from s3dnn_ros.bench.networks import Prepared, prepare, ready
 from s3dnn_ros.bench.option_checks import above_zero, at_least_one
 from s3dnn_ros.bench.packing_results import FORMAT
 from s3dnn_ros.bench.record import Record, Span
-from s3dnn_ros.bench.task_run import Contender, CpuWork, Task, TaskRun
-from s3dnn_ros.models.spec import load_spec
-from s3dnn_ros.profiling.cpu_work import noise_jpeg
+from s3dnn_ros.bench.task_models import TaskSetup, load_task_models
+from s3dnn_ros.bench.task_run import Contender, Task, TaskRun
+from s3dnn_ros.strategy.workload import ModelTimes
 
 _LOG = logging.getLogger(__name__)
 
@@ -32,8 +28,6 @@ MODELS = ('squeezenet_1_1', 'nanodet_g')
 LOADS = (0.5, 0.7, 0.9, 1.1)
 # What the two tasks of a model take of its part of the device; their deadlines are their periods.
 PARTS = (0.6, 0.4)
-# How often the work on the CPU is done to learn what it takes.
-REPEATS = 30
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,15 +73,10 @@ def run(engine, clock, plan: Plan, save=ignore) -> Dict:
     """
     results: Dict = {'format': FORMAT, 'environment': environment(), **engine_record(engine),
                      'plan': dataclasses.asdict(plan), 'models': {}, 'packing': []}
-    ready(plan.models)
-    # what waits on the device for its turn keeps a lane, as in the executor
-    lanes = dict.fromkeys(plan.models, len(PARTS) + engine.gated)
-    prepared = prepare(engine, clock, lanes, max_batch=1, target_ms=plan.target_ms,
-                       repeats=REPEATS)
-    jpeg = noise_jpeg(plan.width, plan.height)
-    works = {name: CpuWork(load_spec(name), prepared.networks[name], jpeg)
-             for name in plan.models}
-    results['models'] = {name: _times(prepared, name, work) for name, work in works.items()}
+    models = load_task_models(engine, clock, dict.fromkeys(plan.models, len(PARTS)),
+                              TaskSetup(plan.width, plan.height, plan.target_ms))
+    prepared = models.prepared
+    results['models'] = {name: _times_ms(models.times(name)) for name in plan.models}
     _LOG.info(f"alone: {results['models']}")
     # a garbage collection would walk all that was loaded, and take 100 ms for it
     gc.freeze()
@@ -99,7 +88,7 @@ def run(engine, clock, plan: Plan, save=ignore) -> Dict:
         for seed in range(plan.runs):
             # in turns, so that what else the computer does is alike for all
             for contender in who:
-                record = TaskRun(prepared.rig, works, _tasks(row['tasks'], seed), contender,
+                record = TaskRun(prepared.rig, models.works, _tasks(row['tasks'], seed), contender,
                                  plan.workers).record(plan.seconds)
                 figures = _figures(record, prepared.alone_s)
                 row['contenders'][contender.name].append(figures)
@@ -110,22 +99,9 @@ def run(engine, clock, plan: Plan, save=ignore) -> Dict:
     return results
 
 
-def _times(prepared: Prepared, name, work: CpuWork) -> Dict[str, float]:
-    """Return what a task of a model takes, sub-task by sub-task, while nothing else runs."""
-    outputs = prepared.networks[name].run(work.fitted())
-    return {'before_ms': _median_ms(work.before),
-            'device_ms': 1e3 * prepared.alone_s[name],
-            'behind_ms': _median_ms(functools.partial(work.behind, outputs)),
-            'utilization': prepared.profiles[name].utilization(0, 1)}
-
-
-def _median_ms(step) -> float:
-    times_ms = []
-    for _ in range(REPEATS):
-        begun_s = time.perf_counter()
-        step()
-        times_ms.append(1e3 * (time.perf_counter() - begun_s))
-    return statistics.median(times_ms)
+def _times_ms(times: ModelTimes) -> Dict[str, float]:
+    return {'before_ms': 1e3 * times.before_s, 'device_ms': 1e3 * times.device_s,
+            'behind_ms': 1e3 * times.behind_s, 'utilization': times.utilization}
 
 
 def _demand(models: Mapping[str, Mapping[str, float]], load, workers) -> Dict:

@@ -104,9 +104,7 @@ class Record:
     def measured(self, alone_s: Mapping[str, float], gpu_busy_share=None) -> Measured:
         """Return the figures; `alone_s` is what an image takes alone, by model."""
         span_s = self.end_s - self.begin_s
-        # by the frame's stamp, so that every frame counts once, answered or not
-        offered = [entry for entry in self.offered if self._holds(entry.stamp_s)]
-        answers = [entry for entry in self.answers if self._holds(entry.stamp_s)]
+        offered, answers = self.of_window()
         ended = [entry for entry in self.answers if self._holds(entry.ended_s)]
         in_time = [entry for entry in answers if entry.ended_s <= entry.deadline_s]
         by_client = {}
@@ -128,6 +126,14 @@ class Record:
             seconds=span_s, missed_by_client=by_client,
             finished_by_client={name: sum(entry.client == name for entry in ended) / span_s
                                 for name in self.models})
+
+    def of_window(self) -> Tuple[List[Offered], List[Answer]]:
+        """Return the frames of the window and the answers to them.
+
+        A frame counts by its stamp, so that each is in one window, answered or not.
+        """
+        return ([entry for entry in self.offered if self._holds(entry.stamp_s)],
+                [entry for entry in self.answers if self._holds(entry.stamp_s)])
 
     def _holds(self, moment_s):
         return self.begin_s <= moment_s < self.end_s

@@ -30,7 +30,15 @@ from s3dnn_ros.strategy.plan_file import Plan, PlannedTask
 from s3dnn_ros.strategy.plan_file import load_plan as load_strategy
 from s3dnn_ros.strategy.rivals import RIVALS
 from s3dnn_ros.strategy.strategy import Measurement, Strategy
-from s3dnn_ros.strategy.workload import ScaledModel, Task, Variant, Workload, load_workload
+from s3dnn_ros.strategy.times_file import load_times, save_times
+from s3dnn_ros.strategy.workload import (
+    ModelTimes,
+    ScaledModel,
+    Task,
+    Variant,
+    Workload,
+    load_workload,
+)
 
 SHA256 = 'ab' * 32
 DESCRIPTION = {
@@ -317,6 +325,26 @@ class MeasuredStrategies(_File):
         load_measured(self._path, 'key', self._workload)
 
 
+class MeasuredTimes(_File):
+    """JSON of the times of a workload's models."""
+
+    name = 'measured times'
+    _file = 'plan.times.json'
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        save_times(self._path, 'key', {f'net_{index}': ('abc', ModelTimes(
+            'a board', 0.02, 0.5, 0.002, 0.001)) for index in range(2)})
+        self._tree = json.loads(self._path.read_text())
+
+    def make(self, chance):
+        """Return an input; see `Kind`."""
+        return mutated_json(self._tree, chance)
+
+    def _read(self):
+        load_times(self._path, 'key')
+
+
 class Parameters:
     """Values of nodes' parameters, as a file of parameters may have them."""
 
@@ -365,4 +393,4 @@ class PerformanceTables(_File):
 
 KINDS: List[Callable] = [Descriptions, Labels, SegmentPlans, Profiles, VariantTables,
                          Configurations, Results, SavedStates, Workloads, Strategies,
-                         MeasuredStrategies, Parameters, PerformanceTables]
+                         MeasuredStrategies, MeasuredTimes, Parameters, PerformanceTables]

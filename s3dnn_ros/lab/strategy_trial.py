@@ -16,8 +16,6 @@ import math
 import random
 from typing import Callable, Dict, Iterator, List, Optional, Sequence
 
-import numpy as np
-
 from s3dnn_ros.base.callbacks import ignore
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.lab.virtual_executor import JITTER, VirtualExecutor
@@ -28,9 +26,6 @@ from s3dnn_ros.scheduling import POLICIES
 from s3dnn_ros.strategy.libraries import library
 from s3dnn_ros.strategy.strategy import Measure, Measurement, Strategy
 from s3dnn_ros.strategy.workload import Variant, Workload
-
-# Of the time from a frame to its result.
-PERCENTILE = 95
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,16 +72,11 @@ class Trial:
     def __call__(self, strategy: Strategy) -> Measurement:
         """Return what each task misses, and when its results come."""
         runs = [self._run(strategy, seed) for seed in self.seeds]
-        missed, responses_ms = [], []
-        for results in zip(*runs):
-            deadline_s = results[0].deadline_s
-            found_s = [time_s for result in results for time_s in result.responses_s]
-            frames = sum(result.frames for result in results)
-            in_time = sum(time_s <= deadline_s for time_s in found_s)
-            missed.append((frames - in_time) / frames)
-            responses_ms.append(1e3 * float(np.percentile(found_s, PERCENTILE))
-                                if found_s else None)
-        return Measurement(tuple(missed), tuple(responses_ms))
+        together = list(zip(*runs))
+        return Measurement.of(
+            self.workload, [sum(client.frames for client in clients) for clients in together],
+            [[time_s for client in clients for time_s in client.responses_s]
+             for clients in together])
 
     def confirming(self, times: int) -> Trial:
         """Return a trial with other seeds that takes so many times as long."""

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, Iterable, List, Optional, Sequence, Tuple
+
+import numpy as np
 
 from s3dnn_ros.strategy.workload import Workload
+
+# Of the time from a frame to its result.
+PERCENTILE = 95
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,10 +49,23 @@ class Measurement:
     missed: Tuple[float, ...]
     response_ms: Tuple[Optional[float], ...]
 
+    @classmethod
+    def of(cls, workload: Workload, frames: Sequence[int],
+           responses_s: Sequence[Sequence[float]]) -> Measurement:
+        """Return the measurement of tasks with so many frames, some of which had results.
+
+        `responses_s` has for each task the times from a frame to its result; 1 frame at least.
+        """
+        in_time = [sum(time_s <= task.deadline_s for time_s in times_s)
+                   for task, times_s in zip(workload.tasks, responses_s)]
+        return cls(tuple((asked - count) / asked for asked, count in zip(frames, in_time)),
+                   tuple(1e3 * float(np.percentile(times_s, PERCENTILE)) if times_s else None
+                         for times_s in responses_s))
+
 
 Measured = Dict[Strategy, Measurement]
 # Measures strategies, in their order.
-Measure = Callable[[Sequence[Strategy]], List[Measurement]]
+Measure = Callable[[Sequence[Strategy]], Iterable[Measurement]]
 
 
 def best_first(workload: Workload, measured: Measured) -> List[Strategy]:

@@ -172,12 +172,13 @@ def profiled(model: str, path: Optional[Path], images: str) -> ModelTimes:
 class _Source(NamedTuple):
     """Where times come from that a file leaves out: `profile` is called as `profiled`.
 
-    `folder` is that of the file, `images` how images come.
+    `folder` is that of the file, `images` how images come. With `anew` all times come from there.
     """
 
     profile: Callable[[str, Optional[Path], str], ModelTimes]
     folder: Path
     images: str
+    anew: bool
 
 
 def workload_directory() -> Path:
@@ -190,7 +191,7 @@ def known_workloads() -> List[str]:
     return sorted(path.stem for path in workload_directory().glob('*.yaml'))
 
 
-def load_workload(name_or_path, profile=profiled) -> Workload:
+def load_workload(name_or_path, profile=profiled, *, anew: bool = False) -> Workload:
     """Read a workload, by name or by the path of its YAML file.
 
     Parameters
@@ -199,6 +200,8 @@ def load_workload(name_or_path, profile=profiled) -> Workload:
         A name is one of the package's own.
     profile : callable
         Returns what is known of a model whose times are not in the file; see `profiled`.
+    anew : bool
+        All times come from `profile`, whatever times, tables and device the file has.
 
     Raises
     ------
@@ -211,10 +214,10 @@ def load_workload(name_or_path, profile=profiled) -> Workload:
         if text not in known_workloads():
             raise WorkloadError(f"workload '{text}'", 'is not known; known are '
                                 f'{", ".join(known_workloads())}; name one, or a YAML file')
-        return load_workload(workload_directory() / f'{text}.yaml', profile)
+        return load_workload(workload_directory() / f'{text}.yaml', profile, anew=anew)
     try:
         path = full_path(text)
-        return _workload(path.stem, _fields(path), path.parent, profile)
+        return _workload(path.stem, _fields(path), path.parent, profile, anew)
     except DocumentError as error:
         raise WorkloadError(text, str(error)) from error
 
@@ -223,13 +226,13 @@ def _fields(path: Path) -> Fields:
     return Fields(yaml_of(read_bytes(path)))
 
 
-def _workload(name, fields, folder, profile) -> Workload:
+def _workload(name, fields, folder, profile, anew) -> Workload:
     fields.expect_only('description', 'device', 'images', 'storage_limit_mb', 'models', 'tasks')
-    device = fields.text('device') if fields.has('device') else ''
+    device = fields.text('device') if fields.has('device') and not anew else ''
     images = fields.text('images') if fields.has('images') else COMPRESSED
     if images not in (COMPRESSED, RAW):
         fields.fail('images', f'{COMPRESSED} or {RAW}')
-    source = _Source(profile, folder, images)
+    source = _Source(profile, folder, images, anew)
     models, devices = {}, {device} - {''}
     for model in fields.mapping('models'):
         part = fields.part('models').part(model)
@@ -283,18 +286,20 @@ def _plain_model(name, fields, source) -> Tuple[ScaledModel, set]:
 def _variant(fields, accuracy, source) -> Tuple[Variant, set]:
     fields.expect_only('model', 'table', 'before_ms', 'device_ms', 'behind_ms', 'utilization',
                        'loss', 'storage_mb')
-    model = fields.text('model') if fields.has('model') else ''
+    model = fields.text('model') if fields.has('model') or source.anew else ''
     on_device = [key for key in _ON_DEVICE if fields.has(key)]
     if fields.has('table') and on_device:
         fields.fail('table', f'no profile where {" and ".join(on_device)} are given')
-    if fields.has('table') or (model and not on_device):
+    if source.anew:
+        known = source.profile(model, None, source.images)
+    elif fields.has('table') or (model and not on_device):
         known = _known(fields, model, source)
     else:
         known = ModelTimes('', 1e-3 * fields.number('device_ms', SHORTEST_MS, LONGEST_MS),
                            fields.number('utilization', 1e-6, 1.0))
 
     def cpu_s(key, measured_s):
-        if not fields.has(key) and known.device:
+        if source.anew or (not fields.has(key) and known.device):
             if measured_s is None:
                 fields.fail(key, 'as its profile has no times of the work on the CPU; run `s3dnn '
                                  f'profile {model or "MODEL"}` again, or give this time')

@@ -19,7 +19,7 @@ MODELS = {'small': {'before_ms': 2.0, 'device_ms': 5.0, 'behind_ms': 1.0},
 @pytest.fixture
 def plan(tiny_model, monkeypatch):
     monkeypatch.setattr('s3dnn_ros.bench.task_run.SETTLE_S', 0.05)
-    monkeypatch.setattr('s3dnn_ros.bench.packing_bench.REPEATS', 3)
+    monkeypatch.setattr('s3dnn_ros.bench.task_models.REPEATS', 3)
     return Plan(models=(tiny_model,), loads=(0.5, 0.8), width=16, height=16, runs=2, seconds=0.1)
 
 

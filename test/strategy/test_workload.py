@@ -115,6 +115,25 @@ def test_times_may_come_from_the_profiles_of_models(write):
         load_workload(path, nobody)
 
 
+def here(model, table, images):
+    return ModelTimes('here', 0.5, 0.25, 0.125, 0.0625)
+
+
+def test_anew_all_times_and_the_device_are_measured(write):
+    given = {'device_ms': 7.0, 'utilization': 0.5}
+    path = write(put('models', 'net', 'variants', [named(0, **given)]))
+    workload = load_workload(path, here, anew=True)
+    [variant] = workload.tasks[0].model.variants
+    assert (variant.before_s, variant.device_s, variant.behind_s, variant.utilization) == (
+        0.125, 0.5, 0.0625, 0.25)
+    assert workload.device == 'here' and load_workload(path, here).device == 'a board'
+    left_out = {key: value for key, value in named(0).items() if not key.endswith('_ms')}
+    assert load_workload(write(put('models', 'net', 'variants', [left_out])), here,
+                         anew=True) == workload
+    with pytest.raises(WorkloadError, match=r'lacks the key .models.net.variants.0.model'):
+        load_workload(write(), here, anew=True)
+
+
 ON_CPU = CpuTimes('640x480', 3.0, 1.0, 0.5)
 
 
