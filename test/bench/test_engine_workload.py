@@ -61,7 +61,7 @@ def test_all_is_measured_if_that_is_asked_for(engine, write, measured):
     path = write(GIVEN, GIVEN, device='a board')
     workload, _ = workload_on(engine, engine.clock, path, SETUP, anew=True)
     assert measured == ['tiny', 'tiny_small'] and workload.device == engine.device
-    with pytest.raises(WorkloadError, match="work.yaml: has times of 'a board', and.*--measure"):
+    with pytest.raises(WorkloadError, match=r"work.yaml: has times of 'a board', and.*--measure"):
         workload_on(engine, engine.clock, path, SETUP)
 
 
@@ -87,7 +87,7 @@ def test_a_variant_without_a_model_is_told_with_file_and_key(engine, write):
     path = write({}, {**GIVEN, 'model': ''}, device=engine.device)
     with pytest.raises(WorkloadError, match=r"work.yaml: lacks the key 'models.net.variants.1"):
         workload_on(engine, engine.clock, path, SETUP)
-    with pytest.raises(WorkloadError, match='seed_4_tasks: lacks.*s3dnn scale'):
+    with pytest.raises(WorkloadError, match=r'seed_4_tasks: lacks.*s3dnn scale'):
         model_lanes(load_workload('seed_4_tasks'), 'seed_4_tasks')
 
 
@@ -96,5 +96,5 @@ def test_a_model_that_is_not_there_is_told(engine, write, tmp_path):
         workload_on(engine, engine.clock, write({'model': 'nothing'}), SETUP)
     (tmp_path / 'gone.yaml').write_text(
         (tmp_path / 'tiny.yaml').read_text().replace('tiny.onnx', 'gone.onnx'))
-    with pytest.raises(ModelError, match='gone.onnx'):
+    with pytest.raises(ModelError, match=r'gone\.onnx'):
         workload_on(engine, engine.clock, write({'model': 'gone'}), SETUP)
