@@ -9,6 +9,7 @@ from typing import Collection, Dict, Iterator, List
 from s3dnn_ros.base.content import json_of, read_bytes
 from s3dnn_ros.bench import (
     distance_results,
+    engine_strategies_results,
     engines_results,
     neuos_results,
     overload_plots,
@@ -25,12 +26,14 @@ from s3dnn_ros.errors import DocumentError, ParameterError, S3dnnError
 BENCHES = {'s3dnn': s3dnn_results, 'neuos': neuos_results, 'engines': engines_results,
            'overload': overload_results, 'virtual': virtual_results,
            'distance': distance_results, 'steps': steps_results, 'packing': packing_results,
-           'strategies': strategies_results}
+           'strategies': strategies_results,
+           'strategies --engine': engine_strategies_results}
 WITH_PICTURES = {'s3dnn': s3dnn_plots, 'overload': overload_plots}
 # By what only its results have; those of `s3dnn` have whatever parts were asked for.
 _BY_KEY = {'cohorts': 'neuos', 'rows': 'engines', 'overloads': 'overload',
            'virtual': 'virtual', 'distances': 'distance', 'images': 'steps',
-           'packing': 'packing', 'searches': 'strategies'}
+           'packing': 'packing', 'searches': 'strategies',
+            'strategies_on_engine': 'strategies --engine'}
 
 
 def read_results(path, benches: Collection[str] = tuple(BENCHES)) -> Dict:
