@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import hashlib
 import math
 import random
@@ -97,4 +98,6 @@ class EngineTrial:
         if self.policy == STREAMS.scheduler:
             contender = Contender('streams', STREAMS, ranked=False)
         run = TaskRun(self.models.prepared.rig, works, tasks, contender, self.cpus)
+        # what the run before left behind is not collected during this one
+        gc.collect()
         return run.record(self.seconds / len(self.seeds))

@@ -69,7 +69,8 @@ def register(subparsers) -> None:
                        help='measure there, one strategy after another, with real work on the '
                             'CPU: ' + ', '.join(('auto', *ENGINES)) + ' (default: virtual time). '
                             'Times that the workload leaves out are measured first, and kept '
-                            'beside the strategy file')
+                            'beside the strategy file. An engine on the CPU takes the cores that '
+                            '--cpus leave')
     group.add_argument('--measure', action='store_true',
                        help="measure all times, also those that the workload's file has")
     group.add_argument('--sms', type=from_zero, default=0, metavar='N',
