@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import functools
+import logging
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from s3dnn_ros.engines.base import DEFAULTS, BuildOptions, variants_of
 from s3dnn_ros.engines.cuda import Cuda
 from s3dnn_ros.engines.gates.connections import more_connections
 from s3dnn_ros.engines.gates.gates import find_gates
+from s3dnn_ros.engines.gates.one_line import OutsideError
 from s3dnn_ros.engines.gates.streams import GateStreams
 from s3dnn_ros.engines.lanes import LaneEngine, LaneNetwork, batches_up_to, too_large
 from s3dnn_ros.engines.torch.gated_lane import TorchGatedLane
@@ -20,6 +22,8 @@ from s3dnn_ros.engines.torch.occupancy import BLOCKS_PER_SM, Multiprocessors, tb
 from s3dnn_ros.engines.torch.onnx_to_torch import to_torch
 from s3dnn_ros.errors import EngineError
 from s3dnn_ros.models.graph import batch_of
+
+_LOG = logging.getLogger(__name__)
 
 
 class TorchEngine(LaneEngine):
@@ -197,25 +201,34 @@ class TorchNetwork(LaneNetwork):
         self.lanes = lanes
         self.note = ''
         self._shape = (spec.height, spec.width, 3)
-        # smallest first, so that what does not fit is the largest
         gated = engine.gates_variants or all(count == 1 for count in self.variants)
-        self._lanes = [engine.lane(tuple(outputs), gated) for _ in range(lanes)]
+        try:
+            self._capture(spec, outputs, batches, gated)
+        except OutsideError as error:
+            _LOG.warning(f'{spec.name} has no gates: {error}')
+            self._capture(spec, outputs, batches, gated=False)
+        self.batch = self.batches[-1] if fixed else 0
+        self.largest = self.batches[-1]
+        self.output_shapes = {name: ('N', *tensor.shape[1:])
+                              for name, tensor in self._lanes[0].outputs_of(batches[0]).items()}
+        self._free = list(self._lanes)
+
+    def _capture(self, spec, outputs, batches, gated):
+        """Make the lanes, and capture all batches on each; those that fit."""
+        engine = self.engine
+        self._lanes = [engine.lane(tuple(outputs), gated) for _ in range(self.lanes)]
         self.batches = ()
+        # smallest first, so that what does not fit is the largest
         for batch in batches:
             try:
                 for lane in self._lanes:
-                    lane.capture(batch, modules, self._shape)
+                    lane.capture(batch, self.modules, self._shape)
             except engine.torch.cuda.OutOfMemoryError:
                 if not self.batches:
                     raise
                 self.note = too_large(spec.name, engine.device, batch, self.batches[-1])
                 break
             self.batches += (batch,)
-        self.batch = self.batches[-1] if fixed else 0
-        self.largest = self.batches[-1]
-        self.output_shapes = {name: ('N', *tensor.shape[1:])
-                              for name, tensor in self._lanes[0].outputs_of(batches[0]).items()}
-        self._free = list(self._lanes)
 
     def stage(self, pixels):
         """Copy pixels into pinned memory, from where the device copies by itself."""
