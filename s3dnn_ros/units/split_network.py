@@ -8,7 +8,7 @@ import functools
 import logging
 import queue
 import threading
-from typing import Callable, Dict, List, Mapping, Sequence, Set, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Sequence, Set, Tuple
 
 import numpy as np
 
@@ -157,6 +157,13 @@ class SplitNetwork:
                 begin(task.first, len(task.pixels))
         return Answer(gathered.outputs, tuple(sorted(ended, key=lambda part: part.first)))
 
+    def alone(self, name: str, function: Callable[[Network], Any]) -> Any:
+        """Return what a function gives for the network on one unit, called in its thread.
+
+        Raises what that raises.
+        """
+        return self._units[name].call(functools.partial(function, self.networks[name])).result()
+
     def ask_again(self, name: str) -> None:
         """Load the network on a unit that was left out, and use it again.
 
@@ -176,8 +183,8 @@ class SplitNetwork:
             raise EngineError('units', 'no unit is left: ' + '; '.join(
                 f'{name}: {reason}' for name, reason in self._left_out.items()))
         shares = share(count, units)
-        if sum(shares.values()) != count:
-            raise ValueError(f'{count} images are shared out as {shares}')
+        if sum(shares.values()) != count or not set(shares) <= set(units):
+            raise ValueError(f'{count} images for {units} are shared out as {shares}')
         tasks = []
         for unit, images in shares.items():
             if images:
@@ -227,17 +234,21 @@ class _Task:
         return self._claim.acquire(blocking=False)
 
     def run(self, network: Network, gathered: _Gathered, clock) -> Part:
-        """Run the images in the unit's thread, at most as many at once as the network takes."""
+        """Run the images, in the unit's thread."""
         started_s = clock.now_s()
-        pixels, most = self.pixels, network.largest
-        results = [network.run(pixels[start:start + most])
-                   for start in range(0, len(pixels), most)]
+        results = run_in_turns(network, self.pixels)
         if self._claim.acquire(blocking=False):
             first = self.first
             for outputs in results:
                 gathered.write(first, outputs)
                 first += len(next(iter(outputs.values())))
-        return Part(self.unit, self.first, len(pixels), started_s, clock.now_s())
+        return Part(self.unit, self.first, len(self.pixels), started_s, clock.now_s())
+
+
+def run_in_turns(network: Network, pixels: np.ndarray) -> List[Mapping[str, np.ndarray]]:
+    """Return the outputs of images that run in this thread, as many at once as are taken."""
+    return [network.run(pixels[start:start + network.largest])
+            for start in range(0, len(pixels), network.largest)]
 
 
 def _report(reports, task, future: concurrent.futures.Future) -> None:

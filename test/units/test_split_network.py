@@ -111,6 +111,7 @@ def test_without_any_unit_the_errors_of_all_are_told(fake_units, images):
         network.run(images(4))
 
 
-def test_a_share_that_loses_images_is_refused(fake_units, images):
-    with pytest.raises(ValueError, match='4 images are shared out as'):
-        fake_units('a').network.run(images(4), lambda count, units: {'a': count - 1})
+@pytest.mark.parametrize('shares', [{'a': 3}, {'a': 5}, {'a': 2, 'c': 2}])
+def test_shares_that_lose_images_or_go_to_nobody_are_refused(fake_units, images, shares):
+    with pytest.raises(ValueError, match=r"4 images for \('a', 'b'\) are shared out as"):
+        fake_units('a', 'b').network.run(images(4), lambda count, units: shares)
