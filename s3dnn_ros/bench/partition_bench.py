@@ -17,13 +17,14 @@ from s3dnn_ros.bench.networks import ready
 from s3dnn_ros.bench.option_checks import at_least_one
 from s3dnn_ros.bench.partition_results import FORMAT, error_of
 from s3dnn_ros.engines.base import BuildOptions
+from s3dnn_ros.errors import EngineError
 from s3dnn_ros.models.cut_network import whole
 from s3dnn_ros.models.spec import load_spec
 from s3dnn_ros.partition import PerformanceTable, partition_batch
 from s3dnn_ros.partition.learned import LearnedTimes
 from s3dnn_ros.units.measure import batches_to_measure, measure
 from s3dnn_ros.units.open import open_units
-from s3dnn_ros.units.split_network import SplitNetwork, equal_share
+from s3dnn_ros.units.split_network import Share, SplitNetwork
 
 _LOG = logging.getLogger(__name__)
 
@@ -37,13 +38,13 @@ LEARNING_RUNS = 15
 class Plan:
     """What to measure.
 
-    Batches are split over `units`; each of `alone` runs whole ones, to compare. Every split runs
+    Batches are split over `units`; each of `others` runs whole ones, to compare. Every split runs
     `repeats` times in each of `runs`. With `table`, a CSV file, what is in it is not measured;
     what was measured is written there.
     """
 
     units: Sequence[str]
-    alone: Sequence[str] = ()
+    others: Sequence[str] = ()
     model: str = MODEL
     batches: Sequence[int] = BATCHES
     runs: int = 5
@@ -66,7 +67,7 @@ def run(clock, plan: Plan, save: Callable[[Dict], None] = ignore) -> Dict:
     ready([plan.model])
     spec = load_spec(plan.model)
     cut = whole(spec)
-    units = open_units((*plan.units, *plan.alone), clock, plan.build)
+    units = open_units((*plan.units, *plan.others), clock, plan.build)
     try:
         network = SplitNetwork(units, lambda unit: cut.load(unit, max_batch=max(plan.batches)),
                                clock)
@@ -106,23 +107,21 @@ def _table(network, spec, plan, clock) -> PerformanceTable:
 
 def _row(network, learned, pixels, plan, clock) -> Dict:
     """Return what every split of a batch takes."""
-    units = network.units[:len(plan.units)]
-    splits = {name: {'assignment': dict(assignment), 'predicted_ms': _makespan_ms(
-        learned.table, assignment), 'measured_ms': []}
-        for name, assignment in _splits(learned.table, len(pixels), units,
-                                        network.units[len(plan.units):])}
+    names = network.units
+    units, others = names[:len(plan.units)], names[len(plan.units):]
+    splits = {name: _split(learned.table, assignment)
+              for name, assignment in _splits(learned.table, len(pixels), units, others)}
     for _ in range(LEARNING_RUNS):
-        answer = network.run(pixels, lambda count, _: _optimal(learned, count, units, clock))
+        answer = network.run(pixels, _exactly(_optimal(learned, len(pixels), units, clock)))
         for part in answer.parts:
             learned.observe(part.unit, part.count, 1e3 * (part.ended_s - part.started_s),
                             part.ended_s)
-    assignment = _optimal(learned, len(pixels), units, clock)
-    splits['learned'] = {'assignment': dict(assignment), 'predicted_ms': _makespan_ms(
-        learned.at(clock.now_s()), assignment), 'measured_ms': []}
+    splits['learned'] = _split(learned.at(clock.now_s()),
+                               _optimal(learned, len(pixels), units, clock))
 
     def took_ms(split):
         begun_s = clock.now_s()
-        network.run(pixels, lambda count, _: split['assignment'])
+        network.run(pixels, _exactly(split['assignment']))
         return 1e3 * (clock.now_s() - begun_s)
 
     for split in splits.values():
@@ -135,23 +134,32 @@ def _row(network, learned, pixels, plan, clock) -> Dict:
     return {'batch': len(pixels), 'splits': splits}
 
 
-def _splits(table, batch, units, alone) -> Iterator[Tuple[str, Mapping[str, int]]]:
+def _split(table, assignment) -> Dict:
+    """Return a split before it has run."""
+    return {'assignment': dict(assignment), 'measured_ms': [], 'predicted_ms': max(
+        float(table.times_ms(unit, [count])[0]) for unit, count in assignment.items())}
+
+
+def _exactly(assignment) -> Share:
+    """Return what shares images out like this, or raises EngineError once a unit has failed."""
+    def share(count, units):
+        if not set(assignment) <= set(units):
+            raise EngineError('partition', 'a unit failed while it was measured; the line before '
+                                           'says why')
+        return assignment
+    return share
+
+
+def _splits(table, batch, units, others) -> Iterator[Tuple[str, Mapping[str, int]]]:
     """Give the splits of a batch by name."""
-    best = min(units, key=lambda unit: table.time_ms(unit, batch))
-    yield 'single', {best: batch}
-    for unit in alone:
-        yield f'alone on {unit}', {unit: batch}
-    yield 'equal', equal_share(batch, units)
-    for method in ('greedy', 'optimal'):
+    for method in ('alone', 'equal', 'greedy', 'optimal'):
         yield method, partition_batch(table, batch, units, method).assignment
+    for unit in others:
+        yield f'alone on {unit}', {unit: batch}
 
 
 def _optimal(learned, batch, units, clock) -> Mapping[str, int]:
     return partition_batch(learned.at(clock.now_s()), batch, units, 'optimal').assignment
-
-
-def _makespan_ms(table, assignment) -> float:
-    return max(float(table.times_ms(unit, [count])[0]) for unit, count in assignment.items())
 
 
 def _lines(row) -> List[str]:

@@ -34,7 +34,7 @@ def tables(results: Dict) -> List[str]:
                           'at most')
     lines += [lines.pop() + ':', '']
     return lines + list(table(
-        ['batch', 'split', 'images', 'ms', 'foretold ms', 'times as fast as single',
+        ['batch', 'split', 'images', 'ms', 'foretold ms', 'times as fast as alone',
          'as equal'],
         [_cells(row, name) for row in rows for name in row['splits']]))
 
@@ -42,7 +42,7 @@ def tables(results: Dict) -> List[str]:
 def _cells(row, name) -> List[str]:
     splits, split = row['splits'], row['splits'][name]
     faster = [[other_ms / own_ms for other_ms, own_ms in zip(
-        splits[other]['measured_ms'], split['measured_ms'])] for other in ('single', 'equal')]
+        splits[other]['measured_ms'], split['measured_ms'])] for other in ('alone', 'equal')]
     return [str(row['batch']), name,
             ' + '.join(str(count) for count in split['assignment'].values()),
             spread(split['measured_ms'], 2), f"{split['predicted_ms']:.2f}",

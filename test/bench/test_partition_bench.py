@@ -9,7 +9,9 @@ from s3dnn_ros.bench import partition_bench
 from s3dnn_ros.bench.partition_bench import Plan
 from s3dnn_ros.bench.partition_results import error_of
 from s3dnn_ros.bench.results import read_results, tables
-from s3dnn_ros.errors import ParameterError
+from s3dnn_ros.engines.onnxruntime_engine import OnnxRuntimeNetwork
+from s3dnn_ros.errors import EngineError, ParameterError
+from s3dnn_ros.partition import PerformanceTable, Row
 
 ONE, TWO, OTHER = (f'onnxruntime:cpu,threads=1{copy}' for copy in ('', ',copy=2', ',copy=3'))
 
@@ -25,7 +27,7 @@ def test_all_splits_are_measured_and_a_table_serves_again(tiny_model, tmp_path):
     assert list(results['units']) == [ONE, TWO, OTHER]
     for batch, row in zip((3, 8), results['partitions']):
         splits = row['splits']
-        assert list(splits) == ['single', f'alone on {OTHER}', 'equal', 'greedy', 'optimal',
+        assert list(splits) == ['alone', 'equal', 'greedy', 'optimal', f'alone on {OTHER}',
                                 'learned']
         assert splits['equal']['assignment'] == {ONE: batch - batch // 2, TWO: batch // 2}
         assert splits[f'alone on {OTHER}']['assignment'] == {OTHER: batch}
@@ -41,6 +43,17 @@ def test_all_splits_are_measured_and_a_table_serves_again(tiny_model, tmp_path):
     written = plan.table.read_text()
     again = partition_bench.run(SystemClock(), plan)
     assert again['table'] == results['table'] and plan.table.read_text() == written
+
+
+def test_a_unit_that_fails_ends_the_bench_with_a_sentence(
+        tiny_model, tmp_path, monkeypatch, said):
+    pytest.importorskip('onnxruntime')
+    path = tmp_path / 'table.csv'
+    PerformanceTable([Row(unit, 1, 1.0, 0.0) for unit in (ONE, TWO)]).to_csv(path)
+    monkeypatch.setattr(OnnxRuntimeNetwork, 'finish', lambda *_: [][0])
+    with pytest.raises(EngineError, match='a unit failed while it was measured'):
+        partition_bench.run(SystemClock(), Plan((ONE, TWO), (), tiny_model, (4,), table=path))
+    assert 'is left out, others do its part: list index out of range' in said[-1]
 
 
 def test_an_error_is_a_share_of_the_measured_time():

@@ -17,8 +17,8 @@ def register(commands):
     parser.add_argument('--units', nargs='+', required=True, metavar='UNIT',
                         help='such as onnxruntime:cpu,threads=1 or torch:cuda:0,sms=64; a second '
                              'one of a kind ends in ,copy=2')
-    parser.add_argument('--alone', nargs='+', default=(), metavar='UNIT',
-                        help='units that run whole batches, to compare')
+    parser.add_argument('--others', nargs='+', default=(), metavar='UNIT',
+                        help='units that run whole batches, to compare with')
     parser.add_argument('--model', default=None, help='network (default: squeezenet_1_1)')
     parser.add_argument('--batches', nargs='+', type=above_zero(int), default=None, metavar='N',
                         help='which (default: 4 8 16 32)')
@@ -42,6 +42,6 @@ def _run(arguments):
     given = {name: value for name, value in (
         ('model', arguments.model), ('batches', arguments.batches)) if value}
     plan = partition_bench.Plan(
-        tuple(arguments.units), tuple(arguments.alone), runs=arguments.runs,
+        tuple(arguments.units), tuple(arguments.others), runs=arguments.runs,
         repeats=arguments.repeats, table=arguments.table, build=building(arguments), **given)
     print_tables(partition_bench.run(SystemClock(), plan, written_to(arguments.out)))
