@@ -36,7 +36,8 @@ def said(capsys, *arguments):
 def test_a_table_is_shown_with_the_quickest_unit_of_each_batch(file, capsys):
     code, shown = said(capsys, 'show', file)
     assert code == 0
-    for part in ('model: net', '1.500 + 0.250', '6.000 + 0.000', '[iGPU] small', '[GPU] big'):
+    for part in ('model: net', '1.500 + 0.250 *', '3.000 + 0.500 *', '6.000 + 0.000 ',
+                 '[iGPU] small', '[GPU] big', ' - * '):
         assert part in shown
     assert '[iGPU] small was measured at batch 2 alone' in shown
     assert '[GPU] big was measured' not in shown

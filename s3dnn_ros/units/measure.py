@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import statistics
-from typing import Callable, List, Sequence
+import itertools
+from typing import Callable, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 
 from s3dnn_ros.base.callbacks import ignore
+from s3dnn_ros.base.content import shortened
+from s3dnn_ros.errors import EngineError, S3dnnError
 from s3dnn_ros.partition import PerformanceTable, Row
 from s3dnn_ros.units.split_network import SplitNetwork, run_in_turns
 
@@ -15,6 +17,8 @@ WARM_UP_RUNS = 2
 # A batch runs as often as fits in this time, within these limits.
 SECONDS_PER_BATCH = 1.0
 FEWEST_RUNS, MOST_RUNS = 5, 50
+# Of milliseconds: nobody's clock tells more.
+DIGITS = 6
 
 
 def batches_to_measure(largest: int) -> List[int]:
@@ -40,47 +44,70 @@ def measure(network: SplitNetwork, shape: Sequence[int], batches: Sequence[int],
 
     Raises
     ------
-    Exception
-        Whatever a unit raises.
+    EngineError
+        A unit fails.
 
     """
-    pixels = np.random.default_rng(0).integers(0, 256, (max(batches), *shape), np.uint8)
     rows = []
-    for unit in network.units:
-        for batch in batches:
-            rows.append(_row(network, unit, pixels[:batch], clock))
-            progress(rows[-1])
+    for row in measured_rows(network, shape, itertools.product(network.units, batches), clock):
+        rows.append(row)
+        progress(row)
     return PerformanceTable(rows, 'the table measured here')
 
 
-def _row(network, unit, pixels, clock) -> Row:
+def measured_rows(network: SplitNetwork, shape: Sequence[int],
+                  wanted: Iterable[Tuple[str, int]], clock,
+                  repeats: Optional[int] = None) -> Iterator[Row]:
+    """Give the row of each wanted (unit, batch), once it is measured; nothing else may run.
+
+    A batch runs `repeats` times; without, as often as fits in SECONDS_PER_BATCH. Times are
+    medians. Raises EngineError where a unit fails.
+    """
+    chance = np.random.default_rng(0)
+    pixels = np.empty((0, *shape), np.uint8)
+    for unit, batch in wanted:
+        if len(pixels) < batch:
+            pixels = chance.integers(0, 256, (batch, *shape), np.uint8)
+        try:
+            yield _row(network, unit, pixels[:batch], clock, repeats)
+        except S3dnnError:
+            raise
+        except Exception as error:
+            # engines raise what their libraries do
+            raise EngineError(unit, f'cannot run a batch of {batch}: {shortened(error)}; measure '
+                                    'smaller ones') from error
+
+
+def cost_s(run_s: float, repeats: Optional[int] = None) -> float:
+    """Return about how long it takes to measure a batch that runs for so long."""
+    return 2.0 * (WARM_UP_RUNS + (repeats or _runs(run_s))) * run_s
+
+
+def _row(network, unit, pixels, clock, repeats) -> Row:
+    """Measure whole runs and the device's own times in turn, so that disturbances meet both."""
     batch = len(pixels)
-    whole_s = _median_s(lambda: _took_s(network, unit, pixels, clock))
-    device_s = min(whole_s, network.alone(unit, lambda loaded: _device_s(loaded, batch)))
-    return Row(unit, batch, 1e3 * device_s / batch, 1e3 * (whole_s - device_s) / batch)
 
+    def run_s():
+        begun_s = clock.now_s()
+        network.alone(unit, lambda loaded: run_in_turns(loaded, pixels))
+        return clock.now_s() - begun_s
 
-def _took_s(network, unit, pixels, clock) -> float:
-    """Return what a unit takes for images, from when another thread asks it."""
-    begun_s = clock.now_s()
-    network.alone(unit, lambda loaded: run_in_turns(loaded, pixels))
-    return clock.now_s() - begun_s
+    def both_s():
+        return run_s(), network.alone(unit, lambda loaded: _device_s(loaded, batch))
+
+    least_s = min(both_s()[0] for _ in range(WARM_UP_RUNS))
+    times_s = np.array([both_s() for _ in range(repeats or _runs(least_s))])
+    execution_s = np.median(times_s[:, 1])
+    io_s = max(np.median(times_s[:, 0] - times_s[:, 1]), 0.0)
+    return Row(unit, batch, *(round(float(1e3 * time_s / batch), DIGITS)
+                              for time_s in (execution_s, io_s)))
 
 
 def _device_s(loaded, batch) -> float:
     """Return what the device says that a batch takes, in as many turns as it needs."""
     turns, rest = divmod(batch, loaded.largest)
-    return ((turns * _turn_s(loaded, loaded.largest) if turns else 0.0)
-            + (_turn_s(loaded, rest) if rest else 0.0))
-
-
-def _turn_s(loaded, batch) -> float:
-    return _median_s(lambda: sum(loaded.measure(loaded.padded(batch), 1)[0]))
-
-
-def _median_s(took_s: Callable[[], float]) -> float:
-    least_s = min(took_s() for _ in range(WARM_UP_RUNS))
-    return statistics.median(took_s() for _ in range(_runs(least_s)))
+    return sum(sum(loaded.measure(loaded.padded(size), 1)[0])
+               for size in [loaded.largest] * turns + [rest] * bool(rest))
 
 
 def _runs(run_s) -> int:

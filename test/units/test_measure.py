@@ -5,7 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3dnn_ros.base.clock import VirtualClock
-from s3dnn_ros.units.measure import batches_to_measure, measure
+from s3dnn_ros.errors import EngineError
+from s3dnn_ros.partition import Row
+from s3dnn_ros.units.measure import batches_to_measure, cost_s, measure, measured_rows
 from s3dnn_ros.units.split_network import SplitNetwork
 from s3dnn_ros.units.unit import Unit
 
@@ -56,3 +58,32 @@ def test_rows_hold_what_the_device_takes_and_the_rest(largest):
         turns = -(-row.batch // largest)
         assert row.total_ms == pytest.approx(turns + 2.0 * row.batch)
         assert row.io_ms_per_image == pytest.approx(0.5 * turns / row.batch)
+
+
+@pytest.mark.parametrize('repeats, least, most', [(4, 6, 6), (None, 7, 52)])
+def test_a_batch_runs_as_often_as_is_wanted_or_as_time_allows(repeats, least, most):
+    clock = VirtualClock()
+    units = [Unit('a', FakeEngine)]
+    network = SplitNetwork(units, lambda unit: FakeTimedNetwork(clock, 100), clock)
+    row, = measured_rows(network, (2, 2, 3), [('a', 50)], clock, repeats)
+    runs = clock.now_s() / 0.101
+    assert least - 0.01 <= runs <= most + 0.01
+    # the device's own times cost as much again, but for a fake
+    assert cost_s(0.101, repeats) == pytest.approx(2.0 * clock.now_s())
+    assert row == Row('a', 50, 2.01, 0.01)
+
+
+def test_a_unit_that_cannot_run_a_batch_is_told_and_rows_before_it_are_kept():
+    clock = VirtualClock()
+
+    class Broken(FakeTimedNetwork):
+        def run(self, pixels):
+            if len(pixels) > 4:
+                raise RuntimeError('out of memory')
+            return super().run(pixels)
+
+    network = SplitNetwork([Unit('a', FakeEngine)], lambda unit: Broken(clock, 100), clock)
+    rows = measured_rows(network, (2, 2, 3), [('a', 4), ('a', 8)], clock)
+    assert next(rows).batch == 4
+    with pytest.raises(EngineError, match="'a': cannot run a batch of 8: out of memory; measure"):
+        next(rows)

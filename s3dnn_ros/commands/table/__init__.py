@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 
 # Each is a module of this room whose register(commands) adds a command.
-COMMANDS = ('show', 'edit', 'plot', 'study')
+COMMANDS = ('show', 'edit', 'measure', 'measure_io', 'plot', 'study')
 
 
 def register(subparsers):

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from s3dnn_ros.commands.argument_types import above_zero
+from s3dnn_ros.commands.table.printing import SPLIT_BY, print_splits, print_times
 from s3dnn_ros.commands.table.units import add_units, chosen_units
-
-_SPLIT_BY = ('greedy', 'optimal')
 
 
 def register(commands) -> None:
@@ -32,32 +31,14 @@ def _run(arguments) -> None:
     splits = [_splits(table, batch, units) for batch in arguments.batch]
     for key, value in table.about.items():
         print(f'{key}: {value}')
-    _print_times(table, units, str(arguments.file))
+    print_times(table, units, str(arguments.file))
     for unit in units:
         rows = table.rows_of(unit)
         if len(rows) == 1:
             print(f'{unit} was measured at batch {rows[0].batch} alone: other batches count as '
                   'in proportion')
     if splits:
-        _print_splits(units, splits)
-
-
-def _print_times(table, units, title) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    shown = Table(title=f'{title}: ms per image, execution + I/O')
-    shown.add_column('Batch', justify='right')
-    for unit in units:
-        shown.add_column(_escaped(unit), justify='right')
-    shown.add_column('Quickest')
-    for batch in sorted({row.batch for unit in units for row in table.rows_of(unit)}):
-        rows = [{row.batch: row for row in table.rows_of(unit)}.get(batch) for unit in units]
-        shown.add_row(str(batch), *(
-            '-' if row is None else
-            f'{row.execution_ms_per_image:.3f} + {row.io_ms_per_image:.3f}' for row in rows),
-            _escaped(min(units, key=lambda unit: table.time_ms(unit, batch))))
-    Console().print(shown)
+        print_splits(units, splits)
 
 
 def _splits(table, batch, units):
@@ -65,33 +46,4 @@ def _splits(table, batch, units):
     from s3dnn_ros.partition import partition_batch
 
     return {method: partition_batch(table, batch, units, method)
-            for method in (*_SPLIT_BY, 'alone', 'equal')}
-
-
-def _print_splits(units, splits) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    shown = Table(title='how batches would be split',
-                  caption='speed-up: over the quickest unit alone, and over equal numbers of '
-                          'images for all units')
-    for label in ('Batch', 'Method', *map(_escaped, units), 'ms', 'Over one', 'Over equal'):
-        shown.add_column(label, justify='left' if label == 'Method' else 'right')
-    for by_method in splits:
-        alone, equal = by_method['alone'], by_method['equal']
-        for method in _SPLIT_BY:
-            split = by_method[method]
-            shown.add_row(
-                str(sum(split.assignment.values())), method,
-                *map(str, split.assignment.values()), f'{split.makespan_ms:.2f}',
-                f'{alone.makespan_ms / split.makespan_ms:.2f}',
-                f'{equal.makespan_ms / split.makespan_ms:.2f}')
-        shown.add_section()
-    Console().print(shown)
-
-
-def _escaped(unit: str) -> str:
-    """Return a name as rich prints it: some have brackets."""
-    from rich.markup import escape
-
-    return escape(unit)
+            for method in (*SPLIT_BY, 'alone', 'equal')}
