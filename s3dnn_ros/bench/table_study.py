@@ -39,7 +39,7 @@ def run(folder: Path, batches: Sequence[int], at: int) -> Dict:
     if not paths:
         raise TableError(folder, 'has no table in it; name a folder of CSV files that '
                                  '`s3dnn table measure` wrote, or the study')
-    return {'format': FORMAT, 'environment': environment(), 'folder': str(folder),
+    return {'format': FORMAT, 'environment': environment(), 'folder': Path(folder).name,
             'batches': [min(batches), max(batches)], 'at': at,
             'tables': [_figures(path, batches, at) for path in paths]}
 
