@@ -16,8 +16,8 @@ def print_times(table: PerformanceTable, units: Sequence[str], title: str) -> No
     from rich.console import Console
     from rich.table import Table
 
-    shown = Table(title=f'{title}: ms per image, execution + I/O', caption=(
-        f'{QUICKEST.strip()} quickest at this batch; -: not measured, estimated from others'))
+    shown = Table(title=f'{title}: ms per image, execution + I/O', caption=None if len(
+        units) < 2 else f'{QUICKEST.strip()} quickest at this batch, where -: as estimated')
     shown.add_column('Batch', justify='right')
     for unit in units:
         shown.add_column(_escaped(unit), justify='right', overflow='fold')
@@ -25,7 +25,8 @@ def print_times(table: PerformanceTable, units: Sequence[str], title: str) -> No
     for batch in sorted({row.batch for unit in units for row in table.rows_of(unit)}):
         quickest = min(units, key=lambda unit: table.time_ms(unit, batch))
         shown.add_row(str(batch), *(
-            _times(rows.get((unit, batch))) + (QUICKEST if unit == quickest else '')
+            _times(rows.get((unit, batch)))
+            + (QUICKEST if unit == quickest and len(units) > 1 else '')
             for unit in units))
     Console().print(shown)
 
