@@ -5,6 +5,8 @@ import yaml
 
 from s3dnn_ros.base.cache import sha256_of
 from s3dnn_ros.cli import main
+from s3dnn_ros.engines.onnxruntime_engine import OnnxRuntimeNetwork
+from s3dnn_ros.models.cut_network import CutNetwork
 from s3dnn_ros.partition import PerformanceTable, Row
 from s3dnn_ros.units import measure
 
@@ -68,6 +70,18 @@ def test_a_second_run_measures_what_is_missing(out, wanted, capsys):
     assert '0 rows measured, 2 were there' in capsys.readouterr().out
 
 
+def test_networks_are_loaded_for_the_largest_batch_of_the_table(out, monkeypatch):
+    loaded, original = [], CutNetwork.load
+
+    def spied(cut, engine, *, max_batch):
+        loaded.append(max_batch)
+        return original(cut, engine, max_batch=max_batch)
+    monkeypatch.setattr(CutNetwork, 'load', spied)
+    for options in (['--max-batch', '4'], ['--batch', '3', '--unit', TWO]):
+        assert main(['table', 'measure', 'tiny', *QUICK, *options, '--out', str(out)]) == 0
+    assert loaded == [4, 4]
+
+
 def test_rows_that_were_measured_before_a_failure_are_kept(out, monkeypatch, capsys):
     def failing(network, shape, each, *options):
         yield Row(*each[0], 1.0, 0.0)
@@ -98,6 +112,12 @@ def test_a_table_that_does_not_say_of_what_it_is_gets_no_rows(out, capsys):
     PerformanceTable([Row(ONE, 1, 1.0, 0.0)]).to_csv(out)
     assert main(['table', 'measure', 'tiny', *QUICK, '--out', str(out)]) == 1
     assert 'does not say of which network and machine it is' in capsys.readouterr().err
+
+
+def test_what_a_unit_says_of_the_network_is_told(out, monkeypatch, capsys):
+    monkeypatch.setattr(OnnxRuntimeNetwork, 'note', 'it runs 2 at most')
+    assert main(['table', 'measure', 'tiny', *QUICK, '--batch', '1', '--out', str(out)]) == 0
+    assert f'{ONE}: it runs 2 at most' in capsys.readouterr().out
 
 
 def test_io_is_shown_and_written_into_rows_that_are_there(out, monkeypatch, capsys):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from typing import Callable, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
@@ -13,10 +14,14 @@ from s3dnn_ros.errors import EngineError, S3dnnError
 from s3dnn_ros.partition import PerformanceTable, Row
 from s3dnn_ros.units.split_network import SplitNetwork, run_in_turns
 
+_LOG = logging.getLogger(__name__)
+
 WARM_UP_RUNS = 2
 # A batch runs as often as fits in this time, within these limits.
 SECONDS_PER_BATCH = 1.0
 FEWEST_RUNS, MOST_RUNS = 5, 50
+# Times whose middle half spreads wider than this share of the median are not to be trusted.
+SPREAD_LIMIT = 0.3
 # Of milliseconds: nobody's clock tells more.
 DIGITS = 6
 
@@ -99,6 +104,11 @@ def _row(network, unit, pixels, clock, repeats) -> Row:
     times_s = np.array([both_s() for _ in range(repeats or _runs(least_s))])
     execution_s = np.median(times_s[:, 1])
     io_s = max(np.median(times_s[:, 0] - times_s[:, 1]), 0.0)
+    low_s, middle_s, high_s = np.percentile(times_s[:, 0], (25, 50, 75))
+    if high_s - low_s > SPREAD_LIMIT * middle_s:
+        _LOG.warning(f'{unit}, batch {batch}: the middle half of its runs spreads over '
+                     f'{(high_s - low_s) / middle_s:.0%} of the median; close other programs and '
+                     'measure this row again')
     return Row(unit, batch, *(round(float(1e3 * time_s / batch), DIGITS)
                               for time_s in (execution_s, io_s)))
 

@@ -87,3 +87,21 @@ def test_a_unit_that_cannot_run_a_batch_is_told_and_rows_before_it_are_kept():
     assert next(rows).batch == 4
     with pytest.raises(EngineError, match="'a': cannot run a batch of 8: out of memory; measure"):
         next(rows)
+
+
+@pytest.mark.parametrize('slow_share, told', [(0.2, False), (0.5, True)])
+def test_times_that_something_disturbed_are_told(slow_share, told, said):
+    clock = VirtualClock()
+
+    class Disturbed(FakeTimedNetwork):
+        runs = 0
+
+        def run(self, pixels):
+            self.runs += 1
+            if self.runs * slow_share % 1.0 < slow_share:
+                self.clock.advance(1.0)
+            return super().run(pixels)
+
+    network = SplitNetwork([Unit('a', FakeEngine)], lambda unit: Disturbed(clock, 100), clock)
+    list(measured_rows(network, (2, 2, 3), [('a', 8)], clock, 40))
+    assert any('a, batch 8: the middle half of its runs spreads' in line for line in said) == told

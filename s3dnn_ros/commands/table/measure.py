@@ -50,7 +50,7 @@ def _run(arguments) -> None:
             about.update(about_units(units))
             if table:
                 table.expect(about)
-            for row in measured(arguments, cut, units, wanted, clock):
+            for row in measured(arguments, cut, units, wanted, table, clock):
                 table = table.with_row(row) if table else PerformanceTable([row])
                 table.with_about(about).to_csv(arguments.out)
     print_times(table, [unit for unit in table.units if unit in names], str(arguments.out))

@@ -46,7 +46,7 @@ def _run(arguments) -> None:
         if table:
             table.expect({**about_model(cut.spec), **about_units(units)})
         rows = list(measured(arguments, cut, units, list(itertools.product(names, batches)),
-                             clock))
+                             table, clock))
     shown = Table(title=f'{cut.spec.name}: way of an image to the unit, and of its results back')
     for label in ('Unit', 'Batch', 'I/O ms', 'Execution ms', 'I/O share'):
         shown.add_column(label, justify='left' if label == 'Unit' else 'right')

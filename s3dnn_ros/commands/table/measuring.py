@@ -63,19 +63,24 @@ def opened(arguments, names: Sequence[str], clock) -> Iterator[List]:
             unit.close()
 
 
-def measured(arguments, cut, units, wanted: Sequence[Tuple[str, int]], clock) -> Iterator[Row]:
+def measured(arguments, cut, units, wanted: Sequence[Tuple[str, int]], table, clock
+             ) -> Iterator[Row]:
     """Give the row of each wanted unit and batch as it is measured, and tell the progress.
 
-    `cut` is the CutNetwork.
+    `cut` is the CutNetwork, `table` what was measured before, or None. Networks are loaded for
+    the largest batch of both, as engines that pad do so up to that.
     """
     from s3dnn_ros.profiling.batch_timer import Step
     from s3dnn_ros.units.measure import cost_s, measured_rows
     from s3dnn_ros.units.split_network import SplitNetwork
 
-    spec = cut.spec
-    largest = max(batch for _, batch in wanted)
+    spec, repeats = cut.spec, arguments.repeats
+    largest = max([*batches_of(arguments), *(row.batch for row in (table.rows if table else ()))])
     network = SplitNetwork(units, lambda unit: cut.load(unit, max_batch=largest), clock)
-    rows = measured_rows(network, (spec.height, spec.width, 3), wanted, clock, arguments.repeats)
+    for name, loaded in network.networks.items():
+        if loaded.note:
+            print(f'{name}: {loaded.note}')
+    rows = measured_rows(network, (spec.height, spec.width, 3), wanted, clock, repeats)
     for name in dict.fromkeys(unit for unit, _ in wanted):
         batches = [batch for unit, batch in wanted if unit == name]
         done_s = left_s = 0.0
@@ -84,6 +89,6 @@ def measured(arguments, cut, units, wanted: Sequence[Tuple[str, int]], clock) ->
                 progress(Step(batch, 1, done_s, done_s + left_s))
                 row = next(rows)
                 yield row
-                done_s += cost_s(row.total_ms / 1e3, arguments.repeats)
-                left_s = sum(cost_s(row.total_ms / 1e3 * later / batch, arguments.repeats)
-                             for later in batches[index + 1:])
+                image_s = row.total_ms / batch / 1e3
+                done_s += cost_s(image_s * batch, repeats)
+                left_s = sum(cost_s(image_s * later, repeats) for later in batches[index + 1:])
