@@ -55,7 +55,7 @@ class PerformanceTable:
             for unit, batches in by_unit.items()}
         self._source = source
         self.about: Mapping[str, str] = {
-            key: ' '.join(value.split()) for key, value in (about or {}).items()}
+            key: _line(value) for key, value in (about or {}).items() if _line(value)}
 
     @classmethod
     def from_csv(cls, path) -> PerformanceTable:
@@ -116,7 +116,7 @@ class PerformanceTable:
         What the table does not say, such as one of the study, is not compared.
         """
         for key, here in about.items():
-            here = ' '.join(here.split())
+            here = _line(here)
             measured = self.about.get(key, here)
             if measured != here:
                 raise TableError(self._source, f'was measured with {key} {shown(measured)}, here '
@@ -152,3 +152,8 @@ class PerformanceTable:
         return np.where((batches < measured[0]) | (batches > measured[-1]),
                         values[nearest] / measured[nearest] * batches,
                         np.interp(batches, measured, values))
+
+
+def _line(text: str) -> str:
+    """Return a text as a line of a file holds it."""
+    return ' '.join(''.join(letter if letter.isprintable() else ' ' for letter in text).split())

@@ -95,6 +95,14 @@ def test_a_table_that_says_what_it_is_of_is_compared_and_the_studys_are_not(tmp_
         table.expect({'processor': 'any', 'model': 'other'})
 
 
+def test_what_no_line_holds_is_left_out_of_the_file(tmp_path):
+    table = PerformanceTable([Row('a', 1, 1.0, 0.0)], about={
+        'model': ' ', 'processor': 'a\x1b CPU\nof  ours'})
+    table.to_csv(tmp_path / 'table.csv')
+    again = PerformanceTable.from_csv(tmp_path / 'table.csv')
+    assert again.about == table.about == {'processor': 'a CPU of ours'}
+
+
 def test_what_is_known_of_a_unit_goes_with_it():
     rows = [Row(unit, batch, 1.0, 0.0) for unit in 'ab' for batch in (1, 2)]
     table = PerformanceTable(rows).with_about({'model': 'net', 'unit a': 'x', 'unit b': 'y'})
