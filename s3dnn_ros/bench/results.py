@@ -14,6 +14,7 @@ from s3dnn_ros.bench import (
     overload_plots,
     overload_results,
     packing_results,
+    partition_results,
     s3dnn_plots,
     s3dnn_results,
     steps_results,
@@ -25,12 +26,12 @@ from s3dnn_ros.errors import DocumentError, ParameterError, S3dnnError
 BENCHES = {'s3dnn': s3dnn_results, 'neuos': neuos_results, 'engines': engines_results,
            'overload': overload_results, 'virtual': virtual_results,
            'distance': distance_results, 'steps': steps_results, 'packing': packing_results,
-           'strategies': strategies_results}
+           'strategies': strategies_results, 'partition': partition_results}
 WITH_PICTURES = {'s3dnn': s3dnn_plots, 'overload': overload_plots}
 # By what only its results have; those of `s3dnn` have whatever parts were asked for.
 _BY_KEY = {'cohorts': 'neuos', 'rows': 'engines', 'overloads': 'overload',
            'virtual': 'virtual', 'distances': 'distance', 'images': 'steps',
-           'packing': 'packing', 'searches': 'strategies'}
+           'packing': 'packing', 'searches': 'strategies', 'partitions': 'partition'}
 
 
 def read_results(path, benches: Collection[str] = tuple(BENCHES)) -> Dict:

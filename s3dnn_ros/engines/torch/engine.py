@@ -1,4 +1,8 @@
-"""PyTorch on a CUDA device: every segment, at every batch, is one CUDA graph."""
+"""PyTorch on a CUDA device: every segment, at every batch, is one CUDA graph.
+
+The device is the one that is current in the thread that makes the engine, and all calls but those
+of `frame_memory` and `reads` come from threads in which it is current.
+"""
 
 from __future__ import annotations
 
@@ -44,6 +48,8 @@ class TorchEngine(LaneEngine):
         not rounded to TF32.
     gates : bool
         Segments wait on the device until they are launched, where that is possible.
+    behind_sms : int
+        The first multiprocessors of the device, which are left to other engines.
 
     Attributes
     ----------
@@ -58,7 +64,8 @@ class TorchEngine(LaneEngine):
     name = 'torch'
     heeds = ('precision',)
 
-    def __init__(self, clock, sms=0, options: BuildOptions = DEFAULTS, gates=False):
+    def __init__(self, clock, sms=0, options: BuildOptions = DEFAULTS, gates=False,
+                 behind_sms=0):
         import torch
 
         if gates:
@@ -69,9 +76,10 @@ class TorchEngine(LaneEngine):
         super().__init__(clock, self._pinned)
         self.torch = torch
         self.cuda = _cuda(torch)
-        properties = torch.cuda.get_device_properties(0)
+        number = torch.cuda.current_device()
+        properties = torch.cuda.get_device_properties(number)
         wanted = [sms] if isinstance(sms, int) else sms
-        self._partitions = [_partition(self.cuda, count) for count in wanted]
+        self._partitions = [_partition(self.cuda, count, behind_sms) for count in wanted]
         self.partitions = tuple(partition.sms if partition else properties.multi_processor_count
                                 for partition in self._partitions)
         self.partition = len(self.partitions) - 1
@@ -84,10 +92,10 @@ class TorchEngine(LaneEngine):
         exactly = ', fp32' if self.precision == 'fp32' else ''
         self.sms = self.partitions[-1] if self._partitions[-1] else 0
         only = f', {self.sms} SMs' if self.sms else ''
-        self.device = torch.cuda.get_device_name(0) + exactly + only
-        # CUDA's numbers are not the driver's; a PyTorch that tells no UUID finds one GPU, mostly
+        self.device = torch.cuda.get_device_name(number) + exactly + only
+        # CUDA's numbers are not always the driver's, where PyTorch tells no UUID they have to do
         uuid = getattr(properties, 'uuid', None)
-        self.gpu = 0 if uuid is None else f'GPU-{uuid}'
+        self.gpu = number if uuid is None else f'GPU-{uuid}'
         self.versions = {'torch': torch.__version__, 'cuda': torch.version.cuda or ''}
         self._probe = torch.cuda.Event()
         self._probe.record()
@@ -277,11 +285,11 @@ def _cuda(torch):
         return Cuda(torch.cuda.current_device())
 
 
-def _partition(cuda, sms):
+def _partition(cuda, sms, behind_sms):
     if not sms:
         return None
     if cuda is None:
         raise EngineError('torch', f'cannot take {sms} SMs for itself without cuda-bindings and '
                                    'PyTorch 2.9; `pip install cuda-bindings`, or set engine_sms '
                                    'to 0')
-    return cuda.partition(sms)
+    return cuda.partition(sms, behind_sms)

@@ -121,7 +121,7 @@ class FakeCuda:
         self.streams.append(FakeStream(100 + len(self.streams)))
         return self.streams[-1]
 
-    def partition(self, sms):
+    def partition(self, sms, behind=0):
         return FakePartition(self, sms)
 
     def event(self, timed=False):
