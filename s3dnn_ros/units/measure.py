@@ -34,6 +34,7 @@ def batches_to_measure(largest: int) -> List[int]:
 
 
 def measure(network: SplitNetwork, shape: Sequence[int], batches: Sequence[int], clock, *,
+            repeats: Optional[int] = None,
             progress: Callable[[Row], None] = ignore) -> PerformanceTable:
     """Return the table of a network's units, one measured after the other; nothing else may run.
 
@@ -44,6 +45,8 @@ def measure(network: SplitNetwork, shape: Sequence[int], batches: Sequence[int],
         Of an image: (height, width, 3).
     batches : sequence of int
     clock : Clock
+    repeats : int, optional
+        As for `measured_rows`.
     progress : callable
         Called with every new row.
 
@@ -54,7 +57,8 @@ def measure(network: SplitNetwork, shape: Sequence[int], batches: Sequence[int],
 
     """
     rows = []
-    for row in measured_rows(network, shape, itertools.product(network.units, batches), clock):
+    for row in measured_rows(network, shape, itertools.product(network.units, batches), clock,
+                             repeats):
         rows.append(row)
         progress(row)
     return PerformanceTable(rows, 'the table measured here')
