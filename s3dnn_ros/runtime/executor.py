@@ -336,7 +336,7 @@ class Executor:
         configuration = self.cohort_client.configuration if self.cohort_client else ''
         if job.error:
             self._is_lost()
-        else:
+        elif not job.untypical:
             job.queue.ran(job.batch, job.ended_s - job.started_s)
         self._answers.finished(job, configuration)
         job.requests[0].instance.recovery.ended(job)
