@@ -158,6 +158,8 @@ class Executor:
             scheduling.max_queue, scheduling.late_policy, scheduling.fusion,
             scheduling.max_batch)))
         self._admission.drops_late = scheduling.late_policy == 'drop'
+        if settings.engine.units:
+            self.engine.pin(settings.engine.pinned_names)
         if scheduling.scheduler == 'packing':
             self._driver.post(ThresholdChanged(scheduling.packing_threshold))
             self._warn_of_equals(settings.instances.values())
