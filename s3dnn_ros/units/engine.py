@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import threading
 from typing import Callable, Mapping, Optional, Sequence, Tuple
 
 from s3dnn_ros.base.content import full_path
@@ -59,7 +60,6 @@ class UnitsEngine:
         self.gpu = gpus.pop() if len(gpus) == 1 else None
         self._pinned: Tuple[str, ...] = ()
         self._worker = concurrent.futures.ThreadPoolExecutor(1, 's3dnn-engine')
-        self._asker = concurrent.futures.ThreadPoolExecutor(1, 's3dnn-ask-again')
 
     @property
     def built(self) -> int:
@@ -99,8 +99,8 @@ class UnitsEngine:
         self._worker.submit(function)
 
     def ask(self, function: Callable[[], None]) -> None:
-        """Call a function in a thread for what takes long."""
-        self._asker.submit(function)
+        """Call a function that takes long in a thread, which does not keep the process alive."""
+        threading.Thread(target=function, name='s3dnn-ask-again', daemon=True).start()
 
     def frame_memory(self, size):
         """Return so many bytes, pinned if a unit is on a GPU."""
@@ -123,7 +123,6 @@ class UnitsEngine:
     def close(self):
         """Wait for the batch under way, and close all units."""
         self._worker.shutdown()
-        self._asker.shutdown()
         for unit in self.units:
             unit.close()
 

@@ -14,14 +14,16 @@ from s3dnn_ros.partition import PerformanceTable, partition_batch
 from s3dnn_ros.partition.in_time import Alternatives
 from s3dnn_ros.partition.learned import LearnedTimes
 from s3dnn_ros.units.retries import Retries
-from s3dnn_ros.units.split_network import LIMIT_S, SplitNetwork
+from s3dnn_ros.units.split_network import SplitNetwork
 
 # Flights are only arrays in memory here: so many that nothing waits for one.
 LANES = 64
 # Splits that are remembered: to find one takes half a millisecond.
 KEPT = 256
-# A unit hangs that takes so many times as long as the slowest one takes for the largest batch.
-HANGS = 5.0
+# Units hang of which none reports for so long, or for so many times what the slowest one takes for
+# the largest batch: other programs may take the device for a while.
+LEAST_LIMIT_S = 2.0
+HANGS_RUNS = 20.0
 
 
 class UnitTimes:
@@ -65,8 +67,8 @@ class UnitsNetwork:
         self._engine = engine
         self._clock = engine.clock
         self._network = network
-        network.limit_s = max(LIMIT_S, HANGS / 1e3 * max(
-            table.time_ms(unit, max_batch) for unit in table.units))
+        network.limit_s = max(LEAST_LIMIT_S, HANGS_RUNS / 1e3 * max(
+            table.time_ms(unit, max_batch) for unit in network.units))
         self._shape = shape
         self._alternatives = functools.lru_cache(KEPT)(Alternatives.of)
         self._retries = Retries(network, engine.clock, engine.ask)
