@@ -127,9 +127,8 @@ class UnitsEngine:
             unit.close()
 
     def _read(self, path, spec) -> PerformanceTable:
-        """Return a table of this model that has all units; raises TableError."""
+        """Return the rows of all units in a table of this model; raises TableError."""
         table = PerformanceTable.from_csv(full_path(path))
         table.expect({**about_model(spec), **about_units(self.units)})
-        for unit in self.units:
-            table.rows_of(unit.name)
-        return table
+        rows = [row for unit in self.units for row in table.rows_of(unit.name)]
+        return PerformanceTable(rows, str(path), table.about)

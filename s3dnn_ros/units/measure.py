@@ -109,7 +109,8 @@ def _row(network, unit, pixels, clock, repeats) -> Row:
     execution_s = np.median(times_s[:, 1])
     io_s = max(np.median(times_s[:, 0] - times_s[:, 1]), 0.0)
     low_s, middle_s, high_s = np.percentile(times_s[:, 0], (25, 50, 75))
-    if high_s - low_s > SPREAD_LIMIT * middle_s:
+    # of a few runs, as at the start of a node, the spread says nothing
+    if len(times_s) >= FEWEST_RUNS and high_s - low_s > SPREAD_LIMIT * middle_s:
         _LOG.warning(f'{unit}, batch {batch}: the middle half of its runs spreads over '
                      f'{(high_s - low_s) / middle_s:.0%} of the median; close other programs and '
                      'measure this row again')

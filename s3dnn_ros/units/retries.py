@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Callable, Dict
 
+from s3dnn_ros.base.content import shortened
 from s3dnn_ros.units.split_network import SplitNetwork
 
 _LOG = logging.getLogger(__name__)
@@ -58,8 +59,8 @@ class Retries:
             self._network.ask_again(unit)
         except Exception as error:
             # whatever a device's driver raises, the next attempt may do better
-            _LOG.warning(f'unit {unit} cannot be used again: {error}; the next attempt comes in '
-                         f'{self._next_delay_s(unit):g} s')
+            _LOG.warning(f'unit {unit} cannot be used again: {shortened(error)}; the next attempt '
+                         f'comes in {self._next_delay_s(unit):g} s')
         else:
             _LOG.warning(f'unit {unit} is used again')
         finally:

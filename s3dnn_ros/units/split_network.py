@@ -12,6 +12,7 @@ from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
 
 import numpy as np
 
+from s3dnn_ros.base.content import shortened
 from s3dnn_ros.engines.base import Network
 from s3dnn_ros.errors import EngineError
 from s3dnn_ros.units.unit import Unit
@@ -152,7 +153,7 @@ class SplitNetwork:
                 if task not in waited_for:
                     continue        # it was given up before
                 error = future.exception()
-                failed = [] if error is None else [(task, str(error) or repr(error))]
+                failed = [] if error is None else [(task, shortened(error))]
                 if error is None:
                     waited_for.remove(task)
                     ended.append(future.result())

@@ -55,8 +55,9 @@ def written(path, units, about):
 def test_a_table_in_a_file_is_taken_and_the_network_is_warm_all_the_same(
         build, make_spec, tiny_onnx, tmp_path):
     spec = make_spec(onnx=tiny_onnx)
-    engine = build(1.0, 3.0, tables={'net': written(tmp_path / 'a.csv', '01', about_model(spec))})
+    engine = build(1.0, 3.0, tables={'net': written(tmp_path / 'a.csv', '201', about_model(spec))})
     network = engine.load('net', [], [], spec, max_batch=8)
+    assert network.learned.table.units == ('0', '1')
     assert network.times.time_s(8) == pytest.approx(0.028)
     assert engine.clock.now_s() > 0.0
     other = engine.load('other', [], [], spec, max_batch=8)
