@@ -22,6 +22,7 @@ from s3dnn_ros.models.cut_network import whole
 from s3dnn_ros.models.spec import load_spec
 from s3dnn_ros.partition import PerformanceTable, partition_batch
 from s3dnn_ros.partition.learned import LearnedTimes
+from s3dnn_ros.units.about import about_model, about_units
 from s3dnn_ros.units.measure import batches_to_measure, measure
 from s3dnn_ros.units.open import open_units
 from s3dnn_ros.units.split_network import Share, SplitNetwork
@@ -32,6 +33,8 @@ MODEL = 'squeezenet_1_1'
 BATCHES = (4, 8, 16, 32)
 # By which factors are learned before a batch is split by them.
 LEARNING_RUNS = 15
+# No unit of any use takes longer for a batch.
+LIMIT_S = 120.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,8 +73,8 @@ def run(clock, plan: Plan, save: Callable[[Dict], None] = ignore) -> Dict:
     units = open_units((*plan.units, *plan.others), clock, plan.build)
     try:
         network = SplitNetwork(units, lambda unit: cut.load(unit, max_batch=max(plan.batches)),
-                               clock)
-        table = _table(network, spec, plan, clock)
+                               clock, LIMIT_S)
+        table = _table(network, units, spec, plan, clock)
         results: Dict[str, Any] = {
             'format': FORMAT, 'environment': environment(), 'model': plan.model,
             'units': {unit.name: engine_record(unit.engine) for unit in units},
@@ -93,15 +96,18 @@ def run(clock, plan: Plan, save: Callable[[Dict], None] = ignore) -> Dict:
             unit.close()
 
 
-def _table(network, spec, plan, clock) -> PerformanceTable:
+def _table(network, units, spec, plan, clock) -> PerformanceTable:
     """Return the table of a file, or a new one, which is written there."""
+    about = {**about_model(spec), **about_units(units)}
     if plan.table is not None and plan.table.exists():
-        return PerformanceTable.from_csv(plan.table)
+        table = PerformanceTable.from_csv(plan.table)
+        table.expect(about)
+        return table
     table = measure(network, (spec.height, spec.width, 3),
                     batches_to_measure(max(plan.batches)), clock, progress=lambda row: _LOG.info(
                         f'{row.unit}: batch {row.batch} takes {row.total_ms:.2f} ms'))
     if plan.table is not None:
-        table.to_csv(plan.table)
+        table.with_about(about).to_csv(plan.table)
     return table
 
 

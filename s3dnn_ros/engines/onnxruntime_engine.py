@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import functools
+import math
 import os
 import statistics
 
@@ -46,7 +47,7 @@ class OnnxRuntimeNetwork:
         """Return the pixels: the CPU reads them where they are."""
         return pixels
 
-    def open(self, staged):
+    def open(self, staged, deadline_s=math.inf):
         """Return a flight with these images."""
         pixels = staged[0] if len(staged) == 1 else np.concatenate(staged)
         return OnnxRuntimeFlight(self, self._engine, pixels)

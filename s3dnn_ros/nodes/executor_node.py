@@ -35,10 +35,13 @@ from s3dnn_ros.strategy.plan_file import load_plan
 from s3dnn_ros.strategy.use import expect_device, parameters_of
 from s3dnn_ros.transport.frames import FrameBatch as Frames
 from s3dnn_ros.transport.slots import zeros
+from s3dnn_ros.units.engine import UnitsEngine
+from s3dnn_ros.units.open import open_units
 
 _NUMBERS = itertools.count(1)
 # those that work for this node alone
-ROOMS = tuple(f's3dnn_ros.{room}' for room in ('cohort', 'engines', 'platforms', 'runtime'))
+ROOMS = tuple(f's3dnn_ros.{room}'
+              for room in ('cohort', 'engines', 'platforms', 'runtime', 'units'))
 
 
 class ExecutorNode(S3dnnNode):
@@ -81,9 +84,7 @@ class ExecutorNode(S3dnnNode):
             lambda *batch: self._results.objection(*batch), self.accept,
             lambda *refusal: self._runtime.accept_refused(*refusal))
         self._capacity = self.create_publisher(Capacity, 'capacity', qos('latched', 1))
-        engine, reason = make_engine(settings.engine.name, self.clock_s, settings.engine.threads,
-                                     settings.multiprocessors, settings.engine.build_options(),
-                                     settings.engine.gates)
+        engine, reason = self._engine(settings)
         self.get_logger().info(f'engine {engine.name} on {engine.device} ({reason})')
         try:
             if plan is not None:
@@ -201,6 +202,17 @@ class ExecutorNode(S3dnnNode):
             log.warning(f'{settings.strategy} is the nearest of a search that found no feasible '
                         'strategy: some tasks miss more than they tolerate')
         return plan
+
+    def _engine(self, settings):
+        """Return the engine, and why it is this one."""
+        wanted = settings.engine
+        if wanted.units:
+            tables = {name: instance.table for name, instance in settings.instances.items()
+                      if instance.table}
+            return UnitsEngine(open_units(wanted.units, self.clock_s, wanted.build_options()),
+                               self.clock_s, tables), 'as wanted'
+        return make_engine(wanted.name, self.clock_s, wanted.threads, settings.multiprocessors,
+                           wanted.build_options(), wanted.gates)
 
     @staticmethod
     def _specs(settings):

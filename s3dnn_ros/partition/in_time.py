@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Optional, Sequence
+import dataclasses
+from typing import NamedTuple, Sequence
 
 from s3dnn_ros.partition.split import Split, partition_batch
 
@@ -13,18 +14,32 @@ SAFE = 0.8
 PAYS = 0.9
 
 
-def split_in_time(table, batch: int, units: Optional[Sequence[str]], left_ms: float) -> Split:
-    """Return the split of a batch that has to end within `left_ms`; inf: at any time.
+class TimelySplit(NamedTuple):
+    """A split; `unhurried` says that another one would end sooner, and is not needed."""
 
-    The quickest unit alone runs it, if it is in time, or if a split would end hardly sooner.
-    Otherwise it is split so that it ends soonest. `table`, `units` and errors are those of
-    `partition_batch`.
-    """
-    units = tuple(table.units if units is None else units)
-    times_ms = {unit: float(table.times_ms(unit, [batch])[0]) for unit in units}
-    best = min(units, key=times_ms.__getitem__)
-    alone = Split({unit: batch if unit == best else 0 for unit in units}, times_ms[best])
-    if alone.makespan_ms <= SAFE * left_ms or len(units) == 1:
-        return alone
-    split = partition_batch(table, batch, units, 'optimal')
-    return split if split.makespan_ms <= PAYS * alone.makespan_ms else alone
+    split: Split
+    unhurried: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Alternatives:
+    """A batch on the quickest unit alone, and split so that it ends soonest."""
+
+    alone: Split
+    soonest: Split
+
+    @classmethod
+    def of(cls, table, batch: int, units: Sequence[str]) -> Alternatives:
+        """Return those of a batch; arguments and errors are those of `partition_batch`."""
+        return cls(*(partition_batch(table, batch, units, method)
+                     for method in ('alone', 'optimal')))
+
+    def within(self, left_ms: float) -> TimelySplit:
+        """Return the split of a batch that has to end within a time; inf: at any time.
+
+        One unit runs it, if it is in time, or if a split would end hardly sooner.
+        """
+        if self.soonest.makespan_ms > PAYS * self.alone.makespan_ms:
+            return TimelySplit(self.alone, False)
+        in_time = self.alone.makespan_ms <= SAFE * left_ms
+        return TimelySplit(self.alone if in_time else self.soonest, in_time)

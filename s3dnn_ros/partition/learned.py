@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Dict, Mapping, NamedTuple, Tuple
+import math
+from typing import Dict, NamedTuple, Tuple
 
 import numpy as np
 
@@ -16,14 +17,19 @@ SMOOTHING = 0.2
 HALF_LIFE_S = 20.0
 # Of the table's times: no unit is taken to be quicker or slower.
 LEAST, MOST = 0.5, 16.0
+# Factors that are rounded are powers of this.
+GRID = 1.05
 
 
 @dataclasses.dataclass(frozen=True)
 class CorrectedTable:
-    """A table whose times are multiplied by a factor for each unit; for `partition_batch`."""
+    """A table whose times are multiplied by a factor for each of its `units`, in their order.
+
+    `partition_batch` takes it as it takes the table; a cache may have it as a key.
+    """
 
     table: PerformanceTable
-    factors: Mapping[str, float]
+    factors: Tuple[float, ...]
 
     @property
     def units(self) -> Tuple[str, ...]:
@@ -32,11 +38,19 @@ class CorrectedTable:
 
     def times_ms(self, unit: str, batches) -> np.ndarray:
         """Return what a unit takes for each of several batches, (n,) milliseconds."""
-        return self.factors[unit] * self.table.times_ms(unit, batches)
+        return self._factor(unit) * self.table.times_ms(unit, batches)
 
     def energies_j(self, unit: str, batches) -> np.ndarray:
         """Return the joules of each of several batches, (n,): power is that of the table."""
-        return self.factors[unit] * self.table.energies_j(unit, batches)
+        return self._factor(unit) * self.table.energies_j(unit, batches)
+
+    def rounded(self) -> CorrectedTable:
+        """Return one whose factors are off by 2.5 % at most, and mostly those of the last time."""
+        return CorrectedTable(self.table, tuple(
+            GRID ** round(math.log(factor, GRID)) for factor in self.factors))
+
+    def _factor(self, unit) -> float:
+        return self.factors[self.table.units.index(unit)]
 
 
 class LearnedTimes:
@@ -67,8 +81,8 @@ class LearnedTimes:
 
     def at(self, now_s: float) -> CorrectedTable:
         """Return the table as it holds now."""
-        return CorrectedTable(self.table, {unit: self.factor(unit, now_s)
-                                           for unit in self.table.units})
+        return CorrectedTable(self.table, tuple(self.factor(unit, now_s)
+                                                for unit in self.table.units))
 
 
 class _Factor(NamedTuple):

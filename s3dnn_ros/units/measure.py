@@ -34,6 +34,7 @@ def batches_to_measure(largest: int) -> List[int]:
 
 
 def measure(network: SplitNetwork, shape: Sequence[int], batches: Sequence[int], clock, *,
+            repeats: Optional[int] = None,
             progress: Callable[[Row], None] = ignore) -> PerformanceTable:
     """Return the table of a network's units, one measured after the other; nothing else may run.
 
@@ -44,6 +45,8 @@ def measure(network: SplitNetwork, shape: Sequence[int], batches: Sequence[int],
         Of an image: (height, width, 3).
     batches : sequence of int
     clock : Clock
+    repeats : int, optional
+        As for `measured_rows`.
     progress : callable
         Called with every new row.
 
@@ -54,7 +57,8 @@ def measure(network: SplitNetwork, shape: Sequence[int], batches: Sequence[int],
 
     """
     rows = []
-    for row in measured_rows(network, shape, itertools.product(network.units, batches), clock):
+    for row in measured_rows(network, shape, itertools.product(network.units, batches), clock,
+                             repeats):
         rows.append(row)
         progress(row)
     return PerformanceTable(rows, 'the table measured here')
@@ -105,7 +109,8 @@ def _row(network, unit, pixels, clock, repeats) -> Row:
     execution_s = np.median(times_s[:, 1])
     io_s = max(np.median(times_s[:, 0] - times_s[:, 1]), 0.0)
     low_s, middle_s, high_s = np.percentile(times_s[:, 0], (25, 50, 75))
-    if high_s - low_s > SPREAD_LIMIT * middle_s:
+    # of a few runs, as at the start of a node, the spread says nothing
+    if len(times_s) >= FEWEST_RUNS and high_s - low_s > SPREAD_LIMIT * middle_s:
         _LOG.warning(f'{unit}, batch {batch}: the middle half of its runs spreads over '
                      f'{(high_s - low_s) / middle_s:.0%} of the median; close other programs and '
                      'measure this row again')

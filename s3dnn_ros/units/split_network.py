@@ -8,10 +8,11 @@ import functools
 import logging
 import queue
 import threading
-from typing import Any, Callable, Dict, List, Mapping, Sequence, Set, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
 
 import numpy as np
 
+from s3dnn_ros.base.content import shortened
 from s3dnn_ros.engines.base import Network
 from s3dnn_ros.errors import EngineError
 from s3dnn_ros.units.unit import Unit
@@ -73,7 +74,13 @@ class SplitNetwork:
         Returns the Network on a Unit.
     clock : Clock
     limit_s : float
-        Where no unit reports for so long, those that are still to report count as hanging.
+        Where no unit reports for so long, those that are still to report count as hanging. May
+        be set.
+
+    Attributes
+    ----------
+    networks : dict of str to Network
+        By the names of the units.
 
     Raises
     ------
@@ -87,10 +94,9 @@ class SplitNetwork:
         self._units = {unit.name: unit for unit in units}
         self._load = load
         self._clock = clock
-        self._limit_s = limit_s
+        self.limit_s = limit_s
         self.networks: Dict[str, Network] = {unit.name: load(unit) for unit in units}
         self._left_out: Dict[str, str] = {}     # why, by name
-        self._hanging: Set[str] = set()
 
     @property
     def units(self) -> Tuple[str, ...]:
@@ -136,17 +142,18 @@ class SplitNetwork:
         begin(0, len(pixels))
         while waited_for:
             try:
-                task, future = reports.get(timeout=self._limit_s)
+                task, future = reports.get(timeout=self.limit_s)
             except queue.Empty:
                 late = [task for task in waited_for if task.give_up()]
-                self._hanging.update(task.unit for task in late)
-                failed = [(task, f'nothing came from it within {self._limit_s:g} s')
+                for task in late:
+                    self._units[task.unit].hangs = True
+                failed = [(task, f'nothing came from it within {self.limit_s:g} s')
                           for task in late]
             else:
                 if task not in waited_for:
                     continue        # it was given up before
                 error = future.exception()
-                failed = [] if error is None else [(task, str(error) or repr(error))]
+                failed = [] if error is None else [(task, shortened(error))]
                 if error is None:
                     waited_for.remove(task)
                     ended.append(future.result())
@@ -167,14 +174,9 @@ class SplitNetwork:
     def ask_again(self, name: str) -> None:
         """Load the network on a unit that was left out, and use it again.
 
-        The engine of one that hangs is made anew. Raises what that raises, or `load`; the unit
-        is left out then as before.
+        Raises what `load` raises; the unit is left out then as before.
         """
-        unit = self._units[name]
-        if name in self._hanging:
-            unit.begin_anew()
-            self._hanging.discard(name)
-        self.networks[name] = self._load(unit)
+        self.networks[name] = self._load(self._units[name])
         self._left_out.pop(name, None)
 
     def _tasks(self, pixels, first, count, share) -> List[_Task]:

@@ -17,7 +17,7 @@ class Unit:
     """An engine that is made, loaded, run and closed in one thread.
 
     CUDA's current device belongs to a thread, and so do the algorithms that cuDNN has chosen.
-    A thread that hangs does not keep the process from its end.
+    A thread that hangs cannot be ended, but it does not keep the process from its end.
 
     Parameters
     ----------
@@ -25,6 +25,12 @@ class Unit:
         Such as `torch:cuda:0`.
     make : callable
         Returns the Engine; called in the unit's thread.
+
+    Attributes
+    ----------
+    engine : Engine
+    hangs : bool
+        Set by who waits for it too long. Then `load` begins with another thread and engine.
 
     Raises
     ------
@@ -38,11 +44,6 @@ class Unit:
         self._make = make
         self._begin()
 
-    def begin_anew(self) -> None:
-        """Make another engine, in a new thread; the old one is closed once it hangs no more."""
-        self.close(wait_s=0.0)
-        self._begin()
-
     def call(self, function: Callable[[], Any]) -> concurrent.futures.Future:
         """Call a function in the unit's thread, behind those before it; any thread."""
         future: concurrent.futures.Future = concurrent.futures.Future()
@@ -51,6 +52,10 @@ class Unit:
 
     def load(self, instance, segments, outputs, spec, **options) -> Network:
         """Return what `Engine.load` returns or raises, with its arguments."""
+        if self.hangs:
+            # the old engine is closed if it ever hangs no more
+            self.close(wait_s=0.0)
+            self._begin()
         return self.call(lambda: self.engine.load(instance, segments, outputs, spec, **options)
                          ).result()
 
@@ -69,6 +74,7 @@ class Unit:
         except Exception:
             self._calls.put(None)
             raise
+        self.hangs = False
 
 
 def _work(calls):

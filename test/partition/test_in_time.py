@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3dnn_ros.partition import PerformanceTable, Row, partition_batch
-from s3dnn_ros.partition.in_time import PAYS, SAFE, split_in_time
+from s3dnn_ros.partition.in_time import PAYS, SAFE, Alternatives
 
 times = st.floats(0.1, 100.0)
 
@@ -19,20 +19,19 @@ def tables(draw):
                              for unit in units for batch in (1, 8, 32)])
 
 
-@given(table=tables(), batch=st.integers(1, 40), left_ms=st.floats(-10.0, 5e3))
+@given(table=tables(), batch=st.integers(1, 40),
+       left_ms=st.one_of(st.floats(-10.0, 5e3), st.just(math.inf)))
 def test_a_split_is_made_only_where_it_is_wanted_and_pays(table, batch, left_ms):
-    split = split_in_time(table, batch, None, left_ms)
+    split, unhurried = Alternatives.of(table, batch, table.units).within(left_ms)
     alone_ms = min(table.time_ms(unit, batch) for unit in table.units)
+    least_ms = partition_batch(table, batch, method='optimal').makespan_ms
     assert sum(split.assignment.values()) == batch
-    assert split.makespan_ms == pytest.approx(max(
-        table.time_ms(unit, count) for unit, count in split.assignment.items() if count))
-    if sum(count > 0 for count in split.assignment.values()) > 1:
-        assert alone_ms > SAFE * left_ms and split.makespan_ms <= PAYS * alone_ms
-    elif alone_ms > SAFE * left_ms:
-        assert partition_batch(table, batch, method='optimal').makespan_ms > PAYS * alone_ms
-    assert split_in_time(table, batch, None, math.inf).makespan_ms == alone_ms
+    assert unhurried == (least_ms <= PAYS * alone_ms <= PAYS * SAFE * left_ms)
+    wanted = least_ms <= PAYS * alone_ms and not unhurried
+    assert split.makespan_ms == pytest.approx(least_ms if wanted else alone_ms)
 
 
 def test_only_the_units_that_are_given_get_anything():
     table = PerformanceTable([Row(unit, 1, 1.0, 0.0) for unit in 'abc'])
-    assert split_in_time(table, 8, ['b', 'c'], 0.0).assignment == {'b': 4, 'c': 4}
+    split, _ = Alternatives.of(table, 8, ['b', 'c']).within(0.0)
+    assert split.assignment == {'b': 4, 'c': 4}

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from s3dnn_ros.errors import TableError
 from s3dnn_ros.partition import PerformanceTable, Row, partition_batch
-from s3dnn_ros.partition.learned import HALF_LIFE_S, LEAST, MOST, LearnedTimes
+from s3dnn_ros.partition.learned import HALF_LIFE_S, LEAST, MOST, CorrectedTable, LearnedTimes
 
 TABLE = PerformanceTable([Row(unit, batch, 1.0, 0.0) for unit in 'ab' for batch in (1, 64)])
 
@@ -31,6 +31,14 @@ def test_what_a_unit_takes_again_and_again_is_believed(ratio):
         learned.observe('a', 8, 8.0 * ratio, 0.0)
     assert learned.factor('a', 0.0) == pytest.approx(ratio, rel=1e-3)
     assert learned.at(0.0).times_ms('a', [8])[0] == pytest.approx(8.0 * ratio, rel=1e-3)
+
+
+@given(factors=st.tuples(*2 * [st.floats(LEAST, MOST)]))
+def test_rounded_factors_are_near_and_few(factors):
+    exact = CorrectedTable(TABLE, factors)
+    rounded = exact.rounded()
+    assert rounded.factors == pytest.approx(factors, rel=0.026)
+    assert rounded.rounded() == rounded and hash(rounded.rounded()) == hash(rounded)
 
 
 def test_one_run_that_stalls_changes_little():

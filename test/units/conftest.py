@@ -1,7 +1,9 @@
 """Units whose engines are fakes."""
 
+import sys
 import threading
 import types
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +12,9 @@ from s3dnn_ros.base.clock import VirtualClock
 from s3dnn_ros.units.split_network import SplitNetwork
 from s3dnn_ros.units.unit import Unit
 
-LIMIT_S = 0.02      # after which a fake that hangs is given up
+# importlib mode leaves the tests' directories off sys.path
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
 WAIT_S = 30.0       # for what comes at once; a test that waits so long has failed
 
 
@@ -37,10 +41,34 @@ class FakeUnitNetwork:
 
 
 class FakeUnitEngine:
-    closed = False
+    """Gives networks that hold `largest` images at once; `loaded` has all that were loaded."""
+
+    def __init__(self, loaded, largest):
+        self.loaded, self.largest = loaded, largest
+        self.closed = False
+
+    def load(self, instance, segments, outputs, spec):
+        self.loaded.append(FakeUnitNetwork(self.largest))
+        return self.loaded[-1]
 
     def close(self):
         self.closed = True
+
+
+@pytest.fixture(autouse=True)
+def _no_unit_stays(monkeypatch):
+    """Close all units of a test behind it: other tests look for threads that stay."""
+    made, begin = [], Unit._begin
+
+    def noted(unit):
+        made.append(unit)
+        begin(unit)
+
+    monkeypatch.setattr(Unit, '_begin', noted)
+    yield
+    for unit in made:
+        if hasattr(unit, 'engine'):
+            unit.close(wait_s=0.0)
 
 
 @pytest.fixture(scope='session')
@@ -48,14 +76,10 @@ def fake_units():
     """Return a builder of a SplitNetwork on fake units; all that hangs ends with the test."""
     networks = []
 
-    def build(*names, largest=1000, limit_s=LIMIT_S):
-        def load(unit):
-            network = FakeUnitNetwork(largest)
-            networks.append(network)
-            return network
-        units = [Unit(name, FakeUnitEngine) for name in names]
-        return types.SimpleNamespace(
-            units=units, network=SplitNetwork(units, load, VirtualClock(), limit_s))
+    def build(*names, largest=1000, limit_s=WAIT_S):
+        units = [Unit(name, lambda: FakeUnitEngine(networks, largest)) for name in names]
+        return types.SimpleNamespace(units=units, network=SplitNetwork(
+            units, lambda unit: unit.load('net', [], [], None), VirtualClock(), limit_s))
 
     yield build
     for network in networks:

@@ -2,13 +2,15 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3dnn_ros.errors import EngineError
 from s3dnn_ros.units.split_network import equal_share
 
 NAMES = ('a', 'b', 'c')
+PLACES = st.lists(st.floats(0.0, 1.0), min_size=2, max_size=2)
+LIMIT_S = 0.25      # after which a fake that hangs is given up
 
 
 def values(answer):
@@ -18,33 +20,47 @@ def values(answer):
     return answer.outputs['value'].tolist()
 
 
-@given(data=st.data(), count=st.integers(1, 60), largest=st.integers(1, 60),
-       broken=st.sets(st.sampled_from(NAMES), max_size=2),
-       hangs=st.sets(st.sampled_from(NAMES), max_size=1))
-def test_whatever_fails_all_images_are_answered_in_order(
-        fake_units, images, data, count, largest, broken, hangs):
-    if len(broken | hangs) == len(NAMES):
-        broken = set()
-    built = fake_units(*NAMES, largest=largest)
-    network = built.network
-    for name in broken:
-        network.networks[name].broken = 'out of order'
-    for name in hangs:
-        network.networks[name].may_run.clear()
-
+def shares_of(places):
+    """Return what cuts images at these places, each from 0 to 1."""
     def share(images, units):
-        cuts = sorted(data.draw(st.lists(st.integers(0, images), min_size=len(units) - 1,
-                                         max_size=len(units) - 1)))
+        cuts = sorted(round(place * images) for place in places[:len(units) - 1])
         return dict(zip(units, np.diff([0, *cuts, images]).tolist()))
+    return share
 
-    answer = network.run(images(count), share)
+
+def assert_answered(network, answer, count, failing):
     assert values(answer) == list(range(count))
-    assert len(answer.units) == count and not set(answer.units) & (broken | hangs)
+    assert len(answer.units) == count and not set(answer.units) & failing
     assert [part.first for part in answer.parts] == sorted(part.first for part in answer.parts)
     # only who was given something can have failed
-    assert set(network.left_out) <= broken | hangs
-    for name in hangs:
-        network.networks[name].may_run.set()
+    assert set(network.left_out) <= failing
+
+
+@given(places=PLACES, count=st.integers(1, 60), largest=st.integers(1, 60),
+       broken=st.sets(st.sampled_from(NAMES), max_size=2))
+def test_whatever_raises_all_images_are_answered_in_order(
+        fake_units, images, places, count, largest, broken):
+    built = fake_units(*NAMES, largest=largest)
+    for name in broken:
+        built.network.networks[name].broken = 'out of order'
+    answer = built.network.run(images(count), shares_of(places))
+    assert_answered(built.network, answer, count, broken)
+    for unit in built.units:
+        unit.close()
+
+
+@settings(max_examples=20)
+@given(places=PLACES, count=st.integers(1, 60), hanging=st.sampled_from(NAMES),
+       broken=st.sampled_from(NAMES))
+def test_whatever_hangs_all_images_are_answered_in_order(
+        fake_units, images, places, count, hanging, broken):
+    built = fake_units(*NAMES, limit_s=LIMIT_S)
+    networks = built.network.networks
+    networks[broken].broken = 'out of order'
+    networks[hanging].may_run.clear()
+    answer = built.network.run(images(count), shares_of(places))
+    assert_answered(built.network, answer, count, {hanging, broken})
+    networks[hanging].may_run.set()
     for unit in built.units:
         unit.close()
 
@@ -88,13 +104,14 @@ def test_a_failure_is_logged_once_and_the_unit_is_left_out_until_asked_again(
 
 def test_a_unit_that_hangs_is_made_anew_when_asked_again_and_writes_nothing_late(
         fake_units, images, said):
-    built = fake_units('a', 'b')
-    network, hanging, engine = built.network, built.network.networks['a'], built.units[0].engine
+    built = fake_units('a', 'b', limit_s=LIMIT_S)
+    network, engine = built.network, built.units[0].engine
+    hanging = network.networks['a']
     hanging.may_run.clear()
     answer = network.run(images(4))
     assert answer.units == ('b',) * 4
     assert said == ['unit a is left out, others do its part: nothing came from it within '
-                    '0.02 s']
+                    '0.25 s']
     answer.outputs['value'][:] = -1.0
     network.ask_again('a')
     assert built.units[0].engine is not engine
