@@ -10,7 +10,7 @@ from launch_ros.actions import Node, SetParameter
 from launch_ros.descriptions import ParameterFile
 from launch_ros.substitutions import FindPackageShare
 
-from s3dnn_ros.engines.base import ENGINES
+from s3dnn_ros.engines.base import ENGINES, UNITS
 from s3dnn_ros.middleware import image_environment
 from s3dnn_ros.nodes.launching import Respawn
 from s3dnn_ros.settings import GovernorSettings
@@ -30,7 +30,7 @@ def generate_launch_description():
             'namespace', default_value='s3dnn',
             description='Namespace of the nodes, their results and relative camera topics.'),
         DeclareLaunchArgument(
-            'engine', default_value='', choices=['', 'auto', *ENGINES],
+            'engine', default_value='', choices=['', 'auto', *ENGINES, UNITS],
             description='Inference engine, whatever params_file says. Empty: what it says.'),
         DeclareLaunchArgument(
             'preset', default_value='', choices=['', 'none', *GovernorSettings.PRESETS],

@@ -166,4 +166,4 @@ class PlatformError(S3dnnError):
 
 
 # They come back at every start until the user changes something.
-LASTING = (ParameterError, DocumentError, ModelError, ProfileError, StrategyError)
+LASTING = (ParameterError, DocumentError, ModelError, ProfileError, TableError, StrategyError)

@@ -11,6 +11,8 @@ import platform
 import subprocess
 from pathlib import Path
 
+from s3dnn_ros.base.processor import processor
+
 _LIBRARIES = ('numpy', 'cv2', 'onnx', 'onnxruntime')
 
 
@@ -30,20 +32,13 @@ def environment():
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
         versions['rclpy'] = importlib.metadata.version('rclpy')
     return {
-        'machine': {'cpu': _cpu(), 'cores': len(os.sched_getaffinity(0)),
+        'machine': {'cpu': processor(), 'cores': len(os.sched_getaffinity(0)),
                     'system': platform.platform()},
         'versions': versions,
         'rmw': os.environ.get('RMW_IMPLEMENTATION', "the distribution's default"),
         'commit': _commit(),
         'date': datetime.datetime.now(datetime.timezone.utc).isoformat(timespec='seconds'),
     }
-
-
-def _cpu():
-    for line in Path('/proc/cpuinfo').read_text().splitlines():
-        if line.lower().startswith(('model name', 'hardware')):
-            return line.split(':', 1)[1].strip()
-    return platform.machine()
 
 
 def _commit():

@@ -15,6 +15,7 @@ from s3dnn_ros.bench import (
     overload_plots,
     overload_results,
     packing_results,
+    partition_results,
     s3dnn_plots,
     s3dnn_results,
     steps_results,
@@ -26,14 +27,14 @@ from s3dnn_ros.errors import DocumentError, ParameterError, S3dnnError
 BENCHES = {'s3dnn': s3dnn_results, 'neuos': neuos_results, 'engines': engines_results,
            'overload': overload_results, 'virtual': virtual_results,
            'distance': distance_results, 'steps': steps_results, 'packing': packing_results,
-           'strategies': strategies_results,
+           'strategies': strategies_results, 'partition': partition_results,
            'strategies --engine': engine_strategies_results}
 WITH_PICTURES = {'s3dnn': s3dnn_plots, 'overload': overload_plots}
 # By what only its results have; those of `s3dnn` have whatever parts were asked for.
 _BY_KEY = {'cohorts': 'neuos', 'rows': 'engines', 'overloads': 'overload',
            'virtual': 'virtual', 'distances': 'distance', 'images': 'steps',
-           'packing': 'packing', 'searches': 'strategies',
-            'strategies_on_engine': 'strategies --engine'}
+           'packing': 'packing', 'searches': 'strategies', 'partitions': 'partition',
+           'strategies_on_engine': 'strategies --engine'}
 
 
 def read_results(path, benches: Collection[str] = tuple(BENCHES)) -> Dict:

@@ -8,13 +8,14 @@ from s3dnn_ros.engines.cuda_library import look_for_driver
 from s3dnn_ros.errors import ParameterError
 
 
-def make_engine(name, clock, threads=0, sms=0, build=DEFAULTS, gates=False):
+def make_engine(name, clock, threads=0, sms=0, build=DEFAULTS, gates=False, behind_sms=0):
     """Return (engine, reason): the engine of this name, or for `auto` the first that works.
 
     `reason` says why it is this one, and what is wrong with those that come before it. `build`
     is for an engine that builds networks ahead. `sms` is how many multiprocessors of a GPU it is
-    to have for itself, 0 for all, or several such numbers to change between. With `gates`,
-    segments wait on the device where the engine can have that (torch and tensorrt).
+    to have for itself, 0 for all, or several such numbers to change between; they lie behind the
+    first `behind_sms`, which other engines have. With `gates`, segments wait on the device where
+    the engine can have that (torch and tensorrt).
 
     Raises
     ------
@@ -28,7 +29,7 @@ def make_engine(name, clock, threads=0, sms=0, build=DEFAULTS, gates=False):
     several = not isinstance(sms, int)
     for candidate in sorted(candidates, key='torch'.__ne__) if several and sms else candidates:
         try:
-            engine = _make(candidate, clock, threads, sms, build, gates)
+            engine = _make(candidate, clock, threads, sms, build, gates, behind_sms)
         except ImportError as error:
             refusals.append(f'{candidate}: {error}')
         else:
@@ -45,17 +46,17 @@ def make_engine(name, clock, threads=0, sms=0, build=DEFAULTS, gates=False):
                          + '); install one, for example `pip install onnxruntime`')
 
 
-def _make(name, clock, threads, sms, build, gates):
+def _make(name, clock, threads, sms, build, gates, behind_sms):
     if name in ENGINES:
         _look_for(name)
     if name in ('tensorrt', 'torch'):
         look_for_driver()   # to import either takes seconds
     if name == 'tensorrt':
         from s3dnn_ros.engines.tensorrt.engine import TensorRtEngine
-        return TensorRtEngine(clock, build, sms if isinstance(sms, int) else 0, gates)
+        return TensorRtEngine(clock, build, sms if isinstance(sms, int) else 0, gates, behind_sms)
     if name == 'torch':
         from s3dnn_ros.engines.torch.engine import TorchEngine
-        return TorchEngine(clock, sms, build, gates)
+        return TorchEngine(clock, sms, build, gates, behind_sms)
     if name == 'onnxruntime':
         from s3dnn_ros.engines.onnxruntime_engine import OnnxRuntimeEngine
         return OnnxRuntimeEngine(clock, threads)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any, Callable, List, Mapping, Optional, Protocol, Sequence, Tuple, Union
 
 import numpy as np
@@ -11,6 +12,8 @@ from s3dnn_ros.errors import ParameterError
 
 # In the order in which `auto` tries them; the first that works is taken.
 ENGINES = ('tensorrt', 'torch', 'onnxruntime')
+# The one that is made of others; `units/engine.py`.
+UNITS = 'units'
 PRECISIONS = ('fp16', 'fp32', 'int8')
 # That the build of a segment may be given.
 LONGEST_S = 86400.0
@@ -21,13 +24,17 @@ class Run:
     """A finished segment: when it ran, or the error that ended it.
 
     `exact` says that it ran exact although it was to run in a variant: an engine that is `gated`
-    lets all segments of a job run on while no job may wait.
+    lets all segments of a job run on while no job may wait. An engine of several units says by
+    which of its `units` each image ran. The time of a run that is `untypical` tells nothing of
+    others: its deadline allowed to take longer, or a unit failed.
     """
 
     started_s: float
     ended_s: float
     error: str = ''
     exact: bool = False
+    units: Tuple[str, ...] = ()
+    untypical: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,8 +128,12 @@ class Network(Protocol):
         Those that it `reads` where they are stay there, and must until the flight has ended.
         """
 
-    def open(self, staged: Sequence[Any]) -> Flight:
-        """Start a flight with what was staged, in this order; a lane must be free."""
+    def open(self, staged: Sequence[Any], deadline_s: float = math.inf) -> Flight:
+        """Start a flight with what was staged, in this order; a lane must be free.
+
+        By `deadline_s` it should have ended, on the engine's clock: who has several ways to run
+        it heeds that.
+        """
 
     def measure(self, batch: int, repeats: int, variant: int = 0) -> Sequence[Sequence[float]]:
         """Return the seconds of every segment in each of `repeats` runs; nothing else may run.

@@ -101,10 +101,13 @@ class Cuda:
         return Stream(self._runtime, checked(
             self._runtime.cudaStreamCreateWithPriority(_NON_BLOCKING, priority)))
 
-    def partition(self, sms: int) -> Partition:
-        """Return at least so many multiprocessors to use alone; raises EngineError."""
+    def partition(self, sms: int, behind: int = 0) -> Partition:
+        """Return at least so many multiprocessors to use alone; raises EngineError.
+
+        The first `behind` of the device are left to others.
+        """
         try:
-            return Partition(self._driver, self._runtime, self._device, sms)
+            return Partition(self._driver, self._runtime, self._device, sms, behind)
         except (AttributeError, IndexError, RuntimeError) as error:
             raise EngineError('cuda', f'cannot take {sms} SMs for itself: {error}; CUDA 12.4 can '
                                       'on discrete GPUs, by cuda-bindings (12.9.1 or later for '
@@ -190,13 +193,15 @@ class Cuda:
 class Partition:
     """Some of a device's multiprocessors: a green context."""
 
-    def __init__(self, driver, runtime, device, sms):
+    def __init__(self, driver, runtime, device, sms, behind):
         self._driver = driver
         self._runtime = runtime
         device = checked(driver.cuDeviceGet(device))
         kind = driver.CUdevResourceType.CU_DEV_RESOURCE_TYPE_SM
-        everything = checked(driver.cuDeviceGetDevResource(device, kind))
-        parts, *_ = checked(driver.cuDevSmResourceSplitByCount(1, everything, 0, sms))
+        left = checked(driver.cuDeviceGetDevResource(device, kind))
+        if behind:
+            *_, left = checked(driver.cuDevSmResourceSplitByCount(1, left, 0, behind))
+        parts, *_ = checked(driver.cuDevSmResourceSplitByCount(1, left, 0, sms))
         self.sms: int = parts[0].sm.smCount
         described = checked(driver.cuDevResourceGenerateDesc([parts[0]], 1))
         self._context = checked(driver.cuGreenCtxCreate(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import bisect
 import dataclasses
+import math
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from s3dnn_ros.engines.base import Run
@@ -120,7 +121,7 @@ class LaneNetwork:
         place = bisect.bisect_left(self.batches, frames)
         return self.batches[place] if place < len(self.batches) else self.largest
 
-    def open(self, staged):
+    def open(self, staged, deadline_s=math.inf):
         """Return a flight; it takes a free lane when it is submitted."""
         frames = sum(pixels.shape[0] for pixels in staged)
         return LaneFlight(self, staged, frames, self.padded(frames))

@@ -1,9 +1,10 @@
-"""ONNX Runtime on the CPU: the engine that always works."""
+"""ONNX Runtime on the CPU, the engine that always works, or by OpenVINO on what Intel makes."""
 
 from __future__ import annotations
 
 import concurrent.futures
 import functools
+import math
 import os
 import statistics
 
@@ -12,6 +13,7 @@ import numpy as np
 from s3dnn_ros.engines.base import DEFAULTS, Run, variants_of
 from s3dnn_ros.errors import EngineError
 
+OPENVINO = 'OpenVINOExecutionProvider'
 # Flights are only arrays in memory here: so many that nothing waits for one.
 LANES = 64
 
@@ -45,7 +47,7 @@ class OnnxRuntimeNetwork:
         """Return the pixels: the CPU reads them where they are."""
         return pixels
 
-    def open(self, staged):
+    def open(self, staged, deadline_s=math.inf):
         """Return a flight with these images."""
         pixels = staged[0] if len(staged) == 1 else np.concatenate(staged)
         return OnnxRuntimeFlight(self, self._engine, pixels)
@@ -131,7 +133,22 @@ class OnnxRuntimeFlight:
 
 
 class OnnxRuntimeEngine:
-    """Runs one segment at a time, on `threads` threads (0: one per usable core)."""
+    """Runs one segment at a time, on `threads` threads (0: one per usable core).
+
+    Parameters
+    ----------
+    clock : Clock
+    threads : int
+    openvino : str
+        Where OpenVINO runs networks, by its own name: CPU, GPU (of Intel), NPU. Empty: ONNX
+        Runtime itself runs them, on the CPU. What OpenVINO does not take runs there, too.
+
+    Raises
+    ------
+    ImportError
+        There is no ONNX Runtime here, or it has no OpenVINO.
+
+    """
 
     name = 'onnxruntime'
     options = DEFAULTS
@@ -147,14 +164,23 @@ class OnnxRuntimeEngine:
     lead_s = 0.0
     loads_bytes = True
 
-    def __init__(self, clock, threads=0):
+    def __init__(self, clock, threads=0, openvino=''):
         import onnxruntime
+
+        if openvino and OPENVINO not in onnxruntime.get_available_providers():
+            raise ImportError('this ONNX Runtime has no OpenVINO; `pip uninstall onnxruntime` and '
+                              '`pip install onnxruntime-openvino`')
 
         self._onnxruntime = onnxruntime
         self.clock = clock
         self._threads = threads or len(os.sched_getaffinity(0))
         self._worker = concurrent.futures.ThreadPoolExecutor(1, 's3dnn-engine')
-        self.device = f'CPU, {self._threads} threads, onnxruntime {onnxruntime.__version__}'
+        self._openvino = openvino
+        self._providers = [
+            *([(OPENVINO, {'device_type': openvino, 'num_of_threads': str(self._threads)})]
+              if openvino else []), 'CPUExecutionProvider']
+        where = f'OpenVINO {openvino}' if openvino else 'CPU'
+        self.device = f'{where}, {self._threads} threads, onnxruntime {onnxruntime.__version__}'
         self.versions = {'onnxruntime': onnxruntime.__version__}
 
     def load(self, instance, segments, outputs, spec, *, coarser=(), lanes=1, max_batch=1,
@@ -170,12 +196,16 @@ class OnnxRuntimeEngine:
         try:
             sessions = [[self._onnxruntime.InferenceSession(
                 model if isinstance(model, bytes) else model.SerializeToString(), options,
-                providers=['CPUExecutionProvider'])
+                providers=self._providers)
                 for model in variants] for variants in models]
         except Exception as error:
             # ONNX Runtime raises a dozen types of its own, some of them RuntimeError
             raise EngineError(instance, f'ONNX Runtime cannot load {spec.onnx}: {error}; '
                                         'try `s3dnn models check`') from error
+        if self._openvino and OPENVINO not in sessions[0][0].get_providers():
+            # ONNX Runtime would run it on the CPU, and only print why
+            raise EngineError(instance, f'OpenVINO finds no {self._openvino} here; install its '
+                                        'driver, or take another unit')
         return OnnxRuntimeNetwork(sessions, outputs, self, max_batch)
 
     def submit(self, step, done):

@@ -190,7 +190,7 @@ class SimulatedNetwork:
         """Return the pixels themselves."""
         return pixels
 
-    def open(self, staged):
+    def open(self, staged, deadline_s=math.inf):
         """Start a flight; what was staged tells only how many images there are."""
         return SimulatedFlight(self, sum(len(pixels) for pixels in staged))
 

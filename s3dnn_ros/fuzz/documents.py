@@ -62,6 +62,8 @@ WORKLOAD = {
          'loss': loss, 'storage_mb': 40.0} for loss in (0, 3)]}},
     'tasks': [{'name': 'front', 'model': 'net', 'period_ms': 50, 'deadline_ms': 40.5,
                'tolerated_miss_rate': 0.1}]}
+# Of a performance table.
+ABOUT = {'model': 'net', 'unit cpu': 'CPU, 2 threads, onnxruntime 1.20'}
 # Kept results of benches are in the checkout alone.
 KEPT_RESULTS = Path(__file__).resolve().parents[2] / 'docs' / 'results'
 _LARGEST_RESULT = 50_000
@@ -378,7 +380,8 @@ class PerformanceTables(_File):
         super().__init__(folder)
         PerformanceTable(
             Row(unit, batch, each_ms, 0.1, power_w) for unit, each_ms, power_w in
-            (('cpu', 9.0, 20.0), ('gpu', 1.5, 10.0)) for batch in (1, 2, 3, 8)).to_csv(self._path)
+            (('cpu', 9.0, 20.0), ('gpu', 1.5, 10.0)) for batch in (1, 2, 3, 8)
+        ).with_about(ABOUT).to_csv(self._path)
         self._content = self._path.read_bytes()
 
     def make(self, chance):
@@ -389,6 +392,8 @@ class PerformanceTables(_File):
         table = PerformanceTable.from_csv(self._path)
         for method in METHODS:
             partition_batch(table, 20, method=method)
+        table.to_csv(self._path)
+        PerformanceTable.from_csv(self._path).expect(ABOUT)
 
 
 KINDS: List[Callable] = [Descriptions, Labels, SegmentPlans, Profiles, VariantTables,

@@ -36,10 +36,13 @@ from s3dnn_ros.runtime.executor import Executor
 from s3dnn_ros.strategy.use import expect_device
 from s3dnn_ros.transport.frames import FrameBatch as Frames
 from s3dnn_ros.transport.slots import zeros
+from s3dnn_ros.units.engine import UnitsEngine
+from s3dnn_ros.units.open import open_units
 
 _NUMBERS = itertools.count(1)
 # those that work for this node alone
-ROOMS = tuple(f's3dnn_ros.{room}' for room in ('cohort', 'engines', 'platforms', 'runtime'))
+ROOMS = tuple(f's3dnn_ros.{room}'
+              for room in ('cohort', 'engines', 'platforms', 'runtime', 'units'))
 
 
 class ExecutorNode(S3dnnNode):
@@ -84,9 +87,7 @@ class ExecutorNode(S3dnnNode):
             lambda *batch: self._results.objection(*batch), self.accept,
             lambda *refusal: self._runtime.accept_refused(*refusal))
         self._capacity = self.create_publisher(Capacity, 'capacity', qos('latched', 1))
-        engine, reason = make_engine(settings.engine.name, self.clock_s, settings.engine.threads,
-                                     settings.multiprocessors, settings.engine.build_options(),
-                                     settings.engine.gates)
+        engine, reason = self._engine(settings)
         self.get_logger().info(f'engine {engine.name} on {engine.device} ({reason})')
         try:
             if plan is not None:
@@ -188,6 +189,17 @@ class ExecutorNode(S3dnnNode):
                        DiagnosticStatus.ERROR if trouble else DiagnosticStatus.OK,
                        trouble or 'its network runs', {})
             for name, trouble in self._runtime.troubles().items()]
+
+    def _engine(self, settings):
+        """Return the engine, and why it is this one."""
+        wanted = settings.engine
+        if wanted.units:
+            tables = {name: instance.table for name, instance in settings.instances.items()
+                      if instance.table}
+            return UnitsEngine(open_units(wanted.units, self.clock_s, wanted.build_options()),
+                               self.clock_s, tables), 'as wanted'
+        return make_engine(wanted.name, self.clock_s, wanted.threads, settings.multiprocessors,
+                           wanted.build_options(), wanted.gates)
 
     @staticmethod
     def _specs(settings):

@@ -106,7 +106,8 @@ def detections_msg(result, published_s):
         queue_ms=1e3 * (result.started_s - result.arrived_s),
         engine_ms=1e3 * (result.ended_s - result.started_s),
         finish_ms=1e3 * (published_s - result.ended_s),
-        batch=result.batch, variants=result.variants, configuration=result.configuration)
+        batch=result.batch, variants=result.variants, unit=result.unit,
+        configuration=result.configuration)
 
 
 def _detection(found, label, track):

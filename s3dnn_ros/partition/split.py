@@ -9,7 +9,8 @@ from typing import Callable, Dict, Mapping, Optional, Sequence, Tuple
 import numpy as np
 
 from s3dnn_ros.errors import ParameterError, TableError
-from s3dnn_ros.partition.table import MOST_BATCH, PerformanceTable
+from s3dnn_ros.partition.row import MOST_BATCH
+from s3dnn_ros.partition.table import PerformanceTable
 
 # Times that differ by less than this share are alike.
 ALIKE = 1e-9
@@ -41,7 +42,8 @@ def partition_batch(table: PerformanceTable, batch: int, units: Optional[Sequenc
     method : str
         'greedy' moves images from unit to unit as long as the batch then ends sooner (Lee et al.,
         KCC 2020, DERIVED); 'optimal' ends soonest of all; 'energy' takes the least energy of all
-        that meet `deadline_ms`.
+        that meet `deadline_ms`. To compare with: 'alone' gives all images to the quickest unit,
+        'equal' equal numbers to all units.
     deadline_ms : float
         For 'energy': by when all units should have ended.
 
@@ -81,10 +83,8 @@ def _greedy(times_ms, energies_j, deadline_ms) -> Sequence[int]:
     paper's code ranks units by the whole batch), any number of images may move to any unit, and a
     second search begins with shares in proportion, as one move at a time may not leave the first.
     """
-    batch = times_ms.shape[1] - 1
-    alone = np.zeros(len(times_ms), int)
-    alone[int(times_ms[:, batch].argmin())] = batch
-    splits = [_improved(times_ms, counts) for counts in (alone, _in_proportion(times_ms))]
+    starts = (_alone(times_ms, energies_j, deadline_ms), _in_proportion(times_ms))
+    splits = [_improved(times_ms, counts) for counts in starts]
     return min(splits, key=lambda counts: _makespan(times_ms, counts))
 
 
@@ -148,7 +148,21 @@ def _energy(times_ms, energies_j, deadline_ms) -> Sequence[int]:
     return counts
 
 
-METHODS: Dict[str, Callable] = {'greedy': _greedy, 'optimal': _optimal, 'energy': _energy}
+def _alone(times_ms, energies_j, deadline_ms) -> Sequence[int]:
+    """Give all images to the unit that is the quickest with all of them."""
+    counts = np.zeros(len(times_ms), int)
+    counts[int(times_ms[:, -1].argmin())] = times_ms.shape[1] - 1
+    return counts
+
+
+def _equal(times_ms, energies_j, deadline_ms) -> Sequence[int]:
+    """Give equal numbers to all units; what is left over goes to the first ones."""
+    least, more = divmod(times_ms.shape[1] - 1, len(times_ms))
+    return [least + (place < more) for place in range(len(times_ms))]
+
+
+METHODS: Dict[str, Callable] = {'greedy': _greedy, 'optimal': _optimal, 'energy': _energy,
+                                'alone': _alone, 'equal': _equal}
 
 
 def _makespan(times_ms, counts) -> float:

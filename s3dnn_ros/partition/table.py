@@ -6,63 +6,17 @@ batches of powers of two and their neighbours, where it changes most.
 
 from __future__ import annotations
 
-import csv
-import dataclasses
-import io
-import math
 from pathlib import Path
 from typing import Dict, Iterable, List, Mapping, Optional, Tuple
 
 import numpy as np
 
-from s3dnn_ros.base.cache import write_whole
-from s3dnn_ros.base.content import read_bytes
-from s3dnn_ros.errors import DocumentError, TableError, shown
+from s3dnn_ros.errors import TableError, shown
+from s3dnn_ros.partition import table_file
+from s3dnn_ros.partition.row import Row
 
-COLUMNS = ('unit', 'batch', 'execution_ms_per_image', 'io_ms_per_image')
-POWER = 'power_w'       # a column that may be there
-# No device takes more images at once, no image takes longer.
-MOST_BATCH = 65536
-MOST_MS = 1e9
-MOST_ROWS = 100_000
-LONGEST_NAME = 200
-
-
-@dataclasses.dataclass(frozen=True)
-class Row:
-    """What one unit takes for one batch: milliseconds for each of its images.
-
-    `io_ms_per_image` is what its images take to the unit and its results back. `power_w` is what
-    the unit draws meanwhile; NaN where nobody has measured it.
-    """
-
-    unit: str
-    batch: int
-    execution_ms_per_image: float
-    io_ms_per_image: float
-    power_w: float = math.nan
-
-    def __post_init__(self):
-        """Refuse what no measurement gives; raises ValueError."""
-        if not isinstance(self.unit, str) or not 0 < len(self.unit) <= LONGEST_NAME:
-            raise ValueError(f'unit is {shown(self.unit)}; expected a name of up to '
-                             f'{LONGEST_NAME} letters')
-        if type(self.batch) is not int or not 1 <= self.batch <= MOST_BATCH:
-            raise ValueError(f'batch is {shown(self.batch)}; expected a whole number from 1 to '
-                             f'{MOST_BATCH}')
-        if not 0.0 < self.execution_ms_per_image <= MOST_MS:
-            raise ValueError(f'execution_ms_per_image is {shown(self.execution_ms_per_image)}; '
-                             'expected milliseconds above 0')
-        if not 0.0 <= self.io_ms_per_image <= MOST_MS:
-            raise ValueError(f'io_ms_per_image is {shown(self.io_ms_per_image)}; expected '
-                             'milliseconds from 0')
-        if not (math.isnan(self.power_w) or 0.0 <= self.power_w <= MOST_MS):
-            raise ValueError(f'power_w is {shown(self.power_w)}; expected watts from 0')
-
-    @property
-    def total_ms(self) -> float:
-        """Return what the whole batch takes."""
-        return (self.execution_ms_per_image + self.io_ms_per_image) * self.batch
+# Of what a table is; `unit NAME` says so of a unit.
+MODEL, MODEL_SHA256, PROCESSOR, UNIT = 'model', 'model_sha256', 'processor', 'unit'
 
 
 class PerformanceTable:
@@ -72,6 +26,11 @@ class PerformanceTable:
     ----------
     rows : iterable of Row
         In any order; `units` come in the order of their first rows.
+    source : str
+        What errors name.
+    about : mapping of str to str
+        What the rows are of, as far as it is known: `model`, `model_sha256`, `processor`, and
+        `unit NAME` for the device and versions of a unit.
 
     Raises
     ------
@@ -80,7 +39,8 @@ class PerformanceTable:
 
     """
 
-    def __init__(self, rows: Iterable[Row], source: str = 'performance table'):
+    def __init__(self, rows: Iterable[Row], source: str = 'performance table',
+                 about: Optional[Mapping[str, str]] = None):
         by_unit: Dict[str, Dict[int, Row]] = {}
         for row in rows:
             batches = by_unit.setdefault(row.unit, {})
@@ -94,32 +54,18 @@ class PerformanceTable:
             unit: tuple(batches[batch] for batch in sorted(batches))
             for unit, batches in by_unit.items()}
         self._source = source
+        self.about: Mapping[str, str] = {
+            key: _line(value) for key, value in (about or {}).items() if _line(value)}
 
     @classmethod
     def from_csv(cls, path) -> PerformanceTable:
         """Read a table; raises TableError that names the file and the line."""
-        path = Path(path)
-        try:
-            content = read_bytes(path).decode('utf-8-sig')
-        except DocumentError as error:
-            raise TableError(path, str(error)) from error
-        except UnicodeDecodeError as error:
-            raise TableError(path, f'is no text in UTF-8 ({error.reason} at byte {error.start})'
-                             ) from error
-        return cls(_rows_of(content, path), str(path))
+        rows, about = table_file.read(Path(path))
+        return cls(rows, str(path), about)
 
     def to_csv(self, path) -> None:
-        """Write the table, whole or not at all; what is not known stays empty."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator='\n')
-        with_power = any(not math.isnan(row.power_w) for row in self.rows)
-        writer.writerow((*COLUMNS, POWER) if with_power else COLUMNS)
-        for row in self.rows:
-            values = [row.unit, row.batch, row.execution_ms_per_image, row.io_ms_per_image]
-            if with_power:
-                values.append('' if math.isnan(row.power_w) else row.power_w)
-            writer.writerow(values)
-        write_whole(Path(path), text.getvalue().encode())
+        """Write the table, whole or not at all; raises TableError."""
+        table_file.write(Path(path), self.rows, self.about)
 
     @property
     def units(self) -> Tuple[str, ...]:
@@ -164,17 +110,40 @@ class PerformanceTable:
         return self._between(unit, np.asarray(batches), [
             row.total_ms * row.power_w / 1e3 for row in self.rows_of(unit)])
 
+    def expect(self, about: Mapping[str, str]) -> None:
+        """Refuse a table of another model, processor or device; raises TableError.
+
+        What the table does not say, such as one of the study, is not compared.
+        """
+        for key, here in about.items():
+            here = _line(here)
+            measured = self.about.get(key, here)
+            if measured != here:
+                raise TableError(self._source, f'was measured with {key} {shown(measured)}, here '
+                                               f'it is {shown(here)}; measure it again, into '
+                                               'another file')
+
+    def with_about(self, about: Mapping[str, str]) -> PerformanceTable:
+        """Return a table that says this of its rows as well."""
+        return PerformanceTable(self.rows, self._source, {**self.about, **about})
+
     def with_row(self, row: Row) -> PerformanceTable:
         """Return a table that has this row, instead of the one of its unit and batch."""
         others = [other for other in self.rows
                   if (other.unit, other.batch) != (row.unit, row.batch)]
-        return PerformanceTable([*others, row], self._source)
+        return PerformanceTable([*others, row], self._source, self.about)
 
     def without(self, unit: str, batch: Optional[int] = None) -> PerformanceTable:
-        """Return a table without a unit, or without one of its batches."""
-        return PerformanceTable([
-            row for row in self.rows
-            if row.unit != unit or (batch is not None and row.batch != batch)], self._source)
+        """Return a table without a unit, or without one of its batches; raises TableError."""
+        if not any(batch in (None, row.batch) for row in self.rows_of(unit)):
+            raise TableError(self._source, f'has no batch {batch} of unit {shown(unit)}; it has '
+                             + ', '.join(str(row.batch) for row in self.rows_of(unit)))
+        rows = [row for row in self.rows
+                if row.unit != unit or (batch is not None and row.batch != batch)]
+        left = {row.unit for row in rows}
+        about = {key: value for key, value in self.about.items()
+                 if unit in left or key != f'{UNIT} {unit}'}
+        return PerformanceTable(rows, self._source, about)
 
     def _between(self, unit, batches, values) -> np.ndarray:
         measured = np.array([row.batch for row in self._rows[unit]], float)
@@ -185,35 +154,6 @@ class PerformanceTable:
                         np.interp(batches, measured, values))
 
 
-def _rows_of(content: str, path: Path) -> List[Row]:
-    reader = csv.DictReader(io.StringIO(content), strict=True)
-    try:
-        missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-        if missing:
-            raise TableError(path, f"lacks the column '{missing[0]}'; expected "
-                                   f"{', '.join(COLUMNS)}")
-        rows: List[Row] = []
-        for values in reader:
-            if len(rows) == MOST_ROWS:
-                raise TableError(path, f'has more than {MOST_ROWS} rows')
-            rows.append(_row_of(values, path, reader.line_num))
-        return rows
-    except csv.Error as error:
-        raise TableError(f'{path}, line {reader.line_num}', f'is no CSV ({error})') from error
-
-
-def _row_of(values: Mapping[str, Optional[str]], path: Path, line: int) -> Row:
-    numbers = {}
-    for column in (*COLUMNS[1:], POWER):
-        text = (values.get(column) or '').strip()
-        if column == POWER and not text:
-            continue
-        try:
-            numbers[column] = int(text) if column == 'batch' else float(text)
-        except ValueError as error:
-            raise TableError(f'{path}, line {line}', f'{column} is {shown(text)}; expected a '
-                                                     'number') from error
-    try:
-        return Row((values['unit'] or '').strip(), **numbers)
-    except ValueError as error:
-        raise TableError(f'{path}, line {line}', str(error)) from error
+def _line(text: str) -> str:
+    """Return a text as a line of a file holds it."""
+    return ' '.join(''.join(letter if letter.isprintable() else ' ' for letter in text).split())

@@ -7,7 +7,7 @@ import dataclasses
 import functools
 import logging
 import threading
-from typing import Callable, Dict, Mapping, Optional, Tuple
+from typing import Callable, Dict, List, Mapping, Optional, Tuple
 
 from s3dnn_ros.counters import Counters, Percentiles
 from s3dnn_ros.errors import ModelError
@@ -30,6 +30,7 @@ class FrameResult:
     """What one network saw in one frame; times in seconds on the executor's clock.
 
     `boxes` are in source pixels; `tracks` has the number of each one's object, 0 for none.
+    `unit` ran the frame, where the engine has several.
     """
 
     frame: FrameInfo
@@ -45,6 +46,7 @@ class FrameResult:
     ended_s: float
     variants: Tuple[int, ...] = ()
     configuration: str = ''
+    unit: str = ''
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,20 +178,19 @@ class Answers:
         name = request.instance.name
         self.refuse(frames, name, reason, f"instance '{name}': {sentence}")
 
-    def _without(self, bad: Dict[int, str], request, outputs):
-        """Refuse the frames whose outputs are no numbers; return the others and their outputs."""
+    def _without(self, bad: Dict[int, str], request) -> List[int]:
+        """Refuse the frames whose outputs are no numbers; return the places of the others."""
         frames = request.batch.frames
         for index, output in bad.items():
             self._refuse(request, [frames[index]], 'nan', (
                 f"output '{output}' holds NaN or infinity; try this image with "
                 f'`s3dnn models check {request.instance.spec.name}`'))
-        good = [index for index in range(len(frames)) if index not in bad]
-        return ([frames[index] for index in good],
-                {name: array[good] for name, array in outputs.items()})
+        return [index for index in range(len(frames)) if index not in bad]
 
     def _decode(self, request, job, first, configuration):
         instance, frames = request.instance, request.batch.frames
         settings, spec = instance.settings, instance.spec
+        units = job.units[first:first + request.frames] or ('',) * request.frames
         if self._is_hopeless(request):
             self._drop(request, 'late', 'the deadline was over before a thread was free to decode '
                        'the results')
@@ -201,19 +202,22 @@ class Answers:
                        for name in instance.decoder.reads(job.outputs)}
             bad = not_finite(instance.decoder.scores(outputs))
             if bad:
-                frames, outputs = self._without(bad, request, outputs)
-                if not frames:
+                good = self._without(bad, request)
+                if not good:
                     return
+                frames, units = ([every[index] for index in good] for every in (frames, units))
+                outputs = {name: array[good] for name, array in outputs.items()}
             found = instance.decoder.decode(outputs, settings.score_threshold,
                                             settings.iou_threshold, settings.max_detections)
             if len(found) != len(frames):
                 raise ModelError(spec.onnx, f'gave {len(found)} results for {len(frames)} frames')
-            for frame, boxes in zip(frames, found):
+            for frame, boxes, unit in zip(frames, found, units):
                 boxes = boxes.in_source(frame.transform, frame.width, frame.height)
                 published_s = self._publish(FrameResult(
                     frame, instance.name, spec.name, spec.labels, boxes,
                     self._follow(instance.name, frame, boxes), job.frames, request.batch.sent_s,
-                    request.arrived_s, job.started_s, job.ended_s, job.ran_as(), configuration))
+                    request.arrived_s, job.started_s, job.ended_s, job.ran_as(), configuration,
+                    unit))
                 self._count(request, frame, published_s, job.ended_s)
                 done += 1
         except Exception as error:

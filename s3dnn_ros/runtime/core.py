@@ -338,7 +338,8 @@ class Core:
             if job.flight is None:
                 self._take_lane(job, now_s)
                 job.network = job.queue.network
-                job.flight = job.network.open([request.staged for request in job.requests])
+                job.flight = job.network.open([request.staged for request in job.requests],
+                                              job.urgent.deadline_s)
                 job.take(self.chooser.choose(job, 0, now_s), 0)
             job.flight.submit(work.segment, done, job.level, job.variant(work.segment),
                               self._last_of(job, work))
@@ -381,7 +382,8 @@ class Core:
         job.error = job.error or run.error
         if run.exact:
             job.ran_exact(work.segment)
-        if not (job.error or job.held):
+        job.units, job.untypical = run.units, run.untypical
+        if not (job.error or job.held or job.untypical):
             self._try(job, job.queue.observe, job, work.segment, last, run)
         job.ended_s = run.ended_s
         if job.nearly_over is work:

@@ -158,6 +158,8 @@ class Executor:
             scheduling.max_queue, scheduling.late_policy, scheduling.fusion,
             scheduling.max_batch)))
         self._admission.drops_late = scheduling.late_policy == 'drop'
+        if settings.engine.units:
+            self.engine.pin(settings.engine.pinned_names)
         if scheduling.scheduler == 'packing':
             self._driver.post(ThresholdChanged(scheduling.packing_threshold))
             self._warn_of_equals(settings.instances.values())
@@ -336,7 +338,7 @@ class Executor:
         configuration = self.cohort_client.configuration if self.cohort_client else ''
         if job.error:
             self._is_lost()
-        else:
+        elif not job.untypical:
             job.queue.ran(job.batch, job.ended_s - job.started_s)
         self._answers.finished(job, configuration)
         job.requests[0].instance.recovery.ended(job)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from typing import Callable, Dict, List, Sequence
+from typing import Callable, Dict, List, Optional, Protocol, Sequence
 
 from s3dnn_ros.scheduling import SegmentWork
 
@@ -11,6 +11,22 @@ from s3dnn_ros.scheduling import SegmentWork
 SMOOTHING = 0.1
 # Overheads follow longer ones more slowly: others that ran beside it are part of them.
 RISE = 0.02
+
+
+class Times(Protocol):
+    """What is known of a network beforehand: a profile, or what tells as much."""
+
+    def time_s(self, batch: int) -> float:
+        """Return what a run takes."""
+
+    def segment_times_s(self, batch: int) -> Sequence[float]:
+        """Return what each segment takes."""
+
+    def tb_ratio(self, segment: int, batch: int) -> float:
+        """Return a segment's thread blocks over those the device can host."""
+
+    def utilization(self, segment: int, batch: int) -> float:
+        """Return how much of the device a segment takes."""
 
 
 class Expectation:
@@ -23,7 +39,7 @@ class Expectation:
     Parameters
     ----------
     segments : int
-    profile : ProfileTable, optional
+    profile : Times, optional
     scale : callable, optional
         Returns what the device takes of the profile's times now, as it is configured.
     least : callable, optional
@@ -32,7 +48,8 @@ class Expectation:
 
     """
 
-    def __init__(self, segments: int, profile=None, scale: Callable[[], float] = lambda: 1.0,
+    def __init__(self, segments: int, profile: Optional[Times] = None,
+                 scale: Callable[[], float] = lambda: 1.0,
                  least: Callable[[], Sequence[float]] = tuple):
         self._segments = segments
         self._profile = profile

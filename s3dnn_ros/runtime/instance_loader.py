@@ -117,7 +117,7 @@ class InstanceLoader:
                         f'{spec.name}: one segment, so that the cohort hears nothing of how it '
                         f'goes; cut it finer: `s3dnn profile {spec.name} --target-ms …`')
         queue = ModelQueue(loaded.network, Expectation(
-            loaded.network.segments, loaded.profile,
+            loaded.network.segments, loaded.times,
             scale=lambda: self._chooser().scale(spec.name),
             least=lambda: self._chooser().least(spec.name)))
 

@@ -102,6 +102,10 @@ class Job:
         So many segments had ended when its progress was looked at last; None: nobody can tell.
     moved_s : float
         Since when it has been so many; 0 before the first look.
+    units : tuple of str
+        By which of an engine's units each image ran; empty where there are none.
+    untypical : bool
+        Its time tells nothing of others.
 
     """
 
@@ -128,6 +132,8 @@ class Job:
     is_held: bool = False
     reached: Optional[int] = None
     moved_s: float = 0.0
+    units: Tuple[str, ...] = ()
+    untypical: bool = False
     outputs: Any = None
 
     def __post_init__(self):

@@ -21,6 +21,7 @@ from s3dnn_ros.models.metadata import Metadata
 from s3dnn_ros.models.prepared import prepare
 from s3dnn_ros.profiling.find import find_table
 from s3dnn_ros.profiling.table import ProfileTable
+from s3dnn_ros.runtime.expectation import Times
 
 # Of frames, where neither settings nor model say less.
 _LARGEST_BATCH = 64
@@ -81,12 +82,14 @@ class NetworkParts:
 class LoadedNetwork:
     """A network on an engine, and what is known of it, as in its NetworkParts.
 
-    `metadata` is what its file says of itself.
+    `metadata` is what its file says of itself, `times` what batches take: its profile, or what an
+    engine of several units has measured itself; None where nothing is known.
     """
 
     network: Network
     metadata: Metadata
     profile: Optional[ProfileTable]
+    times: Optional[Times]
     accuracy: Sequence[SpeedupAccuracyTable]
     notes: Tuple[str, ...]
     load_again: Callable[[], Network]
@@ -123,9 +126,11 @@ def load_network(spec, engine: Engine, options: LoadOptions, instance='') -> Loa
                          f'max_batch in {spec.name}.yaml, or export it with a free batch')
     fixed = (f'{spec.name}: batches of {network.batch} at most, as it was exported; export it '
              'with a free batch for more' if network.batch and not spec.max_batch else '')
-    return LoadedNetwork(network, parts.network.metadata, parts.profile, parts.accuracy,
-                         tuple(filter(None, (*parts.notes, fixed, network.note, spec.remark))),
-                         load_again)
+    own = getattr(network, 'times', None)
+    # who measured the times needs no word on where there is no profile
+    notes = (*(parts.notes if own is None else ()), fixed, network.note, spec.remark)
+    return LoadedNetwork(network, parts.network.metadata, parts.profile, own or parts.profile,
+                         parts.accuracy, tuple(filter(None, notes)), load_again)
 
 
 def choose_parts(spec, engine: Engine, options: LoadOptions) -> NetworkParts:

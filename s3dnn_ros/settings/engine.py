@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Sequence, Tuple
 
-from s3dnn_ros.engines.base import ENGINES, PRECISIONS, BuildOptions
+from s3dnn_ros.engines.base import ENGINES, PRECISIONS, UNITS, BuildOptions
+from s3dnn_ros.errors import ParameterError
+from s3dnn_ros.partition.unit_name import UnitName
 from s3dnn_ros.settings.parameters import parameter
 
 
@@ -12,8 +15,16 @@ from s3dnn_ros.settings.parameters import parameter
 class EngineSettings:
     """Which engine runs the networks, and how it builds them: `engine`, `engine_…`."""
 
-    name: str = parameter('auto', 'Inference engine. auto: the first that works here.',
-                          choices=('auto', *ENGINES), called='engine')
+    name: str = parameter('auto', 'Inference engine. auto: the first that works here. units: '
+                          'those of engine_units, over which batches are split that one unit '
+                          'alone would finish too late.', choices=('auto', *ENGINES, UNITS),
+                          called='engine')
+    units: Tuple[str, ...] = parameter((), 'units: an engine, a device and a part of it each, '
+                                       'such as torch:cuda:0, torch:cuda:0,sms=32, tensorrt:gpu, '
+                                       'tensorrt:dla0, onnxruntime:cpu,threads=2, '
+                                       'onnxruntime:openvino.')
+    pinned_units: Tuple[str, ...] = parameter((), 'units: those of engine_units that may run. '
+                                              'Empty: all.', live=True)
     precision: str = parameter('fp16', 'tensorrt, torch: in what networks are computed. int8, for '
                                'tensorrt alone, takes `s3dnn build MODEL --precision int8` '
                                'beforehand, which calibrates on images.', choices=PRECISIONS)
@@ -44,11 +55,28 @@ class EngineSettings:
                              low=0, high=256)
 
     def check(self):
-        """Refuse what no engine builds; raises ParameterError."""
+        """Refuse what no engine builds, and what is no unit; raises ParameterError."""
         self.build_options()
+        if bool(self.units) != (self.name == UNITS):
+            raise ParameterError('engine_units', list(self.units), 'say engine: units, and name '
+                                 'at least one unit')
+        units = _in_full(self.units)
+        for name in self.pinned_names:
+            if name not in units:
+                raise ParameterError('engine_pinned_units', name, 'expected units that '
+                                     'engine_units has')
+
+    @property
+    def pinned_names(self) -> Tuple[str, ...]:
+        """Return `pinned_units` in full; raises ParameterError for what is no unit."""
+        return _in_full(self.pinned_units)
 
     def build_options(self) -> BuildOptions:
         """Return how the engine is to build networks; ParameterError for what no engine does."""
         return BuildOptions(self.precision, self.dla, self.workspace_mb, self.optimum,
                             graphs=self.graphs, limit_s=self.build_limit_s,
                             optimization_level=self.optimization_level)
+
+
+def _in_full(names: Sequence[str]) -> Tuple[str, ...]:
+    return tuple(str(UnitName.parse(name)) for name in names)

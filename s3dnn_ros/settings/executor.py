@@ -46,6 +46,9 @@ class ExecutorInstanceSettings:
     priority: int = parameter(0, 'Scheduling priority; larger is more important.',
                               low=-100, high=100, live=True)
     profile: str = parameter('auto', PROFILE)
+    table: str = parameter('', 'Engine units: file of `s3dnn table measure`, which says what each '
+                           'unit takes. Empty: this is measured in a few runs when the network '
+                           'is loaded.')
     tracker: str = parameter('none', 'Follows objects from frame to frame, and gives each a '
                              'number, for each camera by itself (needs `pip install '
                              '"trackforge>=0.4,<0.5"`).', choices=('none', 'sort'))
@@ -107,6 +110,10 @@ class ExecutorSettings:
             raise ParameterError('cohort_horizon', self.cohort.horizon, 'by its slack nobody sees '
                                  'what others take of the board, and it would be set too slow: '
                                  'take deadline, or set platform to none')
+        if self.engine.units and (self.cohort.enabled or self.board.is_set):
+            raise ParameterError('engine', self.engine.name, 'a cohort decides between segments, '
+                                 'which a batch on several units does not have: take another '
+                                 'engine, or set cohort to false and platform to none')
         self.board.check()
         self.engine.check()
 

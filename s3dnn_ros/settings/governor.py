@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar, Dict, Tuple
 
-from s3dnn_ros.engines.base import ENGINES
+from s3dnn_ros.engines.base import ENGINES, UNITS
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.settings.cameras import CameraSettings, GroupSettings, check_cameras
 from s3dnn_ros.settings.common import (
@@ -68,7 +68,7 @@ class GovernorSettings:
     model_directories: Tuple[str, ...] = parameter((), MODEL_DIRECTORIES)
     engine: str = parameter('auto', 'Inference engine of the executor, whose profiles are read. '
                             'auto: the newest profile of any engine.',
-                            choices=('auto', *ENGINES))
+                            choices=('auto', *ENGINES, UNITS))
     transport: str = parameter('shared_memory', 'How pixels reach the executor: shared_memory on '
                                'one host, inline to another.',
                                choices=('shared_memory', 'inline'))

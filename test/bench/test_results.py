@@ -11,10 +11,10 @@ from s3dnn_ros.bench.results import expect_whole, read_results, tables
 from s3dnn_ros.errors import ParameterError
 
 KEPT = Path(__file__).parents[2] / 'docs' / 'results'
-# Of other benches, which print what they have to say.
+# Of other benches and commands, which print what they have to say.
 WITHOUT_TABLES = ('cohort', 'fuzz', 'pipeline', 'pipeline_before', 'pipeline_quick_host',
                   'pipeline_ten_minutes', 'scaling_digits', 'scaling_nanodet',
-                  'scaling_nanodet_slower_rate')
+                  'scaling_nanodet_slower_rate', 'table_study')
 
 
 def test_what_was_written_is_read(synthetic_results, tmp_path):

@@ -158,6 +158,12 @@ def test_a_partition_takes_what_the_split_gives(bindings):
     assert bindings.called('cuGreenCtxStreamCreate') == [['green', NON_BLOCKING, -2]]
 
 
+def test_a_partition_lies_behind_those_of_others(bindings):
+    Cuda(DEVICE).partition(10, behind=24)
+    assert bindings.called('cuDevSmResourceSplitByCount') == [
+        [1, 'all SMs', 0, 24], [1, 'the others', 0, 10]]
+
+
 @pytest.mark.parametrize('name, use', [
     ('cudaDeviceGetStreamPriorityRange', lambda: Cuda()),
     ('cudaStreamCreateWithPriority', lambda: Cuda().stream(0)),

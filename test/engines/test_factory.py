@@ -19,7 +19,7 @@ class FakeEngine(str):
 def fake_engines(monkeypatch):
     """Return a function that lets only these engines work, each of them a string."""
     def only(*works):
-        def make(name, clock, threads, sms, build, gates):
+        def make(name, clock, threads, sms, build, gates, behind_sms):
             if name not in works:
                 raise ImportError(f'no {name} here')
             engine = FakeEngine(f'fake {name}')

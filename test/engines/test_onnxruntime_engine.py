@@ -10,12 +10,13 @@ import pytest
 
 from s3dnn_ros.base.clock import SystemClock
 from s3dnn_ros.engines import ENGINES, make_engine
+from s3dnn_ros.engines.onnxruntime_engine import OPENVINO, OnnxRuntimeEngine
 from s3dnn_ros.errors import EngineError, ParameterError
 from s3dnn_ros.models.graph import with_image_input
 from s3dnn_ros.models.segmentation import cut_points, split
 
 onnx = pytest.importorskip('onnx')
-pytest.importorskip('onnxruntime')
+onnxruntime = pytest.importorskip('onnxruntime')
 
 WAIT_S = 30.0       # for what comes at once; a test that waits so long has failed
 TOLERANCE = 1e-5
@@ -56,6 +57,34 @@ def fly(flight, segments=1):
         flight.submit(segment, done.put)
         runs.append(done.get(timeout=WAIT_S))
     return runs
+
+
+needs_openvino = pytest.mark.skipif(
+    OPENVINO not in onnxruntime.get_available_providers(), reason='needs onnxruntime-openvino')
+
+
+@pytest.mark.skipif(OPENVINO in onnxruntime.get_available_providers(),
+                    reason='this ONNX Runtime has OpenVINO')
+def test_without_openvino_the_remedy_is_told():
+    with pytest.raises(ImportError, match='pip install onnxruntime-openvino'):
+        OnnxRuntimeEngine(SystemClock(), openvino='CPU')
+
+
+@needs_openvino
+def test_openvino_gives_the_same_results(network, tiny_onnx, make_spec):
+    engine = OnnxRuntimeEngine(SystemClock(), 1, 'CPU')
+    assert engine.device.startswith('OpenVINO CPU, 1 threads')
+    other = load(engine, onnx.load(str(tiny_onnx)), make_spec(onnx=tiny_onnx))
+    assert other.run(images(7, 9))['scores'] == pytest.approx(
+        network.run(images(7, 9))['scores'], abs=TOLERANCE)
+    engine.close()
+
+
+@needs_openvino
+def test_a_device_that_openvino_does_not_find_is_refused(tiny_onnx, make_spec):
+    engine = OnnxRuntimeEngine(SystemClock(), 1, 'GPU.9')
+    with pytest.raises(EngineError, match=r'OpenVINO finds no GPU\.9 here'):
+        load(engine, onnx.load(str(tiny_onnx)), make_spec(onnx=tiny_onnx))
 
 
 def images(*values):

@@ -16,12 +16,17 @@ pytestmark = pytest.mark.ros
 @pytest.fixture
 def message(make_frame):
     """Return what makes a message of a network's boxes."""
-    def make(tracks=(0, 0), **more):
+    def make(tracks=(0, 0), unit='', **more):
         boxes = Boxes(np.float32([[1, 2, 5, 8], [0, 0, 3, 3]]), np.float32([0.75, 0.5]),
                       np.int32([0, 7]), **more)
         return detections_msg(FrameResult(
-            make_frame(), 'net', 'model', ('cat',), boxes, tracks, 1, 0.0, 0.0, 0.0, 0.0), 0.0)
+            make_frame(), 'net', 'model', ('cat',), boxes, tracks, 1, 0.0, 0.0, 0.0, 0.0,
+            unit=unit), 0.0)
     return make
+
+
+def test_the_unit_that_ran_the_frame_is_sent(message):
+    assert (message().unit, message(unit='torch:cuda:0').unit) == ('', 'torch:cuda:0')
 
 
 def test_boxes_alone_leave_the_rest_empty(message):

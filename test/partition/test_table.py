@@ -12,6 +12,8 @@ from s3dnn_ros.partition import PerformanceTable, Row
 
 HEAD = 'unit,batch,execution_ms_per_image,io_ms_per_image'
 MS = st.floats(0.01, 1e3)
+KEYS = st.sampled_from(['model', 'model_sha256', 'unit torch:cuda:0,sms=8'])
+VALUES = st.sampled_from(['net', 'ab' * 32, 'a CPU, torch 2.1; cuda: 12', '#', ': 1', 'größer'])
 
 
 @st.composite
@@ -20,7 +22,8 @@ def tables(draw):
     return PerformanceTable(
         Row(unit, batch, draw(MS), draw(st.floats(0.0, 10.0)))
         for unit in draw(st.sets(st.sampled_from('abc'), min_size=1))
-        for batch in draw(st.sets(st.integers(1, 200), min_size=1, max_size=6)))
+        for batch in draw(st.sets(st.integers(1, 200), min_size=1, max_size=6))
+    ).with_about(draw(st.dictionaries(KEYS, VALUES, max_size=3)))
 
 
 def read(tmp_path, *lines, name='table.csv'):
@@ -65,7 +68,8 @@ def test_no_images_take_no_time():
 def test_what_is_written_is_read_again(table, tmp_path_factory):
     path = tmp_path_factory.mktemp('tables') / 'table.csv'
     table.to_csv(path)
-    assert PerformanceTable.from_csv(path).rows == table.rows
+    again = PerformanceTable.from_csv(path)
+    assert (again.rows, again.about) == (table.rows, table.about)
 
 
 def test_power_is_kept_where_it_is_known(tmp_path):
@@ -82,6 +86,31 @@ def test_rows_may_come_in_any_order_with_a_mark_and_spaces(tmp_path):
     assert table.units == ('cpu',) and [row.batch for row in table.rows] == [2, 8]
 
 
+def test_a_table_that_says_what_it_is_of_is_compared_and_the_studys_are_not(tmp_path):
+    table = read(tmp_path, '# model: net', '# unit a: CPU,  2 threads', HEAD, 'a,1,2.0,0.1')
+    table.expect({'model': 'net', 'unit a': 'CPU, 2  threads', 'processor': 'any'})
+    read(tmp_path, HEAD, 'a,1,2.0,0.1').expect({'model': 'other'})
+    with pytest.raises(TableError, match=r"table\.csv: was measured with model 'net', here it is "
+                                         "'other'; measure it again, into another file"):
+        table.expect({'processor': 'any', 'model': 'other'})
+
+
+def test_what_no_line_holds_is_left_out_of_the_file(tmp_path):
+    table = PerformanceTable([Row('a', 1, 1.0, 0.0)], about={
+        'model': ' ', 'processor': 'a\x1b CPU\nof  ours'})
+    table.to_csv(tmp_path / 'table.csv')
+    again = PerformanceTable.from_csv(tmp_path / 'table.csv')
+    assert again.about == table.about == {'processor': 'a CPU of ours'}
+
+
+def test_what_is_known_of_a_unit_goes_with_it():
+    rows = [Row(unit, batch, 1.0, 0.0) for unit in 'ab' for batch in (1, 2)]
+    table = PerformanceTable(rows).with_about({'model': 'net', 'unit a': 'x', 'unit b': 'y'})
+    assert table.without('a', 1).about == table.with_row(Row('b', 3, 1.0, 0.0)).about
+    assert table.without('a').about == {'model': 'net', 'unit b': 'y'}
+    assert table.without('a', 1).without('a', 2).about == {'model': 'net', 'unit b': 'y'}
+
+
 def test_rows_are_replaced_added_and_left_out():
     table = PerformanceTable([Row('a', 1, 1.0, 0.0), Row('b', 1, 2.0, 0.0), Row('b', 2, 2.0, 0.0)])
     assert table.with_row(Row('b', 1, 5.0, 0.0)).time_ms('b', 1) == 5.0
@@ -90,13 +119,29 @@ def test_rows_are_replaced_added_and_left_out():
     assert [row.batch for row in table.without('b', 1).rows_of('b')] == [2]
     with pytest.raises(TableError, match='has no rows; measure one'):
         PerformanceTable([Row('a', 1, 1.0, 0.0)]).without('a')
+    with pytest.raises(TableError, match="has no batch 4 of unit 'b'; it has 1, 2"):
+        table.without('b', 4)
+    with pytest.raises(TableError, match="two rows of unit 'a' and batch 1; leave one"):
+        PerformanceTable([Row('a', 1, 1.0, 0.0), Row('a', 1, 2.0, 0.0)])
+
+
+def test_a_table_that_cannot_be_written_is_told(tmp_path):
+    with pytest.raises(TableError, match='cannot be written'):
+        PerformanceTable([Row('a', 1, 1.0, 0.0)]).to_csv(tmp_path)
 
 
 @pytest.mark.parametrize('lines, sentence', [
     ([], "table.csv: lacks the column 'unit'; expected unit, batch"),
     ([HEAD], 'table.csv: has no rows; measure one'),
     (['unit,batch,io_ms_per_image', 'a,1,2'], "lacks the column 'execution_ms_per_image'"),
-    ([HEAD, 'a,1,2.0,0.1', 'a,1,3.0,0.1'], "two rows of unit 'a' and batch 1"),
+    ([HEAD, 'a,1,2.0,0.1', 'a,1,3.0,0.1'],
+     "table.csv, line 3: has unit 'a' and batch 1 as line 2; leave one of them out"),
+    (['# model: net', HEAD, 'a,0,2.0,0.1'], 'table.csv, line 3: batch is 0'),
+    (['# model: net', '# measured today', HEAD], "line 2: is '# measured today'; expected a key"),
+    (['# model: n\x1bet', HEAD], 'line 1: is '),
+    (['# model: net'], "lacks the column 'unit'"),
+    ([HEAD, 'a,1,2,0,1,5'], 'line 2: has more values than there are columns'),
+    ([HEAD, 'a\x1b[2J,1,2,0'], "unit is 'a\\x1b[2J'; expected a name of up to 200 printable"),
     ([HEAD, 'a,0,2.0,0.1'], 'table.csv, line 2: batch is 0; expected a whole number from 1'),
     ([HEAD, 'a,-3,2.0,0.1'], 'line 2: batch is -3'),
     ([HEAD, 'a,1.5,2.0,0.1'], "line 2: batch is '1.5'; expected a number"),

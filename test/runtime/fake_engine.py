@@ -26,6 +26,7 @@ class FakeNetwork:
         self.most_flights = 0
         self.most_ahead = 0         # segments of one flight on their way at once
         self.batches = []           # frames of every flight
+        self.deadlines_s = []       # of every flight
         self.staging_threads = []
         self.broken = {}
         self.engine = engine
@@ -38,8 +39,9 @@ class FakeNetwork:
         self.break_if_told('stage')
         return Staged(np.array(pixels) if self.stages else pixels)
 
-    def open(self, staged):
+    def open(self, staged, deadline_s=math.inf):
         self.break_if_told('open')
+        self.deadlines_s.append(deadline_s)
         flight = FakeFlight(self, np.concatenate([images.pixels for images in staged]))
         self.flights.append(flight)
         self.most_flights = max(self.most_flights, len(self.flights))
@@ -246,8 +248,11 @@ class FakeEngine:
         with self.changed:
             return list(self._steps)
 
-    def finish(self, step=None, outputs=None, error='', took_s=0.0, exact=False):
-        """End a segment, the oldest unless told otherwise, when it has come; return it."""
+    def finish(self, step=None, outputs=None, error='', took_s=0.0, **told):
+        """End a segment, the oldest unless told otherwise, when it has come; return it.
+
+        `told` is what the Run says besides.
+        """
         if step is None:
             step = self.running()[0]
         with self.changed:
@@ -257,7 +262,7 @@ class FakeEngine:
             step.flight.ended += not error
             step.flight.given = outputs
         self.clock.advance(took_s)
-        step.done(Run(step.started_s, self.clock.now_s(), error, exact))
+        step.done(Run(step.started_s, self.clock.now_s(), error, **told))
         return step
 
     def let_go(self):

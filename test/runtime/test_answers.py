@@ -42,6 +42,17 @@ def test_every_frame_of_a_batch_gets_its_own_result(make_executor, make_batch, m
     assert [result.batch for result in results] == [3, 3, 3]
 
 
+def test_every_frame_tells_its_unit_also_beside_one_that_is_refused(
+        make_executor, make_batch, make_frame):
+    run = make_executor()
+    outputs = {'scores': np.float32([[1, 0, 0], [np.nan, 0, 0], [0, 0, 1]])}
+    run.executor.accept(make_batch(*(make_frame(camera) for camera in 'abc'),
+                                   pixels=np.zeros((3, 4, 4, 3), np.uint8)))
+    run.engine.finish(outputs=outputs, units=('one', 'one', 'two'))
+    assert [(result.frame.camera, result.unit) for result in run.published()] == [
+        ('a', 'one'), ('c', 'two')]
+
+
 def test_boxes_come_back_in_source_pixels(make_executor, make_batch, make_frame):
     run = make_executor()
     frame = dataclasses.replace(make_frame(width=640, height=480),

@@ -75,6 +75,22 @@ def test_a_late_batch_runs_if_that_is_the_policy(bench):
     assert core.finish()[0] == 1
 
 
+def test_a_network_is_told_the_earliest_deadline_and_its_units_go_on_to_the_job(bench):
+    core = bench(fusion=False)
+    core.admit(1, deadline_s=200.0, frames=2)
+    _, job = core.finish(units=('one', 'two'))
+    assert core.network.deadlines_s == [200.0] and job.units == ('one', 'two')
+
+
+def test_a_run_that_is_untypical_teaches_nothing(bench):
+    core = bench()
+    for took_s, untypical in ((0.1, False), (5.0, True)):
+        core.admit()
+        _, job = core.finish(took_s=took_s, untypical=untypical)
+        assert job.untypical == untypical
+        assert core.queues['net'].expect.run_s(1) == pytest.approx(0.1)
+
+
 @pytest.mark.parametrize('fuse', [True, False])
 def test_a_late_batch_is_dropped_if_that_is_the_policy_and_the_next_one_runs(bench, fuse):
     core = bench(late_policy='drop', fusion=fuse)

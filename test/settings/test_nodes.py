@@ -2,7 +2,7 @@
 
 import pytest
 
-from s3dnn_ros.engines.base import ENGINES
+from s3dnn_ros.engines.base import ENGINES, UNITS
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.scheduling import POLICIES
 from s3dnn_ros.settings import (
@@ -72,7 +72,7 @@ def test_a_node_without_parameters_can_be_read(kind):
 
 def test_choices_are_what_the_factories_know():
     assert set(_choices(ExecutorSettings, 'scheduler')) == set(POLICIES) - {'overlapping', 'gated'}
-    assert set(_choices(ExecutorSettings, 'engine')) == {'auto', *ENGINES}
+    assert set(_choices(ExecutorSettings, 'engine')) == {'auto', *ENGINES, UNITS}
 
 
 @pytest.mark.parametrize('transport, topic', [

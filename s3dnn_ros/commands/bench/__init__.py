@@ -8,7 +8,7 @@ from s3dnn_ros.commands.log_output import Elapsed
 
 # Each is a module of this room whose register(commands) adds a bench, as those of `s3dnn` do.
 BENCHES = ('pipeline', 'overload', 'virtual', 'strategies', 'distance', 'steps', 's3dnn',
-           'packing', 'cohort', 'neuos', 'engines', 'digits', 'table', 'plot')
+           'packing', 'partition', 'cohort', 'neuos', 'engines', 'digits', 'table', 'plot')
 
 
 def register(subparsers):

@@ -6,6 +6,7 @@ import ctypes
 from typing import Any, Callable, List, Protocol, Sequence
 
 from s3dnn_ros.engines.cuda import Graph, checked
+from s3dnn_ros.engines.gates.one_line import line_up
 
 _AT_LEAST = 0       # CU_STREAM_WAIT_VALUE_GEQ
 
@@ -20,7 +21,7 @@ class Job(Protocol):
         """Write a word, behind all that was written before."""
 
     def run(self, captured: int) -> Job:
-        """Run a captured graph, given as a number; it is copied."""
+        """Run a captured graph, given as a number, without its branches; it is copied."""
 
     def choose(self, address: int, captured: Sequence[int]) -> Job:
         """Run that of these graphs whose place the word at an address says; if gates choose."""
@@ -54,8 +55,9 @@ class JobGraph:
         return self._add('write', address, value, 0)
 
     def run(self, captured: int) -> JobGraph:
-        """Run a captured graph, given as a number; it is copied."""
+        """Run a captured graph, given as a number, without its branches; it is copied."""
         driver = self._driver
+        line_up(driver, captured, self._context)
         self._last = [checked(driver.cuGraphAddChildGraphNode(
             self._graph, self._last, len(self._last), driver.CUgraph(captured)))]
         return self
@@ -80,6 +82,7 @@ class JobGraph:
         add = getattr(driver, 'cuGraphAddNode_v2', None) or driver.cuGraphAddNode
         self._last = [checked(add(self._graph, [before], None, 1, parameters))]
         for body, graph in zip(choice.phGraph_out, captured):
+            line_up(driver, graph, self._context)
             checked(driver.cuGraphAddChildGraphNode(body, [], 0, driver.CUgraph(graph)))
         return self
 
@@ -125,7 +128,10 @@ class JobWindows:
         return self._add('cuStreamWriteValue32', address, value, 0)
 
     def run(self, captured: int) -> JobWindows:
-        """Run a captured graph, given as a number; it is copied."""
+        """Run a captured graph, given as a number, without its branches; it is copied."""
+        # CUDA's own libraries serve TensorRT alone, whose plans have no branches
+        if hasattr(self._driver, 'cuGraphGetNodes'):
+            line_up(self._driver, captured)
         self._steps.append(Graph(self._runtime, captured).launch)
         return self
 

@@ -7,6 +7,8 @@ from typing import Any, Callable, Sequence
 
 LOOK_EVERY = 256
 WAIT_PERIOD_S = 20e-6
+# Whoever waits for the end of a job looks so often, for 10 s at least, before it gives up.
+MOST_LOOKS = 500_000
 
 
 class ProgressMark:
@@ -42,6 +44,10 @@ class ProgressMark:
         return False
 
     def synchronize(self):
-        """Wait until it has passed."""
-        while not self.query():
+        """Wait until it has passed; raises RuntimeError if it does not for very long."""
+        for _ in range(MOST_LOOKS):
+            if self.query():
+                return
             time.sleep(WAIT_PERIOD_S)
+        raise RuntimeError('a job has not ended on the device for 10 s; the device or its driver '
+                           'hangs, or another program takes all of it')

@@ -49,6 +49,8 @@ class TensorRtEngine(LaneEngine):
         other programs. Plans are built for them. Needs cuda-bindings.
     gates : bool
         Segments wait on the device until they are launched, where that is possible.
+    behind_sms : int
+        The first multiprocessors of the device, which are left to other engines.
 
     Attributes
     ----------
@@ -76,7 +78,7 @@ class TensorRtEngine(LaneEngine):
     pictures: Optional[Callable[[ModelSpec], np.ndarray]] = None
 
     def __init__(self, clock, options: BuildOptions = DEFAULTS, sms: int = 0,
-                 gates=False):
+                 gates=False, behind_sms=0):
         super().__init__(clock, lambda size: self.cuda.pinned((size,), np.uint8))
         if gates:
             more_connections()
@@ -96,7 +98,7 @@ class TensorRtEngine(LaneEngine):
                                  'here, counted from 0; -1 runs all on the GPU')
         self.options = dataclasses.replace(options, tactics=self._tactics(options))
         found = self.cuda.device()
-        self._partition = self.cuda.partition(sms) if sms else None
+        self._partition = self.cuda.partition(sms, behind_sms) if sms else None
         self.sms = self._partition.sms if self._partition else 0
         # what was measured in one precision does not hold in another
         on = f', DLA {options.dla}' if options.dla >= 0 else ''

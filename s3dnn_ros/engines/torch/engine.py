@@ -1,10 +1,15 @@
-"""PyTorch on a CUDA device: every segment, at every batch, is one CUDA graph."""
+"""PyTorch on a CUDA device: every segment, at every batch, is one CUDA graph.
+
+The device is the one that is current in the thread that makes the engine, and all calls but those
+of `frame_memory` and `reads` come from threads in which it is current.
+"""
 
 from __future__ import annotations
 
 import concurrent.futures
 import contextlib
 import functools
+import logging
 
 import numpy as np
 
@@ -12,6 +17,7 @@ from s3dnn_ros.engines.base import DEFAULTS, BuildOptions, variants_of
 from s3dnn_ros.engines.cuda import Cuda
 from s3dnn_ros.engines.gates.connections import more_connections
 from s3dnn_ros.engines.gates.gates import find_gates
+from s3dnn_ros.engines.gates.one_line import OutsideError
 from s3dnn_ros.engines.gates.streams import GateStreams
 from s3dnn_ros.engines.lanes import LaneEngine, LaneNetwork, batches_up_to, too_large
 from s3dnn_ros.engines.torch.gated_lane import TorchGatedLane
@@ -20,6 +26,8 @@ from s3dnn_ros.engines.torch.occupancy import BLOCKS_PER_SM, Multiprocessors, tb
 from s3dnn_ros.engines.torch.onnx_to_torch import to_torch
 from s3dnn_ros.errors import EngineError
 from s3dnn_ros.models.graph import batch_of
+
+_LOG = logging.getLogger(__name__)
 
 
 class TorchEngine(LaneEngine):
@@ -40,6 +48,8 @@ class TorchEngine(LaneEngine):
         not rounded to TF32.
     gates : bool
         Segments wait on the device until they are launched, where that is possible.
+    behind_sms : int
+        The first multiprocessors of the device, which are left to other engines.
 
     Attributes
     ----------
@@ -54,7 +64,8 @@ class TorchEngine(LaneEngine):
     name = 'torch'
     heeds = ('precision',)
 
-    def __init__(self, clock, sms=0, options: BuildOptions = DEFAULTS, gates=False):
+    def __init__(self, clock, sms=0, options: BuildOptions = DEFAULTS, gates=False,
+                 behind_sms=0):
         import torch
 
         if gates:
@@ -65,9 +76,10 @@ class TorchEngine(LaneEngine):
         super().__init__(clock, self._pinned)
         self.torch = torch
         self.cuda = _cuda(torch)
-        properties = torch.cuda.get_device_properties(0)
+        number = torch.cuda.current_device()
+        properties = torch.cuda.get_device_properties(number)
         wanted = [sms] if isinstance(sms, int) else sms
-        self._partitions = [_partition(self.cuda, count) for count in wanted]
+        self._partitions = [_partition(self.cuda, count, behind_sms) for count in wanted]
         self.partitions = tuple(partition.sms if partition else properties.multi_processor_count
                                 for partition in self._partitions)
         self.partition = len(self.partitions) - 1
@@ -80,10 +92,10 @@ class TorchEngine(LaneEngine):
         exactly = ', fp32' if self.precision == 'fp32' else ''
         self.sms = self.partitions[-1] if self._partitions[-1] else 0
         only = f', {self.sms} SMs' if self.sms else ''
-        self.device = torch.cuda.get_device_name(0) + exactly + only
-        # CUDA's numbers are not the driver's; a PyTorch that tells no UUID finds one GPU, mostly
+        self.device = torch.cuda.get_device_name(number) + exactly + only
+        # CUDA's numbers are not always the driver's, where PyTorch tells no UUID they have to do
         uuid = getattr(properties, 'uuid', None)
-        self.gpu = 0 if uuid is None else f'GPU-{uuid}'
+        self.gpu = number if uuid is None else f'GPU-{uuid}'
         self.versions = {'torch': torch.__version__, 'cuda': torch.version.cuda or ''}
         self._probe = torch.cuda.Event()
         self._probe.record()
@@ -197,25 +209,34 @@ class TorchNetwork(LaneNetwork):
         self.lanes = lanes
         self.note = ''
         self._shape = (spec.height, spec.width, 3)
-        # smallest first, so that what does not fit is the largest
         gated = engine.gates_variants or all(count == 1 for count in self.variants)
-        self._lanes = [engine.lane(tuple(outputs), gated) for _ in range(lanes)]
+        try:
+            self._capture(spec, outputs, batches, gated)
+        except OutsideError as error:
+            _LOG.warning(f'{spec.name} has no gates: {error}')
+            self._capture(spec, outputs, batches, gated=False)
+        self.batch = self.batches[-1] if fixed else 0
+        self.largest = self.batches[-1]
+        self.output_shapes = {name: ('N', *tensor.shape[1:])
+                              for name, tensor in self._lanes[0].outputs_of(batches[0]).items()}
+        self._free = list(self._lanes)
+
+    def _capture(self, spec, outputs, batches, gated):
+        """Make the lanes, and capture all batches on each; those that fit."""
+        engine = self.engine
+        self._lanes = [engine.lane(tuple(outputs), gated) for _ in range(self.lanes)]
         self.batches = ()
+        # smallest first, so that what does not fit is the largest
         for batch in batches:
             try:
                 for lane in self._lanes:
-                    lane.capture(batch, modules, self._shape)
+                    lane.capture(batch, self.modules, self._shape)
             except engine.torch.cuda.OutOfMemoryError:
                 if not self.batches:
                     raise
                 self.note = too_large(spec.name, engine.device, batch, self.batches[-1])
                 break
             self.batches += (batch,)
-        self.batch = self.batches[-1] if fixed else 0
-        self.largest = self.batches[-1]
-        self.output_shapes = {name: ('N', *tensor.shape[1:])
-                              for name, tensor in self._lanes[0].outputs_of(batches[0]).items()}
-        self._free = list(self._lanes)
 
     def stage(self, pixels):
         """Copy pixels into pinned memory, from where the device copies by itself."""
@@ -264,11 +285,11 @@ def _cuda(torch):
         return Cuda(torch.cuda.current_device())
 
 
-def _partition(cuda, sms):
+def _partition(cuda, sms, behind_sms):
     if not sms:
         return None
     if cuda is None:
         raise EngineError('torch', f'cannot take {sms} SMs for itself without cuda-bindings and '
                                    'PyTorch 2.9; `pip install cuda-bindings`, or set engine_sms '
                                    'to 0')
-    return cuda.partition(sms)
+    return cuda.partition(sms, behind_sms)

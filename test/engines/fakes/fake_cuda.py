@@ -89,15 +89,15 @@ class FakeGraph:
 
 
 class FakePartition:
-    """Eight multiprocessors at a time."""
+    """Eight multiprocessors at a time, behind as many as others have."""
 
-    def __init__(self, cuda, sms):
-        self.sms = -(-sms // 8) * 8
+    def __init__(self, cuda, sms, behind):
+        self.sms, self.behind = -(-sms // 8) * 8, behind
         self._cuda = cuda
 
     def stream(self, priority):
         stream = self._cuda.stream(priority)
-        stream.sms = self.sms
+        stream.sms, stream.behind = self.sms, self.behind
         return stream
 
 
@@ -121,8 +121,8 @@ class FakeCuda:
         self.streams.append(FakeStream(100 + len(self.streams)))
         return self.streams[-1]
 
-    def partition(self, sms):
-        return FakePartition(self, sms)
+    def partition(self, sms, behind=0):
+        return FakePartition(self, sms, behind)
 
     def event(self, timed=False):
         return FakeEvent(self)

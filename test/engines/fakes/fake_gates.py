@@ -47,7 +47,8 @@ class FakeGatedDevice:
             CUDA_KERNEL_NODE_PARAMS=types.SimpleNamespace,
             CUgraphNodeParams=lambda: types.SimpleNamespace(conditional=types.SimpleNamespace()),
             CUgraphNodeType=types.SimpleNamespace(
-                CU_GRAPH_NODE_TYPE_CONDITIONAL='conditional'),
+                CU_GRAPH_NODE_TYPE_CONDITIONAL='conditional',
+                CU_GRAPH_NODE_TYPE_KERNEL='kernel'),
             CUgraphConditionalNodeType=types.SimpleNamespace(CU_GRAPH_COND_TYPE_SWITCH='switch'),
             CUstreamBatchMemOpParams=lambda: types.SimpleNamespace(
                 waitValue=types.SimpleNamespace(), writeValue=types.SimpleNamespace()),
@@ -103,6 +104,8 @@ class FakeGatedDevice:
             if name[len('call_'):] in self.lacks:
                 return (Status.NOT_SUPPORTED, None)
             result = getattr(self, name)(*arguments)
+            if isinstance(result, tuple):
+                return (Status.SUCCESS, *result)
             return (Status.SUCCESS,) if result is None else (Status.SUCCESS, result)
         return call
 
@@ -184,6 +187,18 @@ class FakeGatedDevice:
         self._check(graph, before, count)
         self._graphs[graph] += self._graphs[child]
         return len(self._graphs[graph])
+
+    def call_cuGraphGetNodes(self, graph, count):
+        nodes = range(len(self._graphs[graph]))
+        return list(nodes)[:count], len(nodes)
+
+    def call_cuGraphNodeGetType(self, node):
+        return 'step'
+
+    def call_cuGraphGetEdges(self, graph, count):
+        edges = list(zip(range(len(self._graphs[graph])), range(1, len(self._graphs[graph]))))
+        sources, targets = zip(*edges) if edges else ((), ())
+        return sources[:count], targets[:count], len(edges)
 
     def call_cuGraphAddBatchMemOpNode(self, graph, before, count, parameters):
         self._check(graph, before, count)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from s3dnn_ros.engines.gates import progress_mark
 from s3dnn_ros.engines.gates.progress_mark import ProgressMark
 
 
@@ -21,3 +22,9 @@ def test_an_error_of_the_device_is_seen_although_no_word_changes():
     mark = ProgressMark([0], 0, 1, look)
     with pytest.raises(RuntimeError, match='illegal'):
         mark.synchronize()
+
+
+def test_nobody_waits_for_ever(monkeypatch):
+    monkeypatch.setattr(progress_mark, 'MOST_LOOKS', 3)
+    with pytest.raises(RuntimeError, match='has not ended'):
+        ProgressMark([0], 0, 1, lambda: None).synchronize()

@@ -49,9 +49,10 @@ def fakes(tmp_path, monkeypatch):
 @pytest.fixture
 def make(monkeypatch):
     """Return a builder of engines."""
-    def build(version='8.6.0', sms=0, **options):
+    def build(version='8.6.0', sms=0, behind_sms=0, **options):
         monkeypatch.setitem(sys.modules, 'tensorrt', fake_tensorrt(version))
-        return TensorRtEngine(VirtualClock(), BuildOptions(**options), sms=sms)
+        return TensorRtEngine(VirtualClock(), BuildOptions(**options), sms=sms,
+                              behind_sms=behind_sms)
     return build
 
 
@@ -133,6 +134,12 @@ def test_on_a_part_of_the_gpu_plans_are_timed_and_run_there(make, in_variants, m
     assert len(list((tmp_path / 'tensorrt_times').glob('*_8_sms.cache'))) == 1
     pixels = images(1)
     np.testing.assert_allclose(network.run(pixels)['score'], means(pixels), rtol=TOLERANCE)
+
+
+def test_a_part_of_the_gpu_lies_behind_those_of_other_engines(make, in_variants):
+    engine = make(sms=6, behind_sms=16)
+    in_variants.load(engine)
+    assert {(stream.sms, stream.behind) for stream in engine.cuda.streams} == {(8, 16)}
 
 
 def means(pixels):

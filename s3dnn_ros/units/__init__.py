@@ -1,0 +1,1 @@
+"""One batch on several engines and devices at once."""
