@@ -50,8 +50,10 @@ def test_the_strategy_is_written_as_it_was_confirmed(workload, tmp_path, capsys)
     confirmed = Trial(load_workload(path), seconds=1.0).confirming(4)(strategy)
     assert confirmed.missed == tuple(task.missed for task in plan.tasks)
     assert plan.measured['seconds'] == 4.0 and {'pymoo', 'python'} <= set(plan.versions)
+    assert 0.0 < plan.measured['proxy_error'] < 1.0
     said = capsys.readouterr().out
-    assert 'left' in said and 'held-out' in said and f'written to {out}' in said
+    off = f"off by {1e2 * plan.measured['proxy_error']:.2f} points on average, on held-out"
+    assert 'left' in said and off in said and f'written to {out}' in said
 
 
 def test_pictures_are_drawn(workload, tmp_path, capsys):
@@ -124,6 +126,14 @@ def test_an_infeasible_workload_says_what_misses_how_much(workload, tmp_path, ca
     assert not out.exists()
     assert main([*command, '--nearest']) == 1
     assert not load_plan(out).feasible
+
+
+def test_a_deadline_that_no_variant_meets_alone_is_told(workload, tmp_path, capsys):
+    path = workload(1.0)
+    path.write_text(path.read_text().replace('deadline_ms: 100.0', 'deadline_ms: 20.0', 1))
+    assert main(['plan', str(path), *QUICK, '--out', str(tmp_path / 's.yaml')]) == 1
+    assert ("'left' misses 100.0 % of its frames and tolerates 5.0 % (alone, its quickest variant "
+            'takes 23.5 ms of the 20 ms until its deadline)') in capsys.readouterr().err
 
 
 def test_a_budget_too_small_for_the_proxys_error_has_none(workload, tmp_path, capsys):

@@ -112,6 +112,25 @@ def test_an_unknown_network_is_told_in_a_sentence(own_cache, capsys):
     assert not (own_cache / 'profiles').exists()
 
 
+def test_layers_that_do_not_fit_together_are_told_in_a_sentence(tiny, tmp_path, capsys):
+    onnx = pytest.importorskip('onnx')
+    floats = onnx.TensorProto.FLOAT
+    weights = [onnx.numpy_helper.from_array(np.ones(shape, np.float32), name)
+               for name, shape in (('wide', (8, 3, 1, 1)), ('narrow', (3, 4, 1, 1)))]
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node('Conv', ['x', 'wide'], ['y']),
+         onnx.helper.make_node('Conv', ['y', 'narrow'], ['scores'])], 'broken',
+        [onnx.helper.make_tensor_value_info('x', floats, ['N', 3, 4, 4])],
+        [onnx.helper.make_tensor_value_info('scores', floats, None)], weights)
+    path = tmp_path / 'broken.onnx'
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid('', 13)],
+                                     ir_version=8), str(path))
+    assert main(['profile', tiny('broken', onnx=str(path)), *QUICK]) == 1
+    told = capsys.readouterr().err
+    assert 'broken.onnx' in told and told.count('\n') == 1
+    assert not profile_path('broken', 'onnxruntime').exists()
+
+
 def test_a_network_without_its_file_is_told_in_a_sentence(tiny, tmp_path, capsys):
     assert main(['profile', tiny(onnx=str(tmp_path / 'gone.onnx')), *QUICK]) == 1
     assert 'gone.onnx' in capsys.readouterr().err

@@ -182,7 +182,7 @@ def _found(arguments, ground) -> int:
         for path in plot(workload, measured, strategy, error, arguments.plots):
             print(path)
     if not (feasible or arguments.nearest):
-        raise WorkloadError(arguments.workload, _infeasible(plan, len(measured)))
+        raise WorkloadError(arguments.workload, _infeasible(workload, plan, len(measured)))
     plan.save(arguments.out)
     print(f'written to {arguments.out}')
     return 0 if feasible else 1
@@ -247,14 +247,24 @@ def _print(plan, count, error) -> None:
               f'strategies; the mean of all by {1e2 * error.constant:.2f}')
 
 
-def _infeasible(plan, count) -> str:
+def _infeasible(workload, plan, count) -> str:
     """Return which constraint cannot be kept, by how much, and what to do."""
-    late = [f"'{task.name}' misses {1e2 * task.missed:.1f} % of its frames and tolerates "
-            f'{1e2 * task.tolerated_miss_rate:.1f} %'
-            for task in plan.tasks if task.missed > task.tolerated_miss_rate]
+    late = [f"'{planned.name}' misses {1e2 * planned.missed:.1f} % of its frames and tolerates "
+            f'{1e2 * planned.tolerated_miss_rate:.1f} %{_hopeless(task)}'
+            for planned, task in zip(plan.tasks, workload.tasks)
+            if planned.missed > planned.tolerated_miss_rate]
     return (f'none of {count} measured strategies keeps every tolerated_miss_rate; of the '
-            f'nearest, {" and ".join(late)}; raise what is tolerated, a period or a deadline, '
+            f'nearest, {", and ".join(late)}; raise what is tolerated, a period or a deadline, '
             'measure more (--budget), or write the nearest with --nearest')
+
+
+def _hopeless(task) -> str:
+    """Return what to know of a task for which no variant is quick enough, else nothing."""
+    alone_s = min(variant.alone_s for variant in task.model.variants)
+    if alone_s <= task.deadline_s:
+        return ''
+    return (f' (alone, its quickest variant takes {1e3 * alone_s:g} ms of the '
+            f'{1e3 * task.deadline_s:g} ms until its deadline)')
 
 
 def _versions():

@@ -41,7 +41,8 @@ def register(subparsers):
                         help='cut where at most K tensors are alive (default %(default)s)')
     parser.add_argument('--photo', type=Path, metavar='FILE',
                         help='an image as your cameras send it, with which the work on the CPU is '
-                             'measured (default: noise, a JPEG of %dx%d)' % NOISE_SIZE)
+                             'measured (default: noise, a JPEG of %dx%d, in which hardly '
+                             'anything is found)' % NOISE_SIZE)
     parser.add_argument('--repeats', type=above_zero(int), metavar='N',
                         help='runs of each batch (default: as many as fit in 4 s, 30 to 100)')
     add_building(parser)

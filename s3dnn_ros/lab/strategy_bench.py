@@ -11,7 +11,6 @@ import functools
 import itertools
 import logging
 import math
-import random
 import time
 from typing import Callable, Dict, List, Sequence
 
@@ -22,6 +21,7 @@ from s3dnn_ros.bench.environment import environment
 from s3dnn_ros.bench.option_checks import at_least_one
 from s3dnn_ros.bench.strategies_results import FORMAT
 from s3dnn_ros.errors import ParameterError
+from s3dnn_ros.lab.made_workload import made_workload
 from s3dnn_ros.lab.strategy_trial import Trial, parallel
 from s3dnn_ros.strategy.evolution import random_strategy
 from s3dnn_ros.strategy.libraries import library
@@ -29,7 +29,7 @@ from s3dnn_ros.strategy.proxy import proxy_error
 from s3dnn_ros.strategy.rivals import RIVALS, exact_rate_monotonic, load
 from s3dnn_ros.strategy.search import confirmed, search
 from s3dnn_ros.strategy.strategy import Measured, Measurement, Strategy, best_first, is_feasible
-from s3dnn_ros.strategy.workload import ScaledModel, Task, Variant, Workload, load_workload
+from s3dnn_ros.strategy.workload import Workload, load_workload
 
 _LOG = logging.getLogger(__name__)
 
@@ -38,7 +38,8 @@ PARTS = ('exhaustive', 'large', 'rivals')
 NEAR = 0.02
 # What the trials that are told take longer than those of the search.
 CONFIRMED_TIMES = 4
-PERIODS_S = (0.033, 0.05, 0.067, 0.1, 0.133, 0.2, 0.25, 0.333)
+# So many strategies at random tell how hard a large workload is.
+RANDOM = 100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,26 +151,36 @@ def _outcome(workload, measured: Measured, least) -> Dict:
 def _large(plan):
     """Search where nobody can try everything: how soon there is a feasible strategy."""
     for seed in range(plan.large_seeds):
-        workload = made_workload(plan.tasks, plan.variants, seed)
+        workload, hidden = made_workload(plan.tasks, plan.variants, seed, plan.policy,
+                                         plan.seconds)
         trial = Trial(workload, plan.policy, plan.seconds)
-        begun_s = time.perf_counter()
-        feasible_s: List[float] = []
-
-        def told(measured, workload=workload, feasible_s=feasible_s, begun_s=begun_s):
-            best = best_first(workload, measured)[0]
-            if not feasible_s and is_feasible(workload, best, measured[best]):
-                feasible_s.append(time.perf_counter() - begun_s)
-
+        again = trial.confirming(CONFIRMED_TIMES)
+        chance = np.random.default_rng(seed)
+        drawn = [random_strategy(workload, chance) for _ in range(RANDOM)]
+        rivals = {label: make(workload) for label, make in RIVALS.items()}
+        rivals['hidden'] = hidden
+        first: List[Dict] = []
         with parallel(trial, plan.jobs) as measure:
+            lucky = sum(map(functools.partial(is_feasible, workload), drawn, measure(drawn)))
+            begun_s = time.perf_counter()
+
+            def told(measured, workload=workload, first=first, begun_s=begun_s):
+                best = best_first(workload, measured)[0]
+                if not first and is_feasible(workload, best, measured[best]):
+                    first.append({'seconds': time.perf_counter() - begun_s,
+                                  'measured': len(measured)})
+
             measured = search(workload, measure, plan.budget, seed, {}, told)
-        took_s = time.perf_counter() - begun_s
+            took_s = time.perf_counter() - begun_s
         strategy, measurement = _confirmed(trial, measured)
         error = proxy_error(workload, measured, seed)
         yield {'name': f'{plan.tasks} tasks, {plan.variants} variants, seed {seed}',
                'load': load(workload, [0] * plan.tasks), 'measured': len(measured),
-               'took_s': took_s, 'feasible_s': feasible_s[0] if feasible_s else None,
-               'confirmed': is_feasible(workload, strategy, measurement),
-               **_told(workload, strategy, measurement),
+               'random': {'measured': RANDOM, 'feasible': lucky},
+               'took_s': took_s, 'first': first[0] if first else None,
+               'rivals': {**{label: _told(workload, made, again(made))
+                             for label, made in rivals.items()},
+                          'searched': _told(workload, strategy, measurement)},
                'proxy_error': error.proxy, 'constant_error': error.constant}
 
 
@@ -206,7 +217,8 @@ def _told(workload, strategy: Strategy, measurement: Measurement) -> Dict:
             'excess': workload.excess(measurement.missed),
             'mean_loss': workload.loss(strategy.variants) / len(workload.tasks),
             'storage_mb': workload.storage_mb(strategy.variants),
-            'fits': workload.fits(strategy.variants)}
+            'fits': workload.fits(strategy.variants),
+            'feasible': is_feasible(workload, strategy, measurement)}
 
 
 def faster(workload: Workload, speed: float) -> Workload:
@@ -214,28 +226,3 @@ def faster(workload: Workload, speed: float) -> Workload:
     return dataclasses.replace(workload, tasks=tuple(
         dataclasses.replace(task, period_s=task.period_s / speed,
                             deadline_s=task.deadline_s / speed) for task in workload.tasks))
-
-
-def made_workload(tasks: int, variants: int, seed: int) -> Workload:
-    """Return a workload whose exact models ask for 1.5 times the device.
-
-    Variants go down to 0.3 of the time in equal steps; the storage is 0.6 of what all exact ones
-    take.
-    """
-    chance = random.Random(seed)
-    made = []
-    for index in range(tasks):
-        period_s = chance.choice(PERIODS_S)
-        exact_s = 1.5 * period_s / tasks * chance.uniform(0.8, 1.2)
-        most_loss, exact_mb = chance.uniform(3.0, 10.0), chance.uniform(20.0, 200.0)
-        rows = []
-        for variant in range(variants):
-            less = 0.7 * variant / max(1, variants - 1)
-            rows.append(Variant(
-                chance.uniform(0.0, 0.05) * period_s, (1.0 - less) * exact_s, 0.01 * period_s,
-                1.0 - 0.5 * less, most_loss * (less / 0.7) ** 2, (1.0 - less) * exact_mb))
-        model = ScaledModel(f'net_{index}', 80.0, tuple(rows))
-        made.append(Task(f'task_{index}', model, period_s, period_s,
-                         chance.choice((0.01, 0.05, 0.1))))
-    exact_mb = sum(task.model.variants[0].storage_mb for task in made)
-    return Workload(f'made_{seed}', 'simulated', 0.6 * exact_mb, tuple(made))

@@ -11,6 +11,7 @@ from s3dnn_ros.errors import DocumentError, ModelError, ProfileError, WorkloadEr
 from s3dnn_ros.models.spec import load_spec, share_directory
 from s3dnn_ros.profiling.find import find_table
 from s3dnn_ros.profiling.table import load_table
+from s3dnn_ros.settings.parameters import is_name
 
 MOST_TASKS, MOST_VARIANTS = 64, 100
 # A day, and the memory of no board.
@@ -235,6 +236,8 @@ def _workload(name, fields, folder, profile, anew) -> Workload:
     source = _Source(profile, folder, images, anew)
     models, devices = {}, {device} - {''}
     for model in fields.mapping('models'):
+        if not isinstance(model, str):
+            fields.fail('models', f'a mapping of models by name; {model!r} is no text')
         part = fields.part('models').part(model)
         models[model], found = _model(model, part, source)
         devices |= found
@@ -330,7 +333,10 @@ def _task(fields, models: Dict[str, ScaledModel]) -> Task:
     model = fields.text('model')
     if model not in models:
         fields.fail('model', f'one of models: {", ".join(models) or "none is there"}')
-    return Task(fields.text('name'), models[model],
+    name = fields.text('name')
+    if not is_name(name):
+        fields.fail('name', 'the name of an instance: letters, digits and _, no digit first')
+    return Task(name, models[model],
                 1e-3 * fields.number('period_ms', SHORTEST_MS, LONGEST_MS),
                 1e-3 * fields.number('deadline_ms', SHORTEST_MS, LONGEST_MS),
                 fields.number('tolerated_miss_rate', 0.0, 1.0))

@@ -215,6 +215,8 @@ def test_a_model_without_a_profile_is_told_with_what_to_run(write, tmp_path, mon
     (put('models', 'net', 'variants', 1, 'device_ms', None), r'variants.1.device_ms'),
     (put('models', 'net', 'accuracy', 0), 'models.net.accuracy'),
     (put('models', 'net', None), 'models.net'),
+    (put('models', 3, None), r"key 'models' is .*; expected .*; 3 is no text"),
+    (put('tasks', 0, 'name', 'a b'), r"key 'tasks.0.name' is 'a b'; expected the name of"),
     (put('device', 7), "key 'device'"),
     (put('images', 'video'), "key 'images' is 'video'; expected compressed or raw"),
     (put('storage_limit_mb', 30.0), r'at least 35, which the smallest .* 5 more')])
