@@ -23,7 +23,7 @@ def membership():
     return Membership('board', LEASE_S)
 
 
-def test_the_newest_state_of_each_counts_by_instance(membership):
+def test_the_newest_state_of_each_counts_and_who_spoke_last_is_last(membership):
     states = [state(instance='b'), state(instance='a'), state(instance='b', sequence=1, lag_s=0.0)]
     assert all(membership.hear(one, 0.0) for one in states)
     assert membership.members(0.0) == (states[1], states[2])
