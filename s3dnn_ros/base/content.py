@@ -142,6 +142,13 @@ class Fields:
         """Tell whether a key is there."""
         return key in self._values
 
+    def names(self) -> List[str]:
+        """Return the keys, all of them texts."""
+        for key in self._values:
+            if not isinstance(key, str):
+                raise DocumentError(f'{self._line(key)}has the key {shown(key)}; expected a name')
+        return list(self._values)
+
     def value(self, key: str, default: Any = _MISSING) -> Any:
         """Return what a key holds, which nobody has looked at."""
         found = self._values.get(key, default)
