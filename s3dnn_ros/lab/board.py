@@ -94,6 +94,10 @@ class Activity(NamedTuple):
     cores: float = 0.0
 
 
+# Power is linear in them, as long as no more than one core is busy.
+UNITS = (Activity(), Activity(gpu=1.0), Activity(memory=1.0), Activity(cores=1.0))
+
+
 @dataclasses.dataclass(frozen=True)
 class Knob:
     """What can be set, for the axes of configurations: a clock, or a core of the CPU."""
