@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Dict, List, NamedTuple, Optional
+from typing import Dict, List, NamedTuple, Optional, Sequence
 
 import onnx
 
@@ -60,6 +60,13 @@ def layers_of(model: onnx.ModelProto) -> List[Layer]:
         layers.append(Layer(2.0 * macs.get(node.output[0], 0.0), sum(inputs) + results, weights,
                             results, not _is_depthwise(node, flow.stored)))
     return layers
+
+
+def cut(layers: Sequence[Layer], count: int) -> List[Sequence[Layer]]:
+    """Return so many segments of about as many layers each; fewer if there are not so many."""
+    count = min(count, len(layers))
+    ends = [round(number * len(layers) / count) for number in range(count + 1)]
+    return [layers[begin:end] for begin, end in zip(ends, ends[1:])]
 
 
 def _size(value: onnx.ValueInfoProto) -> float:

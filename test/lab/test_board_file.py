@@ -5,10 +5,12 @@ import re
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3dnn_ros.errors import PlatformError
+from s3dnn_ros.fuzz.mutations import mutated_yaml
+from s3dnn_ros.lab.board import Activity
 from s3dnn_ros.lab.board_file import ORIGINS, board_directory, load_board
 
 TREE = yaml.safe_load((board_directory() / 'tx2.yaml').read_text(encoding='utf-8'))
@@ -106,6 +108,19 @@ def test_an_impossible_value_is_named_with_its_line(path, place, value):
 def test_what_does_not_fit_together(path, place, value, words):
     *_, sentence = refused(path, changed(place, value))
     assert re.search(words, sentence), sentence
+
+
+@settings(max_examples=300)
+@given(st.randoms(use_true_random=False))
+def test_whatever_a_file_holds_is_a_board_or_refused_in_one_sentence(path, chance):
+    path.write_bytes(mutated_yaml(TREE, chance))
+    try:
+        board = load_board(path)
+    except PlatformError as error:
+        assert str(error).startswith(str(path)) and '\n' not in str(error)
+    else:
+        assert len(board.space()) >= 1 and all(
+            power_w >= 0.0 for power_w in board.power_w(board.highest, Activity(1.0)).values())
 
 
 def test_an_unknown_name_comes_with_those_that_are_known():

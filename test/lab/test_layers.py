@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from s3dnn_ros.lab.layers import Layer, layers_of
+from s3dnn_ros.lab.layers import Layer, cut, layers_of
 from s3dnn_ros.lab.skeletons import Skeleton
 
 
@@ -66,3 +66,11 @@ def test_a_graph_of_real_weights_with_a_free_batch():
 def test_what_is_first_has_nothing_to_be_fused_into(name):
     net = Skeleton('net', 8, 4)
     assert len(layers_of(net.model(net._node(name, ['images'], 4)))) == 1
+
+
+@given(st.integers(1, 60), st.integers(1, 80))
+def test_segments_have_about_as_many_layers_each(layers, count):
+    segments = cut(list(range(layers)), count)
+    assert [layer for segment in segments for layer in segment] == list(range(layers))
+    sizes = [len(segment) for segment in segments]
+    assert len(sizes) == min(count, layers) and max(sizes) - min(sizes) <= 1

@@ -57,13 +57,13 @@ def live(tables, name, factor=4.0, seed=0, disturbed=0.0):
                   for model, each in NETWORKS.items()})
     executor.engine.disturb(disturbed)
     for model in NETWORKS:
-        period_s = factor * tables[model].least_s
+        instance, period_s = executor.add(model), factor * tables[model].least_s
 
-        def release(instance=executor.add(model), period_s=period_s):
+        def release(instance=instance, period_s=period_s):
             outcome.sent += 1
             executor.send(instance, executor.now_s() + period_s)
             executor.at(executor.now_s() + period_s, release)
-        executor.at(0.0, release)
+        release()
     try:
         executor.run_until(SECONDS)
         executor.engine.pass_time()
