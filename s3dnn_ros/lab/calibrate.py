@@ -35,8 +35,8 @@ class Figure(NamedTuple):
     source: str
 
 
-_TORCH2TRT = "torch2trt's README, FP16"
-_TF_TRT = "NVIDIA's tf_trt_models, FP16, MAX-N"
+_TORCH2TRT = 'torch2trt, FP16'
+_TF_TRT = 'TF-TRT, FP16, MAX-N'
 PUBLISHED: Mapping[str, Tuple[Figure, ...]] = {
     'agx_xavier': (Figure('resnet18', 1.64, _TORCH2TRT), Figure('resnet50', 3.37, _TORCH2TRT),
                    Figure('mobilenet_v2', 1.67, _TORCH2TRT), Figure('vgg16', 7.46, _TORCH2TRT)),
