@@ -228,6 +228,15 @@ def test_another_program_takes_its_share(time_s, share, taken):
     assert device.run() == {('a', 0): pytest.approx(time_s * max(1.0, share / (1.0 - taken)))}
 
 
+def test_a_board_is_told_what_another_program_uses():
+    board = SlowBoard()
+    device = Device({'a': ([0.1], 0.5)}, board=board)
+    device.engine.disturb(0.3)
+    device.submit('a')
+    device.run()
+    assert [used for _, used, _ in board.used] == [pytest.approx(0.8)]
+
+
 @pytest.mark.parametrize(('variant', 'last', 'expected'), [
     (0, None, 0.1), (1, None, 0.1 / 2), (2, None, 0.1 / 4), (9, None, 0.1 / 4),
     # what follows without a decision is exact

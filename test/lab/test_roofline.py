@@ -73,6 +73,13 @@ def test_few_thread_blocks_leave_multiprocessors_free_and_a_batch_fills_them():
     assert batch.time_s == pytest.approx(run.time_s, rel=1e-3)
 
 
+def test_weights_are_read_once_for_a_batch():
+    layer = Layer(1.0, 10.0, 1e7, 1.0)
+    one, eight = (ROOFLINE.run([layer], batch, 1377.0, 2133.0).time_s for batch in (1, 8))
+    assert eight == pytest.approx(one, rel=1e-3)
+    assert one > 1e7 * 2.0 / (2133e6 * 64)
+
+
 def test_without_tensor_cores_the_rate_is_that_of_fp32():
     dense, plain = (ROOFLINE.run([Layer(1e11, 1.0, 0.0, 1e6, is_dense)], 1, 1377.0, 2133.0).time_s
                     for is_dense in (True, False))

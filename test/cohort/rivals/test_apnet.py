@@ -68,3 +68,6 @@ def test_every_instance_runs_by_its_own_plan_in_one_configuration():
         assert decision.configuration == 1
         assert decision.variants == {'a': variant, 'b': 0}
         assert decision.speedups == {'a': 1.0 + variant, 'b': 1.0}
+    # with another deadline the same network has another plan
+    decision = policy.decide([member('a', 'one', 0, 0.011)])
+    assert decision.variants == {'a': 1}

@@ -81,6 +81,35 @@ def test_what_cannot_be_reached_ends_at_the_fastest_and_what_is_easy_at_the_slow
         assert run(rate, 30, random.Random(0), 0.0, 7)[-1] == pytest.approx(last)
 
 
+@given(st.lists(st.floats(0.2, 5.0), min_size=1, max_size=6), st.integers(0, 14))
+def test_speed_ups_are_those_of_the_published_equations(took, first):
+    controller = Controller(CheapestPairs(LADDER), first, LADDER.speedup[first])
+    base, variance, speedup = 0.2, 1.0, LADDER.speedup[first]
+    for each in took:
+        for _ in range(WINDOW):
+            controller.ended(each)
+        rate = 1.0 / each
+        before = variance + 1e-5
+        gain = before * speedup / (speedup**2 * before + 0.01)
+        base += gain * (rate - speedup * base)
+        variance = (1.0 - gain * speedup) * before
+        speedup = min(max(speedup + (1.0 - rate) / base, 1.0), 8.0)
+        assert controller._speedup == pytest.approx(speedup)
+
+
+@given(st.floats(0.15, 0.9))
+def test_the_share_of_a_window_runs_in_the_slower_of_a_pair_and_comes_first(rate):
+    controller = Controller(CheapestPairs(LADDER), 7, LADDER.speedup[7])
+    for _ in range(3 * WINDOW):
+        controller.ended(1.0 / (rate * LADDER.speedup[controller.configuration]))
+    pair, ran = controller._pair, []
+    for _ in range(WINDOW):
+        ran.append(controller.configuration)
+        controller.ended(1.0)
+    slower = round(WINDOW * pair.share)
+    assert ran == [pair.lower] * slower + [pair.upper] * (WINDOW - slower)
+
+
 @given(ROWS, st.lists(st.floats(1e-6, 1e3), min_size=1, max_size=60))
 def test_whatever_jobs_take_the_configuration_is_one_of_the_tables(rows, tooks):
     table = table_of(rows)

@@ -52,6 +52,14 @@ def test_a_configuration_that_was_seen_to_give_what_is_needed_is_used_again():
         assert configuration(policy, other) > 1500
 
 
+def test_nothing_is_learned_from_layers_that_do_not_follow_each_other():
+    policy = PredJoule()
+    tried = configuration(policy, member(segment=0, configuration=500))
+    # a layer was skipped, or the job ended and another began
+    policy.decide([member(0.2 * LAYER_S, 2, tried)])
+    assert configuration(policy, member(-0.2 * LAYER_S, 0, 1500)) > 1500
+
+
 def test_only_the_last_member_is_listened_to_and_all_run_exact():
     calm = member(0.002, power=UNSURE, instance='a')
     late = member(-0.002, power=UNSURE, instance='b')
