@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Callable, Dict, List, Sequence, Tuple
 
-from s3dnn_ros.base.content import Fields, full_path, read_bytes, yaml_of
+from s3dnn_ros.base.content import full_path, yaml_fields
 from s3dnn_ros.errors import DocumentError, WorkloadError
 from s3dnn_ros.models.spec import load_spec, share_directory
 from s3dnn_ros.profiling.find import find_table
@@ -171,13 +171,9 @@ def load_workload(name_or_path, profile: Callable[[str], Measured] = profiled) -
         return load_workload(workload_directory() / f'{text}.yaml', profile)
     try:
         path = full_path(text)
-        return _workload(path.stem, _fields(path), path.parent, profile)
+        return _workload(path.stem, yaml_fields(path), path.parent, profile)
     except DocumentError as error:
         raise WorkloadError(text, str(error)) from error
-
-
-def _fields(path: Path) -> Fields:
-    return Fields(yaml_of(read_bytes(path)))
 
 
 def _workload(name, fields, folder, profile) -> Workload:
@@ -210,7 +206,7 @@ def _model(name, fields, folder, profile) -> Tuple[ScaledModel, set]:
         fields.expect_only('table')
         path = (folder / full_path(fields.text('table'))).absolute()
         try:
-            return _plain_model(name, _fields(path), profile)
+            return _plain_model(name, yaml_fields(path), profile)
         except DocumentError as error:
             raise DocumentError(f"key 'models.{name}.table': {path}: {error}") from error
     return _plain_model(name, fields, profile)

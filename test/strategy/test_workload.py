@@ -85,7 +85,8 @@ def test_a_model_may_stand_in_a_table_of_its_own(write, tmp_path):
     path = write(put('models', 'net', {'table': 'net_variants.yaml'}))
     assert load_workload(path).tasks == load_workload(write(name='whole')).tasks
     table.write_text('accuracy: 80\nvariants: []\ncolour: red\n', encoding='utf-8')
-    with pytest.raises(WorkloadError, match=r"net_variants.yaml: has the unknown key 'colour'"):
+    with pytest.raises(WorkloadError,
+                       match=r"net_variants.yaml: line 3: has the unknown key 'colour'"):
         load_workload(path)
     table.unlink()
     with pytest.raises(WorkloadError, match=r'models.net.table.*cannot be read'):
