@@ -124,7 +124,7 @@ def _tuned(arguments, spec, model, series, frames):
         with _progress(f'variant {index}') as told:
             found.append(fine_tune(
                 variant, model, spec, frames, tuning, frozen=series.shared,
-                folder=cache_dir() / 'scaling',
+                file=cache_dir() / 'scaling' / spec.name / f'{index}.pt',
                 told=lambda step, loss, told=told: told(step, arguments.steps,
                                                         f'loss {loss:.3f}')))
     return tuple(found)

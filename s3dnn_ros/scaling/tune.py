@@ -7,6 +7,7 @@ so that it goes on where it was interrupted.
 from __future__ import annotations
 
 import hashlib
+import io
 import math
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
-from s3dnn_ros.base.cache import locked
+from s3dnn_ros.base.cache import locked, sha256_of, write_whole
 from s3dnn_ros.errors import ModelError
 from s3dnn_ros.models.graph import batch_of
 from s3dnn_ros.models.spec import ModelSpec
@@ -29,6 +30,11 @@ _LEARNING = {'Conv': (1, 2), 'ConvTranspose': (1, 2), 'Gemm': (1, 2), 'MatMul': 
              'BatchNormalization': (1, 2)}
 # Steps between two files.
 KEPT_EVERY = 50
+# What makes learned weights out of a network: a change in here makes all of them anew.
+_CODE = ('scaling/judge.py', 'scaling/tune.py', 'engines/torch/module.py',
+         'engines/torch/onnx_layers.py', 'engines/torch/onnx_layout.py',
+         'engines/torch/onnx_operators.py', 'engines/torch/onnx_resize.py',
+         'engines/torch/onnx_to_torch.py', 'models/graph.py')
 _SEED = 0
 
 
@@ -59,25 +65,25 @@ def fine_tune(
     tuning: Tuning,
     *,
     frozen: Collection[str],
-    folder: Path,
+    file: Path,
     told: Callable[[int, float], None] = lambda step, loss: None,
 ) -> onnx.ModelProto:
     """Return a network with other weights, nearer to the exact one on such images.
 
     The loss is the mean of ‖y − ŷ‖ / ‖y‖ over all outputs, which is what fidelity lacks; with
     labels, the cross-entropy is added. The weights `frozen` stay as they are. Each image is seen
-    mirrored half of the time where there are no labels. Files of what was learned lie in
-    `folder`; `told` is called with the step and its loss. Raises ModelError without torch, for a
-    network of half precision, or if torch cannot do what it asks for.
+    mirrored half of the time where there are no labels. What was learned is kept in `file`, which
+    is written anew for anything else that learns there; nothing else uses its folder. `told` is
+    called with the step and its loss. Raises ModelError without torch, for a network of half
+    precision, or if torch cannot do what it asks for.
     """
     require_torch(spec.name)
     if TensorProto.FLOAT16 in {tensor.data_type for tensor in model.graph.initializer}:
         raise ModelError(spec.name, 'has weights of half precision, whose steps of learning are '
                                     'lost; export it in float32, or leave out --steps')
-    own = folder / f'{spec.name}-{_key(model, exact, frames, tuning, frozen)[:16]}'
-    with locked(own):
-        return _Student(model, exact, spec, frames, tuning, frozen).learned(
-            own / 'learned.pt', told)
+    student = _Student(model, exact, spec, frames, tuning, frozen)
+    with locked(file.parent):
+        return student.learned(file, _key(model, exact, frames, tuning, frozen), told)
 
 
 class _Student:
@@ -101,18 +107,18 @@ class _Student:
         self._scores = spec.make_decoder().reads(self._student.output_names)[0] \
             if frames.training_labels is not None else ''
 
-    def learned(self, file: Path, told) -> onnx.ModelProto:
-        """Learn, from where the file ends, and return the network."""
+    def learned(self, file: Path, key: str, told) -> onnx.ModelProto:
+        """Learn, from where the file of this key ends, and return the network."""
         if self._optimiser is None:
             return self._model
-        begin = self._read(file)
+        begin = self._read(file, key)
         for step in range(begin, self._tuning.steps):
             rate = self._tuning.rate * 0.5 * (1 + math.cos(math.pi * step / self._tuning.steps))
             for group in self._optimiser.param_groups:
                 group['lr'] = rate
             told(step, self._step(step))
             if (step + 1) % KEPT_EVERY == 0 or step + 1 == self._tuning.steps:
-                self._keep(file, step + 1)
+                self._keep(file, key, step + 1)
         return self._written()
 
     def _step(self, step: int) -> float:
@@ -149,22 +155,26 @@ class _Student:
             return torch.nn.functional.nll_loss(scores.clamp(min=1e-6).log(), labels)
         return torch.nn.functional.cross_entropy(scores, labels)
 
-    def _read(self, file: Path) -> int:
+    def _read(self, file: Path, key: str) -> int:
         """Take up what was learned; return the step at which to go on."""
         if not file.is_file():
             return 0
         kept = self._torch.load(str(file), map_location=self._device, weights_only=True)
+        if kept.get('key') != key:
+            return 0
         with self._torch.no_grad():
             for name, tensor in self._learning.items():
                 tensor.copy_(kept['weights'][name])
         self._optimiser.load_state_dict(kept['optimiser'])
         return kept['step']
 
-    def _keep(self, file: Path, step: int) -> None:
-        part = file.with_suffix('.part')
-        self._torch.save({'step': step, 'optimiser': self._optimiser.state_dict(), 'weights': {
-            name: tensor.detach() for name, tensor in self._learning.items()}}, str(part))
-        part.replace(file)
+    def _keep(self, file: Path, key: str, step: int) -> None:
+        content = io.BytesIO()
+        self._torch.save({
+            'key': key, 'step': step, 'optimiser': self._optimiser.state_dict(),
+            'weights': {name: tensor.detach() for name, tensor in self._learning.items()},
+        }, content)
+        write_whole(file, content.getvalue())
 
     def _written(self) -> onnx.ModelProto:
         result = onnx.ModelProto()
@@ -189,7 +199,9 @@ def _learning(model: onnx.ModelProto, frozen: Collection[str]) -> List[str]:
 
 def _key(model, exact, frames: Frames, tuning: Tuning, frozen) -> str:
     """Return a hash of all that the result depends on."""
-    digest = hashlib.sha256(repr((astuple(tuning), sorted(frozen), _SEED)).encode())
+    package = Path(__file__).parents[1]
+    parts = (astuple(tuning), sorted(frozen), [sha256_of(package / name) for name in _CODE])
+    digest = hashlib.sha256(repr(parts).encode())
     for network in (model, exact):
         digest.update(network.SerializeToString(deterministic=True))
     digest.update(frames.training.tobytes())

@@ -52,7 +52,7 @@ def narrow(exact, share=0.6, shared=0):
 
 def tuned(model, exact, spec, frames, tmp_path, steps=STEPS, frozen=(), told=None):
     return fine_tune(model, exact, spec, frames, Tuning(steps, 8), frozen=frozen,
-                     folder=tmp_path / 'kept', told=told or (lambda step, loss: None))
+                     file=tmp_path / 'kept' / '1.pt', told=told or (lambda step, loss: None))
 
 
 def normal():
@@ -115,6 +115,22 @@ def test_what_was_interrupted_goes_on_to_the_same_end(spec, frames, tmp_path, mo
         np.testing.assert_allclose(arrays(again)[name], array, rtol=1e-4, atol=1e-6)
     tuned(model, exact, spec, frames, tmp_path, steps=10, told=interrupt)
     assert seen[-1] == 9 and len(seen) == 13
+
+
+@pytest.mark.parametrize('other', ['rate', 'code'])
+def test_what_another_learning_left_is_not_taken_up_but_replaced(
+        spec, frames, tmp_path, monkeypatch, other):
+    exact = plain()
+    model = narrow(exact)
+    tuned(model, exact, spec, frames, tmp_path, steps=2)
+    seen = []
+    if other == 'code':
+        monkeypatch.setattr(tune, 'sha256_of', lambda path: 'a change')
+    fine_tune(model, exact, spec, frames, Tuning(2, 8, 1e-3 if other == 'code' else 1e-2),
+              frozen=(), file=tmp_path / 'kept' / '1.pt',
+              told=lambda step, loss: seen.append(step))
+    assert seen == [0, 1]
+    assert [path.name for path in (tmp_path / 'kept').glob('*.*t')] == ['1.pt']
 
 
 @pytest.mark.parametrize('is_softmax', [False, True])
