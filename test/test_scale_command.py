@@ -1,6 +1,7 @@
 """The command `s3dnn scale`: variants on the disk, figures, or a sentence."""
 
 import json
+import shutil
 import sys
 
 import numpy as np
@@ -13,6 +14,7 @@ from s3dnn_ros.cli import main
 from s3dnn_ros.models.graph import load_graph
 from s3dnn_ros.models.macs import multiply_adds
 from s3dnn_ros.models.spec import load_spec
+from s3dnn_ros.strategy.workload import load_workload
 
 pytest.importorskip('onnxruntime')
 cv2 = pytest.importorskip('cv2')
@@ -85,6 +87,33 @@ def test_each_variant_is_a_model_and_takes_what_is_said(by, photos, tmp_path, ca
         assert 0.0 <= row['accuracy'] <= 1.0
     assert work == sorted(work, reverse=True) and len(set(work)) == len(work) > 1
     assert f'net by {by}' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('labelled', [True, False])
+def test_a_workload_takes_the_table(labelled, photos, tmp_path):
+    # of every class, so that the exact network is right now and then
+    for label in 'cd':
+        shutil.copytree(photos / 'a', photos / label)
+    data, into = photos if labelled else photos / 'a', tmp_path / 'into'
+    assert main(['scale', 'net', *QUICK, '--data', str(data), '--into', str(into)]) == 0
+    results = json.loads((into / 'net_scaled.json').read_text())
+    workload = {'storage_limit_mb': 1, 'models': {'net': {
+        'table': 'into/net_scaled.json', 'before_ms': 2, 'behind_ms': 1}}, 'tasks': [
+            {'name': 'one', 'model': 'net', 'period_ms': 50, 'deadline_ms': 50,
+             'tolerated_miss_rate': 0.1}]}
+    (tmp_path / 'work.yaml').write_text(yaml.safe_dump(workload), encoding='utf-8')
+    found = load_workload(tmp_path / 'work.yaml', lambda model: ('a board', 0.02, 0.5))
+    model = found.tasks[0].model
+    rows = results['variants']
+    assert len(rows) == len(model.variants) > 1
+    assert found.storage_mb((1,)) == pytest.approx(
+        1e-6 * (results['shared_bytes'] + rows[1]['bytes']))
+    measured = 'accuracy' if labelled else 'answers'
+    assert model.accuracy == pytest.approx(100 * rows[0][measured])
+    for row, variant in zip(rows, model.variants):
+        assert variant.loss == pytest.approx(100 * max(0, rows[0][measured] - row[measured]))
+        assert multiply_adds(load_graph(load_spec(variant.model))) == row['macs']
+        assert (variant.before_s, variant.device_s, variant.behind_s) == (0.002, 0.02, 0.001)
 
 
 def test_variants_learn_with_torch(photos, tmp_path):

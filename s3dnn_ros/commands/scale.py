@@ -13,7 +13,6 @@ from s3dnn_ros.engines.base import ENGINES
 from s3dnn_ros.errors import ModelError, ParameterError
 from s3dnn_ros.models.spec import load_spec
 
-FORMAT = 1
 # Images on which the number of shared layers is chosen.
 CHOOSING = 16
 _HEADINGS = ('Variant', 'Million MACs', 'MB of its own', 'Fidelity', 'Same answers', 'Accuracy')
@@ -67,6 +66,7 @@ def _scale(arguments) -> None:
     from s3dnn_ros.scaling.series import choose
     from s3dnn_ros.scaling.tune import require_torch
     from s3dnn_ros.scaling.width import Width
+    from s3dnn_ros.strategy.scaled_table import FORMAT
 
     if arguments.smallest >= 1:
         raise ParameterError('--smallest', arguments.smallest, 'expected a share below 1')
@@ -104,7 +104,7 @@ def _scale(arguments) -> None:
         'left_alone': scaler.left_alone, 'steps': arguments.steps, 'batch': arguments.batch,
         'rate': arguments.rate, 'data': frames.source, 'learned_from': len(frames.training),
         'measured_on': len(frames.held_out), 'storage_bytes': storage.total,
-        'shared_bytes': storage.shared, 'variants': _rows(models, storage, before, after),
+        'shared_bytes': storage.shared, 'variants': _rows(spec, models, storage, before, after),
         **machine, **environment()}
     _print(results)
     for path in filter(None, (folder / f'{spec.name}_scaled.json', arguments.out)):
@@ -147,12 +147,13 @@ def _write(spec, models, series, folder: Path):
     return storage_of(models, series.shared, spec.name)
 
 
-def _rows(models, storage, before, after):
+def _rows(spec, models, storage, before, after):
     from s3dnn_ros.models.macs import multiply_adds
 
-    return [{'macs': multiply_adds(model), 'bytes': size, 'before': dataclasses.asdict(first),
-             **dataclasses.asdict(last)}
-            for model, size, first, last in zip(models, storage.private, before, after)]
+    return [{'model': f'{spec.name}_{index}.yaml', 'macs': multiply_adds(model), 'bytes': size,
+             'before': dataclasses.asdict(first), **dataclasses.asdict(last)}
+            for index, (model, size, first, last) in enumerate(
+                zip(models, storage.private, before, after))]
 
 
 @contextlib.contextmanager
