@@ -36,7 +36,7 @@ def network(seeds):
 
 def held(*networks):
     """Return the bytes of all memory behind the weights of networks."""
-    return sum({tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes()
+    return sum({tensor.data_ptr(): tensor.numel() * tensor.element_size()
                 for each in networks for tensor in each.weights().values()}.values())
 
 
