@@ -119,10 +119,31 @@ def test_a_workload_takes_the_table(labelled, photos, tmp_path):
 def test_variants_learn_with_torch(photos, tmp_path):
     pytest.importorskip('torch')
     out = tmp_path / 'out.json'
-    assert main(['scale', 'net', *QUICK, '--data', str(photos), '--steps', '60', '--out',
-                 str(out)]) == 0
+    assert main(['scale', 'net', *QUICK, '--no-refit', '--data', str(photos / 'a'), '--steps',
+                 '60', '--out', str(out)]) == 0
     for row in json.loads(out.read_text())['variants'][1:]:
         assert row['fidelity'] > row['before']['fidelity']
+
+
+def test_weights_are_refitted_where_torch_is_there(photos, tmp_path):
+    pytest.importorskip('torch')
+    out = tmp_path / 'out.json'
+    options = ['scale', 'net', *QUICK, '--data', str(photos / 'a'), '--out', str(out)]
+    found = {}
+    for way in ([], ['--no-refit']):
+        assert main([*options, *way]) == 0
+        results = json.loads(out.read_text())
+        found[results['refitted_on']] = results['variants'][1:]
+    assert set(found) == {0, 6}
+    for fitted, plain in zip(found[6], found[0]):
+        assert fitted['fidelity'] > max(fitted['before']['fidelity'], plain['fidelity'])
+        assert plain['before']['fidelity'] == plain['fidelity']
+
+
+def test_without_torch_weights_stay_and_the_command_says_so(photos, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'torch', None)
+    assert main(['scale', 'net', *QUICK, '--data', str(photos)]) == 0
+    assert 'weights are not refitted: net: ' in capsys.readouterr().out
 
 
 def test_fine_tuning_needs_torch_and_says_so_at_once(photos, capsys, monkeypatch):

@@ -14,6 +14,7 @@ pytest.importorskip('onnxruntime')
 from s3dnn_ros.base.clock import SystemClock  # noqa: E402
 from s3dnn_ros.engines.onnxruntime_engine import OnnxRuntimeEngine  # noqa: E402
 from s3dnn_ros.errors import ModelError  # noqa: E402
+from s3dnn_ros.models.macs import multiply_adds  # noqa: E402
 from s3dnn_ros.scaling import tune  # noqa: E402
 from s3dnn_ros.scaling.frames import Frames  # noqa: E402
 from s3dnn_ros.scaling.judge import Judge  # noqa: E402
@@ -50,8 +51,13 @@ def narrow(exact, share=0.6, shared=0):
     return width.at_most(int(width.layers.macs * share), shared)
 
 
-def tuned(model, exact, spec, frames, tmp_path, steps=STEPS, frozen=(), told=None):
+def kept(model, exact, shared=0):
+    return Width(exact).kept_filters(multiply_adds(model), shared)
+
+
+def tuned(model, exact, spec, frames, tmp_path, steps=STEPS, frozen=(), told=None, shared=0):
     return fine_tune(model, exact, spec, frames, Tuning(steps, 8), frozen=frozen,
+                     kept=kept(model, exact, shared),
                      file=tmp_path / 'kept' / '1.pt', told=told or (lambda step, loss: None))
 
 
@@ -81,7 +87,7 @@ def test_only_what_is_not_frozen_learns(spec, frames, tmp_path):
     frozen = Width(exact).layers.constants(1)
     model = narrow(exact, shared=1)
     before, after = arrays(model), arrays(tuned(model, exact, spec, frames, tmp_path,
-                                                frozen=frozen))
+                                                frozen=frozen, shared=1))
     for name, array in before.items():
         assert (after[name] == array).all() == (name in frozen), name
 
@@ -127,7 +133,7 @@ def test_what_another_learning_left_is_not_taken_up_but_replaced(
     if other == 'code':
         monkeypatch.setattr(tune, 'sha256_of', lambda path: 'a change')
     fine_tune(model, exact, spec, frames, Tuning(2, 8, 1e-3 if other == 'code' else 1e-2),
-              frozen=(), file=tmp_path / 'kept' / '1.pt',
+              kept=kept(model, exact), frozen=(), file=tmp_path / 'kept' / '1.pt',
               told=lambda step, loss: seen.append(step))
     assert seen == [0, 1]
     assert [path.name for path in (tmp_path / 'kept').glob('*.*t')] == ['1.pt']
