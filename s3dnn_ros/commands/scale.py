@@ -51,8 +51,9 @@ def register(subparsers) -> None:
                              'command goes on when it is given again (default 0: none)')
     parser.add_argument('--batch', type=above_zero(int), default=8, metavar='N',
                         help='images of a step (default %(default)s)')
-    parser.add_argument('--rate', type=above_zero(float), default=1e-3, metavar='R',
-                        help='how much the first step changes (default %(default)s)')
+    parser.add_argument('--rate', type=above_zero(float), default=5e-3, metavar='R',
+                        help='how much a step changes a weight at most, as a share of its usual '
+                             'size; detectors want less, such as 0.001 (default %(default)s)')
     parser.add_argument('--engine', default='auto', choices=('auto', *ENGINES),
                         help='what measures (default %(default)s)')
     parser.add_argument('--into', type=Path, metavar='FOLDER',

@@ -37,15 +37,23 @@ _CODE = ('scaling/judge.py', 'scaling/rows.py', 'scaling/tune.py', 'engines/torc
          'engines/torch/onnx_operators.py', 'engines/torch/onnx_resize.py',
          'engines/torch/onnx_to_torch.py', 'models/graph.py')
 _SEED = 0
+# The share of all steps in which the rate grows.
+WARM_UP = 0.1
+# Biases of 0 learn, too.
+_LEAST_SIZE = 1e-3
 
 
 @dataclass(frozen=True)
 class Tuning:
-    """How much a network learns: so many steps of so many images, at this rate at first."""
+    """How much a network learns: so many steps of so many images.
+
+    A step changes a weight by about `rate`, as a share of the root mean square of its tensor,
+    less in the first tenth of the steps and towards the end.
+    """
 
     steps: int
     batch: int = 8
-    rate: float = 1e-3
+    rate: float = 5e-3
 
 
 def require_torch(name: str):
@@ -124,8 +132,9 @@ class _Student:
         weights = self._student.weights()
         self._learning = {name: weights[name].requires_grad_(True)
                           for name in _learning(network, frozen) if name in weights}
-        self._optimiser = torch.optim.Adam(self._learning.values(), tuning.rate) \
-            if self._learning else None
+        self._optimiser = torch.optim.Adam([
+            {'params': [tensor], 'size': max(_LEAST_SIZE, tensor.square().mean().sqrt().item())}
+            for tensor in self._learning.values()]) if self._learning else None
         self._scores = spec.make_decoder().reads(self._student.output_names)[0] \
             if frames.training_labels is not None else ''
 
@@ -135,13 +144,18 @@ class _Student:
             return self._model
         begin = self._read(file, key)
         for step in range(begin, self._tuning.steps):
-            rate = self._tuning.rate * 0.5 * (1 + math.cos(math.pi * step / self._tuning.steps))
             for group in self._optimiser.param_groups:
-                group['lr'] = rate
+                group['lr'] = self._rate(step) * group['size']
             told(step, self._step(step))
             if (step + 1) % KEPT_EVERY == 0 or step + 1 == self._tuning.steps:
                 self._save(file, key, step + 1)
         return self._written()
+
+    def _rate(self, step: int) -> float:
+        done = (step + 1) / self._tuning.steps
+        # Adam's first steps are as long as later ones, and know less
+        return self._tuning.rate * min(1.0, done / WARM_UP) * 0.5 * (
+            1 + math.cos(math.pi * step / self._tuning.steps))
 
     def _step(self, step: int) -> float:
         torch, frames = self._torch, self._frames
