@@ -6,10 +6,11 @@ import dataclasses
 from pathlib import Path
 from typing import Callable, Dict, List, Sequence, Tuple
 
-from s3dnn_ros.base.content import full_path, yaml_fields
+from s3dnn_ros.base.content import Fields, full_path, yaml_fields
 from s3dnn_ros.errors import DocumentError, WorkloadError
 from s3dnn_ros.models.spec import load_spec, share_directory
 from s3dnn_ros.profiling.find import find_table
+from s3dnn_ros.strategy.scaled_table import as_model, is_scaled
 
 MOST_TASKS, MOST_VARIANTS = 64, 100
 # A day, and the memory of no board.
@@ -17,6 +18,8 @@ LONGEST_MS, LARGEST_MB = 86.4e6, 1e9
 # Shorter than anything that a device does.
 SHORTEST_MS = 1e-3
 _TIMES = ('device_ms', 'utilization')
+# The table of `s3dnn scale` does not have them.
+_HOST_TIMES = ('before_ms', 'behind_ms')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -203,13 +206,28 @@ def _workload(name, fields, folder, profile) -> Workload:
 
 def _model(name, fields, folder, profile) -> Tuple[ScaledModel, set]:
     if fields.has('table'):
-        fields.expect_only('table')
+        fields.expect_only('table', *_HOST_TIMES)
         path = (folder / full_path(fields.text('table'))).absolute()
+        times = {key: fields.number(key, 0.0, LONGEST_MS) for key in _HOST_TIMES
+                 if fields.has(key)}
         try:
-            return _plain_model(name, yaml_fields(path), profile)
+            return _plain_model(name, _table(path, times), profile)
         except DocumentError as error:
             raise DocumentError(f"key 'models.{name}.table': {path}: {error}") from error
     return _plain_model(name, fields, profile)
+
+
+def _table(path: Path, times: Dict[str, float]) -> Fields:
+    table = yaml_fields(path)
+    if is_scaled(table):
+        if len(times) < len(_HOST_TIMES):
+            raise DocumentError('tells no times of the work on the CPU; write '
+                                f'{" and ".join(_HOST_TIMES)} beside `table`')
+        return as_model(table, path.parent, times)
+    if times:
+        raise DocumentError(f'has times of its own; leave out {" and ".join(times)} beside '
+                            '`table`')
+    return table
 
 
 def _plain_model(name, fields, profile) -> Tuple[ScaledModel, set]:

@@ -1,6 +1,7 @@
 """Workloads: what YAML says is what comes out, and whatever is wrong is told with file and key."""
 
 import copy
+import json
 
 import pytest
 import yaml
@@ -91,6 +92,26 @@ def test_a_model_may_stand_in_a_table_of_its_own(write, tmp_path):
     table.unlink()
     with pytest.raises(WorkloadError, match=r'models.net.table.*cannot be read'):
         load_workload(path)
+
+
+def scaled(**changes):
+    return {'scaled': 'net', 'format': 2, 'shared_bytes': 0, 'variants': [
+        {'model': 'net_0.yaml', 'bytes': 10, 'answers': 1.0, 'accuracy': None}], **changes}
+
+
+@pytest.mark.parametrize('table, beside, words', [
+    (scaled(), {}, r'tells no times of the work on the CPU; write before_ms and behind_ms'),
+    (scaled(format=1), {'before_ms': 1, 'behind_ms': 1}, r'has another format than 2'),
+    (scaled(variants=[]), {'before_ms': 1, 'behind_ms': 1}, r"key 'accuracy' is 0"),
+    (scaled(variants=[{}]), {'before_ms': 1, 'behind_ms': 1}, r"lacks the key 'variants.0.acc"),
+    (WORKLOAD['models']['net'], {'before_ms': 1}, 'has times of its own; leave out before_ms'),
+])
+def test_a_table_that_does_not_fit_is_told_with_its_file(write, tmp_path, table, beside, words):
+    (tmp_path / 'net_scaled.json').write_text(json.dumps(table), encoding='utf-8')
+    path = write(put('models', 'net', {'table': 'net_scaled.json', **beside}))
+    with pytest.raises(WorkloadError, match=r"key 'models.net.table': .*net_scaled.json: .*"
+                       + words):
+        load_workload(path, nobody)
 
 
 def test_times_may_come_from_the_profiles_of_models(write):
