@@ -1,6 +1,7 @@
 """The command `s3dnn scale`: variants on the disk, figures, or a sentence."""
 
 import json
+import shutil
 import sys
 
 import numpy as np
@@ -13,6 +14,7 @@ from s3dnn_ros.cli import main
 from s3dnn_ros.models.graph import load_graph
 from s3dnn_ros.models.macs import multiply_adds
 from s3dnn_ros.models.spec import load_spec
+from s3dnn_ros.strategy.workload import load_workload
 
 pytest.importorskip('onnxruntime')
 cv2 = pytest.importorskip('cv2')
@@ -87,13 +89,61 @@ def test_each_variant_is_a_model_and_takes_what_is_said(by, photos, tmp_path, ca
     assert f'net by {by}' in capsys.readouterr().out
 
 
+@pytest.mark.parametrize('labelled', [True, False])
+def test_a_workload_takes_the_table(labelled, photos, tmp_path):
+    # of every class, so that the exact network is right now and then
+    for label in 'cd':
+        shutil.copytree(photos / 'a', photos / label)
+    data, into = photos if labelled else photos / 'a', tmp_path / 'into'
+    assert main(['scale', 'net', *QUICK, '--data', str(data), '--into', str(into)]) == 0
+    results = json.loads((into / 'net_scaled.json').read_text())
+    workload = {'storage_limit_mb': 1, 'models': {'net': {
+        'table': 'into/net_scaled.json', 'before_ms': 2, 'behind_ms': 1}}, 'tasks': [
+            {'name': 'one', 'model': 'net', 'period_ms': 50, 'deadline_ms': 50,
+             'tolerated_miss_rate': 0.1}]}
+    (tmp_path / 'work.yaml').write_text(yaml.safe_dump(workload), encoding='utf-8')
+    found = load_workload(tmp_path / 'work.yaml', lambda model: ('a board', 0.02, 0.5))
+    model = found.tasks[0].model
+    rows = results['variants']
+    assert len(rows) == len(model.variants) > 1
+    assert found.storage_mb((1,)) == pytest.approx(
+        1e-6 * (results['shared_bytes'] + rows[1]['bytes']))
+    measured = 'accuracy' if labelled else 'answers'
+    assert model.accuracy == pytest.approx(100 * rows[0][measured])
+    for row, variant in zip(rows, model.variants):
+        assert variant.loss == pytest.approx(100 * max(0, rows[0][measured] - row[measured]))
+        assert multiply_adds(load_graph(load_spec(variant.model))) == row['macs']
+        assert (variant.before_s, variant.device_s, variant.behind_s) == (0.002, 0.02, 0.001)
+
+
 def test_variants_learn_with_torch(photos, tmp_path):
     pytest.importorskip('torch')
     out = tmp_path / 'out.json'
-    assert main(['scale', 'net', *QUICK, '--data', str(photos), '--steps', '60', '--out',
-                 str(out)]) == 0
+    assert main(['scale', 'net', *QUICK, '--no-refit', '--data', str(photos / 'a'), '--steps',
+                 '60', '--out', str(out)]) == 0
     for row in json.loads(out.read_text())['variants'][1:]:
         assert row['fidelity'] > row['before']['fidelity']
+
+
+def test_weights_are_refitted_where_torch_is_there(photos, tmp_path):
+    pytest.importorskip('torch')
+    out = tmp_path / 'out.json'
+    options = ['scale', 'net', *QUICK, '--data', str(photos / 'a'), '--out', str(out)]
+    found = {}
+    for way in ([], ['--no-refit']):
+        assert main([*options, *way]) == 0
+        results = json.loads(out.read_text())
+        found[results['refitted_on']] = results['variants'][1:]
+    assert set(found) == {0, 6}
+    for fitted, plain in zip(found[6], found[0]):
+        assert fitted['fidelity'] > max(fitted['before']['fidelity'], plain['fidelity'])
+        assert plain['before']['fidelity'] == plain['fidelity']
+
+
+def test_without_torch_weights_stay_and_the_command_says_so(photos, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'torch', None)
+    assert main(['scale', 'net', *QUICK, '--data', str(photos)]) == 0
+    assert 'weights are not refitted: net: ' in capsys.readouterr().out
 
 
 def test_fine_tuning_needs_torch_and_says_so_at_once(photos, capsys, monkeypatch):

@@ -105,34 +105,49 @@ def unknown_key(key: Any, known: Sequence[str], name: str) -> str:
     return f'has the unknown key {shown(name)}; {hint}'
 
 
+def yaml_fields(path: Path) -> Fields:
+    """Return the mapping that is in a YAML file; its errors name lines. Raises DocumentError."""
+    content = read_bytes(path)
+    return Fields(yaml_of(content), content=content)
+
+
 class Fields:
     """A mapping of a document; its methods return checked values or raise DocumentError.
 
-    Errors name the key, behind those of the mappings that it is in.
+    Errors name the key, behind those of the mappings that it is in, and the line if `content` is
+    the YAML document and `keys` is where in it the mapping is.
     """
 
-    def __init__(self, values: Any, place: str = ''):
+    def __init__(self, values: Any, place: str = '', *, content: bytes = b'', keys: Tuple = ()):
+        self._values, self._place, self._content, self._keys = values, place, content, keys
         if not isinstance(values, dict):
-            raise DocumentError(f"key '{place}' is {shown(values)}; expected a mapping"
-                                if place else 'holds no mapping')
-        self._values, self._place = values, place
+            raise DocumentError(f"{self._line()}key '{place}' is {shown(values)}; expected a "
+                                'mapping' if place else 'holds no mapping')
 
     def fail(self, key: str, expected: str) -> None:
         """Raise the DocumentError that says what a key holds and what it should hold."""
-        name = self._name(key)
+        name, line = self._name(key), self._line(key)
         if key not in self._values:
-            raise DocumentError(f"lacks the key '{name}', {expected}")
-        raise DocumentError(f"key '{name}' is {shown(self._values[key])}; expected {expected}")
+            raise DocumentError(f"{line}lacks the key '{name}', {expected}")
+        raise DocumentError(f"{line}key '{name}' is {shown(self._values[key])}; expected "
+                            f'{expected}')
 
     def expect_only(self, *known: str) -> None:
         """Refuse keys that are none of these."""
         for key in self._values:
             if key not in known:
-                raise DocumentError(unknown_key(key, known, self._name(key)))
+                raise DocumentError(self._line(key) + unknown_key(key, known, self._name(key)))
 
     def has(self, key: str) -> bool:
         """Tell whether a key is there."""
         return key in self._values
+
+    def names(self) -> List[str]:
+        """Return the keys, all of them texts."""
+        for key in self._values:
+            if not isinstance(key, str):
+                raise DocumentError(f'{self._line(key)}has the key {shown(key)}; expected a name')
+        return list(self._values)
 
     def value(self, key: str, default: Any = _MISSING) -> Any:
         """Return what a key holds, which nobody has looked at."""
@@ -205,14 +220,15 @@ class Fields:
 
     def part(self, key: str) -> Fields:
         """Return a mapping."""
-        return Fields(self._values.get(key), self._name(key))
+        return self._inner(self._values.get(key), self._name(key), key)
 
     def parts(self, key: str) -> List[Fields]:
         """Return a list of mappings."""
         values = self._values.get(key)
         if not isinstance(values, list):
             self.fail(key, 'a list of mappings')
-        return [Fields(value, f'{self._name(key)}.{index}') for index, value in enumerate(values)]
+        return [self._inner(value, f'{self._name(key)}.{index}', key, index)
+                for index, value in enumerate(values)]
 
     def _all(self, key, fits: Callable[[Any], bool], expected: str) -> Tuple:
         values = self._values.get(key)
@@ -220,8 +236,35 @@ class Fields:
             self.fail(key, expected)
         return tuple(values)
 
+    def _inner(self, values, place, *keys) -> Fields:
+        return Fields(values, place, content=self._content, keys=(*self._keys, *keys))
+
+    def _line(self, *keys) -> str:
+        """Return what a sentence about a key begins with."""
+        place = (*self._keys, *keys)
+        return f'line {line_of(self._content, place)}: ' if self._content else ''
+
     def _name(self, key):
         return f'{self._place}.{key}' if self._place else key
+
+
+def line_of(content: bytes, place: Sequence) -> int:
+    """Return the line, from 1, of a place in a YAML document, given as keys and indices.
+
+    For what is not there it is the line of what it should be in.
+    """
+    node, line = yaml.compose(content.decode('utf-8-sig'), Loader=_Loader), 1
+    for key in place:
+        if isinstance(node, yaml.SequenceNode):
+            marked = node = node.value[key]
+        else:
+            found = [pair for pair in getattr(node, 'value', ())
+                     if isinstance(node, yaml.MappingNode) and pair[0].value == str(key)]
+            if not found:
+                break
+            marked, node = found[-1]
+        line = marked.start_mark.line + 1
+    return line
 
 
 def is_number(value: Any, low: float, high: float) -> bool:

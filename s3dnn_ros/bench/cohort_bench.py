@@ -18,6 +18,7 @@ from s3dnn_ros.bench.option_checks import at_least_one
 from s3dnn_ros.bench.record import percentiles_us
 from s3dnn_ros.bench.sampling_cost import sampling_cost
 from s3dnn_ros.cohort import MODES, Coordinator, Member, SpeedupAccuracyTable, SpeedupPowerTable
+from s3dnn_ros.cohort.rivals.poet import all_pairs
 
 _LOG = logging.getLogger(__name__)
 
@@ -31,7 +32,6 @@ DECISIONS = 5000
 # What looks at all rows, or at all pairs of them, is asked less often.
 LINEAR_DECISIONS = 300
 POET_DECISIONS = 1
-POET_HEARTBEATS = 10.0
 SAMPLING_S = 10.0
 
 
@@ -152,10 +152,7 @@ class _Linear:
 
 
 class _Poet:
-    """POET's translation (RTAS 2015): the cheapest pair of configurations, of all pairs.
-
-    One of the pair is tried at a time, against all others at once with NumPy.
-    """
+    """POET's translation as published: it looks at all pairs of configurations."""
 
     def __init__(self, speedups, powerups):
         self._speedups = speedups
@@ -164,20 +161,4 @@ class _Poet:
     def decide(self, members):
         for member, speedup, powerup in zip(members, self._speedups, self._powerups):
             target = speedup[member.configuration] * member.needed_speedup
-            self._pair(speedup, powerup, min(max(target, speedup.min()), speedup.max()))
-
-    @staticmethod
-    def _pair(speedup, powerup, target):
-        upper = np.flatnonzero(speedup >= target)
-        up, cost_up = speedup[upper], powerup[upper]
-        best = (np.inf, 0, 0)
-        for low in np.flatnonzero(speedup <= target):
-            slow = speedup[low]
-            with np.errstate(invalid='ignore', divide='ignore'):
-                share = (up * slow - target * slow) / (up * target - target * slow)
-            share = np.where(up > slow, share, 1.0)
-            cost = POET_HEARTBEATS * (share / slow * powerup[low] + (1.0 - share) / up * cost_up)
-            place = cost.argmin()
-            if cost[place] < best[0]:
-                best = (cost[place], low, upper[place])
-        return best
+            all_pairs(speedup, powerup, min(max(target, speedup.min()), speedup.max()))

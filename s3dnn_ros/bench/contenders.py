@@ -5,10 +5,19 @@ from __future__ import annotations
 import collections
 import functools
 import time
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
-from s3dnn_ros.cohort import MODES, Cohort, Coordinator, Membership, ModelTables
-from s3dnn_ros.cohort.rivals import MaxN, Uncoordinated
+from s3dnn_ros.cohort import (
+    MODES,
+    Cohort,
+    Coordinator,
+    Membership,
+    ModelTables,
+    Policy,
+    SpeedupPowerTable,
+)
+from s3dnn_ros.cohort.rivals import ApNet, Fixed, Poet, PredJoule, Uncoordinated
+from s3dnn_ros.cohort.rivals.fixed import fastest, fastest_within
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.runtime.board_control import BoardControl
 from s3dnn_ros.runtime.variant_chooser import CohortChooser
@@ -18,21 +27,38 @@ NAME = 'bench'      # of the board, and of the one process that it has
 LEASE_S = 5.0
 
 
+class Known(NamedTuple):
+    """What contenders know of the device: the tables of all models, and of whole networks."""
+
+    tables: Mapping[str, ModelTables]
+    whole: SpeedupPowerTable
+
+    @classmethod
+    def of(cls, tables: Mapping[str, ModelTables]) -> Known:
+        """Return what follows from the models' tables: each network counts once."""
+        totals_s = [sum(column) for column in
+                    zip(*(each.network_s for each in tables.values()))]
+        slowest_s = max(totals_s)
+        power = next(iter(tables.values())).power[0].powerup
+        return cls(tables, SpeedupPowerTable([slowest_s / total_s for total_s in totals_s],
+                                             power))
+
+
 class Contender(NamedTuple):
-    """Who decides, under a name for the tables; `make` is given the fastest configuration.
+    """Who decides, under a name for the tables.
 
     `horizon` is one of HORIZONS, `margin` the Cohort's. With `rests` the device is in its
     configuration of least power while nothing is asked.
     """
 
     name: str
-    make: Callable[[int], Any]
+    make: Callable[[Known], Policy]
     horizon: str = 'deadline'
     margin: Optional[float] = None
     rests: bool = False
 
 
-def _coordinator(mode, fastest):
+def _coordinator(mode, known):
     return Coordinator(mode)
 
 
@@ -41,13 +67,26 @@ def _modes(suffix='', **options):
                  for mode in MODES)
 
 
+def _max_n(known):
+    return Fixed(fastest(known.whole))
+
+
+def _max_q(known):
+    return Fixed(fastest_within(known.whole, MAX_Q_SHARE))
+
+
 # what the executor does with its default parameters
 MARGIN = CohortSettings.margin
-CONTENDERS = (Contender('Max-N', MaxN), Contender('race to idle', MaxN, rests=True),
-              Contender('uncoordinated', lambda fastest: Uncoordinated()),
+# Of the greatest power: a Xavier's cap of 15 W, which the paper takes for Max-Q, beside its 30 W.
+MAX_Q_SHARE = 0.5
+CONTENDERS = (Contender('Max-N', _max_n), Contender('race to idle', _max_n, rests=True),
+              Contender('uncoordinated', lambda known: Uncoordinated()),
               *_modes(margin=MARGIN))
 # with slack: for where nobody sets a configuration
-OTHERS = (*_modes(', by its plan alone'), *_modes(', slack', horizon='slack', margin=MARGIN))
+OTHERS = (*_modes(', by its plan alone'), *_modes(', slack', horizon='slack', margin=MARGIN),
+          Contender('Max-Q', _max_q), Contender('POET', lambda known: Poet(known.whole)),
+          Contender('PredJoule', lambda known: PredJoule(), horizon='next'),
+          Contender('ApNet', lambda known: ApNet(known.tables, fastest(known.whole))))
 
 
 def contenders(names: Sequence[str]) -> Sequence[Contender]:
@@ -76,19 +115,18 @@ class ContenderChooser:
     def __init__(self, platform, tables: Mapping[str, ModelTables], contender: Contender, clock):
         self.times_ns: List[int] = []
         self._clock = clock
-        self._tables = tables
         self._platform = platform
-        totals_s = [sum(column) for column in zip(*(each.network_s for each in tables.values()))]
-        fastest = min(range(len(totals_s)), key=totals_s.__getitem__)
-        self._rest = self._least_power() if contender.rests else None
+        known = Known.of(tables)
+        first = fastest(known.whole)
+        self._rest = known.whole.lookup(0.0) if contender.rests else None
         self._log: List[Tuple[float, int]] = []
-        self._board = BoardControl(fastest, platform, self._changed)
-        self._cohort = Cohort(Membership(NAME, LEASE_S), contender.make(fastest), tables, NAME,
+        self._board = BoardControl(first, platform, self._changed)
+        self._cohort = Cohort(Membership(NAME, LEASE_S), contender.make(known), tables, NAME,
                               self._board, horizon=contender.horizon, margin=contender.margin)
         self._chooser = CohortChooser(self._cohort, tables)
         self.scale = self._chooser.scale
         self.least = self._chooser.least
-        self._board.want(fastest)
+        self._board.want(first)
 
     def choose(self, job, segment, now_s):
         """Choose as the contender does."""
@@ -121,7 +159,3 @@ class ContenderChooser:
 
     def _changed(self):
         self._log.append((self._clock.now_s(), self._board.configuration))
-
-    def _least_power(self):
-        powerup = next(iter(self._tables.values())).power[0].powerup
-        return min(range(len(powerup)), key=powerup.__getitem__)

@@ -18,7 +18,7 @@ def tables(results: Dict) -> List[str]:
     """Return the results as lines of markdown."""
     plan = results['plan']
     return [
-        head(results, 'Simulated device'), '',
+        head(results, f"Simulated {plan.get('board') or 'device'}"), '',
         f"{plan['instances']} instances of {plan['segments']} segments ask for "
         f"{plan['load']:.0%} of the device for {plan['seconds']:g} s of virtual time; times are "
         'given, not measured. Memory is the peak of the process, and grows from a tenth of the '

@@ -10,7 +10,7 @@ from typing import Callable, Dict, Mapping, Optional, Protocol, Sequence, Set, T
 
 from s3dnn_ros.base.callbacks import ignore
 from s3dnn_ros.cohort.caution import Caution
-from s3dnn_ros.cohort.coordinator import ROUNDING, Coordinator, Decision, Member
+from s3dnn_ros.cohort.coordinator import ROUNDING, Decision, Member, Policy
 from s3dnn_ros.cohort.demand import Demand
 from s3dnn_ros.cohort.lag import (
     HORIZONS,
@@ -133,8 +133,8 @@ class Cohort:
     Parameters
     ----------
     membership : Membership
-    coordinator : Coordinator
-        Or a rival; with `decide`.
+    coordinator : Policy
+        A Coordinator, or a rival.
     tables : mapping of model name to ModelTables
         Of our own models. Members with another one are left out of decisions, and what they say
         counts as ignored ('tables'), until `know` is called for it.
@@ -156,7 +156,7 @@ class Cohort:
 
     """
 
-    def __init__(self, membership: Membership, coordinator: Coordinator,
+    def __init__(self, membership: Membership, coordinator: Policy,
                  tables: Mapping[str, ModelTables], process: str, board: Board, *,
                  say: Callable[[MemberState], None] = ignore, horizon='deadline',
                  margin: Optional[float] = None,
@@ -219,6 +219,7 @@ class Cohort:
         """Take note of how late one of our jobs ended, as a share of its deadline."""
         with self._lock:
             self._caution.ended(instance, late)
+            self.coordinator.ended(instance, late)
 
     def leave(self, instance: str, model: str, now_s: float):
         """Take one of our instances out, because its job has ended."""
@@ -291,7 +292,7 @@ class Cohort:
         # of the configuration in which it told: since then others may have changed it
         return Member(state.instance, state.lag_s, state.deadline_s, tables.power[state.segment],
                       accuracy, state.configuration, state.horizon_s,
-                      min(state.variant, len(accuracy.speedup) - 1))
+                      min(state.variant, len(accuracy.speedup) - 1), state.segment, state.model)
 
     def _is_news(self, state) -> bool:
         """Count what fits no table; tell whether its model is heard of for the first time."""

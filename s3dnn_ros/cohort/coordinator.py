@@ -20,6 +20,7 @@ from typing import (
     Mapping,
     NamedTuple,
     Optional,
+    Protocol,
     Sequence,
     Set,
 )
@@ -38,7 +39,8 @@ class Member:
     `speedup_power` and `speedup_accuracy` are those of its next segment, `configuration` is
     the device's, `horizon_s` the time in which the LAG is to be made up for: by default the
     deadline, as in the paper. `variant` is that of the segment that has ended, or the last one
-    where the next segment has fewer; None for the exact one.
+    where the next segment has fewer; None for the exact one. `segment` is the next one, of
+    `model`: only rivals ask for them.
     """
 
     instance: str
@@ -49,6 +51,8 @@ class Member:
     configuration: int
     horizon_s: Optional[float] = None
     variant: Optional[int] = None
+    segment: int = 0
+    model: str = ''
 
     @property
     def needed_speedup(self) -> float:
@@ -117,6 +121,22 @@ class Proposal(NamedTuple):
         return self.target / self.speedup[configuration]
 
 
+class Policy(Protocol):
+    """Who decides for a cohort."""
+
+    def decide(self, members: Sequence[Member]) -> Decision:
+        """Return the decision; the last member is the one that has just spoken.
+
+        Raises ValueError if there are no members.
+        """
+
+    def ended(self, instance: str, late: float) -> None:
+        """Take note of how late a job of this process ended, as a share of its deadline.
+
+        Below 0 it was in time.
+        """
+
+
 class Coordinator:
     """Decides for a cohort: Algorithm 1, a mode, and Algorithm 2.
 
@@ -162,6 +182,9 @@ class Coordinator:
         agreed = len(_configurations(proposals)) == 1
         return approximate(proposals[0].configuration if agreed
                            else self._first_that_suffices(proposals), proposals)
+
+    def ended(self, instance: str, late: float):
+        """Do nothing: members tell their LAG."""
 
     def _first_that_suffices(self, proposals) -> int:
         refused: Set[int] = set()

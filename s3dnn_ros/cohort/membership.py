@@ -108,13 +108,17 @@ class Membership:
         return True
 
     def members(self, now_s: float) -> Tuple[MemberState, ...]:
-        """Return the states of those whose lease holds, by instance.
+        """Return the states of those whose lease holds, in the order in which they spoke.
 
         After a restart the new process speaks for the instance, as soon as it has spoken.
         """
         self._expire(now_s)
-        newest = {state.instance: state for state, _ in self._heard.values() if not state.leaves}
-        return tuple(newest[instance] for instance in sorted(newest))
+        newest: Dict[str, MemberState] = {}
+        for state, _ in self._heard.values():
+            if not state.leaves:
+                newest.pop(state.instance, None)
+                newest[state.instance] = state
+        return tuple(newest.values())
 
     def _expire(self, now_s):
         for key, (state, at_s) in list(self._heard.items()):

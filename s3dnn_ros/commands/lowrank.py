@@ -29,8 +29,8 @@ def register(subparsers) -> None:
                     'training, fitted to what they read from real images, measures time and '
                     'fidelity of every segment on other images, and keeps the variants and the '
                     "table in the cache. The zoo's untrained networks (alexnet, googlenet, "
-                    'resnet50, vgg16, yolo_s) have random weights, which no low rank comes near: '
-                    'expect low fidelity there, and look at their times only.')
+                    'resnet50, vgg11, vgg16, yolo_s) have random weights, which no low rank '
+                    'comes near: expect low fidelity there, and look at their times only.')
     parser.add_argument('model', metavar='NAME_OR_YAML')
     parser.add_argument('--ratios', type=float, nargs='+', default=RATIOS, metavar='R',
                         help='shares of the work to keep, above 0 and at most 1: multiply-adds, '

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+from functools import partial
 from pathlib import Path
 
 from s3dnn_ros.base.cache import cache_dir, sha256_of, write_whole
@@ -13,7 +14,6 @@ from s3dnn_ros.engines.base import ENGINES
 from s3dnn_ros.errors import ModelError, ParameterError
 from s3dnn_ros.models.spec import load_spec
 
-FORMAT = 1
 # Images on which the number of shared layers is chosen.
 CHOOSING = 16
 _HEADINGS = ('Variant', 'Million MACs', 'MB of its own', 'Fidelity', 'Same answers', 'Accuracy')
@@ -41,13 +41,19 @@ def register(subparsers) -> None:
                         help='a video, a folder of photos, or a folder with a folder of photos '
                              'for each class; the last quarter measures, the rest is learned '
                              "from (default: the demo's, if fetched)")
+    parser.add_argument('--no-refit', action='store_true',
+                        help='remove the channels with the least norm, and leave all weights as '
+                             'they are (default: where torch is installed, remove those without '
+                             'which images lose least, and fit the other weights to what the '
+                             'exact layers give)')
     parser.add_argument('--steps', type=from_zero, default=0, metavar='N',
                         help='steps of fine-tuning of each variant, in torch; an interrupted '
                              'command goes on when it is given again (default 0: none)')
     parser.add_argument('--batch', type=above_zero(int), default=8, metavar='N',
                         help='images of a step (default %(default)s)')
-    parser.add_argument('--rate', type=above_zero(float), default=1e-3, metavar='R',
-                        help='how much the first step changes (default %(default)s)')
+    parser.add_argument('--rate', type=above_zero(float), default=5e-3, metavar='R',
+                        help='how much a step changes a weight at most, as a share of its usual '
+                             'size; detectors want less, such as 0.001 (default %(default)s)')
     parser.add_argument('--engine', default='auto', choices=('auto', *ENGINES),
                         help='what measures (default %(default)s)')
     parser.add_argument('--into', type=Path, metavar='FOLDER',
@@ -61,12 +67,12 @@ def _scale(arguments) -> None:
     from s3dnn_ros.bench.environment import engine_record, environment
     from s3dnn_ros.engines import make_engine
     from s3dnn_ros.models.graph import load_graph
-    from s3dnn_ros.scaling.depth import Depth
+    from s3dnn_ros.models.macs import multiply_adds
     from s3dnn_ros.scaling.frames import frames_for
     from s3dnn_ros.scaling.judge import Judge
     from s3dnn_ros.scaling.series import choose
     from s3dnn_ros.scaling.tune import require_torch
-    from s3dnn_ros.scaling.width import Width
+    from s3dnn_ros.strategy.scaled_table import FORMAT
 
     if arguments.smallest >= 1:
         raise ParameterError('--smallest', arguments.smallest, 'expected a share below 1')
@@ -75,7 +81,8 @@ def _scale(arguments) -> None:
         require_torch(spec.name)
     model = load_graph(spec)
     frames = frames_for(spec, arguments.data)
-    scaler = {'width': Width, 'depth': Depth}[arguments.by](model)
+    exact = _exact_layers(arguments, spec, model, frames)
+    scaler = _scaler(arguments, model, exact)
     for kind, count in scaler.left_alone.items():
         print(f'{kind} ({count}): channels cannot be followed through it, what it reads stays '
               'as wide as it is')
@@ -90,9 +97,12 @@ def _scale(arguments) -> None:
         print(f'variants beside the exact network: {len(series.models) - 1}; layers that all '
               f'share: the first {series.shared_layers} of {len(scaler.layers)}', flush=True)
         judge = Judge(engine, spec, model, frames.held_out, frames.held_out_labels)
-        before = [judge.figures(each) for each in series.models]
-        models = _tuned(arguments, spec, model, series, frames)
-        after = [judge.figures(each) for each in models] if arguments.steps else before
+        kept = [scaler.kept_filters(multiply_adds(each), series.shared_layers)
+                for each in series.models]
+        refitted = _refitted(spec, series, kept, exact)
+        models = _tuned(arguments, spec, model, series, refitted, kept, frames)
+        before, fitted, after = ([judge.figures(each) for each in stage]
+                                 for stage in (series.models, refitted, models))
         machine = engine_record(engine)
     finally:
         engine.close()
@@ -101,10 +111,12 @@ def _scale(arguments) -> None:
     results = {
         'scaled': spec.name, 'format': FORMAT, 'model_sha256': sha256_of(spec.onnx),
         'by': arguments.by, 'layers': len(scaler.layers), 'shared_layers': series.shared_layers,
-        'left_alone': scaler.left_alone, 'steps': arguments.steps, 'batch': arguments.batch,
-        'rate': arguments.rate, 'data': frames.source, 'learned_from': len(frames.training),
+        'left_alone': scaler.left_alone, 'refitted_on': len(exact.images) if exact else 0,
+        'steps': arguments.steps, 'batch': arguments.batch, 'rate': arguments.rate,
+        'data': frames.source, 'learned_from': len(frames.training),
         'measured_on': len(frames.held_out), 'storage_bytes': storage.total,
-        'shared_bytes': storage.shared, 'variants': _rows(models, storage, before, after),
+        'shared_bytes': storage.shared,
+        'variants': _rows(spec, models, storage, before, fitted, after),
         **machine, **environment()}
     _print(results)
     for path in filter(None, (folder / f'{spec.name}_scaled.json', arguments.out)):
@@ -112,19 +124,63 @@ def _scale(arguments) -> None:
         print(f'written to {path}')
 
 
-def _tuned(arguments, spec, model, series, frames):
+def _exact_layers(arguments, spec, model, frames):
+    """Return what the exact layers do on images to learn from; None, and why, without torch."""
+    from s3dnn_ros.scaling.tune import require_torch
+
+    if arguments.no_refit:
+        return None
+    try:
+        require_torch(spec.name)
+        from s3dnn_ros.scaling.exact import ExactLayers
+
+        with _progress('layers of the exact network') as told:
+            return ExactLayers(model, spec, frames.training, told)
+    except ModelError as error:
+        print(f'weights are not refitted: {error}')
+        return None
+
+
+def _scaler(arguments, model, exact):
+    from s3dnn_ros.scaling.depth import Depth
+    from s3dnn_ros.scaling.width import Width
+
+    if arguments.by == 'depth':
+        return Depth(model)
+    if exact is None:
+        return Width(model)
+    from s3dnn_ros.scaling.worth import worth
+
+    return Width(model, partial(worth, exact=exact))
+
+
+def _refitted(spec, series, kept, exact):
+    """Return the networks, all but the exact one with weights that fit."""
+    if exact is None:
+        return series.models
+    from s3dnn_ros.scaling.refit import refit
+
+    found = [series.models[0]]
+    with _progress('weights that fit') as told:
+        for model, filters in zip(series.models[1:], kept[1:]):
+            told(len(found) - 1, len(series.models) - 1)
+            found.append(refit(model, spec, exact, filters, series.shared))
+    return tuple(found)
+
+
+def _tuned(arguments, spec, model, series, models, kept, frames):
     """Return the networks, the exact one as it is, the others fine-tuned if that is asked for."""
     from s3dnn_ros.scaling.tune import Tuning, fine_tune
 
     if not arguments.steps:
-        return series.models
+        return models
     tuning = Tuning(arguments.steps, arguments.batch, arguments.rate)
-    found = [series.models[0]]
-    for index, variant in enumerate(series.models[1:], 1):
+    found = [models[0]]
+    for index, variant in enumerate(models[1:], 1):
         with _progress(f'variant {index}') as told:
             found.append(fine_tune(
-                variant, model, spec, frames, tuning, frozen=series.shared,
-                folder=cache_dir() / 'scaling',
+                variant, model, spec, frames, tuning, kept=kept[index], frozen=series.shared,
+                file=cache_dir() / 'scaling' / spec.name / f'{index}.pt',
                 told=lambda step, loss, told=told: told(step, arguments.steps,
                                                         f'loss {loss:.3f}')))
     return tuple(found)
@@ -147,12 +203,14 @@ def _write(spec, models, series, folder: Path):
     return storage_of(models, series.shared, spec.name)
 
 
-def _rows(models, storage, before, after):
+def _rows(spec, models, storage, before, fitted, after):
     from s3dnn_ros.models.macs import multiply_adds
 
-    return [{'macs': multiply_adds(model), 'bytes': size, 'before': dataclasses.asdict(first),
+    return [{'model': f'{spec.name}_{index}.yaml', 'macs': multiply_adds(model), 'bytes': size,
+             'before': dataclasses.asdict(first), 'refitted': dataclasses.asdict(second),
              **dataclasses.asdict(last)}
-            for model, size, first, last in zip(models, storage.private, before, after)]
+            for index, (model, size, first, second, last) in enumerate(
+                zip(models, storage.private, before, fitted, after))]
 
 
 @contextlib.contextmanager
@@ -171,8 +229,9 @@ def _print(results) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    shown = Table(title=f'{results["scaled"]} by {results["by"]}', caption='in brackets: before '
-                  f'{results["steps"]} steps of fine-tuning' if results['steps'] else '')
+    is_changed = results['refitted_on'] or results['steps']
+    shown = Table(title=f'{results["scaled"]} by {results["by"]}',
+                  caption='in brackets: before weights were fitted' if is_changed else '')
     for label in _HEADINGS:
         shown.add_column(label, justify='right')
     for index, row in enumerate(results['variants']):
@@ -180,7 +239,7 @@ def _print(results) -> None:
         for name in ('fidelity', 'answers', 'accuracy'):
             value, before = row[name], row['before'][name]
             text = '' if value is None else f'{value:.3f}'
-            figures.append(f'{text} ({before:.3f})' if text and results['steps'] and index
+            figures.append(f'{text} ({before:.3f})' if text and is_changed and index
                            else text)
         shown.add_row(str(index), f'{row["macs"] / 1e6:.1f}', f'{row["bytes"] / 1e6:.2f}',
                       *figures)

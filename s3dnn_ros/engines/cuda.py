@@ -198,14 +198,26 @@ class Partition:
         self._runtime = runtime
         device = checked(driver.cuDeviceGet(device))
         kind = driver.CUdevResourceType.CU_DEV_RESOURCE_TYPE_SM
-        left = checked(driver.cuDeviceGetDevResource(device, kind))
-        if behind:
-            *_, left = checked(driver.cuDevSmResourceSplitByCount(1, left, 0, behind))
-        parts, *_ = checked(driver.cuDevSmResourceSplitByCount(1, left, 0, sms))
-        self.sms: int = parts[0].sm.smCount
-        described = checked(driver.cuDevResourceGenerateDesc([parts[0]], 1))
+        whole = checked(driver.cuDeviceGetDevResource(device, kind))
+        parts = (self._behind(whole, behind, sms) if behind else
+                 checked(driver.cuDevSmResourceSplitByCount(1, whole, 0, sms))[0])
+        self.sms: int = sum(part.sm.smCount for part in parts)
+        described = checked(driver.cuDevResourceGenerateDesc(parts, len(parts)))
         self._context = checked(driver.cuGreenCtxCreate(
             described, device, driver.CUgreenCtxCreate_flags.CU_GREEN_CTX_DEFAULT_STREAM))
+
+    def _behind(self, whole, behind, sms):
+        """Return the parts that have at least `sms` multiprocessors behind the first `behind`.
+
+        What a split leaves cannot be split again, but parts of one split go together.
+        """
+        split = self._driver.cuDevSmResourceSplitByCount
+        least = checked(split(1, whole, 0, 1))[0][0].sm.smCount
+        parts, count, _ = checked(split(whole.sm.smCount // least, whole, 0, least))
+        first, wanted = -(-behind // least), -(-sms // least)
+        if first + wanted > count:
+            raise RuntimeError(f'{count * least} can be parted, and {behind} are taken')
+        return parts[first:first + wanted]
 
     def context(self):
         """Return the context of these multiprocessors."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import logging
 import random
 import resource
@@ -18,10 +19,16 @@ import types
 from typing import Callable, Dict, List, Sequence
 
 from s3dnn_ros.base.callbacks import ignore
+from s3dnn_ros.base.clock import VirtualClock
 from s3dnn_ros.bench.environment import environment
 from s3dnn_ros.bench.option_checks import above_zero, at_least_one
 from s3dnn_ros.bench.virtual_results import FORMAT
 from s3dnn_ros.errors import ParameterError
+from s3dnn_ros.lab.board_file import load_board
+from s3dnn_ros.lab.calibrate import NETWORKS, network_layers
+from s3dnn_ros.lab.layers import cut
+from s3dnn_ros.lab.roofline import Roofline
+from s3dnn_ros.lab.simulated_platform import SimulatedPlatform
 from s3dnn_ros.lab.virtual_executor import VirtualExecutor
 from s3dnn_ros.profiling.table import ProfileRow, ProfileTable
 from s3dnn_ros.runtime.job import Instance
@@ -41,7 +48,11 @@ STAMP_RUNS, STAMPS = 5, 20_000
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What to simulate: `load` is the share of the device that all instances ask for."""
+    """What to simulate: `load` is the share of the device that all instances ask for.
+
+    With the name of a `board`, or its file, the device is that board, in half precision, and the
+    networks are those whose times on it are published.
+    """
 
     instances: int = 8
     segments: int = 4
@@ -49,6 +60,7 @@ class Plan:
     seconds: float = 300.0
     policies: Sequence[str] = tuple(POLICIES)
     runs: int = 3
+    board: str = ''
 
     def __post_init__(self):
         """Refuse what cannot be simulated; raises ParameterError."""
@@ -87,13 +99,22 @@ class Simulation:
     def __init__(self, plan: Plan, policy: str, seed=0):
         self.segments = self.answered = self.missed = self.dropped = 0
         chance = random.Random(seed)
-        profiles = {f'net_{index}': _profile(f'net_{index}', plan.segments, chance)
-                    for index in range(plan.instances)}
-        self._executor = VirtualExecutor(policy, profiles, self._finished, self._dropped, seed)
+        names = [f'net_{index}' for index in range(plan.instances)]
+        clock, device = VirtualClock(), {}
+        if plan.board:
+            board = load_board(plan.board)
+            networks = _networks(names, plan.segments)
+            profiles = {name: Roofline(board).profile(name, segments)
+                        for name, segments in networks.items()}
+            device['board'] = SimulatedPlatform(board, clock, networks)
+        else:
+            profiles = {name: _profile(name, plan.segments, chance) for name in names}
+        self._executor = VirtualExecutor(policy, profiles, self._finished, self._dropped, seed,
+                                         clock=clock, **device)
         for name, profile in profiles.items():
             instance = self._executor.add(name)
             alone_s = profile.time_s(1)
-            wanted_s = alone_s * profile.utilization(0, 1)
+            wanted_s = alone_s * profile.whole().utilization(0, 1)
             client = _Client(instance, wanted_s * plan.instances / plan.load,
                              alone_s * chance.uniform(*DEADLINES))
             self._executor.at(chance.uniform(0.0, client.period_s),
@@ -158,6 +179,12 @@ def _stamp_us() -> float:
             recorder.stamp(Stage.ENDED, request, begun_s, 1)
         took_s.append(time.perf_counter() - begun_s)
     return 1e6 * statistics.median(took_s) / STAMPS
+
+
+def _networks(names, segments):
+    """Return the layers of networks' segments; the networks come in turn."""
+    known = itertools.cycle(NETWORKS)
+    return {name: cut(network_layers(next(known)), segments) for name in names}
 
 
 def _profile(name, segments, chance) -> ProfileTable:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import types
-from typing import Callable, Mapping
+from typing import Callable, Mapping, Optional
 
 from s3dnn_ros.base.clock import VirtualClock
 from s3dnn_ros.engines.simulated import SimulatedEngine
@@ -13,6 +14,7 @@ from s3dnn_ros.runtime.events import Arrival, Parameters
 from s3dnn_ros.runtime.expectation import Expectation
 from s3dnn_ros.runtime.job import Instance, Job, Request
 from s3dnn_ros.runtime.model_queue import ModelQueue
+from s3dnn_ros.runtime.variant_chooser import EXACT, VariantChooser
 from s3dnn_ros.runtime.virtual_driver import VirtualDriver
 from s3dnn_ros.scheduling import make_scheduler
 from s3dnn_ros.transport.frames import FrameBatch, FrameInfo, Transform
@@ -42,28 +44,39 @@ class VirtualExecutor:
         Of the device's times.
     jitter : float
         A segment takes up to this part longer than its profile says.
+    chooser : VariantChooser
+        Chooses the variant of every segment.
+    clock : VirtualClock, optional
+    **device
+        `board` and `speedups` of the SimulatedEngine.
 
     """
 
     def __init__(self, policy: str, profiles: Mapping[str, ProfileTable],
                  finished: Callable[[Job], None], dropped: Callable[[Request, str, str], None],
-                 seed: int, jitter: float = JITTER):
-        self._clock = VirtualClock()
+                 seed: int, jitter: float = JITTER, chooser: VariantChooser = EXACT,
+                 clock: Optional[VirtualClock] = None, **device):
+        self._clock = clock or VirtualClock()
         self._profiles = profiles
-        self._engine = SimulatedEngine(self._clock, profiles, levels=LEVELS, jitter=jitter,
-                                       seed=seed)
+        self._chooser = chooser
+        self.engine = SimulatedEngine(self._clock, profiles, levels=LEVELS, jitter=jitter,
+                                      seed=seed, **device)
         scheduler = make_scheduler(policy, **_OPTIONS.get(policy, {}))
         # as the executor has it: one for what waits on the device for its turn
         self._lanes = 2 if scheduler.holds else 1
-        self._core = Core(scheduler, self._engine, finished, dropped, _fail, _PARAMETERS)
-        self._driver = VirtualDriver(self._core, self._engine, self._clock)
+        self._core = Core(scheduler, self.engine, finished, dropped, _fail, _PARAMETERS,
+                          chooser)
+        self._driver = VirtualDriver(self._core, self.engine, self._clock)
 
     def add(self, name: str, priority: int = 0) -> Instance:
         """Return a new instance of the network whose profile has this name."""
         profile = self._profiles[name]
         spec = types.SimpleNamespace(name=name)
-        network = self._engine.load(name, [None] * profile.segments, [], spec, lanes=self._lanes)
-        queue = ModelQueue(network, Expectation(network.segments, profile))
+        network = self.engine.load(name, [None] * profile.segments, [], spec, lanes=self._lanes)
+        expect = Expectation(network.segments, profile,
+                             functools.partial(self._chooser.scale, name),
+                             functools.partial(self._chooser.least, name))
+        queue = ModelQueue(network, expect)
         return Instance(name, spec, queue, None, types.SimpleNamespace(priority=priority))
 
     def send(self, instance: Instance, deadline_s: float) -> Request:

@@ -40,14 +40,14 @@ class AlexNet(nn.Module):
         return self.classifier(torch.flatten(self.features(image), 1))
 
 
-class VGG16(nn.Module):
-    """Simonyan and Zisserman, Very deep convolutional networks, 2015: configuration D."""
+class _VGG(nn.Module):
+    """Simonyan and Zisserman, Very deep convolutional networks, 2015."""
 
-    def __init__(self):
+    def __init__(self, repeats):
         super().__init__()
         layers, inputs = [], 3
-        for outputs, repeats in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)):
-            for _ in range(repeats):
+        for outputs, count in zip((64, 128, 256, 512, 512), repeats):
+            for _ in range(count):
                 layers += [nn.Conv2d(inputs, outputs, 3, 1, 1), nn.ReLU()]
                 inputs = outputs
             layers.append(nn.MaxPool2d(2, 2))
@@ -57,6 +57,20 @@ class VGG16(nn.Module):
     def forward(self, image):
         """Return logits [N, 1000] of images [N, 3, 224, 224]."""
         return self.classifier(torch.flatten(self.features(image), 1))
+
+
+class VGG11(_VGG):
+    """Configuration A."""
+
+    def __init__(self):
+        super().__init__((1, 1, 2, 2, 2))
+
+
+class VGG16(_VGG):
+    """Configuration D."""
+
+    def __init__(self):
+        super().__init__((2, 2, 3, 3, 3))
 
 
 def _dense(inputs: int) -> nn.Sequential:

@@ -18,7 +18,8 @@ import onnx
 from s3dnn_ros.errors import ModelError
 from s3dnn_ros.models.batch import BATCH
 
-SIZES = {'alexnet': 224, 'googlenet': 224, 'resnet50': 224, 'vgg16': 224, 'yolo_s': 640}
+SIZES = {'alexnet': 224, 'googlenet': 224, 'resnet50': 224, 'vgg11': 224, 'vgg16': 224,
+         'yolo_s': 640}
 OPSET = 17
 _SEED = 1
 # Each residual block adds to the variance; its branch counts this much.
@@ -62,6 +63,7 @@ def module_class(name: str):
         'alexnet': architectures.AlexNet,
         'googlenet': architectures.GoogLeNet,
         'resnet50': architectures.ResNet50,
+        'vgg11': architectures.VGG11,
         'vgg16': architectures.VGG16,
         'yolo_s': yolo_s.YoloS,
     }[name]

@@ -14,7 +14,7 @@ from s3dnn_ros.platforms.guard import Guard
 from s3dnn_ros.platforms.knobs import EMC, DevfreqKnob, EmcKnob
 from s3dnn_ros.platforms.owner import Owner, locks_of_all, make_directory, state_directory
 from s3dnn_ros.platforms.power import PowerMeter
-from s3dnn_ros.platforms.space import Axis, Choice, ConfigurationSpace, Steps, thin
+from s3dnn_ros.platforms.space import Axis, ConfigurationSpace, Steps, hz_axis, thin
 from s3dnn_ros.platforms.sysfs import Sysfs, mend
 
 KNOBS = ('gpu', 'emc', 'cpu', 'cores')
@@ -214,7 +214,7 @@ class JetsonPlatform:
         if folder is None:
             raise self._lacks('gpu', 'sys/class/devfreq')
         knob = DevfreqKnob(self._files, folder)
-        return [_hz_axis('gpu', knob, thin('gpu_steps', knob.values(), steps))]
+        return [hz_axis('gpu', knob, thin('gpu_steps', knob.values(), steps))]
 
     def _emc_axes(self, knobs, steps) -> List[Axis]:
         if 'emc' not in knobs:
@@ -223,7 +223,7 @@ class JetsonPlatform:
             raise self._lacks('emc', EMC)
         known = _EMC_HZ.get(_soc(self._files), ())
         knob = EmcKnob(self._files, EMC, known)
-        return [_hz_axis('emc', knob, thin('emc_steps', knob.values(), steps))]
+        return [hz_axis('emc', knob, thin('emc_steps', knob.values(), steps))]
 
     def _cpu_axes(self, knobs, cpu_steps, core_steps) -> List[Axis]:
         if 'cpu' not in knobs and 'cores' not in knobs:
@@ -258,8 +258,3 @@ def _soc(files):
         return ''
     words = files.text(_COMPATIBLE).replace('\0', ',').split(',')
     return next((word for word in words if word.startswith('tegra')), '')
-
-
-def _hz_axis(name, knob, values_hz):
-    return Axis(name, (knob,), tuple(
-        Choice(hz, f'{hz / 1e6:g} MHz', (hz,)) for hz in values_hz))

@@ -83,6 +83,12 @@ class ConfigurationSpace(Sequence):
         return found[::-1]
 
 
+def hz_axis(name: str, knob: Knob, values_hz: Iterable[int]) -> Axis:
+    """Return the axis of one clock."""
+    return Axis(name, (knob,), tuple(
+        Choice(hz, f'{hz / 1e6:g} MHz', (hz,)) for hz in values_hz))
+
+
 def thin(name: str, values: Tuple, steps: Steps) -> Tuple:
     """Return some of the values: all, as many as a number says, or those nearest to a list's.
 

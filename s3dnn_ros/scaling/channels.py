@@ -67,6 +67,14 @@ class ChannelMap:
         """Return the labels of an initializer by axis; none where nothing of it can go."""
         return self.weights.get(weight, {})
 
+    def filters(self) -> Dict[str, np.ndarray]:
+        """Return the label of each filter, by name of the weights of its layer."""
+        found = {layer.weight: layer.filters for layer in self.layers}
+        # a depthwise convolution has no filters of its own
+        found.update((name, self.weights[name][0]) for name in (
+            self.model.graph.node[index].input[1] for index in self.groups))
+        return found
+
     def sizes(self, weight: str, dims: Iterable[int], gone: np.ndarray) -> List[int]:
         """Return the sizes of an initializer once the labels are gone that are true in `gone`."""
         labels = self.labels_of(weight)

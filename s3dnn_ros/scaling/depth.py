@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Dict, FrozenSet, Iterator, List, Optional, Set, Tuple
 
+import numpy as np
 import onnx
 
 from s3dnn_ros.models.flow import reads_of, tensor_types
@@ -71,6 +72,10 @@ class Depth:
             gone.append(unit)
             left -= sum(cost.macs for cost in self.layers.costs if cost.node in unit.nodes)
         return self._without(gone)
+
+    def kept_filters(self, macs: int, shared_layers: int = 0) -> Dict[str, np.ndarray]:
+        """Return nothing: every layer that stays has all of its filters."""
+        return {}
 
     def _order(self, shared_layers: int) -> Iterator[Unit]:
         """Give units as they go: the last one of the run of which the most are left."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Callable, FrozenSet, List, Optional, Protocol, Sequence, Tuple
+from typing import Callable, FrozenSet, List, Mapping, Optional, Protocol, Sequence, Tuple
 
+import numpy as np
 import onnx
 
 from s3dnn_ros.base.content import shortened
@@ -27,6 +28,9 @@ class Scaler(Protocol):
 
     def at_most(self, macs: int, shared_layers: int = 0) -> Optional[onnx.ModelProto]:
         """Return the largest network of at most so much work, None if there is none."""
+
+    def kept_filters(self, macs: int, shared_layers: int = 0) -> Mapping[str, np.ndarray]:
+        """Return which filters that network has of each layer; all of those not there."""
 
 
 @dataclass(frozen=True)

@@ -2,18 +2,20 @@
 
 Filters that can only go together are one unit, and units that touch the same layers in the same
 way are a group [RT-mDL, filter pruning]. All groups keep about the same share, and of each the
-units go first whose filters have the least L1 norm.
+units go first that are worth least; without a better measure, whose filters have the least L1
+norm.
 """
 
 from __future__ import annotations
 
 import collections
-from typing import Dict, List, Optional, Set, Tuple
+from typing import Callable, Collection, Dict, List, Optional, Sequence, Set, Tuple
 
 import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from s3dnn_ros.scaling.channels import ChannelMap
 from s3dnn_ros.scaling.follow import channels_of
 from s3dnn_ros.scaling.labels import FIXED
 from s3dnn_ros.scaling.layers import Layers
@@ -21,6 +23,9 @@ from s3dnn_ros.scaling.plain import without_unread
 
 # Groups that have more units keep a multiple of this, as engines like it.
 MULTIPLE = 8
+
+# Returns what units are worth, given the groups of them; those that are not there have a norm.
+Worth = Callable[[ChannelMap, Sequence[Sequence[int]]], Dict[int, float]]
 
 
 class Width:
@@ -30,6 +35,8 @@ class Width:
     ----------
     model : ModelProto
         Stays as it is.
+    worth : callable, optional
+        See `Worth`.
 
     Attributes
     ----------
@@ -41,7 +48,7 @@ class Width:
 
     """
 
-    def __init__(self, model: onnx.ModelProto):
+    def __init__(self, model: onnx.ModelProto, worth: Optional[Worth] = None):
         self._map = channels_of(model)
         self.layers = Layers(self._map.model)
         self.left_alone = self._map.left_alone
@@ -49,6 +56,10 @@ class Width:
         self._dims = {name: tuple(tensor.dims) for name, tensor in arrays.items()}
         self._weights = self._weights_of_units(
             [_norms(arrays[layer.weight], layer.axis) for layer in self._map.layers])
+        if worth is not None:
+            known = worth(self._map, list(self._groups().values()))
+            self._weights = {unit: (kind, known.get(unit, norm))
+                             for unit, (kind, norm) in self._weights.items()}
 
     def at_most(self, macs: int, shared_layers: int = 0) -> Optional[onnx.ModelProto]:
         """Return the widest network of at most so many multiply-adds for an image.
@@ -56,6 +67,20 @@ class Width:
         The first `shared_layers` layers, in topological order, are as they were, and so is all
         that lies before the next one. None if no network is as small.
         """
+        gone = self._gone_for(macs, shared_layers)
+        return None if gone is None else without_unread(self._map.without(gone))
+
+    def kept_filters(self, macs: int, shared_layers: int = 0) -> Dict[str, np.ndarray]:
+        """Return which filters `at_most` has of each layer, by name of its weights.
+
+        There must be a network of at most so many multiply-adds.
+        """
+        gone = self._gone_for(macs, shared_layers)
+        return {name: np.flatnonzero(~gone[labels])
+                for name, labels in self._map.filters().items()}
+
+    def _gone_for(self, macs: int, shared_layers: int) -> Optional[np.ndarray]:
+        """Return which labels go, [labels], None if there is no network as small."""
         steps = self._steps(shared_layers)
         low, high = 0, len(steps)
         if self._macs(self._gone(steps)) > macs:
@@ -66,7 +91,7 @@ class Width:
                 low = middle + 1
             else:
                 high = middle
-        return without_unread(self._map.without(self._gone(steps[:low])))
+        return self._gone(steps[:low])
 
     def _gone(self, steps) -> np.ndarray:
         gone = np.zeros(self._map.labels, bool)
@@ -86,18 +111,22 @@ class Width:
 
     def _steps(self, shared_layers: int) -> List[List[int]]:
         """Return the units that go at each step, from the exact network to the narrowest."""
-        weights, held = self._weights, self._held(shared_layers)
-        groups: Dict[Tuple, List[int]] = collections.defaultdict(list)
-        for unit, (kind, _) in weights.items():
-            if unit not in held:
-                groups[kind].append(unit)
+        weights = self._weights
         found = []
-        for units in groups.values():
+        for units in self._groups(self._held(shared_layers)).values():
             units.sort(key=lambda unit: (weights[unit][1], unit))
             for kept, units_gone in _parts(units):
                 weight = sum(weights[unit][1] for unit in units_gone) / len(units_gone)
                 found.append((-kept / len(units), weight, units_gone))
         return [units_gone for *_, units_gone in sorted(found)]
+
+    def _groups(self, held: Collection[int] = ()) -> Dict[Tuple, List[int]]:
+        """Return the units of each group but those that are held."""
+        groups: Dict[Tuple, List[int]] = collections.defaultdict(list)
+        for unit, (kind, _) in self._weights.items():
+            if unit not in held:
+                groups[kind].append(unit)
+        return groups
 
     def _weights_of_units(self, layer_norms: List[np.ndarray]) -> Dict[int, Tuple[Tuple, float]]:
         """Return which layers each unit touches, how often, and its mean share of their norms."""

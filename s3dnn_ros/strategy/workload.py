@@ -6,12 +6,13 @@ import dataclasses
 from pathlib import Path
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from s3dnn_ros.base.content import Fields, full_path, read_bytes, yaml_of
+from s3dnn_ros.base.content import Fields, full_path, yaml_fields
 from s3dnn_ros.errors import DocumentError, ModelError, ProfileError, WorkloadError
 from s3dnn_ros.models.spec import load_spec, share_directory
 from s3dnn_ros.profiling.find import find_table
 from s3dnn_ros.profiling.table import load_table
 from s3dnn_ros.settings.parameters import is_name
+from s3dnn_ros.strategy.scaled_table import as_model, is_scaled
 
 MOST_TASKS, MOST_VARIANTS = 64, 100
 # A day, and the memory of no board.
@@ -19,6 +20,8 @@ LONGEST_MS, LARGEST_MB = 86.4e6, 1e9
 # Shorter than anything that a device does.
 SHORTEST_MS = 1e-3
 _ON_DEVICE = ('device_ms', 'utilization')
+# The table of `s3dnn scale` does not have them.
+_ON_CPU = ('before_ms', 'behind_ms')
 # How images may come.
 COMPRESSED, RAW = 'compressed', 'raw'
 
@@ -218,13 +221,9 @@ def load_workload(name_or_path, profile=profiled, *, anew: bool = False) -> Work
         return load_workload(workload_directory() / f'{text}.yaml', profile, anew=anew)
     try:
         path = full_path(text)
-        return _workload(path.stem, _fields(path), path.parent, profile, anew)
+        return _workload(path.stem, yaml_fields(path), path.parent, profile, anew)
     except DocumentError as error:
         raise WorkloadError(text, str(error)) from error
-
-
-def _fields(path: Path) -> Fields:
-    return Fields(yaml_of(read_bytes(path)))
 
 
 def _workload(name, fields, folder, profile, anew) -> Workload:
@@ -260,13 +259,24 @@ def _workload(name, fields, folder, profile, anew) -> Workload:
 
 def _model(name, fields, source) -> Tuple[ScaledModel, set]:
     if fields.has('table'):
-        fields.expect_only('table')
+        fields.expect_only('table', *_ON_CPU)
         path = _path(fields, source)
+        times = {key: fields.number(key, 0.0, LONGEST_MS) for key in _ON_CPU if fields.has(key)}
         try:
-            return _plain_model(name, _fields(path), source._replace(folder=path.parent))
+            return _plain_model(name, _table(path, times), source._replace(folder=path.parent))
         except DocumentError as error:
             raise DocumentError(f"key 'models.{name}.table': {path}: {error}") from error
     return _plain_model(name, fields, source)
+
+
+def _table(path: Path, times: Dict[str, float]) -> Fields:
+    table = yaml_fields(path)
+    if is_scaled(table):
+        return as_model(table, path.parent, times)
+    if times:
+        raise DocumentError(f'has times of its own; leave out {" and ".join(times)} beside '
+                            '`table`')
+    return table
 
 
 def _plain_model(name, fields, source) -> Tuple[ScaledModel, set]:

@@ -17,6 +17,7 @@ from s3dnn_ros.base.content import (
     json_of,
     read_bytes,
     read_json,
+    yaml_fields,
     yaml_of,
 )
 from s3dnn_ros.errors import DocumentError, ProfileError
@@ -148,3 +149,30 @@ def test_what_cannot_be_made_of_a_file_is_told_with_the_advice(tmp_path, build):
     assert read_json(path, 'a table', lambda content: content, ProfileError, 'do it') == {'a': 1}
     with pytest.raises(ProfileError, match=r'x\.json: .*: do it$'):
         read_json(path, 'a table', build, ProfileError, 'do it')
+
+
+YAML = """\
+name: net
+
+rows:
+  - width: 3
+  - {width: 4,
+     hight: 5}
+a.b:
+  c: 7
+"""
+
+
+@pytest.mark.parametrize(('wrong', 'line', 'words'), [
+    (lambda fields: fields.whole('name', 0, 9), 1, "key 'name' is 'net'; expected a whole"),
+    (lambda fields: fields.parts('rows')[0].text('width'), 4, "key 'rows.0.width' is 3"),
+    (lambda fields: fields.parts('rows')[1].expect_only('width'), 6, "key 'rows.1.hight'"),
+    (lambda fields: fields.parts('rows')[1].whole('depth', 0, 9), 5, "lacks the key 'rows.1.dep"),
+    (lambda fields: fields.part('a.b').text('c'), 8, "key 'a.b.c' is 7"),
+    (lambda fields: fields.part('a.b').part('c'), 8, "key 'a.b.c' is 7; expected a mapping"),
+    (lambda fields: fields.text('missing'), 1, "lacks the key 'missing'")])
+def test_fields_of_a_yaml_file_name_the_line(tmp_path, wrong, line, words):
+    path = tmp_path / 'fields.yaml'
+    path.write_text(YAML)
+    with pytest.raises(DocumentError, match=f'^line {line}: .*{words}'):
+        wrong(yaml_fields(path))

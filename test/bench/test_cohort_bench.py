@@ -54,23 +54,6 @@ def test_the_linear_search_decides_as_the_coordinator_does(columns):
         assert linear.decide(members) == Coordinator('min_energy').decide(members).configuration
 
 
-def test_poets_pair_is_the_cheapest_that_has_the_speed_on_average(columns):
-    speedup, powerup = columns[0][0], columns[1][0]
-    for target in (speedup.min(), 1.5, 2.0, speedup.max()):
-        cost, low, up = cohort_bench._Poet._pair(speedup, powerup, target)
-        costs = []
-        for slow, slow_power in zip(speedup, powerup):
-            for fast, fast_power in zip(speedup, powerup):
-                if slow <= target <= fast:
-                    # heartbeats in the slow one, so that all take as long as at the target
-                    share = ((1.0 / target - 1.0 / fast) / (1.0 / slow - 1.0 / fast)
-                             if fast > slow else 1.0)
-                    costs.append(cohort_bench.POET_HEARTBEATS * (
-                        share * slow_power / slow + (1.0 - share) * fast_power / fast))
-        assert cost == pytest.approx(min(costs))
-        assert speedup[low] <= target <= speedup[up]
-
-
 @pytest.mark.parametrize('plan', [{'runs': 0}, {'decisions': 0}])
 def test_too_little_to_measure(plan):
     with pytest.raises(ParameterError, match='at least 1'):

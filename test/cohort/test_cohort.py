@@ -19,7 +19,7 @@ from s3dnn_ros.cohort import (
 )
 from s3dnn_ros.cohort.caution import RISE
 from s3dnn_ros.cohort.cohort import MOST_UNKNOWN_MODELS
-from s3dnn_ros.cohort.rivals import Uncoordinated
+from s3dnn_ros.cohort.rivals import Fixed, Uncoordinated
 
 LEASE_S, DEADLINE_S = 1.0, 0.04
 POWER = SpeedupPowerTable([1.0, 2.0, 4.0], [1.0, 3.0, 9.0])
@@ -105,7 +105,7 @@ def test_all_know_all_and_decide_the_same():
     for name, lag_s in (('owner', -0.01), ('other', 0.02), ('third', 0.0)):
         board.boundary(name, lag_s)
     members = [cohort.membership.members(0.0) for cohort in board.cohorts.values()]
-    assert [state.instance for state in members[0]] == ['net_other', 'net_owner', 'net_third']
+    assert [state.instance for state in members[0]] == ['net_owner', 'net_other', 'net_third']
     assert members[0] == members[1] == members[2]
 
 
@@ -163,6 +163,31 @@ def test_words_that_fit_no_table_are_left_out():
         owner.hear(dataclasses.replace(said, sequence=sequence, lag_s=-0.03, **changes), 0.0)
         assert board.wanted == []
         assert owner.membership.ignored == {'tables': sequence - 99}
+
+
+class Listener(Fixed):
+    """A rival that notes what it is told."""
+
+    def __init__(self):
+        super().__init__(1)
+        self.heard = []
+
+    def decide(self, members):
+        self.heard.append([(one.instance, one.model, one.segment) for one in members])
+        return super().decide(members)
+
+    def ended(self, instance, late):
+        self.heard.append((instance, late))
+
+
+def test_a_rival_is_told_who_spoke_last_and_how_late_jobs_end():
+    rival = Listener()
+    cohort = Cohort(Membership('board', LEASE_S), rival, TABLES, 'one', FakeBoard(is_ours=True))
+    for instance, segment in (('b', 0), ('a', 0), ('b', 1)):
+        cohort.boundary(instance, 'model', segment, 0.01, DEADLINE_S, 0, 0.0)
+    cohort.ended('b', -0.25)
+    assert rival.heard == [[('b', 'model', 0)], [('b', 'model', 0), ('a', 'model', 0)],
+                           [('a', 'model', 0), ('b', 'model', 1)], ('b', -0.25)]
 
 
 @pytest.mark.parametrize('make', [Coordinator, Uncoordinated])

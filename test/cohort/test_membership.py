@@ -23,7 +23,7 @@ def membership():
     return Membership('board', LEASE_S)
 
 
-def test_the_newest_state_of_each_counts_by_instance(membership):
+def test_the_newest_state_of_each_counts_and_who_spoke_last_is_last(membership):
     states = [state(instance='b'), state(instance='a'), state(instance='b', sequence=1, lag_s=0.0)]
     assert all(membership.hear(one, 0.0) for one in states)
     assert membership.members(0.0) == (states[1], states[2])
@@ -64,6 +64,10 @@ def test_a_restart_begins_to_count_anew(membership):
     restarted = state(process='another', sequence=0)
     assert membership.hear(restarted, 0.1)
     assert membership.members(0.1) == (restarted,)
+    # and it is the last one that spoke, however long its predecessor is known
+    membership.hear(state(instance='other'), 0.2)
+    membership.hear(dataclasses.replace(restarted, sequence=1), 0.3)
+    assert [one.instance for one in membership.members(0.3)] == ['other', restarted.instance]
 
 
 @pytest.mark.parametrize('changes, reason', [

@@ -158,10 +158,30 @@ def test_a_partition_takes_what_the_split_gives(bindings):
     assert bindings.called('cuGreenCtxStreamCreate') == [['green', NON_BLOCKING, -2]]
 
 
+def resource(sms):
+    return types.SimpleNamespace(sm=types.SimpleNamespace(smCount=sms))
+
+
+def splits_by_8(bindings, sms):
+    """Let a device of so many multiprocessors give parts of 8."""
+    parts = [resource(8) for _ in range(sms // 8)]
+    bindings.gives['cuDeviceGetDevResource'] = (resource(sms),)
+    bindings.gives['cuDevSmResourceSplitByCount'] = (parts, len(parts), resource(sms % 8))
+    return parts
+
+
 def test_a_partition_lies_behind_those_of_others(bindings):
-    Cuda(DEVICE).partition(10, behind=24)
-    assert bindings.called('cuDevSmResourceSplitByCount') == [
-        [1, 'all SMs', 0, 24], [1, 'the others', 0, 10]]
+    parts = splits_by_8(bindings, 68)
+    partition = Cuda(DEVICE).partition(10, behind=20)
+    assert partition.sms == 16
+    assert bindings.called('cuDevResourceGenerateDesc') == [[parts[3:5], 2]]
+
+
+def test_no_partition_lies_behind_all_multiprocessors(bindings):
+    splits_by_8(bindings, 68)
+    assert Cuda(DEVICE).partition(16, behind=48).sms == 16
+    with pytest.raises(EngineError, match='64 can be parted, and 48 are taken'):
+        Cuda(DEVICE).partition(24, behind=48)
 
 
 @pytest.mark.parametrize('name, use', [

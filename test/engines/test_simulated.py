@@ -152,3 +152,98 @@ def test_the_same_seed_gives_the_same_times(seed):
         times_s.append(device.run())
     assert times_s[0] == times_s[1]
     assert 0.5 < times_s[0]['a', 4] < 0.75
+
+
+class SlowBoard:
+    """Lets everything run at a pace; clocks change at given times, and a launch takes time."""
+
+    def __init__(self, pace=1.0, traffic=0.0, launch_s=0.0, changes=()):
+        self.now, self.traffic, self._launch_s = pace, traffic, launch_s
+        self._changes = list(changes)       # of time and pace
+        self.used = []
+
+    def pace(self, model, segment, batch):
+        return self.now, self.traffic
+
+    def launch(self, now_s):
+        return now_s + self._launch_s
+
+    def next_change_s(self):
+        return self._changes[0][0] if self._changes else float('inf')
+
+    def change_due(self, now_s):
+        if self.next_change_s() > now_s:
+            return False
+        self.now = self._changes.pop(0)[1]
+        return True
+
+    def passed(self, time_s, device, memory):
+        self.used.append((time_s, device, memory))
+
+
+@given(TIMES_S, st.floats(0.1, 2.0), st.floats(0.0, 0.1))
+def test_a_board_says_when_segments_begin_and_how_fast_they_run(time_s, pace, launch_s):
+    board = SlowBoard(pace, launch_s=launch_s)
+    device = Device({'a': ([time_s], 0.5)}, board=board)
+    device.submit('a')
+    assert device.run() == {('a', 0): pytest.approx(launch_s + time_s / pace)}
+    assert device.ended[0][2].started_s == pytest.approx(10.0 + launch_s)
+    assert sum(time_s for time_s, *_ in board.used) == pytest.approx(launch_s + time_s / pace)
+    assert sum(time_s * share for time_s, share, _ in board.used) == pytest.approx(
+        0.5 * time_s / pace)
+
+
+@given(TIMES_S, st.floats(0.1, 0.9), st.floats(0.2, 1.0), st.floats(0.2, 1.0))
+def test_a_segment_goes_on_at_the_new_pace_when_a_clock_changes(time_s, share, first, second):
+    changed_s = share * time_s / first
+    device = Device({'a': ([time_s], 0.5)},
+                    board=SlowBoard(first, changes=[(10.0 + changed_s, second)]))
+    device.submit('a')
+    assert device.run() == {('a', 0): pytest.approx(changed_s + (1.0 - share) * time_s / second)}
+
+
+@given(TIMES_S, st.floats(0.1, 1.0), st.integers(1, 5))
+def test_who_share_the_bandwidth_are_slowed_alike(time_s, traffic, count):
+    board = SlowBoard(traffic=traffic)
+    device = Device({str(index): ([time_s], 0.1) for index in range(count)}, board=board)
+    for name in device.flights:
+        device.submit(name)
+    slowed = max(1.0, count * traffic)
+    assert list(device.run().values()) == pytest.approx([time_s * slowed] * count)
+    assert max(memory for *_, memory in board.used) == pytest.approx(min(1.0, count * traffic))
+
+
+def test_the_host_launches_ahead_while_the_device_runs():
+    device = Device({'a': ([0.1, 0.2], 1.0)}, board=SlowBoard(launch_s=0.03))
+    device.submit('a', 0)
+    device.submit('a', 1)
+    assert device.run() == {('a', 0): pytest.approx(0.13), ('a', 1): pytest.approx(0.33)}
+
+
+@given(TIMES_S, st.floats(0.05, 1.0), st.floats(0.0, 0.95))
+def test_another_program_takes_its_share(time_s, share, taken):
+    device = Device({'a': ([time_s], share)})
+    device.engine.disturb(taken)
+    device.submit('a')
+    assert device.run() == {('a', 0): pytest.approx(time_s * max(1.0, share / (1.0 - taken)))}
+
+
+def test_a_board_is_told_what_another_program_uses():
+    board = SlowBoard()
+    device = Device({'a': ([0.1], 0.5)}, board=board)
+    device.engine.disturb(0.3)
+    device.submit('a')
+    device.run()
+    assert [used for _, used, _ in board.used] == [pytest.approx(0.8)]
+
+
+@pytest.mark.parametrize(('variant', 'last', 'expected'), [
+    (0, None, 0.1), (1, None, 0.1 / 2), (2, None, 0.1 / 4), (9, None, 0.1 / 4),
+    # what follows without a decision is exact
+    (1, 1, 0.1 / 2 + 0.2)])
+def test_variants_are_faster(variant, last, expected):
+    device = Device({'a': ([0.1, 0.2], 1.0)}, speedups={'a': [[1.0, 2.0, 4.0], [1.0, 2.0]]})
+    flight = device.flights['a']
+    assert flight.network.variants == [3, 2]
+    flight.submit(0, lambda run: device.ended.append(('a', 0, run)), variant=variant, last=last)
+    assert device.run() == {('a', 0): pytest.approx(expected)}

@@ -23,6 +23,19 @@ def test_the_same_seed_gives_the_same_run(policy):
     assert outcomes[0] == outcomes[1] != outcomes[2]
 
 
+@pytest.mark.parametrize('board', ['tx2', 'agx_xavier'])
+def test_a_board_is_a_device_like_any_other(board):
+    outcomes = []
+    for _ in range(2):
+        simulation = Simulation(Plan(instances=5, load=0.5, board=board), 'edf')
+        simulation.run_until(5.0)
+        outcomes.append(outcome(simulation))
+    assert outcomes[0] == outcomes[1]
+    answered, missed, dropped, segments = outcomes[0]
+    assert answered > 20 and segments == 4 * answered
+    assert missed + dropped < 0.5 * answered
+
+
 @pytest.mark.parametrize('policy', sorted(POLICIES))
 def test_what_the_device_carries_with_ease_is_in_time(policy):
     simulation = Simulation(Plan(instances=2, load=0.1), policy)
@@ -51,6 +64,10 @@ def test_results_have_a_row_for_each_policy_and_are_saved_after_each_run(said):
     assert results['device'] == 'simulated' and 0.0 < results['stamp_us'] < 1000.0
     text = '\n'.join(tables(results))
     assert '`fifo`' in text and '`edf`' in text and 'not measured' in text
+    assert text.startswith('Simulated device, ')
+    results = virtual_bench.run(Plan(instances=1, seconds=2.0, policies=('fifo',), runs=1,
+                                     board='tx2'))
+    assert '\n'.join(tables(results)).startswith('Simulated tx2, ')
 
 
 @pytest.mark.parametrize('wrong, said', [

@@ -16,7 +16,8 @@ ROUNDING = 1e-4
 HALF_PRECISION_MAX = 65504
 # torchvision's counts, for GoogLeNet without the auxiliary classifiers
 PARAMETERS = {
-    'alexnet': 61_100_840, 'googlenet': 6_624_904, 'resnet50': 25_557_032, 'vgg16': 138_357_544}
+    'alexnet': 61_100_840, 'googlenet': 6_624_904, 'resnet50': 25_557_032, 'vgg11': 132_863_336,
+    'vgg16': 138_357_544}
 SMALL = {'googlenet': 224, 'yolo_s': 128}
 
 

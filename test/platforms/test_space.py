@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3dnn_ros.errors import ParameterError
+from s3dnn_ros.lab.board_file import load_board
 from s3dnn_ros.platforms.space import Axis, Choice, ConfigurationSpace, thin
 
 
@@ -75,3 +76,13 @@ def test_a_list_of_steps_takes_the_nearest_above():
 def test_no_steps_at_all(steps):
     with pytest.raises(ParameterError, match='gpu_steps'):
         thin('gpu_steps', (10, 20), steps)
+
+
+@pytest.mark.parametrize(('name', 'emc_hz'), [
+    ('tx2', (204000000, 800000000, 1331200000, 1866000000)), ('agx', (2133000000,))])
+def test_a_simulated_board_has_the_configurations_of_a_real_one(name, emc_hz, make_platform):
+    simulated = load_board({'agx': 'agx_xavier'}.get(name, name)).space()
+    real = make_platform(name, emc_steps=emc_hz).configurations
+    assert len(simulated) == len(real)
+    for index in (0, 1, 77, 5000, len(real) - 1):
+        assert simulated[index] == real[index]

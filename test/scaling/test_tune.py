@@ -14,6 +14,7 @@ pytest.importorskip('onnxruntime')
 from s3dnn_ros.base.clock import SystemClock  # noqa: E402
 from s3dnn_ros.engines.onnxruntime_engine import OnnxRuntimeEngine  # noqa: E402
 from s3dnn_ros.errors import ModelError  # noqa: E402
+from s3dnn_ros.models.macs import multiply_adds  # noqa: E402
 from s3dnn_ros.scaling import tune  # noqa: E402
 from s3dnn_ros.scaling.frames import Frames  # noqa: E402
 from s3dnn_ros.scaling.judge import Judge  # noqa: E402
@@ -50,9 +51,15 @@ def narrow(exact, share=0.6, shared=0):
     return width.at_most(int(width.layers.macs * share), shared)
 
 
-def tuned(model, exact, spec, frames, tmp_path, steps=STEPS, frozen=(), told=None):
-    return fine_tune(model, exact, spec, frames, Tuning(steps, 8), frozen=frozen,
-                     folder=tmp_path / 'kept', told=told or (lambda step, loss: None))
+def kept(model, exact, shared=0):
+    return Width(exact).kept_filters(multiply_adds(model), shared)
+
+
+def tuned(model, exact, spec, frames, tmp_path, steps=STEPS, frozen=(), told=None, shared=0,
+          rate=5e-3):
+    return fine_tune(model, exact, spec, frames, Tuning(steps, 8, rate), frozen=frozen,
+                     kept=kept(model, exact, shared),
+                     file=tmp_path / 'kept' / '1.pt', told=told or (lambda step, loss: None))
 
 
 def normal():
@@ -81,7 +88,7 @@ def test_only_what_is_not_frozen_learns(spec, frames, tmp_path):
     frozen = Width(exact).layers.constants(1)
     model = narrow(exact, shared=1)
     before, after = arrays(model), arrays(tuned(model, exact, spec, frames, tmp_path,
-                                                frozen=frozen))
+                                                frozen=frozen, shared=1))
     for name, array in before.items():
         assert (after[name] == array).all() == (name in frozen), name
 
@@ -117,6 +124,31 @@ def test_what_was_interrupted_goes_on_to_the_same_end(spec, frames, tmp_path, mo
     assert seen[-1] == 9 and len(seen) == 13
 
 
+def test_a_step_changes_each_weight_by_a_share_of_its_size(spec, frames, tmp_path):
+    exact = plain()
+    model = narrow(exact)
+    before, after = arrays(model), arrays(tuned(model, exact, spec, frames, tmp_path, steps=1))
+    for name, array in before.items():
+        size = np.sqrt(np.mean(np.square(array)))
+        assert 0 < np.abs(after[name] - array).max() <= 1.01 * 5e-3 * size
+
+
+@pytest.mark.parametrize('other', ['rate', 'code'])
+def test_what_another_learning_left_is_not_taken_up_but_replaced(
+        spec, frames, tmp_path, monkeypatch, other):
+    exact = plain()
+    model = narrow(exact)
+    tuned(model, exact, spec, frames, tmp_path, steps=2)
+    seen = []
+    if other == 'code':
+        monkeypatch.setattr(tune, 'sha256_of', lambda path: 'a change')
+    fine_tune(model, exact, spec, frames, Tuning(2, 8, 5e-3 if other == 'code' else 1e-2),
+              kept=kept(model, exact), frozen=(), file=tmp_path / 'kept' / '1.pt',
+              told=lambda step, loss: seen.append(step))
+    assert seen == [0, 1]
+    assert [path.name for path in (tmp_path / 'kept').glob('*.*t')] == ['1.pt']
+
+
 @pytest.mark.parametrize('is_softmax', [False, True])
 def test_labels_are_learned(spec, frames, judge, tmp_path, is_softmax):
     exact = plain()
@@ -129,7 +161,7 @@ def test_labels_are_learned(spec, frames, judge, tmp_path, is_softmax):
     frames = dataclasses.replace(frames, training_labels=labels, held_out_labels=labels[:8])
     model = narrow(exact)
     measure = judge(exact, frames.training, labels)
-    found = tuned(model, exact, spec, frames, tmp_path, steps=80)
+    found = tuned(model, exact, spec, frames, tmp_path, steps=80, rate=2e-2)
     assert measure.figures(found).accuracy > measure.figures(model).accuracy + 0.2
 
 

@@ -78,6 +78,35 @@ def test_the_first_layers_are_exact(name, shared, share):
             np.testing.assert_array_equal(after[weight], before[weight])
 
 
+@settings(max_examples=15, deadline=None)
+@given(st.sampled_from(sorted(MODELS)), st.integers(0, 3), st.floats(0.4, 1.0))
+def test_the_filters_that_are_said_to_be_kept_are_kept(name, shared, share):
+    width = Width(MODELS[name])
+    found = width.at_most(int(width.layers.macs * share), shared)
+    if found is None:
+        return
+    kept = width.kept_filters(multiply_adds(found), shared)
+    before, after = arrays(MODELS[name]), arrays(found)
+    for node in found.graph.node:
+        if node.op_type in ('Conv', 'Gemm'):
+            weight, bias = node.input[1:]
+            np.testing.assert_array_equal(after[bias], before[bias][kept[weight]])
+
+
+def test_channels_go_as_they_are_worth():
+    model = plain((16,))
+    order = np.random.default_rng(0).permutation(16)
+
+    def worth(channels, groups):
+        (labels,) = groups
+        return dict(zip(labels, order.tolist()))
+
+    width = Width(model, worth)
+    macs = width.layers.macs // 2
+    kept = width.kept_filters(macs)['w0']
+    assert set(kept) == set(np.argsort(order)[8:])
+
+
 def test_small_groups_go_one_by_one():
     width = Width(plain((6, 6)))
     found = {tuple(widths(width.at_most(int(width.layers.macs * share))))

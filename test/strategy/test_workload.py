@@ -1,6 +1,7 @@
 """Workloads: what YAML says is what comes out, and whatever is wrong is told with file and key."""
 
 import copy
+import json
 
 import pytest
 import yaml
@@ -86,7 +87,8 @@ def test_a_model_may_stand_in_a_table_of_its_own(write, tmp_path):
     path = write(put('models', 'net', {'table': 'net_variants.yaml'}))
     assert load_workload(path).tasks == load_workload(write(name='whole')).tasks
     table.write_text('accuracy: 80\nvariants: []\ncolour: red\n', encoding='utf-8')
-    with pytest.raises(WorkloadError, match=r"net_variants.yaml: has the unknown key 'colour'"):
+    with pytest.raises(WorkloadError,
+                       match=r"net_variants.yaml: line 3: has the unknown key 'colour'"):
         load_workload(path)
     table.unlink()
     with pytest.raises(WorkloadError, match=r'models.net.table.*cannot be read'):
@@ -97,6 +99,26 @@ def named(index, **changes):
     """Return a variant whose times on the device are those of the model net_INDEX."""
     return {'model': f'net_{index}', 'before_ms': 1, 'behind_ms': 0, 'loss': index,
             'storage_mb': 1, **changes}
+
+
+def scaled(**changes):
+    return {'scaled': 'net', 'format': 2, 'shared_bytes': 0, 'variants': [
+        {'model': 'net_0.yaml', 'bytes': 10, 'answers': 1.0, 'accuracy': None}], **changes}
+
+
+@pytest.mark.parametrize('table, beside, words', [
+    (scaled(), {}, r"lacks the key 'variants.0.before_ms', as its profile has no times"),
+    (scaled(format=1), {'before_ms': 1, 'behind_ms': 1}, r'has another format than 2'),
+    (scaled(variants=[]), {'before_ms': 1, 'behind_ms': 1}, r"key 'accuracy' is 0"),
+    (scaled(variants=[{}]), {'before_ms': 1, 'behind_ms': 1}, r"lacks the key 'variants.0.acc"),
+    (WORKLOAD['models']['net'], {'before_ms': 1}, 'has times of its own; leave out before_ms'),
+])
+def test_a_table_that_does_not_fit_is_told_with_its_file(write, tmp_path, table, beside, words):
+    (tmp_path / 'net_scaled.json').write_text(json.dumps(table), encoding='utf-8')
+    path = write(put('models', 'net', {'table': 'net_scaled.json', **beside}))
+    with pytest.raises(WorkloadError, match=r"key 'models.net.table': .*net_scaled.json: .*"
+                       + words):
+        load_workload(path, lambda *_: ModelTimes('a board', 0.02, 0.6))
 
 
 def test_times_may_come_from_the_profiles_of_models(write):
@@ -110,7 +132,8 @@ def test_times_may_come_from_the_profiles_of_models(write):
     times['net_1'] = ModelTimes('another', 0.01, 0.4)
     with pytest.raises(WorkloadError, match=r"key 'device'.*a board and another"):
         load_workload(path, lambda model, *_: times[model])
-    with pytest.raises(WorkloadError, match=r"work.yaml: key 'models.net.variants.0.model' is "
+    with pytest.raises(WorkloadError, match=r"work.yaml: line \d+: key 'models.net.variants.0."
+                                            r"model' is "
                                             r"'net_0'; .* has no profile"):
         load_workload(path, nobody)
 
@@ -132,6 +155,14 @@ def test_anew_all_times_and_the_device_are_measured(write):
                          anew=True) == workload
     with pytest.raises(WorkloadError, match=r'lacks the key .models.net.variants.0.model'):
         load_workload(write(), here, anew=True)
+
+
+def test_a_table_of_scaled_variants_needs_no_times_where_all_are_measured(write, tmp_path):
+    (tmp_path / 'net_scaled.json').write_text(json.dumps(scaled()), encoding='utf-8')
+    workload = load_workload(write(put('models', 'net', {'table': 'net_scaled.json'})), here,
+                             anew=True)
+    [variant] = workload.tasks[0].model.variants
+    assert (variant.model, variant.before_s) == (str(tmp_path / 'net_0.yaml'), 0.125)
 
 
 ON_CPU = CpuTimes('640x480', 3.0, 1.0, 0.5)
@@ -178,7 +209,7 @@ def test_a_table_that_does_not_fit_is_told(write, profile, changes, said):
     path = write(put('models', 'net', 'variants', [{**LEFT_OUT, **changes}]))
     with pytest.raises(WorkloadError, match=said) as caught:
         load_workload(path)
-    assert str(caught.value).startswith(f'{path}: key') and '\n' not in str(caught.value)
+    assert str(caught.value).startswith(f'{path}: line ') and '\n' not in str(caught.value)
 
 
 def test_a_table_of_an_earlier_version_lacks_the_work_on_the_cpu(write, profile):

@@ -24,7 +24,10 @@ def register(commands):
     parser.add_argument('--instances', type=int, nargs='+', default=None, metavar='N',
                         help='how many at once (default 1 4 8)')
     parser.add_argument('--contenders', nargs='+', default=None, metavar='NAME',
-                        help='which, by the names in the table (default: all)')
+                        help='which, by the names in the table; others are Max-Q, POET, '
+                             'PredJoule, ApNet, and modes with ", slack" or ", by its plan '
+                             'alone" behind them (default: Max-N, race to idle, uncoordinated, '
+                             'the modes)')
     add_gates(parser)
     parser.add_argument('--seconds', type=float, default=6.0,
                         help='per run; in its second half another program runs (default 6)')

@@ -24,6 +24,9 @@ def register(commands):
                         help='which (default: all)')
     parser.add_argument('--runs', type=above_zero(int), default=3, metavar='N',
                         help='of each (default %(default)s)')
+    parser.add_argument('--board', default='', metavar='NAME_OR_YAML',
+                        help='a simulated board as device, such as tx2 (default: one whose '
+                             'clocks never change, and that draws nothing)')
     add_out(parser)
     parser.set_defaults(run=_run)
 
@@ -33,6 +36,7 @@ def _run(arguments):
 
     given = {'policies': tuple(arguments.policies)} if arguments.policies else {}
     plan = virtual_bench.Plan(arguments.instances, arguments.segments, arguments.load,
-                              arguments.seconds, runs=arguments.runs, **given)
+                              arguments.seconds, runs=arguments.runs, board=arguments.board,
+                              **given)
     results = virtual_bench.run(plan, written_to(arguments.out))
     print_tables(results)

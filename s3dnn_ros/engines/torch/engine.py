@@ -24,6 +24,7 @@ from s3dnn_ros.engines.torch.gated_lane import TorchGatedLane
 from s3dnn_ros.engines.torch.lane import Lane, LaneStream, Part
 from s3dnn_ros.engines.torch.occupancy import BLOCKS_PER_SM, Multiprocessors, tb_ratio
 from s3dnn_ros.engines.torch.onnx_to_torch import to_torch
+from s3dnn_ros.engines.torch.weight_pool import WeightPool
 from s3dnn_ros.errors import EngineError
 from s3dnn_ros.models.graph import batch_of
 
@@ -87,6 +88,7 @@ class TorchEngine(LaneEngine):
                          for sms in self.partitions[:-1]]
         self.multiprocessors = _multiprocessors(properties, self.partitions[-1])
         self.options = options
+        self._weights = WeightPool()
         self.precision = 'fp32' if options.precision == 'fp32' else 'fp16'
         # what was measured in one precision does not hold in another
         exactly = ', fp32' if self.precision == 'fp32' else ''
@@ -154,7 +156,8 @@ class TorchEngine(LaneEngine):
         self.torch.cuda.empty_cache()
         try:
             modules = [[to_torch(model, half=self.precision == 'fp16', device='cuda',
-                                 keep_half=set(_names(model)) - set(outputs))
+                                 keep_half=set(_names(model)) - set(outputs)
+                                 ).share(self._weights)
                         for model in variants] for variants in models]
             return TorchNetwork(self, modules, outputs, spec, lanes, batches, bool(fixed))
         except self.torch.cuda.OutOfMemoryError as error:

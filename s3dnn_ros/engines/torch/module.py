@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Callable, Collection, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 import torch
 
 from s3dnn_ros.engines.torch.onnx_operators import Unsupported
+from s3dnn_ros.engines.torch.weight_pool import WeightPool
 from s3dnn_ros.errors import ModelError
 
 INSTEAD = 'use the engine onnxruntime or tensorrt'
@@ -100,6 +102,22 @@ class TranslatedNetwork(torch.nn.Module):
     def weights(self) -> Dict[str, torch.Tensor]:
         """Return the constants that run on the device, by their names in the network."""
         return {name: self._buffers[key] for name, key in self._buffer_names.items()}
+
+    def around(self, result: str, function: Callable) -> None:
+        """Let a function compute a tensor in place of the step that does.
+
+        It is called with the step's function and that one's arguments, weights among them.
+        """
+        for index, step in enumerate(self._steps):
+            if result in step.results:
+                self._steps[index] = dataclasses.replace(
+                    step, function=functools.partial(function, step.function))
+
+    def share(self, pool: WeightPool) -> TranslatedNetwork:
+        """Read weights where the networks of a pool have equal ones; return the network."""
+        for key, tensor in self._buffers.items():
+            self._buffers[key] = pool.shared(tensor)
+        return self
 
     def _run(self, step: Step, arguments: Sequence[Optional[torch.Tensor]]):
         try:

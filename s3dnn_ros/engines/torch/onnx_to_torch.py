@@ -42,7 +42,7 @@ def to_torch(model: onnx.ModelProto, *, half=False, device='cpu', keep_half: Col
     inputs = [value.name for value in model.graph.input if value.name not in constants]
     outputs = [value.name for value in model.graph.output]
     translation = _Translation(constants, torch.float16 if half else None)
-    nodes = used((_node(proto, opset) for proto in model.graph.node), outputs)
+    nodes = used((read_node(proto, opset) for proto in model.graph.node), outputs)
     nodes = translation.folded(nodes)
     steps = translation.steps(fuse(nodes, constants, outputs) if fused else nodes)
     if translation.problems:
@@ -62,7 +62,8 @@ def _tensor(proto: onnx.TensorProto) -> torch.Tensor:
         return torch.from_numpy(array.astype(wide))
 
 
-def _node(proto: onnx.NodeProto, opset: int) -> Node:
+def read_node(proto: onnx.NodeProto, opset: int) -> Node:
+    """Return a node as operators take it."""
     kind = proto.op_type if proto.domain in _DOMAINS else f'{proto.domain}.{proto.op_type}'
     attributes = {item.name: _attribute(item) for item in proto.attribute}
     return Node(kind, tuple(proto.input), tuple(proto.output), attributes, opset)

@@ -13,7 +13,7 @@ from s3dnn_ros.cohort import (
     lag_s,
     proportional_sub_deadlines,
 )
-from s3dnn_ros.cohort.rivals import MaxN, Uncoordinated
+from s3dnn_ros.cohort.rivals import Uncoordinated
 
 LAYERS, DEADLINE_S, JOBS = 23, 0.020, 12
 SPEEDUPS = [1.0 + 0.25 * step for step in range(13)]
@@ -62,17 +62,3 @@ def test_coordinated_the_device_makes_up_for_it_and_the_network_stays_exact(mode
         assert ahead_s > -0.01 * DEADLINE_S
         # not much more than the least that suffices
         assert enough**1.6 * 0.9 < power < enough**1.6 * 1.2
-
-
-def test_max_n_is_fast_and_exact_whatever_happens(build, chance):
-    members = build(chance, 4)
-    decision = MaxN(1).decide(members)
-    assert decision.configuration == 1
-    assert decision.variants == {member.instance: member.speedup_accuracy.exact
-                                 for member in members}
-
-
-@pytest.mark.parametrize('policy', [MaxN(0), Uncoordinated()])
-def test_nobody_decides_for_nobody(policy):
-    with pytest.raises(ValueError, match='no members'):
-        policy.decide([])

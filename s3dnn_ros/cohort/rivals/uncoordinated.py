@@ -1,32 +1,10 @@
-"""What others do instead of coordinating; for comparison, with the Coordinator's interface."""
+"""Everyone adapts alone: NeuOS's negative loop."""
 
 from __future__ import annotations
 
 from typing import Sequence
 
 from s3dnn_ros.cohort.coordinator import Decision, Member, propose
-
-
-class MaxN:
-    """Always one configuration, the fastest, and exact networks: NVIDIA's MAXN.
-
-    Parameters
-    ----------
-    fastest : int
-        The configuration.
-
-    """
-
-    def __init__(self, fastest: int):
-        self._fastest = fastest
-
-    def decide(self, members: Sequence[Member]) -> Decision:
-        """Return the decision; raises ValueError if there are no members."""
-        if not members:
-            raise ValueError('there are no members; expected one at least')
-        return Decision(self._fastest,
-                        {member.instance: member.speedup_accuracy.exact for member in members},
-                        {member.instance: 1.0 for member in members})
 
 
 class Uncoordinated:
@@ -49,3 +27,6 @@ class Uncoordinated:
             variants[member.instance] = table.lookup(table.speedup[now] * member.needed_speedup)
         last = members[-1]
         return Decision(propose([last])[0].configuration, variants, speedups)
+
+    def ended(self, instance, late):
+        """Do nothing."""
