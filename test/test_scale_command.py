@@ -14,7 +14,7 @@ from s3dnn_ros.cli import main
 from s3dnn_ros.models.graph import load_graph
 from s3dnn_ros.models.macs import multiply_adds
 from s3dnn_ros.models.spec import load_spec
-from s3dnn_ros.strategy.workload import load_workload
+from s3dnn_ros.strategy.workload import ModelTimes, load_workload
 
 pytest.importorskip('onnxruntime')
 cv2 = pytest.importorskip('cv2')
@@ -102,7 +102,8 @@ def test_a_workload_takes_the_table(labelled, photos, tmp_path):
             {'name': 'one', 'model': 'net', 'period_ms': 50, 'deadline_ms': 50,
              'tolerated_miss_rate': 0.1}]}
     (tmp_path / 'work.yaml').write_text(yaml.safe_dump(workload), encoding='utf-8')
-    found = load_workload(tmp_path / 'work.yaml', lambda model: ('a board', 0.02, 0.5))
+    found = load_workload(tmp_path / 'work.yaml',
+                          lambda model, *_: ModelTimes('a board', 0.02, 0.5))
     model = found.tasks[0].model
     rows = results['variants']
     assert len(rows) == len(model.variants) > 1
