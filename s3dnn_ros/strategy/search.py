@@ -26,7 +26,7 @@ FIRST, EACH = 48, 16
 # Of the best measured strategies, that the evolution starts from.
 PARENTS = 24
 # So many of the best may fail when they are measured again.
-MOST_CONFIRMED = 20
+MOST_CONFIRMED = 50
 
 
 def search(workload: Workload, measure: Measure, budget: int, seed: int, measured: Measured,
