@@ -1,14 +1,15 @@
 """Width scaling: a network without those of its filters that weigh least.
 
 Filters that can only go together are one unit, and units that touch the same layers in the same
-way are a group [RT-mDL, filter pruning]. All groups keep about the same share, and of each the
-units go first that are worth least; without a better measure, whose filters have the least L1
-norm.
+way are a group [RT-mDL, filter pruning]. Those units go first that lose least for each
+multiply-add that they save. Without a measure of that, all groups keep about the same share, and
+of each the units go first whose filters have the least L1 norm.
 """
 
 from __future__ import annotations
 
 import collections
+from operator import itemgetter
 from typing import Callable, Collection, Dict, List, Optional, Sequence, Set, Tuple
 
 import numpy as np
@@ -24,8 +25,11 @@ from s3dnn_ros.scaling.plain import without_unread
 # Groups that have more units keep a multiple of this, as engines like it.
 MULTIPLE = 8
 
-# Returns what units are worth, given the groups of them; those that are not there have a norm.
+# Returns, given groups of units, what is lost once a unit and all of its group that are worth less
+# have gone; groups of which nothing is known are not there.
 Worth = Callable[[ChannelMap, Sequence[Sequence[int]]], Dict[int, float]]
+# Units that go at once, behind what they are ordered by.
+Steps = List[Tuple[Tuple[float, ...], List[int]]]
 
 
 class Width:
@@ -56,10 +60,9 @@ class Width:
         self._dims = {name: tuple(tensor.dims) for name, tensor in arrays.items()}
         self._weights = self._weights_of_units(
             [_norms(arrays[layer.weight], layer.axis) for layer in self._map.layers])
+        self._worth: Dict[int, float] = {}
         if worth is not None:
-            known = worth(self._map, list(self._groups().values()))
-            self._weights = {unit: (kind, known.get(unit, norm))
-                             for unit, (kind, norm) in self._weights.items()}
+            self._worth = worth(self._map, list(self._groups().values()))
 
     def at_most(self, macs: int, shared_layers: int = 0) -> Optional[onnx.ModelProto]:
         """Return the widest network of at most so many multiply-adds for an image.
@@ -110,15 +113,40 @@ class Width:
         return total
 
     def _steps(self, shared_layers: int) -> List[List[int]]:
-        """Return the units that go at each step, from the exact network to the narrowest."""
-        weights = self._weights
-        found = []
+        """Return the units that go at each step, from the exact network to the narrowest.
+
+        Those of known worth and the others have an order each, and go in proportion.
+        """
+        priced: Steps = []
+        others: Steps = []
         for units in self._groups(self._held(shared_layers)).values():
-            units.sort(key=lambda unit: (weights[unit][1], unit))
-            for kept, units_gone in _parts(units):
-                weight = sum(weights[unit][1] for unit in units_gone) / len(units_gone)
-                found.append((-kept / len(units), weight, units_gone))
-        return [units_gone for *_, units_gone in sorted(found)]
+            if units[0] in self._worth:
+                priced += self._by_price(units)
+            else:
+                others += self._by_share(units)
+        found = [((place + 1) / len(steps), units) for steps in (priced, others)
+                 for place, (_, units) in enumerate(sorted(steps, key=itemgetter(0)))]
+        return [units for _, units in sorted(found, key=itemgetter(0))]
+
+    def _by_price(self, units: List[int]) -> Steps:
+        """Return steps of a group, each with what it loses for a multiply-add that it saves."""
+        gone = np.zeros(self._map.labels, bool)
+        gone[units] = True
+        saved = (self.layers.macs - self._macs(gone)) / len(units)
+        found: Steps = []
+        price = lost = 0.0
+        for _, going in _parts(sorted(units, key=lambda unit: (self._worth[unit], unit))):
+            before, lost = lost, self._worth[going[-1]]
+            # no step goes before the one that it follows
+            price = max(price, (lost - before) / (saved * len(going)))
+            found.append(((price,), going))
+        return found
+
+    def _by_share(self, units: List[int]) -> Steps:
+        """Return steps of a group, each with how little of it is left, and the mean norm."""
+        norms = {unit: self._weights[unit][1] for unit in units}
+        return [((-kept / len(units), sum(map(norms.get, going)) / len(going)), going)
+                for kept, going in _parts(sorted(units, key=lambda unit: (norms[unit], unit)))]
 
     def _groups(self, held: Collection[int] = ()) -> Dict[Tuple, List[int]]:
         """Return the units of each group but those that are held."""

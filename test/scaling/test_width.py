@@ -107,6 +107,30 @@ def test_channels_go_as_they_are_worth():
     assert set(kept) == set(np.argsort(order)[8:])
 
 
+@pytest.mark.parametrize('times, kept', [(1.0, (8, 16)), (3.0, (16, 8))])
+def test_what_loses_least_for_what_it_saves_goes_first(times, kept):
+    # a channel of the first group saves some 1.2 times as much as one of the second
+    def worth(channels, groups):
+        first, second = ({label: place + 1.0 for place, label in enumerate(labels)}
+                         for labels in groups)
+        return {**{label: times * lost for label, lost in first.items()}, **second}
+
+    width = Width(plain((16, 16)), worth)
+    assert tuple(widths(width.at_most(width.layers.macs - 1))) == kept
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 1), st.floats(0.1, 1.0))
+def test_groups_of_unknown_worth_go_in_proportion(known, share):
+    def worth(channels, groups):
+        return {label: place + 1.0 for place, label in enumerate(groups[known])}
+
+    width = Width(plain((40, 40)), worth)
+    found = width.at_most(int(width.layers.macs * share))
+    one, other = widths(found)
+    assert abs(one - other) <= MULTIPLE
+
+
 def test_small_groups_go_one_by_one():
     width = Width(plain((6, 6)))
     found = {tuple(widths(width.at_most(int(width.layers.macs * share))))
