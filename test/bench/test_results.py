@@ -13,8 +13,7 @@ from s3dnn_ros.errors import ParameterError
 KEPT = Path(__file__).parents[2] / 'docs' / 'results'
 # Of other benches and commands, which print what they have to say.
 WITHOUT_TABLES = ('cohort', 'fuzz', 'pipeline', 'pipeline_before', 'pipeline_quick_host',
-                  'pipeline_ten_minutes', 'scaling_digits', 'scaling_nanodet',
-                  'scaling_nanodet_slower_rate', 'table_study')
+                  'pipeline_ten_minutes', 'scaling_digits', 'scaling_nanodet', 'table_study')
 
 
 def test_what_was_written_is_read(synthetic_results, tmp_path):
