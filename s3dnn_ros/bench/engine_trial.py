@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import gc
 import hashlib
-import math
 import random
 from typing import Dict, List, Sequence
 
@@ -13,9 +12,8 @@ from s3dnn_ros.bench.load import STREAMS, Policy
 from s3dnn_ros.bench.record import Record
 from s3dnn_ros.bench.task_models import TaskModels
 from s3dnn_ros.bench.task_run import Contender, Task, TaskRun
-from s3dnn_ros.errors import ParameterError
-from s3dnn_ros.scheduling import POLICIES
 from s3dnn_ros.strategy.strategy import Measurement, Strategy
+from s3dnn_ros.strategy.trials import check_trial, longer
 from s3dnn_ros.strategy.workload import Workload
 
 
@@ -52,12 +50,7 @@ class EngineTrial:
 
     def __post_init__(self):
         """Refuse what cannot be tried; raises ParameterError."""
-        if self.policy not in POLICIES:
-            raise ParameterError('policy', self.policy, f'expected one of {sorted(POLICIES)}')
-        shortest_s = len(self.seeds) * max(task.period_s for task in self.workload.tasks)
-        if not shortest_s <= self.seconds < math.inf:
-            raise ParameterError('seconds', self.seconds, f'expected {shortest_s:g} at least, so '
-                                 'that every task has a frame in every run')
+        check_trial(self)
 
     def __call__(self, strategy: Strategy) -> Measurement:
         """Return what each task misses, and when its results come."""
@@ -73,10 +66,7 @@ class EngineTrial:
 
     def confirming(self, times: int) -> EngineTrial:
         """Return a trial with other seeds that takes so many times as long."""
-        first = max(self.seeds) + 1
-        return dataclasses.replace(
-            self, seconds=times * self.seconds,
-            seeds=tuple(range(first, first + times * len(self.seeds))))
+        return longer(self, times)
 
     @property
     def key(self) -> str:

@@ -12,19 +12,17 @@ import functools
 import hashlib
 import heapq
 import itertools
-import math
 import random
 from typing import Callable, Dict, Iterator, List, Optional, Sequence
 
 from s3dnn_ros.base.callbacks import ignore
-from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.lab.virtual_executor import JITTER, VirtualExecutor
 from s3dnn_ros.profiling.table import ProfileRow, ProfileTable
 from s3dnn_ros.runtime.job import Instance
 from s3dnn_ros.runtime.subtasks import BEFORE, BEHIND, SubTask, most_urgent_first
-from s3dnn_ros.scheduling import POLICIES
 from s3dnn_ros.strategy.libraries import library
 from s3dnn_ros.strategy.strategy import Measure, Measurement, Strategy
+from s3dnn_ros.strategy.trials import check_trial, longer
 from s3dnn_ros.strategy.workload import Variant, Workload
 
 
@@ -62,12 +60,7 @@ class Trial:
 
     def __post_init__(self):
         """Refuse what cannot be tried; raises ParameterError."""
-        if self.policy not in POLICIES:
-            raise ParameterError('policy', self.policy, f'expected one of {sorted(POLICIES)}')
-        shortest_s = len(self.seeds) * max(task.period_s for task in self.workload.tasks)
-        if not shortest_s <= self.seconds < math.inf:
-            raise ParameterError('seconds', self.seconds, f'expected {shortest_s:g} at least, so '
-                                 'that every task has a frame in every run')
+        check_trial(self)
 
     def __call__(self, strategy: Strategy) -> Measurement:
         """Return what each task misses, and when its results come."""
@@ -80,10 +73,7 @@ class Trial:
 
     def confirming(self, times: int) -> Trial:
         """Return a trial with other seeds that takes so many times as long."""
-        first = max(self.seeds) + 1
-        return dataclasses.replace(
-            self, seconds=times * self.seconds,
-            seeds=tuple(range(first, first + times * len(self.seeds))))
+        return longer(self, times)
 
     @property
     def key(self) -> str:
