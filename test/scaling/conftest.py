@@ -28,3 +28,13 @@ def spec(tmp_path):
         name='net', onnx=tmp_path / 'net.onnx', width=SIDE, height=SIDE, colour='bgr',
         mean=(0, 0, 0), std=(255, 255, 255), resize='stretch', decoder='classification',
         decoder_options={'softmax': True})
+
+
+@pytest.fixture
+def one_thread():
+    """Keep torch's threads from waiting for each other where other tests run as well."""
+    torch = pytest.importorskip('torch')
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

@@ -23,14 +23,7 @@ from s3dnn_ros.scaling.worth import worth  # noqa: E402
 IMAGES = np.random.default_rng(0).integers(0, 256, (64, SIDE, SIDE, 3), np.uint8)
 HELD_OUT = np.random.default_rng(1).integers(0, 256, (16, SIDE, SIDE, 3), np.uint8)
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Keep torch's threads from waiting for each other where other tests run as well."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures('one_thread')
 
 
 @pytest.fixture

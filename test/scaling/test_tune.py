@@ -23,14 +23,7 @@ from s3dnn_ros.scaling.width import Width  # noqa: E402
 
 STEPS = 40
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Keep torch's threads from waiting for each other where other tests run as well."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures('one_thread')
 
 
 @pytest.fixture
