@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from pathlib import Path
 from typing import Collection, Dict, Iterator, List
 
+from s3dnn_ros.base.cache import write_whole
 from s3dnn_ros.base.content import json_of, read_bytes
 from s3dnn_ros.bench import (
     distance_results,
@@ -43,7 +45,7 @@ def read_results(path, benches: Collection[str] = tuple(BENCHES)) -> Dict:
     Raises ParameterError if they are of none of these benches, or of another format.
     """
     expected = 'expected a file that ' + ' or '.join(
-        f'`s3dnn bench {name} --out`' for name in benches) + ' wrote'
+        f'`s3dnn {_command(name)} --out`' for name in benches) + ' wrote'
     try:
         results = json_of(read_bytes(Path(path)))
     except DocumentError as error:
@@ -53,6 +55,15 @@ def read_results(path, benches: Collection[str] = tuple(BENCHES)) -> Dict:
         raise ParameterError('RESULTS', str(path), f'{expected}, of the format that is written '
                              'now; measure again')
     return results
+
+
+def write_results(path: Path, results: Dict) -> None:
+    """Write results into a file; raises ParameterError if it cannot be written."""
+    try:
+        write_whole(path, (json.dumps(results, indent=1) + '\n').encode())
+    except OSError as error:
+        raise ParameterError('--out', str(path), f'it cannot be written ({error.strerror}); '
+                             'free space there, or name another') from error
 
 
 @contextlib.contextmanager
@@ -78,4 +89,10 @@ def plot(results, directory: Path) -> List[Path]:
 
 
 def _bench(results):
+    if 'lab' in results:
+        return f"lab {results['lab']}"
     return next((bench for key, bench in _BY_KEY.items() if key in results), 's3dnn')
+
+
+def _command(name):
+    return name if name.startswith('lab ') else f'bench {name}'

@@ -1,4 +1,4 @@
-"""A Dask cluster whose workers measure strategies."""
+"""A Dask cluster whose workers simulate."""
 
 from __future__ import annotations
 
@@ -21,6 +21,16 @@ def on_dask(trial: Trial, address: str) -> Iterator[Measure]:
     `address` is that of the cluster's scheduler, such as 'host:8786'. Raises StrategyError if Dask
     is missing, the scheduler does not answer, or a worker lacks this package.
     """
+    with workers_on(address) as workers, workers:
+        yield measuring(trial, workers)
+
+
+@contextlib.contextmanager
+def workers_on(address: str, **options) -> Iterator:
+    """Give a joblib.Parallel with these options, whose workers are those of a Dask cluster.
+
+    Raises StrategyError as `on_dask` does.
+    """
     distributed, joblib = library('distributed'), library('joblib')
     try:
         client = distributed.Client(address, timeout=CONNECT_S)
@@ -30,10 +40,9 @@ def on_dask(trial: Trial, address: str) -> Iterator[Measure]:
     with client:
         # scikit-learn looks for the backend, too, and is to stay here
         with joblib.parallel_config(backend='dask'):
-            workers = joblib.Parallel(-1)
+            workers = joblib.Parallel(-1, **options)
         try:
-            with workers:
-                yield measuring(trial, workers)
+            yield workers
         except ModuleNotFoundError as error:
             raise StrategyError('the Dask cluster', f'has a worker without {error.name}; install '
                                 'this version of s3dnn_ros there') from error

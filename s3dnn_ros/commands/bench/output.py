@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
+import functools
 
-from s3dnn_ros.base.cache import write_whole
+from s3dnn_ros.base.callbacks import ignore
 from s3dnn_ros.commands.argument_types import new_file
-from s3dnn_ros.errors import ParameterError
 
 
 def add_gates(parser):
@@ -23,15 +22,9 @@ def add_out(parser, each='run'):
 
 def written_to(path):
     """Return what writes results to a file, or does nothing if `path` is None."""
-    def write(results):
-        if path is None:
-            return
-        try:
-            write_whole(path, (json.dumps(results, indent=1) + '\n').encode())
-        except OSError as error:
-            raise ParameterError('--out', str(path), f'it cannot be written ({error.strerror}); '
-                                 'free space there, or name another') from error
-    return write
+    from s3dnn_ros.bench.results import write_results
+
+    return ignore if path is None else functools.partial(write_results, path)
 
 
 def print_tables(results):

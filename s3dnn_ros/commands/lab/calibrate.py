@@ -1,21 +1,17 @@
-"""The command `s3dnn lab`: boards that nobody needs to have, simulated."""
+"""The command `s3dnn lab calibrate`: published times beside the simulated ones."""
 
 from __future__ import annotations
 
 
-def register(subparsers) -> None:
+def register(commands) -> None:
     """Add the command."""
-    parser = subparsers.add_parser(
-        'lab', help='simulated boards: how near to real ones they are',
-        description='Boards are described by files in config/platforms, or by one of yours.')
-    commands = parser.add_subparsers(metavar='QUESTION', required=True)
-    calibrate = commands.add_parser(
+    parser = commands.add_parser(
         'calibrate', help='published times of networks beside the simulated ones')
-    calibrate.add_argument('boards', nargs='*', metavar='BOARD',
-                           help="names, or YAML files (default: the package's own)")
-    calibrate.add_argument('--fit', action='store_true',
-                           help='fit the constants anew, instead of those in the files')
-    calibrate.set_defaults(run=_calibrate)
+    parser.add_argument('boards', nargs='*', metavar='BOARD',
+                        help="names, or YAML files (default: the package's own)")
+    parser.add_argument('--fit', action='store_true',
+                        help='fit the constants anew, instead of those in the files')
+    parser.set_defaults(run=_calibrate)
 
 
 def _calibrate(arguments) -> None:
