@@ -53,12 +53,9 @@ class Fails:
         return square(cell)
 
 
-@pytest.mark.parametrize('jobs', [1, 2])
-def test_results_come_in_the_order_of_the_cells(jobs, tmp_path):
-    if jobs > 1:
-        pytest.importorskip('joblib')
+def test_results_come_in_the_order_of_the_cells(tmp_path):
     told = []
-    results = sweep(experiment(6), tmp_path / 'out.json', jobs,
+    results = sweep(experiment(6), tmp_path / 'out.json', 1,
                     progress=lambda *each: told.append(each))
     assert squares(results) == [0, 1, 4, 9, 16, 25]
     assert results['complete']
@@ -126,30 +123,55 @@ def test_without_joblib_one_simulation_runs_at_a_time(monkeypatch):
         sweep(experiment(3), jobs=2)
 
 
-def test_ctrl_c_ends_processes_and_leaves_what_is_done(tmp_path):
+@pytest.fixture
+def in_processes(tmp_path):
+    """Return what starts eight simulations in two processes; from a seed on they take a minute."""
     pytest.importorskip('joblib')
-    (tmp_path / 'slow.py').write_text(textwrap.dedent("""
+    (tmp_path / 'simulate.py').write_text(textwrap.dedent("""
         import dataclasses, pathlib, sys, time
         from s3dnn_ros.lab.sweep import Experiment, sweep
 
         @dataclasses.dataclass(frozen=True)
         class Cell:
             seed: int
+            slow_from: int
 
         def run(cell):
-            time.sleep(0.2 if cell.seed < 2 else 60.0)
+            time.sleep(0.1 * (8 - cell.seed) if cell.seed < cell.slow_from else 60.0)
             return {'seed': cell.seed}
 
-        cells = [Cell(seed) for seed in range(8)]
-        results = sweep(Experiment('slow', 1, cells[0], cells, run), pathlib.Path('out.json'), 2,
-                        progress=lambda done, total: print(done, flush=True))
-        sys.exit(3 if results['complete'] else 4)
+        if __name__ == '__main__':
+            cells = [Cell(seed, int(sys.argv[1])) for seed in range(8)]
+            results = sweep(Experiment('slow', 1, cells[0], cells, run),
+                            pathlib.Path('out.json'), 2,
+                            progress=lambda done, total: print(done, flush=True))
+            sys.exit(3 if results['complete'] else 4)
         """))
-    run = subprocess.Popen([sys.executable, '-c', 'import slow'], cwd=tmp_path,
-                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                           start_new_session=True,
-                           env={**os.environ, 'PYTHONPATH': os.pathsep.join(
-                               [str(tmp_path), *sys.path])})
+
+    def start(slow_from):
+        return subprocess.Popen(
+            [sys.executable, 'simulate.py', str(slow_from)], cwd=tmp_path, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+            env={**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)})
+
+    def seeds():
+        return [row['result']['seed'] for row in json.loads(
+            (tmp_path / 'out.json').read_text())['cells']]
+
+    return start, seeds
+
+
+def test_processes_give_results_in_the_order_of_the_cells(in_processes):
+    start, seeds = in_processes
+    run = start(8)
+    _, told = run.communicate(timeout=60)
+    assert run.returncode == 3, told
+    assert seeds() == list(range(8))
+
+
+def test_ctrl_c_ends_processes_and_leaves_what_is_done(in_processes):
+    start, seeds = in_processes
+    run = start(2)
     for line in run.stdout:
         if line.strip() == '2':
             break
@@ -159,5 +181,4 @@ def test_ctrl_c_ends_processes_and_leaves_what_is_done(tmp_path):
     assert run.returncode == 4, told
     assert time.monotonic() - begun_s < 20.0
     assert 'Traceback' not in told
-    assert [row['result']['seed'] for row in json.loads(
-        (tmp_path / 'out.json').read_text())['cells']] == [0, 1]
+    assert seeds() == [0, 1]
