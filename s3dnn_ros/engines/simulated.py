@@ -332,8 +332,8 @@ class SimulatedFlight:
 
     """
 
-    __slots__ = ('network', 'batch', 'number', 'level', 'utilization', 'left_s', 'rate', 'ends_s',
-                 '_changed_s', '_started_s', '_submitted', '_runs', '_held', '_ended')
+    __slots__ = ('_changed_s', '_ended', '_held', '_runs', '_started_s', '_submitted', 'batch',
+                 'ends_s', 'left_s', 'level', 'network', 'number', 'rate', 'utilization')
 
     def __init__(self, network, batch):
         self.network = network

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import math
 from typing import Callable, List, Optional, Tuple
 
 from s3dnn_ros.base.clock import VirtualClock
@@ -47,7 +46,7 @@ class VirtualDriver:
             while actions and actions[0][0] <= now_s:
                 heapq.heappop(actions)[2]()
             # as in real time, nothing is decided where nothing is new
-            if core.has_events or wake_s is not None and wake_s <= now_s:
+            if core.has_events or (wake_s is not None and wake_s <= now_s):
                 wake_s = core.step(now_s)
             look_s = look(core, engine, now_s)
             if core.has_events:
