@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 from typing import Callable, List, Optional, Tuple
 
 from s3dnn_ros.base.clock import VirtualClock
@@ -39,6 +40,7 @@ class VirtualDriver:
     def run_until(self, end_s: float):
         """Do all that is to be done up to a time, which the clock then shows."""
         core, engine, clock, actions = self._core, self._engine, self._clock, self._actions
+        is_polled = engine.poll_s is not None
         wake_s: Optional[float] = clock.now_s()
         while True:
             now_s = clock.now_s()
@@ -48,7 +50,7 @@ class VirtualDriver:
             # as in real time, nothing is decided where nothing is new
             if core.has_events or (wake_s is not None and wake_s <= now_s):
                 wake_s = core.step(now_s)
-            look_s = look(core, engine, now_s)
+            look_s = look(core, engine, now_s) if is_polled else math.inf
             if core.has_events:
                 continue
             next_s = min(look_s, engine.next_end_s())
