@@ -9,37 +9,16 @@ together use more than there is, all are slowed alike.
 
 from __future__ import annotations
 
-import collections
 import heapq
 import itertools
 import math
 import random
-from typing import (
-    Callable,
-    Deque,
-    Dict,
-    List,
-    Mapping,
-    NamedTuple,
-    Optional,
-    Protocol,
-    Sequence,
-    Tuple,
-)
+from typing import Dict, Iterable, List, Mapping, Optional, Protocol, Sequence, Tuple
 
 import numpy as np
 
-from s3dnn_ros.engines.base import DEFAULTS, Run
-
-
-class SegmentTimes(Protocol):
-    """What a profile tells of a network's segments."""
-
-    def segment_times_s(self, batch: int) -> Sequence[float]:
-        """Return what each segment takes alone."""
-
-    def utilization(self, segment: int, batch: int) -> float:
-        """Return how much of the device a segment takes."""
+from s3dnn_ros.engines.base import DEFAULTS
+from s3dnn_ros.engines.simulated_flight import SegmentTimes, SimulatedFlight, SimulatedNetwork
 
 
 class Board(Protocol):
@@ -102,6 +81,8 @@ class SimulatedEngine:
                  lead_s=0.0, jitter=0.0, seed=0, board: Optional[Board] = None,
                  speedups: Optional[Mapping[str, Sequence[Sequence[float]]]] = None):
         self.parallel, self.levels, self.lead_s = parallel, levels, lead_s
+        # segments of a flight go by without a look between them
+        self.joins = parallel and board is None
         self._clock = clock
         self._profiles = profiles
         self._jitter = jitter
@@ -151,20 +132,22 @@ class SimulatedEngine:
         now_s = self._clock.now_s()
         return now_s if self._board is None else self._board.launch(now_s)
 
-    def begin(self, flight, segment, variant, launched_s):
-        """Start a segment of a flight, as soon as the host has launched it."""
+    def begin(self, flight, launched_s):
+        """Start what a flight has next, as soon as the host has launched it."""
         now_s = self.pass_time()
-        time_s, flight.utilization = flight.network.needs(segment, flight.batch)
-        if variant:
-            time_s /= flight.network.speedup(segment, variant)
-        if self._jitter:
-            # as `uniform` of the same class has it, which takes twice as long
-            time_s *= 1.0 + self._jitter * self._random.random()
-        flight.left_s = time_s
         if launched_s > now_s:
             heapq.heappush(self._launched, (launched_s, next(self._numbers), flight))
         else:
             self._start(flight, now_s)
+
+    def end_changed(self):
+        """Take note that something that runs ends at another time than it was to."""
+        self._shared_out = False
+
+    def jittered_s(self, time_s) -> float:
+        """Return what a segment takes this time."""
+        # `uniform` takes twice as long
+        return time_s * (1.0 + self._jitter * self._random.random())
 
     def disturb(self, share: float):
         """Have another program take this share of the device from now on, below 1."""
@@ -227,28 +210,29 @@ class SimulatedEngine:
         rates = self._rates()
         if self._board is not None:
             rates = self._paced(rates)
+        self._next_s = math.inf
         for flight, rate in zip(self._running, rates):
             if rate != flight.rate:
                 flight.goes_on(rate, self._since_s)
-        self._next_s = min([flight.ends_s for flight in self._running], default=math.inf)
+            if flight.ends_s < self._next_s:
+                self._next_s = flight.ends_s
 
-    def _rates(self) -> List[float]:
+    def _rates(self) -> Iterable[float]:
         """Return how fast everything runs by what the device has left for it."""
-        running = self._running
-        wants = [flight.utilization for flight in running]
-        left = 1.0 - self._taken
+        running, left = self._running, 1.0 - self._taken
         if not self.parallel:
-            return [0.0 if index else min(1.0, left / want) for index, want in enumerate(wants)]
-        if sum(wants) <= left:
-            return [1.0] * len(running)
-        by_level = {}
+            return [0.0 if index else min(1.0, left / flight.utilization)
+                    for index, flight in enumerate(running)]
+        if sum([flight.utilization for flight in running]) <= left:
+            return itertools.repeat(1.0)
+        by_level: Dict[int, float] = {}
         for level in sorted({flight.level for flight in running}):
             wanted = sum([flight.utilization for flight in running if flight.level == level])
             by_level[level] = min(1.0, left / wanted)
             left = max(0.0, left - by_level[level] * wanted)
         return [by_level[flight.level] for flight in running]
 
-    def _paced(self, rates) -> List[float]:
+    def _paced(self, rates) -> Iterable[float]:
         """Return how fast everything runs if clocks and memory do not allow for these rates."""
         self._device, wanted, paced = self._taken, 0.0, []
         for flight, rate in zip(self._running, rates):
@@ -258,155 +242,3 @@ class SimulatedEngine:
             paced.append(rate * pace)
         self._memory = min(1.0, wanted)
         return [rate / wanted for rate in paced] if wanted > 1.0 else paced
-
-
-class SimulatedNetwork:
-    """A network that takes the times of a profile, and gives no outputs."""
-
-    stages = False
-    batch = 0
-    note = ''
-    output_shapes: Mapping[str, tuple] = {}
-
-    def __init__(self, engine, model: str, profile: SegmentTimes, speedups, lanes, max_batch):
-        self.engine = engine
-        self.model = model
-        self.lanes = lanes
-        self.largest = max_batch
-        self.segments = len(profile.segment_times_s(1))
-        self.variants = [len(each) for each in speedups] if speedups else [1] * self.segments
-        self._profile = profile
-        self._speedups = speedups
-        self._needs: Dict[Tuple[int, int], Tuple[float, float]] = {}    # by segment and batch
-
-    def padded(self, frames):
-        """Return the frames themselves."""
-        return frames
-
-    def stage(self, pixels):
-        """Return the pixels themselves."""
-        return pixels
-
-    def open(self, staged, deadline_s=math.inf):
-        """Start a flight; what was staged tells only how many images there are."""
-        return SimulatedFlight(self, sum(len(pixels) for pixels in staged))
-
-    def needs(self, segment, batch) -> Tuple[float, float]:
-        """Return what a segment takes alone, in seconds, and of the device."""
-        needs = self._needs.get((segment, batch))
-        if needs is None:
-            needs = self._needs[segment, batch] = (
-                self._profile.segment_times_s(batch)[segment],
-                self._profile.utilization(segment, batch))
-        return needs
-
-    def speedup(self, segment, variant) -> float:
-        """Return what a variant of a segment gains; the coarsest, if there is no such."""
-        speedups = self._speedups[segment]
-        return speedups[min(variant, len(speedups) - 1)]
-
-
-class _Submitted(NamedTuple):
-    """A segment that is to run; `done` is None if another follows without a decision."""
-
-    segment: int
-    done: Optional[Callable[[Run], None]]
-    level: int
-    variant: int
-    launched_s: float
-
-
-class SimulatedFlight:
-    """One batch on its way through a network.
-
-    Attributes
-    ----------
-    number, level, utilization
-        Of the segment that runs.
-    left_s : float
-        What that would take alone from its last change on, as profiled.
-    rate : float
-        How fast it runs since.
-    ends_s : float
-        When it ends if nothing changes any more.
-
-    """
-
-    __slots__ = ('_changed_s', '_ended', '_held', '_runs', '_started_s', '_submitted', 'batch',
-                 'ends_s', 'left_s', 'level', 'network', 'number', 'rate', 'utilization')
-
-    def __init__(self, network, batch):
-        self.network = network
-        self.batch = batch
-        self.number = self.level = self._ended = 0
-        self.utilization = self.left_s = self.rate = self.ends_s = self._changed_s = 0.0
-        self._started_s: Optional[float] = None     # the first of those that are told together
-        self._submitted: Deque[_Submitted] = collections.deque()    # the first runs, if any does
-        self._runs = self._held = False
-
-    def submit(self, segment, done, level=0, variant=0, last=None):
-        """Start a segment, or several, behind the one before it."""
-        launched_s = self.network.engine.launch_s()
-        if last is None or last == segment:
-            self._submitted.append(_Submitted(segment, done, level, variant, launched_s))
-        else:
-            self._submitted.append(_Submitted(segment, None, level, variant, launched_s))
-            self._submitted.extend([_Submitted(index, None, level, 0, launched_s)
-                                    for index in range(segment + 1, last)])
-            self._submitted.append(_Submitted(last, done, level, 0, launched_s))
-        self._begin()
-
-    def hold(self):
-        """Stop behind the segment that runs; tell whether any is left then."""
-        self._held = True
-        return len(self._submitted) > self._runs
-
-    def resume(self):
-        """Go on with what was submitted."""
-        self._held = False
-        self._begin()
-
-    def progress(self):
-        """Return how many segments have ended."""
-        return self._ended
-
-    def starts(self, now_s):
-        """Take note that the device has begun the first segment; it does not run yet."""
-        self.rate, self.ends_s, self._changed_s = 0.0, math.inf, now_s
-        if self._started_s is None:
-            self._started_s = now_s
-
-    def goes_on(self, rate, now_s):
-        """Run at another rate from now on."""
-        self.left_s -= self.rate * (now_s - self._changed_s)
-        self.rate, self._changed_s = rate, now_s
-        self.ends_s = now_s + max(0.0, self.left_s) / rate if rate else math.inf
-
-    def ended(self, now_s):
-        """Tell that the first segment has ended, and start the one behind it."""
-        done = self._submitted.popleft().done
-        self._ended += 1
-        self._runs = False
-        if done is None:
-            self._begin()
-            return
-        run, self._started_s = Run(self._started_s, now_s), None
-        self._begin()
-        done(run)
-
-    def abandon(self):
-        """Do nothing: there are lanes enough."""
-
-    def outputs(self):
-        """Return nothing: nothing was computed."""
-        return {}
-
-    def close(self):
-        """Do nothing."""
-
-    def _begin(self):
-        """Start the first segment, unless one runs or the flight is held."""
-        if self._submitted and not (self._runs or self._held):
-            self._runs = True
-            self.number, _, self.level, variant, launched_s = self._submitted[0]
-            self.network.engine.begin(self, self.number, variant, launched_s)
