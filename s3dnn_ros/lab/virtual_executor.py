@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import types
-from typing import Callable, Mapping, Optional
+from typing import Callable, Mapping, NamedTuple, Optional, Tuple
 
 from s3dnn_ros.base.clock import VirtualClock
 from s3dnn_ros.engines.simulated import SimulatedEngine
@@ -17,13 +17,22 @@ from s3dnn_ros.runtime.model_queue import ModelQueue
 from s3dnn_ros.runtime.variant_chooser import EXACT, VariantChooser
 from s3dnn_ros.runtime.virtual_driver import VirtualDriver
 from s3dnn_ros.scheduling import make_scheduler
-from s3dnn_ros.transport.frames import FrameBatch, FrameInfo, Transform
 
 LEVELS = 3
 JITTER = 0.1
 _OPTIONS = {'overlapping': {'levels': LEVELS}, 'supervised': {'successor_wait_s': 0.0}}
 _PARAMETERS = Parameters(max_queue=100_000, late_policy='drop', fusion=False, max_batch=1)
-_IDENTITY = Transform(1.0, 1.0)
+# One image that nobody reads.
+_STAGED = (None,)
+
+
+class _Batch(NamedTuple):
+    """What the core asks of a FrameBatch."""
+
+    deadline_s: float
+    frames: Tuple[None, ...] = (None,)
+    max_batch: int = 0
+    run_late: bool = False
 
 
 class VirtualExecutor:
@@ -81,10 +90,7 @@ class VirtualExecutor:
 
     def send(self, instance: Instance, deadline_s: float) -> Request:
         """Send one image to an instance now; return the request."""
-        now_s, name = self.now_s(), instance.name
-        frame = FrameInfo(name, '', 0, 0, 1, 1, _IDENTITY, now_s, deadline_s)
-        batch = FrameBatch('virtual', 0, name, name, (frame,), now_s, None, _keep)
-        request = Request(instance, batch, now_s, (None,))
+        request = Request(instance, _Batch(deadline_s), self._clock.now_s(), _STAGED)
         self._core.post(Arrival(request))
         return request
 
@@ -104,6 +110,3 @@ class VirtualExecutor:
 def _fail(sentence):
     raise RuntimeError(sentence)
 
-
-def _keep():
-    return True

@@ -60,6 +60,9 @@ class Dispatch:
         return not (self.submit or self.hold or self.resume or self.late)
 
 
+NOTHING = Dispatch()
+
+
 class Scheduler(Protocol):
     """Decides what runs next. Pure: no device, no clock, one thread.
 
