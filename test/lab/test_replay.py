@@ -96,7 +96,7 @@ def test_what_measured_as_it_simulates_is_near(results):
 @pytest.mark.parametrize('key', ['profiles', 'alone_ms', 'levels', 'device'])
 def test_what_is_missing_is_told(results, key):
     del results[key]
-    with pytest.raises(ParameterError, match='file.json.*missing.*measure again'):
+    with pytest.raises(ParameterError, match=r'file.json.*missing.*measure again'):
         experiment(results, Plan('file.json'))
 
 
