@@ -80,7 +80,8 @@ class Run:
     seed : int or None
         Of a simulated run.
     energy_j : float or None
-        What the device used in the whole run; None: nobody can tell.
+        What the device used since the run began, which may be longer ago than the first stamp
+        that was kept; None: nobody can tell.
     energy_of_instances_j : mapping of str to float
         The same of every instance; empty where nobody can tell.
 
@@ -158,7 +159,8 @@ class Recording:
 def write_recording(document: Mapping, path: Path) -> None:
     """Write the document of a recording into a file, whole; raises RecordingError."""
     try:
-        write_whole(Path(path), json.dumps(document).encode())
+        # in pieces: in one piece it would hold up all other threads, those that run segments too
+        write_whole(Path(path), ''.join(json.JSONEncoder().iterencode(document)).encode())
     except OSError as error:
         raise RecordingError(path, f'cannot be written ({error.strerror}); name another '
                              'folder') from error
