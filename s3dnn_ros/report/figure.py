@@ -82,7 +82,7 @@ def stacked(panels: Sequence[Panel], across: str, axis: Mapping[str, Any]) -> Di
         if index:
             layout[f'xaxis{number}']['matches'] = 'x'
         if index == len(panels) - 1:
-            layout[f'xaxis{number}']['title'] = title(across)
+            layout[f'xaxis{number}']['title'] = {**title(across), 'standoff': 8}
         else:
             layout[f'xaxis{number}']['showticklabels'] = False
         data += [{**trace, 'xaxis': f'x{number}', 'yaxis': f'y{number}'}

@@ -40,14 +40,14 @@
   function focusableLegend(plot) {
     for (const entry of plot.querySelectorAll('.legend .traces')) {
       if (entry.getAttribute('role') === 'button') continue;
-      const trace = entry.__data__[0].trace;
       entry.setAttribute('role', 'button');
       entry.setAttribute('tabindex', '0');
-      entry.setAttribute('aria-label', trace.name);
+      entry.setAttribute('aria-label', entry.__data__[0].trace.name);
       entry.addEventListener('keydown', (event) => {
         if (event.key !== 'Enter' && event.key !== ' ') return;
         event.preventDefault();
         event.stopPropagation();
+        const trace = entry.__data__[0].trace;
         const shown = trace.visible === true ? 'legendonly' : true;
         const group = plot.data.map((each, index) => index).filter((index) =>
           index === trace.index || (trace.legendgroup && plot.data[index].legendgroup === trace.legendgroup));

@@ -79,7 +79,8 @@ def _trace(panel, trace, places):
     line, bars = trace.get('line', {}), {}
     for side in 'xy':
         error = trace.get(f'error_{side}', {})
-        bars[f'{side}err'] = error.get('array')
+        if 'array' in error:
+            bars[f'{side}err'] = [error['arrayminus'], error['array']]
     return panel.errorbar(
         x, y, **bars, capsize=3, elinewidth=1.0, color=line.get('color', marker.get('color')),
         linestyle=_LINES[line.get('dash', 'solid')] if 'lines' in trace['mode'] else '',

@@ -23,10 +23,14 @@ ENERGY_HEIGHT, RESPONSE_HEIGHT = 260, 200
 
 @dataclasses.dataclass(frozen=True)
 class Point:
-    """Who decided, among others of a group, with a value for each run; empty where unknown."""
+    """Who decided, among others of a group, with a value for each run; empty where unknown.
+
+    `energy_is` says which energy it is.
+    """
 
     group: str
     decider: str
+    energy_is: str
     missed_percent: Sequence[float]
     energy_j: Sequence[float]
     mean_ms: Sequence[float]
@@ -38,7 +42,7 @@ def points(results: Mapping) -> List[Point]:
     runs: Dict[Tuple[str, str], List[Mapping]] = collections.defaultdict(list)
     for group, decider, run in _runs(results):
         runs[group, decider].append(run)
-    found = [Point(group, decider, _values(each, MISSED, 1e2), _energy_j(each),
+    found = [Point(group, decider, _energy_is(each), _values(each, MISSED, 1e2), _energy_j(each),
                    _values(each, RESPONSE, 1.0, 'mean'), _values(each, RESPONSE, 1.0, 'p99'))
              for (group, decider), each in runs.items()]
     return [point for point in found if point.missed_percent]
@@ -69,6 +73,10 @@ def _values(runs, keys, factor, part='') -> List[float]:
     return [factor * value for value in found if value is not None]
 
 
+def _energy_is(runs) -> str:
+    return 'energy above idle' if _key(runs[0], ENERGY) == 'above_idle_j' else 'energy'
+
+
 def _energy_j(runs) -> List[float]:
     factor = 1e-3 if _key(runs[0], ENERGY) == 'energy_mj' else 1.0
     return _values(runs, ENERGY, factor)
@@ -96,12 +104,13 @@ def groups(found: Sequence[Point]) -> Dict[str, List[Point]]:
 
 def figure(found: Sequence[Point]) -> Dict:
     """Return energy and response time over misses, a point for each decider with 95 % bars."""
+    means = _traces(found, 'mean_ms', 'mean %{y:.1f} ms', small=True)
     panels = [Panel(height, {'title': title(words), 'rangemode': 'tozero'}, traces)
               for height, words, traces in (
-                  (ENERGY_HEIGHT, 'energy, J', _traces(found, 'energy_j', 'energy %{y:.1f} J')),
-                  (RESPONSE_HEIGHT, 'response, ms (small: mean)',
-                   _traces(found, 'p99_ms', 'p99 %{y:.1f} ms')
-                   + _traces(found, 'mean_ms', 'mean %{y:.1f} ms', small=True)))
+                  (ENERGY_HEIGHT, f'{found[0].energy_is}, J',
+                   _traces(found, 'energy_j', 'energy %{y:.1f} J')),
+                  (RESPONSE_HEIGHT, 'p99 (small: mean), ms' if means else 'p99, ms',
+                   _traces(found, 'p99_ms', 'p99 %{y:.1f} ms') + means))
               if traces]
     seen = set()
     for trace in (trace for panel in panels for trace in panel.traces):
@@ -130,6 +139,9 @@ def _traces(found, field, told, small=False) -> List[Dict]:
 
 
 def _bars(found: Interval) -> Dict:
+    """Return bars of confidence, not below zero: nothing here can be."""
     if math.isnan(found.margin):
         return {'visible': False}
-    return {'type': 'data', 'array': [round(found.margin, 4)], 'thickness': 1.2, 'width': 4}
+    return {'type': 'data', 'symmetric': False, 'array': [round(found.margin, 4)],
+            'arrayminus': [round(min(found.margin, max(0.0, found.mean)), 4)],
+            'thickness': 1.2, 'width': 4}

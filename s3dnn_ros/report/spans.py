@@ -112,26 +112,29 @@ def view(recording: Recording, from_s: Optional[float] = None, to_s: Optional[fl
                              f'which lasts {whole_s:.3f} s')
     outcomes, results_s = _outcomes(recording)
     drawn = sorted(recording.models)[:MOST_INSTANCES]
-    everything = _spans(recording, outcomes, origin_s)
-    spans = [span for span in everything if span.instance in drawn
-             and span.end_s >= begin_s and span.begin_s <= end_s]
-    if len(spans) > MOST_SPANS:
-        spans = spans[-MOST_SPANS:]
-        begin_s = max(begin_s, spans[0].begin_s)
     shown = set(drawn)
-
-    def of_part(rows):
-        moved = (row._replace(now_s=row.now_s - origin_s) for row in rows)
-        return [row for row in moved if begin_s <= row.now_s <= end_s]
-
+    everything = _spans(recording, outcomes, origin_s)
+    spans = [span for span in everything if span.instance in shown and span.begin_s <= end_s]
+    missed = [each for each in _missed(recording, outcomes, origin_s)
+              if each.instance in shown and each.deadline_s <= end_s]
+    boundaries = [row._replace(now_s=row.now_s - origin_s) for row in recording.boundaries
+                  if row.instance in shown and row.now_s - origin_s <= end_s]
+    ends_s = ([span.end_s for span in spans], [each.deadline_s for each in missed],
+              [row.now_s for row in boundaries])
+    begin_s = max(begin_s, *map(_begin_of_newest, ends_s))
+    spans = [span for span in spans if span.end_s >= begin_s]
     return View(
         begin_s, end_s, whole_s, drawn, spans,
-        [each for each in _missed(recording, outcomes, origin_s)
-         if each.instance in shown and begin_s <= each.deadline_s <= end_s],
-        [row for row in of_part(recording.boundaries) if row.instance in shown],
+        [each for each in missed if each.deadline_s >= begin_s],
+        [row for row in boundaries if row.now_s >= begin_s],
         _changes(recording, origin_s, begin_s, end_s),
         _accounts(recording, outcomes, results_s),
         tuple(_left_out(recording, begin_s, end_s, whole_s, len(spans), len(everything))))
+
+
+def _begin_of_newest(times_s: Sequence[float]) -> float:
+    """Return from when on there are MOST_SPANS at most."""
+    return sorted(times_s)[-MOST_SPANS] if len(times_s) > MOST_SPANS else 0.0
 
 
 def _extent(recording) -> Tuple[float, float]:

@@ -50,8 +50,12 @@ def _segments(view, names) -> Panel:
                 'y': [name(span.instance) for span in spans],
                 'customdata': [_told(span, names) for span in spans],
                 'hovertemplate': '%{customdata}<extra>%{y}</extra>',
-                'marker': {'color': filled, 'line': {'width': 0.5, 'color': '#ffffff'},
-                           'pattern': {'shape': pattern, 'size': 5, 'solidity': 0.25}}})
+                'marker': {'color': filled, 'line': {'width': 0},
+                           # neighbours are told apart
+                           'opacity': [1.0 - 0.3 * (span.segment % 2) for span in spans],
+                           'pattern': {'shape': pattern, 'size': 5, 'solidity': 0.3,
+                                       'fillmode': 'overlay', 'fgcolor': '#000000',
+                                       'fgopacity': 0.6}}})
     if view.missed:
         traces.append({
             'type': 'scatter', 'mode': 'markers', 'name': 'deadline missed',
@@ -61,7 +65,7 @@ def _segments(view, names) -> Panel:
                            f'{each.deadline_s:.4f} s' for each in view.missed],
             'hovertemplate': '%{customdata}<extra>%{y}</extra>',
             'marker': {'symbol': 'x', 'size': 7, 'color': '#D55E00',
-                       'line': {'width': 1, 'color': '#ffffff'}}})
+                       'line': {'width': 0.5, 'color': '#ffffff'}}})
     if not traces:
         # an axis needs something to stand for
         traces.append({'type': 'scatter', 'mode': 'markers', 'name': 'nothing ran',
