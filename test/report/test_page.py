@@ -1,6 +1,7 @@
 """The page of runs: whole, below its bound, and without markup of anybody else."""
 
 import json
+import math
 import re
 from html.parser import HTMLParser
 
@@ -11,6 +12,9 @@ from runs import lab_results, many, recording, request
 
 from s3dnn_ros.report import page as page_module
 from s3dnn_ros.report.page import ReportError, Results, page, plotly_script, sections
+from s3dnn_ros.runtime.recorder import RequestTimes, Stamp
+from s3dnn_ros.runtime.recording import STAGES, Change, Name, Recording, Run
+from s3dnn_ros.runtime.variant_chooser import Boundary
 
 EVIL = '</script><script>alert(1)</script><!-- " onload="x'
 
@@ -87,6 +91,22 @@ def test_what_files_say_is_text(place, evil):
     assert len(read.scripts) == 3 and read.scripts[0] == 'plotly()'
     assert not read.asked and not read.handlers
     assert '<' not in read.scripts[1]
+
+
+FEW = st.integers(0, 3)
+MOMENTS = st.floats(-1e12, 1e12)
+INSTANCES = st.sampled_from(['a', 'b'])
+
+
+@given(st.builds(
+    Recording, st.just(Run('a board', False, 'edf', {})), st.just({'a': 'net', 'b': 'other'}),
+    st.lists(st.builds(RequestTimes, FEW, INSTANCES, MOMENTS, MOMENTS | st.just(math.inf))),
+    st.lists(st.builds(Stamp, st.sampled_from(STAGES), FEW, INSTANCES, FEW, MOMENTS, FEW)),
+    st.lists(st.builds(Boundary, MOMENTS, FEW, INSTANCES, FEW, MOMENTS, FEW, FEW)),
+    st.lists(st.builds(Change, MOMENTS, FEW)),
+    st.lists(st.builds(Name, FEW, st.text()))))
+def test_whatever_may_be_in_a_recording_makes_a_page(found):
+    assert figures_of(page(sections([('one', found)]), ''))
 
 
 def test_nothing_may_be_asked_of_another_place():
