@@ -12,6 +12,7 @@ from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Sequence, Tup
 
 from s3dnn_ros.errors import S3dnnError
 from s3dnn_ros.report.figure import script_json, text
+from s3dnn_ros.report.paper import beside_ours
 from s3dnn_ros.report.points import figure as points_figure
 from s3dnn_ros.report.points import groups, points
 from s3dnn_ros.report.spans import view
@@ -134,7 +135,7 @@ def _results(number, title, results) -> Section:
             parts.append(_figure(figure, f'Energy and response over misses, {group}',
                                  'Left and low is better. Bars are 95 % confidence of the mean, '
                                  'where there are several runs.'))
-        parts.append(points_table(found))
+        parts += [points_table(found), beside_ours(found)]
     device = str(content.get('device', 'unknown'))
     simulated = 'lab' in content or device == 'simulated'
     facts = [('experiment', content.get('lab')), *_plan(content.get('plan'))]
