@@ -16,7 +16,7 @@ DASHES = ('solid', 'dash', 'dot', 'dashdot', 'longdash')
 SYMBOLS = ('circle', 'square', 'diamond', 'triangle-up', 'triangle-down', 'cross', 'x', 'star')
 LONGEST_NAME = 40
 # Pixels around panels, and between two of them.
-TOP, BOTTOM, LEFT, RIGHT, GAP = 40, 60, 70, 16, 30
+TOP, BOTTOM, LEFT, RIGHT, GAP = 40, 48, 70, 44, 30
 
 
 class Panel(NamedTuple):
@@ -70,7 +70,8 @@ def stacked(panels: Sequence[Panel], across: str, axis: Mapping[str, Any]) -> Di
     data: List[Dict] = []
     layout: Dict = {
         'height': inside + TOP + BOTTOM, 'hovermode': 'closest', 'dragmode': 'zoom',
-        'margin': {'t': TOP, 'b': BOTTOM, 'l': LEFT, 'r': RIGHT},
+        # at the side, where no legend is
+        'modebar': {'orientation': 'v'}, 'margin': {'t': TOP, 'b': BOTTOM, 'l': LEFT, 'r': RIGHT},
         'legend': {'orientation': 'h', 'y': 1.0, 'yanchor': 'bottom', 'x': 0.0}}
     top = inside
     for index, panel in enumerate(panels):

@@ -7,10 +7,18 @@
     modeBarButtonsToRemove: ['select2d', 'lasso2d', 'autoScale2d'],
   };
 
+  // On paper; before it is printed, the page still has the colours of the screen.
+  const paper = {
+    ground: '#ffffff', panel: '#ffffff', ink: '#000000', soft: '#444444', line: '#bbbbbb',
+    grid: '#dddddd', accent: '#000000',
+  };
+  const paperWidth = 680;
+  let printing = false;
+
   // The colours of the page, which are those of its light, dark or printed form.
   function colours() {
     const style = getComputedStyle(document.documentElement);
-    return (name) => style.getPropertyValue('--' + name).trim();
+    return (name) => (printing ? paper[name] : style.getPropertyValue('--' + name).trim());
   }
 
   function axes(layout) {
@@ -102,10 +110,17 @@
       });
   });
 
-  function dressAll() {
-    for (const plot of plots) Plotly.relayout(plot, dressed(plot.layout));
+  function dressAll(size) {
+    for (const plot of plots) Plotly.relayout(plot, { ...dressed(plot.layout), ...size });
   }
-  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', dressAll);
-  matchMedia('print').addEventListener('change', dressAll);
+  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => dressAll({}));
+  addEventListener('beforeprint', () => {
+    printing = true;
+    dressAll({ width: paperWidth });
+  });
+  addEventListener('afterprint', () => {
+    printing = false;
+    dressAll({ width: null, autosize: true });
+  });
   Promise.all(drawn).then(() => document.documentElement.setAttribute('data-drawn', plots.length));
 })();

@@ -73,8 +73,9 @@ def _trace(panel, trace, places):
         return None
     marker = trace.get('marker', {})
     if trace['type'] == 'bar':
+        # the edge's colour is that of the hatch
         return panel.barh(y, x, left=trace['base'], height=0.75, color=marker['color'],
-                          edgecolor='white', linewidth=0.3,
+                          edgecolor='black', linewidth=0.0,
                           hatch=_HATCHES[marker['pattern']['shape']])
     line, bars = trace.get('line', {}), {}
     for side in 'xy':
@@ -102,6 +103,8 @@ def _axis(panel, axis, places):
         panel.set_yticks(list(places.values()), [_shown(name) for name in places])
     elif 'tickvals' in axis:
         panel.set_yticks(axis['tickvals'], [_shown(name) for name in axis['ticktext']])
+    elif 'dtick' in axis:
+        panel.yaxis.get_major_locator().set_params(integer=True)
 
 
 def _shown(name):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import Iterable, Iterator, List, Mapping, Sequence
 
@@ -13,7 +14,8 @@ from s3dnn_ros.report.points import Point
 from s3dnn_ros.report.spans import DROPPED, IN_TIME, LATE, UNKNOWN, Account
 
 _RULE = re.compile(r'\|(\s*:?-+:?\s*\|)+')
-_NUMBER = re.compile(r'\s*[-+−–±×<>≤≥]?\s*\d')
+# Or the dash that stands for an unknown one.
+_NUMBER = re.compile(r'\s*([-+−–±×<>≤≥]?\s*\d|–\s*$)')
 _CODE = re.compile(r'`([^`]+)`')
 _CELLS = re.compile(r'(?<!\\)\|')
 
@@ -21,12 +23,15 @@ _CELLS = re.compile(r'(?<!\\)\|')
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]], caption='') -> str:
     """Return a table; heads and cells are plain text. Columns of numbers are to the right."""
     rows = [list(row) for row in rows]
-    told_by = f'<caption>{text(caption)}</caption>' if caption else ''
-    head = ''.join(f'<th scope="col">{_inline(cell)}</th>' for cell in heads)
+    told_by = f'<p class="note">{text(caption)}</p>' if caption else ''
+    numbers = [all(_NUMBER.match(cell) for cell in column) for column in zip(*rows)]
+    head = ''.join(f'<th scope="col"{_class(index and is_number)}>{_inline(cell)}</th>'
+                   for index, (cell, is_number) in enumerate(
+                       itertools.zip_longest(heads, numbers[:len(heads)], fillvalue=False)))
     body = ''.join(f'<tr>{"".join(_cells(row))}</tr>' for row in rows)
     label = text(caption or 'table')
-    return (f'<div class="wide" tabindex="0" role="region" aria-label="{label}">'
-            f'<table>{told_by}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>')
+    return (f'{told_by}<div class="wide" tabindex="0" role="region" aria-label="{label}">'
+            f'<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>')
 
 
 def _cells(row) -> Iterator[str]:
@@ -34,8 +39,11 @@ def _cells(row) -> Iterator[str]:
         if not index:
             yield f'<th scope="row">{_inline(cell)}</th>'
         else:
-            kind = ' class="number"' if _NUMBER.match(cell) else ''
-            yield f'<td{kind}>{_inline(cell)}</td>'
+            yield f'<td{_class(_NUMBER.match(cell))}>{_inline(cell)}</td>'
+
+
+def _class(is_number) -> str:
+    return ' class="number"' if is_number else ''
 
 
 def _inline(words: str) -> str:
@@ -69,21 +77,24 @@ def _split(line: str) -> List[str]:
 
 def accounts(found: Mapping[str, Account], energy_j: Mapping[str, float]) -> str:
     """Return what became of the requests of all instances of a recording."""
-    heads = ['instance', 'model', 'requests', IN_TIME, LATE, DROPPED, UNKNOWN, 'missed, %',
-             'mean, ms', 'p99, ms']
+    outcomes = [IN_TIME, LATE, DROPPED]
+    if any(account.outcomes[UNKNOWN] for account in found.values()):
+        outcomes.append(UNKNOWN)
+    heads = ['instance', 'model', 'requests', *outcomes, 'missed, %', 'mean, ms', 'p99, ms']
     rows = []
     for instance, account in sorted(found.items()):
         share, responses_ms = account.missed_share, [1e3 * each for each in account.responses_s]
         rows.append([
             instance, account.model, f'{sum(account.outcomes.values()):,}',
-            *(f'{account.outcomes[name]:,}' for name in (IN_TIME, LATE, DROPPED, UNKNOWN)),
+            *(f'{account.outcomes[name]:,}' for name in outcomes),
             '–' if share is None else f'{100 * share:.2f}',
             *(['–', '–'] if not responses_ms else [
                 f'{np.mean(responses_ms):.2f}', f'{np.percentile(responses_ms, 99):.2f}'])])
         if energy_j:
             rows[-1].append(f'{energy_j[instance]:.2f}' if instance in energy_j else '–')
     return table(heads + ['energy, J'] * bool(energy_j), rows,
-                 'Requests of the whole recording')
+                 'Requests of the whole recording. Unknown are those that had not ended, or whose '
+                 'deadline was not kept.')
 
 
 def points_table(found: Sequence[Point]) -> str:

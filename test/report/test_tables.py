@@ -10,7 +10,7 @@ from s3dnn_ros.bench.markdown import table as markdown_table
 from s3dnn_ros.report.spans import view
 from s3dnn_ros.report.tables import accounts, from_markdown, table
 
-KNOWN = {'div', 'table', 'caption', 'thead', 'tbody', 'tr', 'th', 'td', 'p', 'h4', 'code'}
+KNOWN = {'div', 'table', 'thead', 'tbody', 'tr', 'th', 'td', 'p', 'h4', 'code'}
 
 
 class Reader(HTMLParser):
