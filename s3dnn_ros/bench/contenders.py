@@ -115,8 +115,6 @@ class ContenderChooser:
     Attributes
     ----------
     boundaries : deque of Boundary
-    configurations : list of str
-        Names, by index.
 
     """
 
@@ -134,7 +132,6 @@ class ContenderChooser:
                               self._board, horizon=contender.horizon, margin=contender.margin)
         self._chooser = CohortChooser(self._cohort, tables, kept)
         self.boundaries = self._chooser.boundaries
-        self.configurations = [one.name for one in platform.configurations]
         self.scale = self._chooser.scale
         self.least = self._chooser.least
         self._board.want(first)
@@ -167,6 +164,11 @@ class ContenderChooser:
         for (_, configuration), first_s, last_s in zip(self._log, moments, moments[1:]):
             shares[configuration] += (last_s - first_s) / (end_s - begin_s)
         return {configuration: share for configuration, share in shares.items() if share > 0.0}
+
+    @property
+    def configurations(self) -> Sequence[str]:
+        """Return the names of all configurations, by index; a board may have thousands."""
+        return [one.name for one in self._platform.configurations]
 
     @property
     def changes(self) -> Sequence[Tuple[float, int]]:

@@ -69,6 +69,8 @@ class VirtualExecutor:
     Attributes
     ----------
     engine : SimulatedEngine
+    models : dict of str to str
+        The model of every instance.
     recorder : Recorder
         What became of every request.
 
@@ -90,6 +92,7 @@ class VirtualExecutor:
         # as the executor has it: one for what waits on the device for its turn
         self._spare_lanes = int(scheduler.holds)
         self._max_batch = parameters.max_batch
+        self.models: Dict[str, str] = {}
         self._queues: Dict[str, ModelQueue] = {}        # by model
         self._dropped = dropped
         self._core = Core(scheduler, self.engine, finished, self._drop, _fail, parameters,
@@ -107,6 +110,7 @@ class VirtualExecutor:
             self._queues[model].network.lanes += 1
         else:
             self._queues[model] = self._queue(model)
+        self.models[name] = model
         return Instance(name, types.SimpleNamespace(name=model), self._queues[model], None,
                         types.SimpleNamespace(priority=priority))
 
