@@ -15,8 +15,7 @@ from s3dnn_ros.report.tables import table
 
 NEUOS = 'balanced'
 RIVALS = ('POET', 'PredJoule', 'ApNet', 'race to idle', 'Max-N', 'Max-Q')
-CAPTION = ("The paper's figures, of a Jetson TX2 and an AGX Xavier, beside ours; what ours are of "
-           'is said above')
+CAPTION = "Figures of NeuOS's paper (Jetson TX2 and AGX Xavier) beside ours"
 
 
 class _Row(NamedTuple):
@@ -31,7 +30,8 @@ def beside_ours(found: Sequence[Point]) -> str:
     if NEUOS not in by_name:
         return ''
     rows = [(row, row.ours(by_name)) for row in _rows(by_name)]
-    cells = [[row.what, row.published, f'{ours:.2f}' if index == 0 else f'{ours:+.0f}']
+    cells = [[row.what, row.published,
+              f'{ours:.2f}' if index == 0 else f'{ours:+.0f}'.replace('-', '−')]
              for index, (row, ours) in enumerate(rows) if ours is not None]
     return table(['', 'paper, %', 'ours, %'], cells, CAPTION)
 

@@ -15,7 +15,7 @@ from s3dnn_ros.report.spans import DROPPED, IN_TIME, LATE, UNKNOWN, Account
 
 _RULE = re.compile(r'\|(\s*:?-+:?\s*\|)+')
 # Or the dash that stands for an unknown one.
-_NUMBER = re.compile(r'\s*([-+−–±×<>≤≥]?\s*\d|–\s*$)')
+_NUMBER = re.compile(r'\s*([-+−–±×<>≤≥]?\s*\d[^a-zA-Z]*$|–\s*$)')
 _CODE = re.compile(r'`([^`]+)`')
 _CELLS = re.compile(r'(?<!\\)\|')
 
@@ -24,22 +24,24 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]], caption='') -> st
     """Return a table; heads and cells are plain text. Columns of numbers are to the right."""
     rows = [list(row) for row in rows]
     told_by = f'<p class="note">{text(caption)}</p>' if caption else ''
-    numbers = [all(_NUMBER.match(cell) for cell in column) for column in zip(*rows)]
-    head = ''.join(f'<th scope="col"{_class(index and is_number)}>{_inline(cell)}</th>'
-                   for index, (cell, is_number) in enumerate(
-                       itertools.zip_longest(heads, numbers[:len(heads)], fillvalue=False)))
-    body = ''.join(f'<tr>{"".join(_cells(row))}</tr>' for row in rows)
+    numbers = [False] * len(heads)
+    for index, column in enumerate(list(zip(*rows))[:len(heads)]):
+        numbers[index] = index > 0 and all(_NUMBER.match(cell) for cell in column)
+    head = ''.join(f'<th scope="col"{_class(is_number)}>{_inline(cell)}</th>'
+                   for cell, is_number in zip(heads, numbers))
+    body = ''.join(f'<tr>{"".join(_cells(row, numbers))}</tr>' for row in rows)
     label = text(caption or 'table')
     return (f'{told_by}<div class="wide" tabindex="0" role="region" aria-label="{label}">'
             f'<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>')
 
 
-def _cells(row) -> Iterator[str]:
-    for index, cell in enumerate(row):
+def _cells(row, numbers) -> Iterator[str]:
+    for index, (cell, is_number) in enumerate(
+            itertools.zip_longest(row, numbers[:len(row)], fillvalue=False)):
         if not index:
             yield f'<th scope="row">{_inline(cell)}</th>'
         else:
-            yield f'<td{_class(_NUMBER.match(cell))}>{_inline(cell)}</td>'
+            yield f'<td{_class(is_number)}>{_inline(cell)}</td>'
 
 
 def _class(is_number) -> str:

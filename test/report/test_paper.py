@@ -22,7 +22,7 @@ def test_differences_are_to_the_mean_of_the_rivals_that_took_part():
     told = ours(point('balanced', 1.5, 6.0, 4.0), point('POET', 2.0, 10.0, 10.0),
                 point('Max-N', 2.0, 30.0, 6.0), point('nobody', 2.0, 1e6, 1e6),
                 point('min_energy', energy=3.0), point('max_accuracy', energy=9.0))
-    assert list(told.values()) == ['1.50', '-70', '-50', '-50', '+50']
+    assert list(told.values()) == ['1.50', '−70', '−50', '−50', '+50']
     assert 'energy of balanced against the mean of POET, Max-N' in told
 
 
