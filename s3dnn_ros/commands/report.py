@@ -61,14 +61,14 @@ def _read(path: Path):
     from s3dnn_ros.bench.results import read_results, tables
     from s3dnn_ros.errors import DocumentError, RecordingError
     from s3dnn_ros.report.page import Results
-    from s3dnn_ros.runtime.recording import is_recording, read_recording
+    from s3dnn_ros.runtime.recording import is_recording, recording_of
 
     try:
         content = json_of(read_bytes(path, MOST_JSON_BYTES))
+        if is_recording(content):
+            return recording_of(content)
     except DocumentError as error:
-        raise RecordingError(path, f'{error}; name a recording, or results of `s3dnn bench` or '
+        raise RecordingError(path, f'{error}: name a recording, or results of `s3dnn bench` or '
                              '`s3dnn lab`') from error
-    if is_recording(content):
-        return read_recording(path)
     results = read_results(path)
     return Results(results, tables(results))

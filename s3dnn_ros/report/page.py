@@ -108,7 +108,8 @@ def _recording(number, title, recording, from_s, to_s) -> Section:
     run, found = recording.run, view(recording, from_s, to_s)
     names = {row.configuration: row.name for row in recording.configurations}
     facts = [('decided by', run.policy), ('seed', run.seed),
-             ('energy', None if run.energy_j is None else f'{run.energy_j:.1f} J'),
+             ('energy since the run began',
+              None if run.energy_j is None else f'{run.energy_j:.1f} J'),
              ('recorded', f'{found.whole_s:.3f} s')]
     notes = list(found.left_out)
     if not recording.boundaries:

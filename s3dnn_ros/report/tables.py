@@ -94,9 +94,12 @@ def accounts(found: Mapping[str, Account], energy_j: Mapping[str, float]) -> str
                 f'{np.mean(responses_ms):.2f}', f'{np.percentile(responses_ms, 99):.2f}'])])
         if energy_j:
             rows[-1].append(f'{energy_j[instance]:.2f}' if instance in energy_j else '–')
-    return table(heads + ['energy, J'] * bool(energy_j), rows,
-                 'Requests of the whole recording. Unknown are those that had not ended, or whose '
-                 'deadline was not kept.')
+    caption = ('Requests of the whole recording. Unknown are those that had not ended, or whose '
+               'deadline was not kept.')
+    if energy_j:
+        heads.append('energy, J')
+        caption += ' Energy is that since the run began.'
+    return table(heads, rows, caption)
 
 
 def points_table(found: Sequence[Point]) -> str:
