@@ -136,7 +136,10 @@ def _results(number, title, results) -> Section:
             parts.append(_figure(figure, f'Energy and response over misses, {group}',
                                  'Left and low is better. Bars are 95 % confidence of the mean, '
                                  'where there are several runs.'))
-        parts += [points_table(found), beside_ours(found)]
+        parts.append(points_table(found))
+        if 'lab' not in content:
+            # experiments have such tables of their own
+            parts.append(beside_ours(found))
     device = str(content.get('device', 'unknown'))
     simulated = 'lab' in content or device == 'simulated'
     facts = [('experiment', content.get('lab')), *_plan(content.get('plan'))]

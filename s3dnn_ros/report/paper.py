@@ -43,13 +43,13 @@ def _rows(by_name) -> List[_Row]:
         _Row(f'missed deadlines of {NEUOS}', '3.25 (small cohorts)',
              lambda known: statistics.fmean(known[NEUOS].missed_percent)),
         _Row(f'energy of {NEUOS} against {rivals}', 'TX2 −68, Xavier −40 or −46',
-             lambda known: _against(known, NEUOS, present, 'energy_j')),
+             lambda known: _against(known, NEUOS, present, 'energy')),
         _Row(f'mean response of {NEUOS} against {rivals}', 'TX2 −68, Xavier −40',
              lambda known: _against(known, NEUOS, present, 'mean_ms')),
         _Row(f'energy of min_energy against {NEUOS}', '−11 at most',
-             lambda known: _against(known, 'min_energy', [NEUOS], 'energy_j')),
+             lambda known: _against(known, 'min_energy', [NEUOS], 'energy')),
         _Row(f'energy of max_accuracy against {NEUOS}', '+23',
-             lambda known: _against(known, 'max_accuracy', [NEUOS], 'energy_j'))]
+             lambda known: _against(known, 'max_accuracy', [NEUOS], 'energy'))]
 
 
 def _against(known, name, others, field) -> Optional[float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import math
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Sequence, Tuple
 
 from s3dnn_ros.bench.confidence import Interval, interval
 from s3dnn_ros.report.figure import Panel, colour, name, stacked, symbol, title
@@ -13,10 +13,9 @@ from s3dnn_ros.report.figure import Panel, colour, name, stacked, symbol, title
 # In a cell of the lab: who decided, and what tells runs of the same from each other.
 DECIDERS = ('contender', 'policy', 'strategy')
 SEED = 'seed'
-# What a figure may be called, in this order; a number, or a mapping with `mean`, `p50` and `p99`.
-MISSED = ('missed_share', 'miss_share', 'missed')
-ENERGY = ('above_idle_j', 'energy_j', 'energy_mj')
-RESPONSE = ('response_ms', 'latency_ms')
+# Which energy results may have, in this order, and what its axis says.
+ENERGY = {'above_idle_j': 'energy above idle, J', 'energy_j': 'energy, J',
+          'frame_mj': 'energy per frame, mJ'}
 # Pixels.
 ENERGY_HEIGHT, RESPONSE_HEIGHT = 260, 200
 
@@ -25,14 +24,14 @@ ENERGY_HEIGHT, RESPONSE_HEIGHT = 260, 200
 class Point:
     """Who decided, among others of a group, with a value for each run; empty where unknown.
 
-    `energy_is` says which energy it is.
+    `energy_is` says which energy it is, with its unit.
     """
 
     group: str
     decider: str
     energy_is: str
     missed_percent: Sequence[float]
-    energy_j: Sequence[float]
+    energy: Sequence[float]
     mean_ms: Sequence[float]
     p99_ms: Sequence[float]
 
@@ -42,9 +41,11 @@ def points(results: Mapping) -> List[Point]:
     runs: Dict[Tuple[str, str], List[Mapping]] = collections.defaultdict(list)
     for group, decider, run in _runs(results):
         runs[group, decider].append(run)
-    found = [Point(group, decider, _energy_is(each), _values(each, MISSED, 1e2), _energy_j(each),
-                   _values(each, RESPONSE, 1.0, 'mean'), _values(each, RESPONSE, 1.0, 'p99'))
-             for (group, decider), each in runs.items()]
+    found = [Point(group, decider, ENERGY[key],
+                   [100.0 * share for share in _known(run.get('missed_share') for run in each)],
+                   _known(run.get(key) for run in each), _times_ms(each, 'mean'),
+                   _times_ms(each, 'p99'))
+             for (group, decider), each in runs.items() for key in [_energy_of(each)]]
     return [point for point in found if point.missed_percent]
 
 
@@ -55,43 +56,41 @@ def _runs(results) -> Iterator[Tuple[str, str, Mapping]]:
             for run in runs:
                 for half in ('quiet', 'disturbed'):
                     yield f"{row['instances']} instances, {half}", decider, run[half]
-    for entry in results.get('cells', ()):
-        cell = entry['cell']
-        key = next((key for key in DECIDERS if key in cell), None)
-        if key is not None and isinstance(entry['result'], Mapping):
-            yield _group(cell, key), str(cell[key]), entry['result']
+    entries = [entry for entry in results.get('cells', ())
+               if isinstance(entry['result'], Mapping)]
+    cells = [entry['cell'] for entry in entries]
+    key = next((key for key in DECIDERS if cells and all(key in cell for cell in cells)), None)
+    if key is not None:
+        differing = [name for name in cells[0] if name not in (key, SEED)
+                     and len({str(cell.get(name)) for cell in cells}) > 1]
+        for entry, cell in zip(entries, cells):
+            yield _group(cell, differing), str(cell[key]), entry['result']
 
 
-def _group(cell, key) -> str:
-    """Return what all of a cell is but for decider and seed, as words."""
-    return ', '.join(f'{name.replace("_", " ")} {value}' for name, value in cell.items()
-                     if name not in (key, SEED) and isinstance(value, (str, int, float)))
+def _group(cell, differing) -> str:
+    """Return in words what tells a cell from others, but for decider and seed."""
+    return ', '.join(f'{name.replace("_", " ")} {_words(cell.get(name))}' for name in differing)
 
 
-def _values(runs, keys, factor, part='') -> List[float]:
-    found = [_number(run, keys, part) for run in runs]
-    return [factor * value for value in found if value is not None]
+def _words(value) -> str:
+    return ' + '.join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
-def _energy_is(runs) -> str:
-    return 'energy above idle' if _key(runs[0], ENERGY) == 'above_idle_j' else 'energy'
+def _energy_of(runs) -> str:
+    """Return the key of the energy that runs have."""
+    return next((key for key in ENERGY if any(run.get(key) is not None for run in runs)),
+                'energy_j')
 
 
-def _energy_j(runs) -> List[float]:
-    factor = 1e-3 if _key(runs[0], ENERGY) == 'energy_mj' else 1.0
-    return _values(runs, ENERGY, factor)
+def _times_ms(runs, which) -> List[float]:
+    """Return the mean or p99 of response times, which are in one mapping or each by itself."""
+    return _known(run[f'{which}_ms'] if f'{which}_ms' in run
+                  else (run.get('response_ms') or {}).get(which) for run in runs)
 
 
-def _number(run, keys, part) -> Optional[float]:
-    value: Any = run.get(_key(run, keys))
-    if isinstance(value, Mapping):
-        value = value.get(part)
-    known = isinstance(value, (int, float)) and math.isfinite(value)
-    return float(value) if known else None
-
-
-def _key(run, keys) -> Optional[str]:
-    return next((key for key in keys if run.get(key) is not None), None)
+def _known(values: Iterable[Any]) -> List[float]:
+    return [float(value) for value in values
+            if isinstance(value, (int, float)) and math.isfinite(value)]
 
 
 def groups(found: Sequence[Point]) -> Dict[str, List[Point]]:
@@ -107,8 +106,8 @@ def figure(found: Sequence[Point]) -> Dict:
     means = _traces(found, 'mean_ms', 'mean %{y:.1f} ms', small=True)
     panels = [Panel(height, {'title': title(words), 'rangemode': 'tozero'}, traces)
               for height, words, traces in (
-                  (ENERGY_HEIGHT, f'{found[0].energy_is}, J',
-                   _traces(found, 'energy_j', 'energy %{y:.1f} J')),
+                  (ENERGY_HEIGHT, found[0].energy_is,
+                   _traces(found, 'energy', found[0].energy_is + ': %{y:.1f}')),
                   (RESPONSE_HEIGHT, 'p99 (small: mean), ms' if means else 'p99, ms',
                    _traces(found, 'p99_ms', 'p99 %{y:.1f} ms') + means))
               if traces]

@@ -105,7 +105,7 @@ def accounts(found: Mapping[str, Account], energy_j: Mapping[str, float]) -> str
 def points_table(found: Sequence[Point]) -> str:
     """Return misses, energy and response times of all that decided, with 95 % confidence."""
     return table(
-        ['decided by', 'missed, %', f'{found[0].energy_is}, J', 'mean, ms', 'p99, ms', 'runs'],
-        [[point.decider, told(point.missed_percent, 2), told(point.energy_j, 1),
+        ['decided by', 'missed, %', found[0].energy_is, 'mean, ms', 'p99, ms', 'runs'],
+        [[point.decider, told(point.missed_percent, 2), told(point.energy, 1),
           told(point.mean_ms, 1), told(point.p99_ms, 1), f'{len(point.missed_percent)}']
          for point in found], 'Means of all runs ± 95 % confidence')

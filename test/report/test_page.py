@@ -55,7 +55,7 @@ def test_a_page_holds_a_section_for_each_run_with_its_head():
                       ('two', Results(lab_results(), ['told:', '', '| a |', '| --- |', '| 1 |']))])
     text = page(found, 'plotly()')
     for words in ('a board (simulated)', 'simulated: no figure was measured', 'abc1234',
-                  's3dnn lab', '<dd>4</dd>', 'python 3.8', 'board tx2, instances 4', 'tx2, xavier',
+                  's3dnn lab', '<dd>4</dd>', 'python 3.8', 'Means of all runs', 'tx2, xavier',
                   '6 of 99 simulations', '<td', 'plotly()'):
         assert words in text, words
     assert set(figures_of(text)) == {'timeline_0', 'points_1_0'}

@@ -8,7 +8,7 @@ from s3dnn_ros.report.points import Point
 
 
 def point(decider, missed=2.0, energy=10.0, mean=5.0):
-    return Point('', decider, 'energy', [missed], [energy] * (energy is not None),
+    return Point('', decider, 'energy, J', [missed], [energy] * (energy is not None),
                  [mean] * (mean is not None), [])
 
 
