@@ -126,7 +126,9 @@ def _traces(found, field, told, small=False) -> List[Dict]:
         if values:
             missed, value = interval(point.missed_percent), interval(values)
             traces.append({
-                'type': 'scatter', 'mode': 'markers', 'name': name(point.decider),
+                # whole where nothing was missed
+                'type': 'scatter', 'mode': 'markers', 'cliponaxis': False,
+                'name': name(point.decider),
                 'legendgroup': f'decider {index}',
                 'x': [round(missed.mean, 4)], 'y': [round(value.mean, 4)],
                 'error_x': _bars(missed), 'error_y': _bars(value),
