@@ -488,7 +488,7 @@ class Core:
 
     def _stamp(self, stage, job, now_s, segment=0):
         for request in job.requests:
-            self.recorder.stamp(stage, request, now_s, segment)
+            self.recorder.stamp(stage, request, now_s, segment, job.frames)
 
     @staticmethod
     def _try(job, step, *arguments):
