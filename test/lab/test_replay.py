@@ -33,7 +33,7 @@ def results():
         'profiles': {'small': _rows(SMALL_MS, 0.5), 'large': _rows(LARGE_MS, 1.0)},
         'throughput': [{'instances': 2, 'policies': policies}],
         'deadlines': [{'instances': 2, 'load': load, 'policies': policies,
-                       'capacity_hz_by_client': {'small_0': 100.0, 'large_0': 50.0}}
+                       'capacity_hz_by_client': {'small_0': 200.0, 'large_0': 110.0}}
                       for load in (0.1, 1.4)]}
 
 
