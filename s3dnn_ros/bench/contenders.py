@@ -89,9 +89,14 @@ OTHERS = (*_modes(', by its plan alone'), *_modes(', slack', horizon='slack', ma
           Contender('ApNet', lambda known: ApNet(known.tables, fastest(known.whole))))
 
 
+def known_contenders() -> Mapping[str, Contender]:
+    """Return all contenders by name."""
+    return {contender.name: contender for contender in (*CONTENDERS, *OTHERS)}
+
+
 def contenders(names: Sequence[str]) -> Sequence[Contender]:
     """Return contenders by name; raises ParameterError that lists the known ones."""
-    known = {contender.name: contender for contender in (*CONTENDERS, *OTHERS)}
+    known = known_contenders()
     for name in names:
         if name not in known:
             raise ParameterError('--contenders', name, 'expected some of '

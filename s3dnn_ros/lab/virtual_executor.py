@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import types
-from typing import Callable, Mapping, Optional
+from typing import Any, Callable, Dict, Mapping, Optional
 
 from s3dnn_ros.base.clock import VirtualClock
 from s3dnn_ros.engines.simulated import SimulatedEngine
@@ -29,7 +29,8 @@ _IDENTITY = Transform(1.0, 1.0)
 class VirtualExecutor:
     """Instances on one core, which shares a simulated device by a policy.
 
-    Each has a network of its own. Requests that cannot be in time any more are dropped.
+    Each has a network of its own, unless they name one model. Requests that cannot be in time any
+    more are dropped.
 
     Parameters
     ----------
@@ -47,6 +48,10 @@ class VirtualExecutor:
     chooser : VariantChooser
         Chooses the variant of every segment.
     clock : VirtualClock, optional
+    parameters : Parameters
+        Of the core, such as whether requests for one model run as one batch.
+    options : mapping of str to object
+        Of the policy.
     **device
         `board` and `speedups` of the SimulatedEngine.
 
@@ -55,29 +60,33 @@ class VirtualExecutor:
     def __init__(self, policy: str, profiles: Mapping[str, ProfileTable],
                  finished: Callable[[Job], None], dropped: Callable[[Request, str, str], None],
                  seed: int, jitter: float = JITTER, chooser: VariantChooser = EXACT,
-                 clock: Optional[VirtualClock] = None, **device):
+                 clock: Optional[VirtualClock] = None, parameters: Parameters = _PARAMETERS,
+                 options: Mapping[str, Any] = types.MappingProxyType({}), **device):
         self._clock = clock or VirtualClock()
         self._profiles = profiles
         self._chooser = chooser
         self.engine = SimulatedEngine(self._clock, profiles, levels=LEVELS, jitter=jitter,
                                       seed=seed, **device)
-        scheduler = make_known(policy, **_OPTIONS.get(policy, {}))
+        scheduler = make_known(policy, **{**_OPTIONS.get(policy, {}), **options})
         # as the executor has it: one for what waits on the device for its turn
-        self._lanes = 2 if scheduler.holds else 1
-        self._core = Core(scheduler, self.engine, finished, dropped, _fail, _PARAMETERS,
-                          chooser)
+        self._spare_lanes = int(scheduler.holds)
+        self._max_batch = parameters.max_batch
+        self._core = Core(scheduler, self.engine, finished, dropped, _fail, parameters, chooser)
         self._driver = VirtualDriver(self._core, self.engine, self._clock)
+        self._queues: Dict[str, ModelQueue] = {}    # by model
 
-    def add(self, name: str, priority: int = 0) -> Instance:
-        """Return a new instance of the network whose profile has this name."""
-        profile = self._profiles[name]
-        spec = types.SimpleNamespace(name=name)
-        network = self.engine.load(name, [None] * profile.segments, [], spec, lanes=self._lanes)
-        expect = Expectation(network.segments, profile,
-                             functools.partial(self._chooser.scale, name),
-                             functools.partial(self._chooser.least, name))
-        queue = ModelQueue(network, expect)
-        return Instance(name, spec, queue, None, types.SimpleNamespace(priority=priority))
+    def add(self, name: str, priority: int = 0, model: str = '') -> Instance:
+        """Return a new instance of the network whose profile has the model's name, or this one.
+
+        Instances of one model share its network, which has a lane for each.
+        """
+        model = model or name
+        if model in self._queues:
+            self._queues[model].network.lanes += 1
+        else:
+            self._queues[model] = self._queue(model)
+        return Instance(name, types.SimpleNamespace(name=model), self._queues[model], None,
+                        types.SimpleNamespace(priority=priority))
 
     def send(self, instance: Instance, deadline_s: float) -> Request:
         """Send one image to an instance now; return the request."""
@@ -87,6 +96,10 @@ class VirtualExecutor:
         request = Request(instance, batch, now_s, (None,))
         self._core.post(Arrival(request))
         return request
+
+    def busy_s(self) -> float:
+        """Return for how long anything was on the device, up to now."""
+        return self._core.recorder.busy_s(self.now_s())
 
     def now_s(self) -> float:
         """Return the virtual time."""
@@ -99,6 +112,15 @@ class VirtualExecutor:
     def run_until(self, end_s: float):
         """Let time pass up to then."""
         self._driver.run_until(end_s)
+
+    def _queue(self, model) -> ModelQueue:
+        profile = self._profiles[model]
+        network = self.engine.load(
+            model, [None] * profile.segments, [], types.SimpleNamespace(name=model),
+            lanes=1 + self._spare_lanes, max_batch=self._max_batch)
+        return ModelQueue(network, Expectation(
+            network.segments, profile, functools.partial(self._chooser.scale, model),
+            functools.partial(self._chooser.least, model)))
 
 
 def _fail(sentence):
