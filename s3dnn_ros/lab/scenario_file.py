@@ -9,7 +9,14 @@ from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Seq
 
 from s3dnn_ros.base.content import Fields, full_path, is_number, yaml_fields
 from s3dnn_ros.bench.contenders import known_contenders
-from s3dnn_ros.errors import DocumentError, ModelError, PlatformError, ProfileError, WorkloadError, shown
+from s3dnn_ros.errors import (
+    DocumentError,
+    ModelError,
+    PlatformError,
+    ProfileError,
+    WorkloadError,
+    shown,
+)
 from s3dnn_ros.lab.board import PRECISIONS
 from s3dnn_ros.lab.board_file import load_board
 from s3dnn_ros.lab.calibrate import NETWORKS
@@ -199,8 +206,8 @@ def _check(scenario: Scenario, fail) -> None:
     try:
         networks_of(scenario)
     except (ModelError, ProfileError) as error:
-        raise DocumentError('has a model whose layers nobody knows, so that its times cannot follow '
-                            f'the clocks of {scenario.board}: {error}'
+        raise DocumentError('has a model whose layers nobody knows, so that its times cannot '
+                            f'follow the clocks of {scenario.board}: {error}'
                             ) from error
 
 
@@ -303,7 +310,7 @@ def _policy(value) -> Policy:
         make_known(name, **options)
     except TypeError as error:
         raise ValueError(f'{name} has no such options') from error
-    return Policy(name, tuple(options.items()))
+    return Policy(name, tuple(sorted(options.items())))
 
 
 def _beside(folder: Path, text: str, endings) -> str:
