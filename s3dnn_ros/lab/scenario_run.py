@@ -23,7 +23,7 @@ from s3dnn_ros.lab.roofline import Roofline
 from s3dnn_ros.lab.scenario import NOBODY, SYNCHRONISED, Choice, Scenario, Stream
 from s3dnn_ros.lab.scenario_networks import networks_of
 from s3dnn_ros.lab.simulated_platform import SimulatedPlatform
-from s3dnn_ros.lab.virtual_executor import VirtualExecutor
+from s3dnn_ros.lab.virtual_executor import OPTIONS, VirtualExecutor
 from s3dnn_ros.runtime.events import DEFAULTS
 from s3dnn_ros.runtime.job import Instance
 from s3dnn_ros.runtime.variant_chooser import EXACT, Exact
@@ -129,7 +129,8 @@ class Simulation:
             self._dropped, seed, scenario.run_jitter, chooser, clock,
             dataclasses.replace(DEFAULTS, late_policy='drop', fusion=scenario.fusion,
                                 max_batch=scenario.max_batch),
-            dict(scenario.scheduler.options), **device)
+            {**OPTIONS.get(scenario.scheduler.name, {}), **dict(scenario.scheduler.options)},
+            **device)
         self._clients = {stream.name: _Client(stream, self._executor.add(
             stream.name, stream.priority, stream.model)) for stream in scenario.instances}
 
@@ -236,7 +237,7 @@ class Simulation:
             self._executor.at(now_s + LOOK_S, self._look)
 
     def _of_board(self, seconds) -> Dict:
-        figures = {'busy_share': self._executor.busy_s() / seconds}
+        figures = {'busy_share': self._executor.recorder.busy_s(self._executor.now_s()) / seconds}
         if self._platform is None:
             return figures
         energy_j = sum(self._platform.energy_j().values())
