@@ -72,6 +72,9 @@ POLICIES = (STREAMS, Policy('fifo', 'fifo'), Policy('edf', 'edf'), PAPER, SUPERV
             Policy('application batching', 'streams', frames=APPLICATION_BATCH))
 # takes a while to load, so only by name
 PROCESSES = Policy('process per instance', 'fifo', processes=True)
+# rules of later systems, only by name, too
+LATER = (Policy('Clockwork', 'clockwork'), Policy('Clockwork, fused', 'clockwork', fuse=True),
+         Policy('DARIS', 'daris', options=(('streams', 8),)))
 # need an engine with gates; the first is what the executor's supervised is there
 GATED = (Policy('gated', 'gated', options=(('capacity', 1.0),)),
          Policy('gated, fused', 'gated', fuse=True, options=(('capacity', 1.0),)))
@@ -115,7 +118,7 @@ def policies(names: Sequence[str], capacity: float = 1.0) -> Sequence[Policy]:
     `capacity` is that of the supervised ones; S3DNN keeps its own.
     """
     above_zero('--capacity', [capacity])
-    known = {policy.name: policy for policy in (*POLICIES, PROCESSES, *GATED)}
+    known = {policy.name: policy for policy in (*POLICIES, PROCESSES, *LATER, *GATED)}
     for name, policy in known.items():
         if 'capacity' in dict(policy.options):
             options = {**dict(policy.options), 'capacity': capacity}

@@ -34,6 +34,7 @@ from s3dnn_ros.profiling.table import ProfileRow, ProfileTable
 from s3dnn_ros.runtime.job import Instance
 from s3dnn_ros.runtime.recorder import Recorder, Stage
 from s3dnn_ros.scheduling import POLICIES
+from s3dnn_ros.scheduling.rivals import KNOWN
 
 _LOG = logging.getLogger(__name__)
 
@@ -70,9 +71,9 @@ class Plan:
         above_zero('--load', [self.load])
         above_zero('--seconds', [self.seconds])
         for name in self.policies:
-            if name not in POLICIES:
+            if name not in KNOWN:
                 raise ParameterError('--policies', name, 'expected some of '
-                                     + ', '.join(sorted(POLICIES)))
+                                     + ', '.join(sorted(KNOWN)))
 
 
 @dataclasses.dataclass

@@ -16,7 +16,7 @@ from s3dnn_ros.runtime.job import Instance, Job, Request
 from s3dnn_ros.runtime.model_queue import ModelQueue
 from s3dnn_ros.runtime.variant_chooser import EXACT, VariantChooser
 from s3dnn_ros.runtime.virtual_driver import VirtualDriver
-from s3dnn_ros.scheduling import make_scheduler
+from s3dnn_ros.scheduling.rivals import make_known
 from s3dnn_ros.transport.frames import FrameBatch, FrameInfo, Transform
 
 LEVELS = 3
@@ -34,7 +34,7 @@ class VirtualExecutor:
     Parameters
     ----------
     policy : str
-        One of POLICIES.
+        One of POLICIES, or of RIVALS.
     profiles : mapping of name to ProfileTable
     finished : callable
         Called with every Job that ended.
@@ -61,7 +61,7 @@ class VirtualExecutor:
         self._chooser = chooser
         self.engine = SimulatedEngine(self._clock, profiles, levels=LEVELS, jitter=jitter,
                                       seed=seed, **device)
-        scheduler = make_scheduler(policy, **_OPTIONS.get(policy, {}))
+        scheduler = make_known(policy, **_OPTIONS.get(policy, {}))
         # as the executor has it: one for what waits on the device for its turn
         self._lanes = 2 if scheduler.holds else 1
         self._core = Core(scheduler, self.engine, finished, dropped, _fail, _PARAMETERS,

@@ -286,6 +286,8 @@ class Core:
         for work in chosen.late:
             has_news |= self._sort_out_late(self._queued[id(work)], now_s,
                                             self._scheduler.withdraw)
+        for work in chosen.refuse:
+            has_news |= self._refuse(self._queued[id(work)])
         return has_news and bool(self._queued or self._waiting)
 
     def _tell_progress(self, now_s):
@@ -312,6 +314,17 @@ class Core:
                 self._drop(request, 'late', 'the deadline could not be met any more when the '
                            'batch was to start')
         return bool(late)
+
+    def _refuse(self, job) -> bool:
+        """Drop the most urgent request of a job that was refused, if it may be dropped.
+
+        The others wait again. Tells whether it was dropped.
+        """
+        request = job.urgent
+        if self._parameters.late_policy != 'drop' or request.run_late or job.flight is not None:
+            return False
+        self._drop(request, 'late', 'the scheduler did not expect it to be in time')
+        return True
 
     def _hold(self, job):
         """Stop a job behind the segment that runs; not one that could not be started."""

@@ -44,7 +44,8 @@ class Dispatch:
     device shares itself out as it likes. A device that tells fewer levels apart takes its last one
     for those beyond. Of networks that run whole, those in `hold` stop behind the segment that
     runs, and those in `resume` go on. Those in `late` are queued, and cannot be in time any more:
-    whoever may drop them should, since they keep a lane from others.
+    whoever may drop them should, since they keep a lane from others. Those in `refuse` are queued,
+    and the policy does not expect them to be in time: whoever may drop them does.
     """
 
     submit: Tuple[SegmentWork, ...] = ()
@@ -53,11 +54,12 @@ class Dispatch:
     hold: Tuple[SegmentWork, ...] = ()
     resume: Tuple[SegmentWork, ...] = ()
     late: Tuple[SegmentWork, ...] = ()
+    refuse: Tuple[SegmentWork, ...] = ()
 
     @property
     def empty(self) -> bool:
         """Tell whether there is nothing to do now."""
-        return not (self.submit or self.hold or self.resume or self.late)
+        return not (self.submit or self.hold or self.resume or self.late or self.refuse)
 
 
 class Scheduler(Protocol):

@@ -6,14 +6,14 @@ from s3dnn_ros.bench.results import tables
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.lab import virtual_bench
 from s3dnn_ros.lab.virtual_bench import Plan, Simulation
-from s3dnn_ros.scheduling import POLICIES
+from s3dnn_ros.scheduling.rivals import KNOWN
 
 
 def outcome(simulation):
     return (simulation.answered, simulation.missed, simulation.dropped, simulation.segments)
 
 
-@pytest.mark.parametrize('policy', sorted(POLICIES))
+@pytest.mark.parametrize('policy', sorted(KNOWN))
 def test_the_same_seed_gives_the_same_run(policy):
     outcomes = []
     for seed in (1, 1, 2):
@@ -36,7 +36,7 @@ def test_a_board_is_a_device_like_any_other(board):
     assert missed + dropped < 0.5 * answered
 
 
-@pytest.mark.parametrize('policy', sorted(POLICIES))
+@pytest.mark.parametrize('policy', sorted(KNOWN))
 def test_what_the_device_carries_with_ease_is_in_time(policy):
     simulation = Simulation(Plan(instances=2, load=0.1), policy)
     simulation.run_until(20.0)

@@ -18,6 +18,7 @@ from s3dnn_ros.runtime.model_queue import ModelQueue
 from s3dnn_ros.runtime.variant_chooser import EXACT
 from s3dnn_ros.runtime.virtual_driver import VirtualDriver
 from s3dnn_ros.scheduling import POLICIES, Dispatch, make_scheduler
+from s3dnn_ros.scheduling.rivals import make_known
 
 NOW_S = 100.0
 LEAD_S = 0.01
@@ -139,7 +140,7 @@ class CoreBench:
                     instance, None, self.queues[name], None, types.SimpleNamespace(priority=3))
         self.finished, self.dropped, self.reports = (collections.deque() for _ in range(3))
         self.take_finished = self.finished.append
-        self.watched = Watched(make_scheduler(scheduler) if isinstance(scheduler, str)
+        self.watched = Watched(make_known(scheduler) if isinstance(scheduler, str)
                                else scheduler)
         self.parameters = Parameters(**parameters)
         self.core = Core(self.watched, self.engine, lambda job: self.take_finished(job),

@@ -7,16 +7,16 @@ import hypothesis
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from core_bench import WHOLE, CoreBench
+from core_bench import CoreBench
 from hypothesis import given
 
-from s3dnn_ros.scheduling import POLICIES
+from s3dnn_ros.scheduling.rivals import KNOWN
 
 NETWORKS = ('net', 'other', 'third')
 
 
 @hypothesis.settings(max_examples=150)
-@given(seed=st.integers(0, 2**32), scheduler=st.sampled_from(sorted(POLICIES)),
+@given(seed=st.integers(0, 2**32), scheduler=st.sampled_from(sorted(KNOWN)),
        fuse=st.booleans(), late_policy=st.sampled_from(['run', 'drop']),
        max_queue=st.integers(1, 12), max_batch=st.integers(1, 5),
        known=st.booleans(), stopped_early=st.booleans(), count=st.integers(0, 40),
@@ -51,7 +51,7 @@ def test_every_request_ends_once_and_every_lane_is_free_at_the_end(
     assert not core.reports
     for queue in core.queues.values():
         assert queue.network.most_flights <= queue.network.lanes
-        assert scheduler in WHOLE or queue.network.most_ahead <= (2 if lead_s else 1)
+        assert KNOWN[scheduler].whole_networks or queue.network.most_ahead <= (2 if lead_s else 1)
     for job in core.finished:
         assert len(job.requests) == 1 or (fuse and job.frames <= min(max_batch, 4))
         if not job.error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from s3dnn_ros.commands.argument_types import above_zero
 from s3dnn_ros.commands.bench.output import add_out, print_tables, written_to
-from s3dnn_ros.scheduling import POLICIES
+from s3dnn_ros.scheduling.rivals import KNOWN
 
 
 def register(commands):
@@ -20,8 +20,8 @@ def register(commands):
                         help='of the device, that all ask for (default %(default)s)')
     parser.add_argument('--seconds', type=above_zero(float), default=300.0, metavar='T',
                         help='of virtual time per run (default %(default)s)')
-    parser.add_argument('--policies', nargs='+', choices=sorted(POLICIES),
-                        help='which (default: all)')
+    parser.add_argument('--policies', nargs='+', choices=sorted(KNOWN),
+                        help='which (default: all of ours)')
     parser.add_argument('--runs', type=above_zero(int), default=3, metavar='N',
                         help='of each (default %(default)s)')
     parser.add_argument('--board', default='', metavar='NAME_OR_YAML',
