@@ -109,10 +109,13 @@ class ContenderChooser:
     tables : mapping of model name to ModelTables
     contender : Contender
     clock : Clock
+    control : callable
+        Makes what sets the platform, with a BoardControl's first three parameters.
 
     """
 
-    def __init__(self, platform, tables: Mapping[str, ModelTables], contender: Contender, clock):
+    def __init__(self, platform, tables: Mapping[str, ModelTables], contender: Contender, clock,
+                 control=BoardControl):
         self.times_ns: List[int] = []
         self._clock = clock
         self._platform = platform
@@ -120,7 +123,7 @@ class ContenderChooser:
         first = fastest(known.whole)
         self._rest = known.whole.lookup(0.0) if contender.rests else None
         self._log: List[Tuple[float, int]] = []
-        self._board = BoardControl(first, platform, self._changed)
+        self._board = control(first, platform, self._changed)
         self._cohort = Cohort(Membership(NAME, LEASE_S), contender.make(known), tables, NAME,
                               self._board, horizon=contender.horizon, margin=contender.margin)
         self._chooser = CohortChooser(self._cohort, tables)
