@@ -26,7 +26,19 @@ def tables(results: Dict) -> List[str]:
         *([f"A stamp of the recorder takes {results['stamp_us']:.1f} µs.", '']
           if 'stamp_us' in results else []),
         *table(['policy', 'times real time', 'segments', 'host, µs a segment', 'missed, %',
-                'memory grew, kB'], map(_cells, results['virtual']))]
+                'memory grew, kB'], map(_cells, results['virtual'])),
+        *_marks([row for row in results['virtual'] if row.get('marks')])]
+
+
+def _marks(rows) -> List[str]:
+    if not rows:
+        return []
+    return ['', 'One long run of each policy: what a segment took since the mark before, and the '
+            'memory at the mark.', '',
+            *table(['policy', 'segments', 'host, µs a segment', 'memory, MB'],
+                   ([f"`{row['policy']}`", str(mark['segments']), f"{mark['segment_us']:.1f}",
+                     f"{mark['resident_kb'] / 1024:.1f}"]
+                    for row in rows for mark in row['marks']))]
 
 
 def _cells(row):

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any, Callable, List, Mapping, Optional, Protocol, Sequence, Tuple, Union
+from typing import (
+    Any,
+    Callable,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Protocol,
+    Sequence,
+    Tuple,
+    Union,
+)
 
 import numpy as np
 
@@ -19,8 +30,7 @@ PRECISIONS = ('fp16', 'fp32', 'int8')
 LONGEST_S = 86400.0
 
 
-@dataclasses.dataclass(frozen=True)
-class Run:
+class Run(NamedTuple):
     """A finished segment: when it ran, or the error that ended it.
 
     `exact` says that it ran exact although it was to run in a variant: an engine that is `gated`

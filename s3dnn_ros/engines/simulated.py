@@ -9,30 +9,16 @@ together use more than there is, all are slowed alike.
 
 from __future__ import annotations
 
-import collections
-import dataclasses
 import heapq
 import itertools
 import math
 import random
-from typing import Callable, Deque, Dict, List, Mapping, Optional, Protocol, Sequence, Tuple
+from typing import Dict, Iterable, List, Mapping, Optional, Protocol, Sequence, Tuple
 
 import numpy as np
 
-from s3dnn_ros.engines.base import DEFAULTS, Run
-
-# What is left of a segment when it has ended, but for rounding.
-_NOTHING_S = 1e-12
-
-
-class SegmentTimes(Protocol):
-    """What a profile tells of a network's segments."""
-
-    def segment_times_s(self, batch: int) -> Sequence[float]:
-        """Return what each segment takes alone."""
-
-    def utilization(self, segment: int, batch: int) -> float:
-        """Return how much of the device a segment takes."""
+from s3dnn_ros.engines.base import DEFAULTS
+from s3dnn_ros.engines.simulated_flight import SegmentTimes, SimulatedFlight, SimulatedNetwork
 
 
 class Board(Protocol):
@@ -55,20 +41,6 @@ class Board(Protocol):
 
     def passed(self, time_s: float, device: float, memory: float) -> None:
         """Take note that for so long these shares of device and bandwidth were in use."""
-
-
-@dataclasses.dataclass(eq=False)
-class _Segment:
-    """A segment on the device; `left_s` is what it would take alone from now on, as profiled."""
-
-    flight: SimulatedFlight
-    number: int
-    level: int
-    utilization: float
-    left_s: float
-    done: Callable[[Run], None]
-    started_s: float = 0.0
-    rate: float = 1.0
 
 
 class SimulatedEngine:
@@ -109,6 +81,8 @@ class SimulatedEngine:
                  lead_s=0.0, jitter=0.0, seed=0, board: Optional[Board] = None,
                  speedups: Optional[Mapping[str, Sequence[Sequence[float]]]] = None):
         self.parallel, self.levels, self.lead_s = parallel, levels, lead_s
+        # segments of a flight go by without a look between them
+        self.joins = parallel and board is None
         self._clock = clock
         self._profiles = profiles
         self._jitter = jitter
@@ -117,10 +91,12 @@ class SimulatedEngine:
         self._speedups = speedups or {}
         self._taken = 0.0                   # of the device, by another program
         self._device = self._memory = 0.0   # in use
-        self._running: List[_Segment] = []
-        self._launched: List[Tuple[float, int, _Segment]] = []      # a heap
+        self._running: List[SimulatedFlight] = []
+        self._launched: List[Tuple[float, int, SimulatedFlight]] = []       # a heap
         self._numbers = itertools.count()
-        self._since_s = clock.now_s()       # from when on what is left counts
+        self._since_s = clock.now_s()       # up to when the board was told what is in use
+        self._shared_out = True             # among all that runs, since that has changed
+        self._next_s = math.inf             # when the first of them ends
 
     def load(self, instance, segments, outputs, spec, *, coarser=(), lanes=1, max_batch=1,
              keep=True):
@@ -131,51 +107,53 @@ class SimulatedEngine:
 
     def next_end_s(self) -> float:
         """Return when something ends or begins next if nothing changes; inf if nothing does."""
-        next_s = min((self._since_s + segment.left_s / segment.rate
-                      for segment in self._running if segment.rate), default=math.inf)
+        self._share_out()
         if self._board is None:
-            return next_s
-        return min(next_s, self._board.next_change_s(),
+            return self._next_s
+        return min(self._next_s, self._board.next_change_s(),
                    self._launched[0][0] if self._launched else math.inf)
 
     def end_due(self):
         """End what is over by now, and begin and change what is due."""
-        self.pass_time()
+        now_s = self.pass_time()
         if self._board is not None:
-            self._begin_due()
-        over = [segment for segment in self._running if segment.left_s <= _NOTHING_S]
+            self._begin_due(now_s)
+        if self._next_s > now_s:
+            return
+        over = [flight for flight in self._running if flight.ends_s <= now_s]
         if over:
-            self._running = [segment for segment in self._running
-                             if segment.left_s > _NOTHING_S]
-            for segment in over:
-                segment.flight.ended(segment)
-            self._share_out()
+            self._running = [flight for flight in self._running if flight.ends_s > now_s]
+            self._shared_out = False
+            for flight in over:
+                flight.ended(now_s)
 
     def launch_s(self) -> float:
         """Return when the device gets what is submitted now."""
         now_s = self._clock.now_s()
         return now_s if self._board is None else self._board.launch(now_s)
 
-    def begin(self, flight, segment, done, level, variant, launched_s):
-        """Start a segment of a flight, as soon as the host has launched it."""
-        self.pass_time()
-        time_s, utilization = flight.network.needs(segment, flight.batch)
-        if variant:
-            time_s /= flight.network.speedup(segment, variant)
-        if self._jitter:
-            time_s *= 1.0 + self._random.uniform(0.0, self._jitter)
-        started = _Segment(flight, segment, level, utilization, time_s, done)
-        if launched_s > self._since_s:
-            heapq.heappush(self._launched, (launched_s, next(self._numbers), started))
-            return
-        self._start(started)
-        self._share_out()
+    def begin(self, flight, launched_s):
+        """Start what a flight has next, as soon as the host has launched it."""
+        now_s = self.pass_time()
+        if launched_s > now_s:
+            heapq.heappush(self._launched, (launched_s, next(self._numbers), flight))
+        else:
+            self._start(flight, now_s)
+
+    def end_changed(self):
+        """Take note that something that runs ends at another time than it was to."""
+        self._shared_out = False
+
+    def jittered_s(self, time_s) -> float:
+        """Return what a segment takes this time."""
+        # `uniform` takes twice as long
+        return time_s * (1.0 + self._jitter * self._random.random())
 
     def disturb(self, share: float):
         """Have another program take this share of the device from now on, below 1."""
         self.pass_time()
         self._taken = share
-        self._share_out()
+        self._shared_out = False
 
     def frame_memory(self, size):
         """Return so many bytes; nothing reads them."""
@@ -202,184 +180,65 @@ class SimulatedEngine:
         """Return the time on the engine's clock."""
         return self._clock.now_s()
 
-    def pass_time(self):
-        """Take note of the time that has passed."""
+    def pass_time(self) -> float:
+        """Take note of the time that has passed; return what it is now."""
         now_s = self._clock.now_s()
-        passed_s, self._since_s = now_s - self._since_s, now_s
+        passed_s = now_s - self._since_s
         if passed_s:
-            for segment in self._running:
-                segment.left_s -= segment.rate * passed_s
+            self._share_out()
+            self._since_s = now_s
             if self._board is not None:
                 self._board.passed(passed_s, self._device, self._memory)
+        return now_s
 
-    def _begin_due(self):
-        changed = self._board.change_due(self._since_s)
-        while self._launched and self._launched[0][0] <= self._since_s:
-            self._start(heapq.heappop(self._launched)[-1])
-            changed = True
-        if changed:
-            self._share_out()
+    def _begin_due(self, now_s):
+        if self._board.change_due(now_s):
+            self._shared_out = False
+        while self._launched and self._launched[0][0] <= now_s:
+            self._start(heapq.heappop(self._launched)[-1], now_s)
 
-    def _start(self, segment):
-        segment.started_s = self._since_s
-        self._running.append(segment)
+    def _start(self, flight, now_s):
+        flight.starts(now_s)
+        self._running.append(flight)
+        self._shared_out = False
 
     def _share_out(self):
-        """Say for all that runs how fast it runs."""
-        self._share_device()
+        """Say for all that runs how fast it runs, if that has changed since time passed last."""
+        if self._shared_out:
+            return
+        self._shared_out = True
+        rates = self._rates()
         if self._board is not None:
-            self._pace()
+            rates = self._paced(rates)
+        self._next_s = math.inf
+        for flight, rate in zip(self._running, rates):
+            if rate != flight.rate:
+                flight.goes_on(rate, self._since_s)
+            if flight.ends_s < self._next_s:
+                self._next_s = flight.ends_s
 
-    def _pace(self):
-        """Slow down what the clocks and the memory do not let run as fast as profiled."""
-        self._device = self._taken + sum(segment.rate * segment.utilization
-                                         for segment in self._running)
-        wanted = 0.0
-        for segment in self._running:
-            pace, traffic = self._board.pace(segment.flight.network.model, segment.number,
-                                             segment.flight.batch)
-            wanted += segment.rate * traffic
-            segment.rate *= pace
-        self._memory = min(1.0, wanted)
-        if wanted > 1.0:
-            for segment in self._running:
-                segment.rate /= wanted
-
-    def _share_device(self):
-        left = 1.0 - self._taken
+    def _rates(self) -> Iterable[float]:
+        """Return how fast everything runs by what the device has left for it."""
+        running, left = self._running, 1.0 - self._taken
         if not self.parallel:
-            for index, segment in enumerate(self._running):
-                segment.rate = 0.0 if index else min(1.0, left / segment.utilization)
-            return
-        if len(self._running) == 1:
-            segment = self._running[0]
-            segment.rate = min(1.0, left / segment.utilization)
-            return
-        for level in sorted({segment.level for segment in self._running}):
-            peers = [segment for segment in self._running if segment.level == level]
-            wanted = sum(segment.utilization for segment in peers)
-            rate = min(1.0, left / wanted)
-            for segment in peers:
-                segment.rate = rate
-            left = max(0.0, left - rate * wanted)
+            return [0.0 if index else min(1.0, left / flight.utilization)
+                    for index, flight in enumerate(running)]
+        if sum([flight.utilization for flight in running]) <= left:
+            return itertools.repeat(1.0)
+        by_level: Dict[int, float] = {}
+        for level in sorted({flight.level for flight in running}):
+            wanted = sum([flight.utilization for flight in running if flight.level == level])
+            by_level[level] = min(1.0, left / wanted)
+            left = max(0.0, left - by_level[level] * wanted)
+        return [by_level[flight.level] for flight in running]
 
-
-class SimulatedNetwork:
-    """A network that takes the times of a profile, and gives no outputs."""
-
-    stages = False
-    batch = 0
-    note = ''
-    output_shapes: Mapping[str, tuple] = {}
-
-    def __init__(self, engine, model: str, profile: SegmentTimes, speedups, lanes, max_batch):
-        self.engine = engine
-        self.model = model
-        self.lanes = lanes
-        self.largest = max_batch
-        self.segments = len(profile.segment_times_s(1))
-        self.variants = [len(each) for each in speedups] if speedups else [1] * self.segments
-        self._profile = profile
-        self._speedups = speedups
-        self._needs: Dict[Tuple[int, int], Tuple[float, float]] = {}    # by segment and batch
-
-    def padded(self, frames):
-        """Return the frames themselves."""
-        return frames
-
-    def stage(self, pixels):
-        """Return the pixels themselves."""
-        return pixels
-
-    def open(self, staged, deadline_s=math.inf):
-        """Start a flight; what was staged tells only how many images there are."""
-        return SimulatedFlight(self, sum(len(pixels) for pixels in staged))
-
-    def needs(self, segment, batch) -> Tuple[float, float]:
-        """Return what a segment takes alone, in seconds, and of the device."""
-        needs = self._needs.get((segment, batch))
-        if needs is None:
-            needs = self._needs[segment, batch] = (
-                self._profile.segment_times_s(batch)[segment],
-                self._profile.utilization(segment, batch))
-        return needs
-
-    def speedup(self, segment, variant) -> float:
-        """Return what a variant of a segment gains; the coarsest, if there is no such."""
-        speedups = self._speedups[segment]
-        return speedups[min(variant, len(speedups) - 1)]
-
-
-class SimulatedFlight:
-    """One batch on its way through a network."""
-
-    def __init__(self, network, batch):
-        self.network = network
-        self.batch = batch
-        self._submitted: Deque[Tuple] = collections.deque()     # the first runs, if any does
-        self._runs = self._held = False
-        self._ended = 0
-
-    def submit(self, segment, done, level=0, variant=0, last=None):
-        """Start a segment, or several, behind the one before it."""
-        if last is not None and last > segment:
-            done = _WhenAllEnded(last + 1 - segment, done)
-        launched_s = self.network.engine.launch_s()
-        self._submitted.append((segment, done, level, variant, launched_s))
-        if last is not None:
-            self._submitted.extend((index, done, level, 0, launched_s)
-                                   for index in range(segment + 1, last + 1))
-        self._begin()
-
-    def hold(self):
-        """Stop behind the segment that runs; tell whether any is left then."""
-        self._held = True
-        return len(self._submitted) > self._runs
-
-    def resume(self):
-        """Go on with what was submitted."""
-        self._held = False
-        self._begin()
-
-    def progress(self):
-        """Return how many segments have ended."""
-        return self._ended
-
-    def ended(self, segment):
-        """Tell that the first segment has ended, and start the one behind it."""
-        self._submitted.popleft()
-        self._ended += 1
-        self._runs = False
-        self._begin()
-        segment.done(Run(segment.started_s, self.network.engine.now_s()))
-
-    def abandon(self):
-        """Do nothing: there are lanes enough."""
-
-    def outputs(self):
-        """Return nothing: nothing was computed."""
-        return {}
-
-    def close(self):
-        """Do nothing."""
-
-    def _begin(self):
-        """Start the first segment, unless one runs or the flight is held."""
-        if self._submitted and not (self._runs or self._held):
-            self._runs = True
-            self.network.engine.begin(self, *self._submitted[0])
-
-
-class _WhenAllEnded:
-    """Calls `done` once, when so many segments have ended, with one run for all."""
-
-    def __init__(self, count, done: Callable[[Run], None]):
-        self._left = count
-        self._done = done
-        self._started_s = math.inf
-
-    def __call__(self, run):
-        self._left -= 1
-        self._started_s = min(self._started_s, run.started_s)
-        if not self._left:
-            self._done(Run(self._started_s, run.ended_s))
+    def _paced(self, rates) -> Iterable[float]:
+        """Return how fast everything runs if clocks and memory do not allow for these rates."""
+        self._device, wanted, paced = self._taken, 0.0, []
+        for flight, rate in zip(self._running, rates):
+            pace, traffic = self._board.pace(flight.network.model, flight.number, flight.batch)
+            self._device += rate * flight.utilization
+            wanted += rate * traffic
+            paced.append(rate * pace)
+        self._memory = min(1.0, wanted)
+        return [rate / wanted for rate in paced] if wanted > 1.0 else paced

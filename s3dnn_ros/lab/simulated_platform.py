@@ -159,10 +159,7 @@ class SimulatedPlatform:
 
     def launch(self, now_s):
         """Return when the device gets what is submitted now: the host does one after the other."""
-        board = self._described
-        took_s = ((board.decision_s + board.launch_s)
-                  * board.clocks[CPU].steps_mhz[-1] / self.settings.cpu_mhz)
-        self._host_free_s = max(now_s, self._host_free_s) + took_s
+        self._host_free_s = max(now_s, self._host_free_s) + self._launch_s
         return self._host_free_s
 
     def next_change_s(self):
@@ -216,6 +213,9 @@ class SimulatedPlatform:
             settings = settings._replace(gpu_mhz=min(
                 settings.gpu_mhz, self._described.thermal.throttled_gpu_mhz))
         self.settings = settings
+        board = self._described
+        self._launch_s = ((board.decision_s + board.launch_s)
+                          * board.clocks[CPU].steps_mhz[-1] / settings.cpu_mhz)
         if settings not in self._uses:
             idle_w, *full_w = (sum(self._described.power_w(settings, activity).values())
                                for activity in UNITS)

@@ -16,7 +16,8 @@ import resource
 import statistics
 import time
 import types
-from typing import Callable, Dict, List, Sequence
+from pathlib import Path
+from typing import Callable, Dict, Iterator, List, Sequence
 
 from s3dnn_ros.base.callbacks import ignore
 from s3dnn_ros.base.clock import VirtualClock
@@ -43,6 +44,10 @@ NETWORK_S = (0.020, 0.040)
 UTILIZATION = (0.3, 0.9)
 # Deadlines are so many times the time alone.
 DEADLINES = (1.5, 3.0)
+# Whether time is linear is looked at after so many segments, and ten times as many, and so on.
+FIRST_MARK = 10_000
+# Of a run, so many parts go by between two looks at how many segments there were.
+MARK_LOOKS = 30
 # To tell what a stamp of the recorder takes.
 STAMP_RUNS, STAMPS = 5, 20_000
 
@@ -52,7 +57,8 @@ class Plan:
     """What to simulate: `load` is the share of the device that all instances ask for.
 
     With the name of a `board`, or its file, the device is that board, in half precision, and the
-    networks are those whose times on it are published.
+    networks are those whose times on it are published. If `segments_total` is not 0, each policy
+    has one more run, of so many segments, which shows whether time and memory are linear in them.
     """
 
     instances: int = 8
@@ -62,12 +68,15 @@ class Plan:
     policies: Sequence[str] = tuple(POLICIES)
     runs: int = 3
     board: str = ''
+    segments_total: int = 0
 
     def __post_init__(self):
         """Refuse what cannot be simulated; raises ParameterError."""
         at_least_one('--instances', [self.instances])
         at_least_one('--segments', [self.segments])
         at_least_one('--runs', [self.runs])
+        if self.segments_total:
+            at_least_one('--segments-total', [self.segments_total])
         above_zero('--load', [self.load])
         above_zero('--seconds', [self.seconds])
         for name in self.policies:
@@ -150,7 +159,31 @@ def run(plan: Plan, save: Callable[[Dict], None] = ignore) -> Dict:
             _LOG.info(f"{row['policy']}, run {seed + 1} of {plan.runs}: "
                       f"{row['runs'][-1]['times_real']:.0f} times real time")
             save(results)
+    if plan.segments_total:
+        for row in rows:
+            row['marks'] = []
+            for mark in _marks(plan, row['policy']):
+                row['marks'].append(mark)
+                _LOG.info(f"{row['policy']}: {mark['segments']} segments, "
+                          f"{mark['segment_us']:.1f} µs each")
+                save(results)
     return results
+
+
+def _marks(plan, policy) -> Iterator[Dict]:
+    """Give what a segment took, and how much memory there is, as one long run goes on."""
+    simulation, end_s, mark = Simulation(plan, policy), 0.0, FIRST_MARK
+    while simulation.segments < plan.segments_total:
+        before, cpu_s = simulation.segments, time.process_time()
+        mark = min(mark, plan.segments_total)
+        while simulation.segments < mark:
+            end_s += plan.seconds / MARK_LOOKS
+            simulation.run_until(end_s)
+            if end_s > plan.seconds and not simulation.segments:
+                return      # all is dropped
+        yield {'segments': simulation.segments, 'resident_kb': _resident_kb(),
+               'segment_us': 1e6 * (time.process_time() - cpu_s) / (simulation.segments - before)}
+        mark *= 10
 
 
 def _run(plan, policy, seed):
@@ -198,3 +231,9 @@ def _profile(name, segments, chance) -> ProfileTable:
 
 def _memory_kb() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def _resident_kb() -> int:
+    """Return the memory that the process has now."""
+    pages = int(Path('/proc/self/statm').read_text().split()[1])
+    return pages * resource.getpagesize() // 1024

@@ -1,10 +1,10 @@
-"""The shipped core on a simulated device in virtual time, for benches and trials."""
+"""The shipped core on a simulated device in virtual time, for benches, trials and experiments."""
 
 from __future__ import annotations
 
 import functools
 import types
-from typing import Callable, Mapping, Optional
+from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Tuple
 
 from s3dnn_ros.base.clock import VirtualClock
 from s3dnn_ros.engines.simulated import SimulatedEngine
@@ -14,22 +14,32 @@ from s3dnn_ros.runtime.events import Arrival, Parameters
 from s3dnn_ros.runtime.expectation import Expectation
 from s3dnn_ros.runtime.job import Instance, Job, Request
 from s3dnn_ros.runtime.model_queue import ModelQueue
+from s3dnn_ros.runtime.recorder import Recorder
 from s3dnn_ros.runtime.variant_chooser import EXACT, VariantChooser
 from s3dnn_ros.runtime.virtual_driver import VirtualDriver
 from s3dnn_ros.scheduling.rivals import make_known
-from s3dnn_ros.transport.frames import FrameBatch, FrameInfo, Transform
 
 LEVELS = 3
 JITTER = 0.1
-_OPTIONS = {'overlapping': {'levels': LEVELS}, 'supervised': {'successor_wait_s': 0.0}}
-_PARAMETERS = Parameters(max_queue=100_000, late_policy='drop', fusion=False, max_batch=1)
-_IDENTITY = Transform(1.0, 1.0)
+# One image for one network; requests that cannot be in time any more are dropped.
+PARAMETERS = Parameters(max_queue=100_000, late_policy='drop', fusion=False, max_batch=1)
+_OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    'overlapping': {'levels': LEVELS}, 'supervised': {'successor_wait_s': 0.0}}
+
+
+class _Batch(NamedTuple):
+    """What the core asks of a FrameBatch."""
+
+    deadline_s: float
+    frames: Tuple[None, ...] = (None,)
+    max_batch: int = 0
+    run_late: bool = False
 
 
 class VirtualExecutor:
     """Instances on one core, which shares a simulated device by a policy.
 
-    Each has a network of its own. Requests that cannot be in time any more are dropped.
+    Each has a network of its own, or shares that of a model.
 
     Parameters
     ----------
@@ -47,44 +57,67 @@ class VirtualExecutor:
     chooser : VariantChooser
         Chooses the variant of every segment.
     clock : VirtualClock, optional
+    parameters : Parameters
+        Of the core, such as whether requests for one network run as one batch.
+    options : mapping of str to object
+        Of the policy.
+    recorder : Recorder, optional
+        One that keeps more, or fewer, stamps than usual.
     **device
-        `board` and `speedups` of the SimulatedEngine.
+        `levels`, `lead_s`, `board` and `speedups` of the SimulatedEngine.
+
+    Attributes
+    ----------
+    engine : SimulatedEngine
+    recorder : Recorder
+        What became of every request.
 
     """
 
     def __init__(self, policy: str, profiles: Mapping[str, ProfileTable],
                  finished: Callable[[Job], None], dropped: Callable[[Request, str, str], None],
                  seed: int, jitter: float = JITTER, chooser: VariantChooser = EXACT,
-                 clock: Optional[VirtualClock] = None, **device):
+                 clock: Optional[VirtualClock] = None, parameters: Parameters = PARAMETERS,
+                 options: Optional[Mapping[str, Any]] = None,
+                 recorder: Optional[Recorder] = None, **device):
         self._clock = clock or VirtualClock()
         self._profiles = profiles
         self._chooser = chooser
-        self.engine = SimulatedEngine(self._clock, profiles, levels=LEVELS, jitter=jitter,
-                                      seed=seed, **device)
-        scheduler = make_known(policy, **_OPTIONS.get(policy, {}))
+        self.engine = SimulatedEngine(self._clock, profiles, jitter=jitter, seed=seed,
+                                      **{'levels': LEVELS, **device})
+        scheduler = make_known(policy, **(_OPTIONS.get(policy, {}) if options is None
+                                          else options))
         # as the executor has it: one for what waits on the device for its turn
-        self._lanes = 2 if scheduler.holds else 1
-        self._core = Core(scheduler, self.engine, finished, dropped, _fail, _PARAMETERS,
-                          chooser)
+        self._spare_lanes = int(scheduler.holds)
+        self._max_batch = parameters.max_batch
+        self._queues: Dict[str, ModelQueue] = {}        # by model
+        self._core = Core(scheduler, self.engine, finished, dropped, _fail, parameters, chooser,
+                          recorder=recorder)
+        self.recorder = self._core.recorder
         self._driver = VirtualDriver(self._core, self.engine, self._clock)
 
-    def add(self, name: str, priority: int = 0) -> Instance:
-        """Return a new instance of the network whose profile has this name."""
-        profile = self._profiles[name]
-        spec = types.SimpleNamespace(name=name)
-        network = self.engine.load(name, [None] * profile.segments, [], spec, lanes=self._lanes)
-        expect = Expectation(network.segments, profile,
-                             functools.partial(self._chooser.scale, name),
-                             functools.partial(self._chooser.least, name))
-        queue = ModelQueue(network, expect)
-        return Instance(name, spec, queue, None, types.SimpleNamespace(priority=priority))
+    def add(self, name: str, priority: int = 0, model: str = '') -> Instance:
+        """Return a new instance of the network whose profile has the model's name, or this one.
 
-    def send(self, instance: Instance, deadline_s: float) -> Request:
-        """Send one image to an instance now; return the request."""
-        now_s, name = self.now_s(), instance.name
-        frame = FrameInfo(name, '', 0, 0, 1, 1, _IDENTITY, now_s, deadline_s)
-        batch = FrameBatch('virtual', 0, name, name, (frame,), now_s, None, _keep)
-        request = Request(instance, batch, now_s, (None,))
+        Instances of one model share its network, which has a lane for each.
+        """
+        model = model or name
+        if model in self._queues:
+            self._queues[model].network.lanes += 1
+        else:
+            self._queues[model] = self._queue(model)
+        return Instance(name, types.SimpleNamespace(name=model), self._queues[model], None,
+                        types.SimpleNamespace(priority=priority))
+
+    def send(self, instance: Instance, deadline_s: float, frames: int = 1,
+             run_late: bool = False) -> Request:
+        """Send images, which run together, to an instance now; return the request.
+
+        Those that are to `run_late` are not dropped.
+        """
+        images = (None,) * frames
+        request = Request(instance, _Batch(deadline_s, images, run_late=run_late),
+                          self._clock.now_s(), images)
         self._core.post(Arrival(request))
         return request
 
@@ -100,10 +133,16 @@ class VirtualExecutor:
         """Let time pass up to then."""
         self._driver.run_until(end_s)
 
+    def _queue(self, model) -> ModelQueue:
+        profile = self._profiles[model]
+        network = self.engine.load(
+            model, [None] * profile.segments, [], types.SimpleNamespace(name=model),
+            lanes=1 + self._spare_lanes, max_batch=self._max_batch)
+        return ModelQueue(network, Expectation(
+            network.segments, profile, functools.partial(self._chooser.scale, model),
+            functools.partial(self._chooser.least, model)))
+
 
 def _fail(sentence):
     raise RuntimeError(sentence)
 
-
-def _keep():
-    return True

@@ -20,7 +20,9 @@ class BusyTimes:
     def began(self, name: str, now_s: float):
         """Take note of a work of this name."""
         with self._lock:
-            for busy in (self._names.setdefault(name, [0, 0.0, 0.0]), self._all):
+            if name not in self._names:
+                self._names[name] = [0, 0.0, 0.0]
+            for busy in (self._names[name], self._all):
                 if not busy[0]:
                     busy[1] = now_s
                 busy[0] += 1

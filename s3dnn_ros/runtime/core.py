@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import functools
 import itertools
 import math
 from typing import Callable, Deque, Dict, List, Optional
@@ -106,7 +105,8 @@ class Core:
         self._queued: Dict[int, Job] = {}          # by id of their work in the scheduler
         self._running: Dict[int, Job] = {}         # by id of their work on the device
         self._watch = ProgressWatch() if engine.gated else None
-        self._ends = SegmentEnds(engine.lead_s, scheduler.whole_networks, scheduler.holds)
+        self._ends = SegmentEnds(engine.lead_s, scheduler.whole_networks, scheduler.holds,
+                                 polled=engine.poll_s is not None)
         self._started: Dict[int, Job] = {}         # by id: jobs with a lane
         self._changed: Dict[ModelQueue, None] = {}       # queues with new requests or a free lane
         self._ended: Deque[Job] = collections.deque()           # to be handed on behind the step
@@ -130,7 +130,9 @@ class Core:
             self._handlers[type(event)](event, now_s)
         if self._watch is not None and self._watch.due(now_s):
             self._give_up_standing(now_s)
-        self._foresee(now_s)
+        near_s = self._ends.near_s
+        if near_s is not None and near_s <= now_s:
+            self._foresee(now_s)
         self._schedule(now_s)
         while self._submit(now_s):
             # who holds jobs has decided about all that there are
@@ -163,10 +165,12 @@ class Core:
 
     def wake_s(self, now_s) -> Optional[float]:
         """Return when to step though no event comes; None: never."""
-        wakes_s = [wake_s for wake_s in (
-            self._scheduler.next_wake_s(now_s), self._load_report.due_s, self._ends.near_s,
-            self._watch and self._watch.due_s) if wake_s is not None]
-        return min(wakes_s) if wakes_s else None
+        first_s: Optional[float] = None
+        for wake_s in (self._scheduler.next_wake_s(now_s), self._load_report.due_s,
+                       self._ends.near_s, self._watch and self._watch.due_s):
+            if wake_s is not None and (first_s is None or wake_s < first_s):
+                first_s = wake_s
+        return first_s
 
     # taking in
 
@@ -275,17 +279,15 @@ class Core:
             self._hold(self._running[id(work)])
         for work in chosen.resume:
             self._resume(self._running[id(work)], work, now_s)
-        submitted = functools.partial(self._scheduler.complete, now_s=now_s)
         has_news = bool(chosen.submit)
         for work, level in zip(chosen.submit, chosen.levels or itertools.repeat(0)):
             job = self._queued[id(work)]
-            if job.flight is not None or not self._sort_out_late(job, now_s, submitted):
+            if job.flight is not None or not self._sort_out_late(job, now_s, submitted=True):
                 del self._queued[id(work)]
                 job.level = min(level, self._last_level)
                 self._start(job, work, now_s)
         for work in chosen.late:
-            has_news |= self._sort_out_late(self._queued[id(work)], now_s,
-                                            self._scheduler.withdraw)
+            has_news |= self._sort_out_late(self._queued[id(work)], now_s, submitted=False)
         for work in chosen.refuse:
             has_news |= self._refuse(self._queued[id(work)])
         return has_news and bool(self._queued or self._waiting)
@@ -297,15 +299,19 @@ class Core:
             if reached is not None:
                 self._scheduler.reached(job.work, reached, now_s)
 
-    def _sort_out_late(self, job, now_s, forget):
+    def _sort_out_late(self, job, now_s, submitted):
         """Drop what is too late to start, if that is the policy; the others wait again.
 
-        `forget` takes the job from the scheduler.
+        `submitted` says whether the scheduler has given the job out.
         """
-        late = [request for request in job.requests
-                if self._parameters.late_policy == 'drop' and job.queue.is_late(request, now_s)]
+        if self._parameters.late_policy != 'drop':
+            return False
+        late = [request for request in job.requests if job.queue.is_late(request, now_s)]
         if late:
-            forget(job.work)
+            if submitted:
+                self._scheduler.complete(job.work, now_s)
+            else:
+                self._scheduler.withdraw(job.work)
             del self._queued[id(job.work)]
             job.queue.pending.remove(job)
             job.queue.put_back(job.requests)

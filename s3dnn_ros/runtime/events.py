@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Callable
+from typing import Callable, NamedTuple
 
 from s3dnn_ros.engines.base import Run
 from s3dnn_ros.runtime.job import Job, Request
@@ -23,15 +23,13 @@ class Parameters:
 DEFAULTS = Parameters()
 
 
-@dataclasses.dataclass(frozen=True)
-class Arrival:
+class Arrival(NamedTuple):
     """A request is here."""
 
     request: Request
 
 
-@dataclasses.dataclass(frozen=True)
-class SegmentEnded:
+class SegmentEnded(NamedTuple):
     """A segment of a job has ended, or all segments of a network that runs whole."""
 
     job: Job

@@ -73,10 +73,10 @@ class Expectation:
 
         Who chooses configuration and variants may hurry yet: only what is late even so is.
         """
-        times_s, least = self._row(batch)[0], self._least()
+        (times_s, _, _, left_s), least = self._row(batch), self._least()
         return self.overhead_s(segment) + (
             sum(map(operator.mul, times_s[segment:], least[segment:])) if least else
-            sum(times_s[segment:]))
+            left_s[segment])
 
     def run_s(self, batch: int) -> float:
         """Return the time of the whole network, W(model, batch) in S3DNN's terms."""
@@ -94,15 +94,15 @@ class Expectation:
 
     def segment_s(self, segment: int, batch: int) -> float:
         """Return the time of a segment that is submitted now."""
-        return self._time_s(segment, self._row(batch)[0], self.scale())
+        return self.scale() * self._row(batch)[0][segment] + self._overheads_s[segment]
 
     def work(self, instance, batch, deadline_s, priority, segment=0) -> SegmentWork:
         """Return a segment as the scheduler sees it, and through it all behind it."""
-        times_s, tb_ratios, utilizations = self._row(batch)
+        times_s, tb_ratios, utilizations, _ = self._row(batch)
         work, remaining_s = None, 0.0
-        scale = self.scale()
+        scale, overheads_s = self.scale(), self._overheads_s
         for index in range(self._segments - 1, segment - 1, -1):
-            time_s = self._time_s(index, times_s, scale)
+            time_s = scale * times_s[index] + overheads_s[index]
             remaining_s += time_s
             work = SegmentWork(instance, index, tb_ratios[index], deadline_s, remaining_s,
                                time_s, priority, utilizations[index], work)
@@ -116,12 +116,14 @@ class Expectation:
         """
         times_s = self._row(batch)[0][segment:segment + len(factors)]
         total_s = sum(map(operator.mul, times_s, factors))
-        scale = self.scale()
-        for index, time_s in enumerate(times_s, segment):
-            part_s = took_s * (time_s / total_s if total_s else 1.0 / sum(factors))
-            if self._profile is None:
+        parts_s = ([took_s * (time_s / total_s) for time_s in times_s] if total_s
+                   else [took_s / sum(factors)] * len(factors))
+        if self._profile is None:
+            for index, part_s in enumerate(parts_s, segment):
                 self._learn_time(index, batch, part_s)
-            else:
+        else:
+            scale = self.scale()
+            for index, (time_s, part_s) in enumerate(zip(times_s, parts_s), segment):
                 self._learn_overhead(index, scale * time_s, part_s)
 
     def lower_overheads(self):
@@ -141,9 +143,6 @@ class Expectation:
         self._overheads_s[segment] += (
             SMOOTHING * more_s if more_s < 0.0 else RISE * min(more_s, time_s))
 
-    def _time_s(self, segment, times_s, scale):
-        return scale * times_s[segment] + self._overheads_s[segment]
-
     def _times_s(self, batch):
         # another batch's times are a better guess than none
         nearest = sorted(self._learned, key=lambda known: abs(known - batch))
@@ -151,13 +150,22 @@ class Expectation:
                 for segment in range(self._segments)]
 
     def _row(self, batch):
+        """Return times, tb_ratios, utilizations, and the time from each segment to the end."""
+        known = self._known.get(batch)
+        if known is not None:
+            return known
         if self._profile is None:
-            ones = [1.0] * self._segments
-            return self._times_s(batch), ones, ones
-        if batch not in self._known:
-            segments = range(self._segments)
-            self._known[batch] = (
-                self._profile.segment_times_s(batch),
-                [self._profile.tb_ratio(segment, batch) for segment in segments],
-                [self._profile.utilization(segment, batch) for segment in segments])
+            times_s, ones = self._times_s(batch), [1.0] * self._segments
+            return times_s, ones, ones, _left_s(times_s)
+        times_s, segments = self._profile.segment_times_s(batch), range(self._segments)
+        self._known[batch] = (
+            times_s,
+            [self._profile.tb_ratio(segment, batch) for segment in segments],
+            [self._profile.utilization(segment, batch) for segment in segments],
+            _left_s(times_s))
         return self._known[batch]
+
+
+def _left_s(times_s) -> List[float]:
+    """Return what each segment and all behind it take, and 0 behind the last."""
+    return [sum(times_s[segment:]) for segment in range(len(times_s) + 1)]

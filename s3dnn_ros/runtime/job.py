@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import operator
 from typing import Any, Dict, List, NamedTuple, Optional, Set, Tuple
 
 from s3dnn_ros.engines.base import Flight, Network
 from s3dnn_ros.runtime.model_queue import ModelQueue
 from s3dnn_ros.scheduling import SegmentWork
 from s3dnn_ros.transport.frames import FrameBatch
+
+_DEADLINE_S = operator.attrgetter('deadline_s')
 
 
 class Choice(NamedTuple):
@@ -72,6 +75,8 @@ class Job:
 
     Attributes
     ----------
+    urgent : Request
+        The one with the earliest deadline.
     network : Network or None
         The one it runs on, from its start.
     work : SegmentWork or None
@@ -112,6 +117,7 @@ class Job:
     queue: ModelQueue
     requests: Tuple[Request, ...]
     frames: int = dataclasses.field(init=False)
+    urgent: Request = dataclasses.field(init=False)
     network: Optional[Network] = None
     flight: Optional[Flight] = None
     work: Optional[SegmentWork] = None
@@ -137,8 +143,9 @@ class Job:
     outputs: Any = None
 
     def __post_init__(self):
-        """Count the images that run together."""
-        self.frames = sum(request.frames for request in self.requests)
+        """Count the images that run together, and find the request that speaks for them."""
+        self.frames = sum([request.frames for request in self.requests])
+        self.urgent = min(self.requests, key=_DEADLINE_S)
 
     @property
     def batch(self) -> int:
@@ -153,7 +160,7 @@ class Job:
     @property
     def priority(self) -> int:
         """Return the highest priority among its requests."""
-        return max(request.priority for request in self.requests)
+        return max([request.priority for request in self.requests])
 
     def left_s(self, now_s) -> Tuple[float, float]:
         """Return what it will still take, and how much of that is the segment that runs."""
@@ -163,11 +170,6 @@ class Job:
         ran_s = now_s - self.expected_from_s
         return (max(0.0, self.expected.remaining_s - ran_s),
                 max(0.0, self.expected.time_s - ran_s))
-
-    @property
-    def urgent(self) -> Request:
-        """Return the request with the earliest deadline."""
-        return min(self.requests, key=lambda request: request.deadline_s)
 
     def next_work(self) -> Optional[SegmentWork]:
         """Return the next segment as the scheduler sees it; None behind the last."""

@@ -32,7 +32,8 @@ class LoadReport:
 
     def changed(self, from_s: float):
         """Take note of a change that is worth telling from a moment on."""
-        self._news_s = min(self._news_s, from_s)
+        if from_s < self._news_s:
+            self._news_s = from_s
 
     def ask(self, now_s: float):
         """Have the load told although nothing has changed."""

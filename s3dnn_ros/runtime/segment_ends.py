@@ -35,13 +35,16 @@ class SegmentEnds:
         Whether the scheduler gives out whole networks: nothing is chosen before their ends.
     holds : bool
         Whether it holds them, too: then flights tell how far they are.
+    polled : bool
+        Whether somebody looks for ends, and wants to know from when on.
 
     """
 
-    def __init__(self, lead_s: float, whole_networks: bool, holds: bool):
+    def __init__(self, lead_s: float, whole_networks: bool, holds: bool, polled: bool = True):
         self._lead = Lead(lead_s)
-        self._whole_networks = whole_networks
+        self._leads = lead_s > 0.0 and not whole_networks
         self._holds = holds
+        self._polled = polled
         self._ends: List[_End] = []         # a heap
         self._numbers = itertools.count()
         self._handed_over: List[Job] = []   # what comes behind them was chosen in this step
@@ -58,13 +61,15 @@ class SegmentEnds:
 
     def reckon(self, job: Job):
         """Reckon again: a variant was chosen, or the device configured, since it began."""
+        if not (self._polled or self._leads):
+            return
         work, expect = job.expected, job.queue.expect
         if self._holds:
             time_s = expect.least_left_s(job.flight.progress() or 0, job.batch)
         else:
             time_s = expect.segment_s(work.segment, job.batch) * job.time_factor(work.segment)
         job.look_s = min(job.look_s, job.expected_from_s + EARLIEST_END * time_s)
-        if self._lead.seconds and not self._whole_networks:
+        if self._leads:
             near_s = job.expected_from_s + time_s - self._lead.seconds
             heapq.heappush(self._ends, _End(near_s, next(self._numbers), job, work))
 

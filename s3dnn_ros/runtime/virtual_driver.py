@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
-from typing import Callable, List, Tuple
+from typing import Callable, List, Optional, Tuple
 
 from s3dnn_ros.base.clock import VirtualClock
 from s3dnn_ros.runtime.core import Core
@@ -39,19 +39,27 @@ class VirtualDriver:
 
     def run_until(self, end_s: float):
         """Do all that is to be done up to a time, which the clock then shows."""
+        core, engine, clock, actions = self._core, self._engine, self._clock, self._actions
+        is_polled = engine.poll_s is not None
+        wake_s: Optional[float] = clock.now_s()
         while True:
-            now_s = self._clock.now_s()
-            self._engine.end_due()
-            while self._actions and self._actions[0][0] <= now_s:
-                heapq.heappop(self._actions)[2]()
-            wake_s = self._core.step(now_s)
-            look_s = look(self._core, self._engine, now_s)
-            if self._core.has_events:
+            now_s = clock.now_s()
+            engine.end_due()
+            while actions and actions[0][0] <= now_s:
+                heapq.heappop(actions)[2]()
+            # as in real time, nothing is decided where nothing is new
+            if core.has_events or (wake_s is not None and wake_s <= now_s):
+                wake_s = core.step(now_s)
+            look_s = look(core, engine, now_s) if is_polled else math.inf
+            if core.has_events:
                 continue
-            next_s = min(math.inf if wake_s is None else wake_s, look_s,
-                         self._engine.next_end_s(),
-                         self._actions[0][0] if self._actions else math.inf)
+            next_s = min(look_s, engine.next_end_s())
+            if wake_s is not None and wake_s < next_s:
+                next_s = wake_s
+            if actions and actions[0][0] < next_s:
+                next_s = actions[0][0]
             if next_s > end_s:
-                self._clock.advance(max(0.0, end_s - now_s))
+                clock.advance(max(0.0, end_s - now_s))
                 return
-            self._clock.advance(max(0.0, next_s - now_s))
+            if next_s > now_s:
+                clock.advance(next_s - now_s)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from s3dnn_ros.scheduling.ordered import OrderedQueue
-from s3dnn_ros.scheduling.work import Dispatch
+from s3dnn_ros.scheduling.work import NOTHING, Dispatch
 
 
 class Edf:
@@ -26,7 +26,7 @@ class Edf:
     def dequeue(self, now_s):
         """Return the most urgent work, if nothing runs."""
         if self._running is not None or not self._queue:
-            return Dispatch()
+            return NOTHING
         self._running = self._queue.pop()
         return Dispatch((self._running,))
 

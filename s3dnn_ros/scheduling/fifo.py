@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 
-from s3dnn_ros.scheduling.work import Dispatch
+from s3dnn_ros.scheduling.work import NOTHING, Dispatch
 
 
 class Fifo:
@@ -24,7 +24,7 @@ class Fifo:
     def dequeue(self, now_s):
         """Return the oldest work, if nothing runs."""
         if self._running is not None or not self._queue:
-            return Dispatch()
+            return NOTHING
         self._running = self._queue.popleft()
         return Dispatch((self._running,))
 

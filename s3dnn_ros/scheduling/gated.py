@@ -17,7 +17,7 @@ from s3dnn_ros.scheduling.options import (
     share_of,
 )
 from s3dnn_ros.scheduling.ordered import OrderedQueue
-from s3dnn_ros.scheduling.work import Dispatch, SegmentWork
+from s3dnn_ros.scheduling.work import NOTHING, Dispatch, SegmentWork
 
 # More than so many side by side bring no device anything.
 MOST = 16
@@ -28,7 +28,6 @@ FULL = 0.7
 FORESEEN = 32
 # A look at how far jobs are comes no sooner.
 LEAST_WAIT_S = 100e-6
-NOTHING = Dispatch()
 NEVER = math.inf
 
 

@@ -9,7 +9,7 @@ from s3dnn_ros.scheduling.options import ROUNDING, check, check_common, due_by, 
 from s3dnn_ros.scheduling.ordered import Entry, OrderedQueue
 from s3dnn_ros.scheduling.overlap import Overlap
 from s3dnn_ros.scheduling.patience import Patience, latest_start_s
-from s3dnn_ros.scheduling.work import Dispatch
+from s3dnn_ros.scheduling.work import NOTHING, Dispatch
 
 
 class _Running(NamedTuple):
@@ -64,20 +64,25 @@ class Overlapping:
         self._queue = OrderedQueue()
         self._patience = Patience(self._queue, max_passes)
         self._running: Dict[int, _Running] = {}     # by id of the work
+        self._decided_s = math.nan      # when all was decided, unless something has come since
 
     def enqueue(self, work, now_s):
         """Add work in the place that the order gives it."""
         self._queue.put(self._queue.entry(work, self._due_s(work)))
+        self._decided_s = math.nan
 
     def dequeue(self, now_s):
         """Return the group to submit beside what runs."""
-        if not self._queue:
-            return Dispatch()
+        if not self._queue or now_s == self._decided_s:
+            return NOTHING
+        self._decided_s = now_s
         room = self._capacity - sum(self._share(run.entry.work) for run in self._running.values())
         group, left = self._choose(room, now_s)
-        if group and self._running:
-            self._patience.passed(entry for entry in left
-                                  if self._share(entry.work) > room + ROUNDING)
+        if not group:
+            return NOTHING
+        if self._running and self._patience.passed(
+                entry for entry in left if self._share(entry.work) > room + ROUNDING):
+            self._decided_s = math.nan
         started = [self._start(entry) for entry in group]
         return Dispatch(tuple(run.entry.work for run in started), (),
                         tuple(run.level for run in started) if self._levels > 1 else ())
@@ -85,6 +90,7 @@ class Overlapping:
     def complete(self, work, now_s):
         """Free the room of submitted work."""
         self._running.pop(id(work), None)
+        self._decided_s = math.nan
 
     def withdraw(self, work):
         """Forget queued work; False if it was submitted already."""
@@ -92,6 +98,7 @@ class Overlapping:
         if entry is None:
             return False
         self._patience.forget(entry)
+        self._decided_s = math.nan
         return True
 
     def next_wake_s(self, now_s):

@@ -7,7 +7,7 @@ from typing import List, Optional
 
 from s3dnn_ros.scheduling.options import SHARES, check, is_number, share_of
 from s3dnn_ros.scheduling.ordered import OrderedQueue
-from s3dnn_ros.scheduling.work import Dispatch, SegmentWork
+from s3dnn_ros.scheduling.work import NOTHING, Dispatch, SegmentWork
 
 HIGH, LOW = 0, 1        # the levels of the two streams
 
@@ -78,6 +78,8 @@ class Packing:
                 self._queue.remove(work)
                 self._running[level] = work
                 levels.append(level)
+        if not levels:
+            return NOTHING
         return Dispatch(tuple(self._running[level] for level in levels), (), tuple(levels))
 
     def complete(self, work, now_s):

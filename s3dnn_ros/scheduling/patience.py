@@ -30,13 +30,16 @@ class Patience:
         """Return how many were left behind at least once, and wait still."""
         return len(self._passes)
 
-    def passed(self, entries: Iterable[Entry]):
-        """Count one more dispatch that left these behind."""
+    def passed(self, entries: Iterable[Entry]) -> bool:
+        """Count one more dispatch that left these behind; tell whether one of them goes next."""
+        goes_next = False
         for entry in entries:
             passes = self._passes[entry.arrival] = self._passes.get(entry.arrival, 0) + 1
             if passes == self._most:
                 self._queue.remove(entry.work)
                 self._queue.put(entry._replace(due_s=-math.inf))
+                goes_next = True
+        return goes_next
 
     def forget(self, entry: Entry):
         """Take note that a work has started, or was withdrawn."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Dict
 
-from s3dnn_ros.scheduling.work import Dispatch, SegmentWork
+from s3dnn_ros.scheduling.work import NOTHING, Dispatch, SegmentWork
 
 
 class Streams:
@@ -26,6 +26,8 @@ class Streams:
 
     def dequeue(self, now_s):
         """Return all that is queued."""
+        if not self._queue:
+            return NOTHING
         ready = tuple(self._queue.values())
         self._queue.clear()
         return Dispatch(ready)

@@ -9,7 +9,7 @@ from s3dnn_ros.scheduling.options import ROUNDING, check, check_common, due_by, 
 from s3dnn_ros.scheduling.ordered import Entry, OrderedQueue
 from s3dnn_ros.scheduling.patience import Patience, latest_start_s
 from s3dnn_ros.scheduling.reservation import Reservation, reservation_for, successor_of
-from s3dnn_ros.scheduling.work import Dispatch, SegmentWork
+from s3dnn_ros.scheduling.work import NOTHING, Dispatch, SegmentWork
 
 
 class Supervised:
@@ -194,4 +194,6 @@ class Supervised:
         return [entry.work for entry in entries]
 
     def _dispatch(self, works):
+        if not (works or self._reservation):
+            return NOTHING
         return Dispatch(tuple(works), self._reservation.works if self._reservation else ())

@@ -62,6 +62,9 @@ class Dispatch:
         return not (self.submit or self.hold or self.resume or self.late or self.refuse)
 
 
+NOTHING = Dispatch()
+
+
 class Scheduler(Protocol):
     """Decides what runs next. Pure: no device, no clock, one thread.
 

@@ -1,5 +1,6 @@
 """A simulated device: what runs alone takes its time, what runs together shares the device."""
 
+import itertools
 import types
 
 import hypothesis.strategies as st
@@ -32,9 +33,10 @@ class Device:
             for name in networks}
         self.ended = []
 
-    def submit(self, name, segment=0, level=0):
-        self.flights[name].submit(segment, lambda run: self.ended.append((name, segment, run)),
-                                  level)
+    def submit(self, name, segment=0, level=0, last=None):
+        what = segment if last is None else 'all'
+        self.flights[name].submit(segment, lambda run: self.ended.append((name, what, run)),
+                                  level, last=last)
 
     def run(self):
         while self.engine.next_end_s() < float('inf'):
@@ -56,8 +58,7 @@ def test_segments_that_are_submitted_together_are_told_once(times_s, first):
     device = Device({'a': (times_s, 0.5)})
     for segment in range(first):
         device.submit('a', segment)
-    device.flights['a'].submit(first, lambda run: device.ended.append(('a', 'all', run)),
-                               last=len(times_s) - 1)
+    device.submit('a', first, last=len(times_s) - 1)
     assert device.run()['a', 'all'] == pytest.approx(sum(times_s))
     assert len(device.ended) == first + 1
     run = device.ended[-1][2]
@@ -129,6 +130,50 @@ def test_a_flight_that_is_held_stops_behind_its_segment_until_it_is_resumed():
     flight.resume()
     assert device.run()['a', 1] == pytest.approx(0.4)
     assert flight.progress() == 2
+
+
+@given(st.lists(TIMES_S, min_size=2, max_size=6), st.floats(0.0, 0.999), SHARES)
+def test_a_network_that_runs_whole_is_held_behind_the_segment_that_runs(times_s, part, share):
+    device = Device({'a': (times_s, share), 'b': ([0.05], share)})
+    flight, ends_s = device.flights['a'], list(itertools.accumulate(times_s))
+    device.submit('a', last=len(times_s) - 1)
+    assert device.engine.next_end_s() == pytest.approx(10.0 + ends_s[-1])
+    held_s = part * ends_s[-1]
+    device.clock.advance(held_s)
+    device.engine.end_due()
+    ended = flight.progress()
+    assert ended == pytest.approx(sum(end_s <= held_s for end_s in ends_s), abs=(
+        any(abs(end_s - held_s) < 1e-8 for end_s in ends_s)))
+    assert flight.hold() == (ended < len(times_s) - 1)
+    held = device.run()
+    assert flight.progress() == ended + 1
+    assert device.clock.now_s() - 10.0 == pytest.approx(ends_s[ended])
+    device.submit('b')
+    device.run()
+    waited_s = device.clock.now_s() - 10.0 - ends_s[ended]
+    flight.resume()
+    assert device.run()['a', 'all'] == pytest.approx(
+        held.get(('a', 'all'), ends_s[-1] + waited_s))
+    assert device.ended[-1][2].started_s == pytest.approx(
+        10.0 if ended < len(times_s) - 1 else device.ended[-1][2].started_s)
+
+
+@given(st.lists(TIMES_S, min_size=2, max_size=4), st.lists(TIMES_S, min_size=1, max_size=4),
+       SHARES, SHARES, st.integers(0, 1))
+def test_a_network_that_runs_whole_ends_as_if_its_segments_ran_one_by_one(
+        times_s, other_s, share, other_share, level):
+    ended_s = []
+    for together in (True, False):
+        device = Device({'a': (times_s, share), 'b': (other_s, other_share)}, levels=2)
+        for name, count, urgency in (('a', len(times_s), level), ('b', len(other_s), 1)):
+            if together:
+                device.submit(name, 0, urgency, last=count - 1)
+            for segment in () if together else range(count):
+                device.submit(name, segment, urgency)
+        ended = device.run()
+        ended_s.append([ended['a', 'all'], ended['b', 'all']] if together else
+                       [ended['a', len(times_s) - 1], ended['b', len(other_s) - 1]])
+    assert ended_s[0] == pytest.approx(ended_s[1])
 
 
 def test_a_flight_that_is_held_first_does_not_start_and_the_last_segment_ends():

@@ -70,7 +70,29 @@ def test_results_have_a_row_for_each_policy_and_are_saved_after_each_run(said):
     assert '\n'.join(tables(results)).startswith('Simulated tx2, ')
 
 
+def test_a_long_run_tells_what_a_segment_takes_at_every_mark(monkeypatch):
+    monkeypatch.setattr(virtual_bench, 'FIRST_MARK', 100)
+    results = virtual_bench.run(Plan(instances=2, seconds=2.0, policies=('edf',), runs=1,
+                                     segments_total=5000))
+    (row,) = results['virtual']
+    counts = [mark['segments'] for mark in row['marks']]
+    assert [counted >= mark for counted, mark in zip(counts, (100, 1000, 5000))] == [True] * 3
+    assert len(counts) == 3 and counts[-1] < 6000
+    assert all(mark['segment_us'] > 0.0 and mark['resident_kb'] > 1000 for mark in row['marks'])
+    # what is kept of each segment would be more than that
+    assert row['marks'][-1]['resident_kb'] - row['marks'][0]['resident_kb'] < 20_000
+    assert '| `edf` | ' + str(counts[-1]) in '\n'.join(tables(results))
+
+
+def test_a_long_run_ends_where_nothing_does(monkeypatch):
+    monkeypatch.setattr(virtual_bench, 'DEADLINES', (0.1, 0.1))
+    results = virtual_bench.run(Plan(instances=1, seconds=2.0, policies=('edf',), runs=1,
+                                     segments_total=5000))
+    assert results['virtual'][0]['marks'] == []
+
+
 @pytest.mark.parametrize('wrong, said', [
+    ({'segments_total': -1}, '--segments-total'),
     ({'instances': 0}, '--instances'), ({'segments': 0}, '--segments'), ({'load': 0.0}, '--load'),
     ({'seconds': float('nan')}, '--seconds'), ({'runs': 0}, '--runs'),
     ({'policies': ('edf', 'magic')}, 'magic')])

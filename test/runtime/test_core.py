@@ -404,7 +404,9 @@ def test_the_scheduler_is_asked_again_when_it_wants_to_wake(bench):
 @pytest.mark.parametrize('scheduler', ['edf', 'gated'])
 def test_a_job_whose_end_nobody_can_expect_keeps_its_lane_until_it_has_ended(
         bench, make_profile, scheduler):
-    core = bench({'net': {'profile': make_profile(0.1, 0.0)}}, scheduler=scheduler)
+    # ends are expected where somebody looks for them
+    core = bench({'net': {'profile': make_profile(0.1, 0.0)}}, scheduler=scheduler,
+                 device={'poll_s': 1e-3})
 
     def broken(*_):
         raise RuntimeError('no time is known')

@@ -27,6 +27,9 @@ def register(commands):
     parser.add_argument('--board', default='', metavar='NAME_OR_YAML',
                         help='a simulated board as device, such as tx2 (default: one whose '
                              'clocks never change, and that draws nothing)')
+    parser.add_argument('--segments-total', type=above_zero(int), default=0, metavar='N',
+                        help='one more run of each policy, of so many segments: whether time and '
+                             'memory are linear in them (default: none)')
     add_out(parser)
     parser.set_defaults(run=_run)
 
@@ -37,6 +40,6 @@ def _run(arguments):
     given = {'policies': tuple(arguments.policies)} if arguments.policies else {}
     plan = virtual_bench.Plan(arguments.instances, arguments.segments, arguments.load,
                               arguments.seconds, runs=arguments.runs, board=arguments.board,
-                              **given)
+                              segments_total=arguments.segments_total, **given)
     results = virtual_bench.run(plan, written_to(arguments.out))
     print_tables(results)
