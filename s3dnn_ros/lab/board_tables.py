@@ -7,6 +7,7 @@ from typing import Dict, List, Sequence, Tuple
 import numpy as np
 
 from s3dnn_ros.cohort import ModelTables, SpeedupAccuracyTable, SpeedupPowerTable
+from s3dnn_ros.cohort.rivals.oracle import Costs
 from s3dnn_ros.lab.board import CPU, UNITS, Board, Settings
 from s3dnn_ros.lab.layers import Layer
 from s3dnn_ros.lab.roofline import Roofline
@@ -60,6 +61,17 @@ class BoardTables:
         accuracy = tuple(SpeedupAccuracyTable(*zip(*each)) for each in (
             variants or [[(1.0, 1.0)]] * len(segments)))
         return ModelTables(tuple(times_s), tuple(power), accuracy, tuple(network_s.tolist()))
+
+    def costs(self, segments: Sequence[Sequence[Layer]]) -> Costs:
+        """Return what each segment of a network takes and uses in each configuration.
+
+        The energy is that above what the board draws at rest, in the configuration of least
+        power.
+        """
+        took_s, drawn_w = map(np.array, zip(*map(self._run, segments)))
+        idle_w = self._draws[:, 0]
+        rest_w = idle_w.min()
+        return Costs(took_s, took_s * (drawn_w - rest_w), idle_w - rest_w)
 
     def _run(self, layers):
         """Return what layers take, in seconds, and draw meanwhile, in watts, by configuration."""

@@ -20,7 +20,8 @@ def lab_contenders(board: Board, space: ConfigurationSpace) -> Sequence[Contende
     """Return all contenders on a board: Max-N, Max-Q, race to idle, the rivals and the modes.
 
     They are those of the bench, except that Max-Q is the board's own mode. The offline oracle
-    is not among them, because it needs to know what a run will ask for.
+    is not among them, because it needs to know what a run will ask for: see `search` of
+    `lab/oracle.py`.
 
     Parameters
     ----------
