@@ -12,6 +12,8 @@ from s3dnn_ros.bench.markdown import table
 FORMAT = 1
 
 MODES = ('min_energy', 'balanced', 'max_accuracy')
+# As in the paper, and by the tables of whole networks.
+KINDS = ('', ', by network')
 # The paper, by board; p99 in ms by model, for small, medium and large cohorts.
 MISSED = 3.25
 P99_MS: Mapping[str, Mapping[str, Sequence[float]]] = {
@@ -112,26 +114,34 @@ def _longest(runs) -> str:
 
 
 def _beside_paper(board: str, groups: Mapping[Group, _Runs]) -> Iterator[str]:
-    modes = [mode for mode in MODES if any(mode in runs for runs in groups.values())]
+    modes = [mode + kind for kind in KINDS for mode in MODES
+             if any(mode + kind in runs for runs in groups.values())]
     if modes:
         yield from table(['missed, %', 'paper', *modes], _missed(groups, modes))
         yield ''
         yield from table(['p99 in ms', 'paper', *modes], _p99(board, groups, modes))
         yield ''
-    if 'balanced' in modes:
-        yield ('Balanced against each rival: the mean of the cohorts in which both are in time '
-               f'for {COMPARABLE:.0%} of the frames at least; less is better. The paper has for '
-               f'energy {ENERGY[board]} %, for mean response {LATENCY[board]} %, of all rivals '
-               'together.')
-        yield ''
-        yield from table(['', 'energy, %', 'response, %', 'misses, points', 'cohorts'],
-                         _against(groups, modes))
-        yield ''
-        yield ('The triangle of Fig. 11, relative to balanced, of the same cohorts; the paper in '
-               'brackets. Latency is the mean response.')
-        yield ''
-        yield from table(['', 'energy, %', 'accuracy, %', 'latency, %'],
-                         _triangle(groups, modes))
+    for kind in KINDS:
+        if 'balanced' + kind in modes:
+            yield from _compared(board, groups, kind)
+
+
+def _compared(board, groups, kind) -> Iterator[str]:
+    """Give tables of one kind of modes against rivals, and against each other."""
+    balanced = 'balanced' + kind
+    yield (f'`{balanced}` against each other one: the mean of the cohorts in which both are in '
+           f'time for {COMPARABLE:.0%} of the frames at least; less is better. The paper has '
+           f'{ENERGY[board]} % of energy and {LATENCY[board]} % of response, all rivals '
+           'together.')
+    yield ''
+    yield from table(['', 'energy, %', 'response, %', 'misses, points', 'cohorts'],
+                     _against(groups, balanced))
+    yield ''
+    yield (f'The triangle of Fig. 11, relative to `{balanced}`; the paper in brackets. Latency '
+           'is the mean response.')
+    yield ''
+    yield from table(['', 'energy, %', 'accuracy, %', 'latency, %'], _triangle(groups, kind))
+    yield ''
 
 
 def _missed(groups, modes) -> Iterator[List[str]]:
@@ -155,23 +165,23 @@ def _p99(board, groups, modes) -> Iterator[List[str]]:
                                 'p99_ms')) for mode in modes)]
 
 
-def _against(groups, modes) -> Iterator[List[str]]:
-    rivals = dict.fromkeys(name for runs in groups.values() for name in runs)
-    for rival in rivals:
-        if rival not in modes:
-            pairs = list(_pairs(groups, 'balanced', rival))
-            missed = [_mean(runs['balanced'], 'missed_share') - _mean(runs[rival], 'missed_share')
-                      for runs in groups.values() if 'balanced' in runs and rival in runs]
-            yield [rival, _change(pairs, 'frame_mj'), _change(pairs, 'mean_ms'),
-                   f'{100 * statistics.fmean(missed):+.1f}' if missed else '–',
-                   f'{len(pairs)} of {len(missed)}']
+def _against(groups, balanced) -> Iterator[List[str]]:
+    for rival in dict.fromkeys(name for runs in groups.values() for name in runs):
+        if rival == balanced:
+            continue
+        pairs = list(_pairs(groups, balanced, rival))
+        missed = [_mean(runs[balanced], 'missed_share') - _mean(runs[rival], 'missed_share')
+                  for runs in groups.values() if balanced in runs and rival in runs]
+        yield [rival, _change(pairs, 'frame_mj'), _change(pairs, 'mean_ms'),
+               f'{100 * statistics.fmean(missed):+.1f}' if missed else '–',
+               f'{len(pairs)} of {len(missed)}']
 
 
-def _triangle(groups, modes) -> Iterator[List[str]]:
-    for mode in modes:
-        pairs = list(_pairs(groups, mode, 'balanced'))
+def _triangle(groups, kind) -> Iterator[List[str]]:
+    for mode in MODES:
+        pairs = list(_pairs(groups, mode + kind, 'balanced' + kind))
         accuracy, energy = TRIANGLE[mode]
-        yield [mode, f"{_change(pairs, 'frame_mj')} ({energy})",
+        yield [mode + kind, f"{_change(pairs, 'frame_mj')} ({energy})",
                f"{_change(pairs, 'score')} ({accuracy})", _change(pairs, 'mean_ms')]
 
 

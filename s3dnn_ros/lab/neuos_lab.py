@@ -24,6 +24,7 @@ from s3dnn_ros.bench.lab_neuos_results import FORMAT
 from s3dnn_ros.bench.option_checks import above_zero, at_least_one
 from s3dnn_ros.bench.record import percentiles_us
 from s3dnn_ros.errors import ParameterError
+from s3dnn_ros.lab import oracle
 from s3dnn_ros.lab.board import Activity, Board
 from s3dnn_ros.lab.board_file import load_board
 from s3dnn_ros.lab.contenders import lab_contenders
@@ -46,13 +47,17 @@ SETTLE = 0.1
 # So many configurations are told, those that were set longest.
 TOLD = 2
 DIGITS = 5
+# The oracle's plan is searched on so much virtual time, in so many runs besides its first ones.
+ORACLE_S, ORACLE_RUNS = 1.0, 30
 # Of a column of a table.
 NUMBER_BYTES = 8
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What to simulate; `seconds` are virtual, `contenders` names, of which () are all.
+    """What to simulate; `seconds` are virtual, `contenders` names.
+
+    Without names, there are all but the oracle, which takes minutes for each cohort.
 
     Every network is cut into `segments`, and decisions fall at their boundaries. `steps` is as
     for `Board.space`.
@@ -104,17 +109,39 @@ def experiment(plan: Plan) -> Experiment:
         for contender in plan.contenders or _contenders(board, plan.steps)
         for seed in range(plan.seeds)]
     for board in plan.boards:
-        _expect_known('--contenders', plan.contenders, _contenders(board, plan.steps))
+        _expect_known('--contenders', plan.contenders, (*_contenders(board, plan.steps),
+                                                        oracle.NAME))
     return Experiment('neuos', FORMAT, plan, cells, run)
 
 
 def run(cell: Cell) -> Dict:
     """Simulate a cell; returns its figures as a dict that JSON can hold."""
-    simulation = Simulation(cell)
+    contender = (_oracle(cell) if cell.contender == oracle.NAME
+                 else _contenders(cell.board, cell.steps)[cell.contender])
+    return _rounded(_simulated(cell, contender))
+
+
+def _simulated(cell: Cell, contender: Contender) -> Dict:
+    simulation = Simulation(cell, contender)
     try:
-        return _rounded(simulation.run())
+        return simulation.run()
     finally:
         simulation.close()
+
+
+def _oracle(cell: Cell) -> Contender:
+    """Return the contender that follows the best plan that is found for the begin of a cell."""
+    short = dataclasses.replace(cell, seconds=min(cell.seconds, ORACLE_S))
+    networks = networks_of(cell.board, cell.steps, cell.segments)
+
+    def simulate(contender) -> oracle.Outcome:
+        figures = _simulated(short, contender)
+        return oracle.Outcome(round(figures['missed_share'] * figures['requests']),
+                              figures['power_w'])
+
+    return oracle.search(simulate, {
+        client.name: oracle.Asked(networks[client.model].costs, client.deadline_s)
+        for client in _clients(cell)}, ORACLE_RUNS).plan.contender()
 
 
 @dataclasses.dataclass(eq=False)
@@ -134,7 +161,7 @@ class _Client:
 class Simulation:
     """A cell in virtual time: instances, their frames, and a contender in charge of the board."""
 
-    def __init__(self, cell: Cell):
+    def __init__(self, cell: Cell, contender: Contender):
         self._cell = cell
         board = load_board(cell.board)
         self._networks = networks_of(cell.board, cell.steps, cell.segments)
@@ -147,7 +174,6 @@ class Simulation:
             PRECISION, cell.steps)
         self._rest_w = sum(board.power_w(board.settings(
             self._platform.configurations.settings(0)), Activity()).values())
-        contender = _contenders(cell.board, cell.steps)[cell.contender]
         self._chooser = ContenderChooser(
             self._platform, {name: network.tables for name, network in by_name.items()},
             contender._replace(rests=contender.rests and self._wakes_in_time(board)), clock,

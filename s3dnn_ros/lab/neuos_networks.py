@@ -9,6 +9,7 @@ from typing import Callable, Dict, List, Mapping, NamedTuple, Sequence, Tuple
 import onnx
 
 from s3dnn_ros.cohort import ModelTables
+from s3dnn_ros.cohort.rivals.oracle import Costs
 from s3dnn_ros.lab import skeletons
 from s3dnn_ros.lab.board import Board
 from s3dnn_ros.lab.board_file import load_board
@@ -57,6 +58,7 @@ class Network:
     tables : ModelTables
         Their variants have NeuOS's points as a share of 1: one point less for each layer of low
         rank.
+    costs : Costs
     weights_mb, low_rank_mb : float
         Weights of the exact network, and of the copy of low rank, which are both resident.
 
@@ -65,6 +67,7 @@ class Network:
     segments: Sequence[Sequence[Layer]]
     speedups: Tuple[Tuple[float, ...], ...]
     tables: ModelTables
+    costs: Costs
     weights_mb: float
     low_rank_mb: float
 
@@ -105,6 +108,7 @@ def _network(board: Board, roofline, tables, pairs, count) -> Network:
         variants.append([((times_s[0] + host_s) / (each_s + host_s), points(layers))
                          for layers, each_s in enumerate(times_s)])
     return Network(segments, tuple(speedups), tables.of(segments, variants),
+                   tables.costs(segments),
                    _megabytes(pair.exact for pair in pairs),
                    _megabytes(layer for pair in pairs
                               for layer in pair.low_rank or (pair.exact,)))

@@ -18,7 +18,9 @@ def register(commands) -> None:
                         help='small (each model alone), medium (all four), large (two of each) '
                              '(default: all)')
     parser.add_argument('--contenders', nargs='+', metavar='NAME',
-                        help='who decides, by the names in the tables (default: all)')
+                        help='who decides, by the names in the tables, or oracle: a configuration '
+                             'for each segment, searched with all that will happen known, which '
+                             'takes minutes for each cohort (default: all but oracle)')
     parser.add_argument('--seconds', type=above_zero(float), default=5.0,
                         help='virtual time of each run (default %(default)s)')
     parser.add_argument('--period-factors', type=above_zero(float), nargs='+', metavar='FACTOR',
