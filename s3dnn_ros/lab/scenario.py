@@ -49,8 +49,9 @@ class Scenario:
 
     `board` is a name or the path of a file; '' for the device of measured profiles. `mode` is
     NOBODY or the name of who sets the board, `power_mode` one of the board's; '' for its highest
-    clocks. Networks have so many `segments`, at whose ends the scheduler decides. A segment takes
-    up to the part `run_jitter` longer than it should.
+    clocks. With `low_rank`, who sets the board may run segments in variants of low rank. Networks
+    have so many `segments`, at whose ends the scheduler decides. A segment takes up to the part
+    `run_jitter` longer than it should.
     """
 
     instances: Tuple[Stream, ...]
@@ -59,6 +60,7 @@ class Scenario:
     scheduler: Policy = Policy('overlapping')
     mode: str = NOBODY
     power_mode: str = ''
+    low_rank: bool = False
     fusion: bool = True
     max_batch: int = 8
     segments: int = 4

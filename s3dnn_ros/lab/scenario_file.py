@@ -19,11 +19,11 @@ from s3dnn_ros.errors import (
 )
 from s3dnn_ros.lab.board import PRECISIONS
 from s3dnn_ros.lab.board_file import load_board
-from s3dnn_ros.lab.calibrate import NETWORKS
 from s3dnn_ros.lab.scenario import FACTORS, NOBODY, PHASES, Policy, Scenario, Stream, WhatIf
 from s3dnn_ros.lab.scenario_networks import (
     FILES,
     PROFILE,
+    SHAPES,
     device_of,
     files_of,
     layers_named,
@@ -192,9 +192,9 @@ def _check(scenario: Scenario, fail) -> None:
         if device_of(models) is None:
             fail('board', 'the board to simulate; only where the models of all instances are '
                  'profiles of one device, that device is simulated')
-        for key, none in (('mode', NOBODY), ('power_mode', '')):
+        for key, none in (('mode', NOBODY), ('power_mode', ''), ('low_rank', False)):
             if getattr(scenario, key) != none:
-                fail(key, 'to be left out where there is no board, whose clocks it sets')
+                fail(key, 'to be left out where there is no board')
         return
     modes = load_board(scenario.board).modes
     if scenario.power_mode and scenario.power_mode not in modes:
@@ -235,7 +235,7 @@ def _kinds(folder: Path) -> Dict[str, _Kind]:
             _policy),
         'mode': _one_of(modes),
         'power_mode': _Kind("the name of one of the board's modes", _text),
-        'fusion': _Kind('true or false', lambda value: _checked(value, isinstance(value, bool))),
+        'low_rank': _truth(), 'fusion': _truth(),
         'max_batch': _whole(1, 64), 'segments': _whole(1, 64),
         'seconds': _number(0.1, LONGEST_S), 'run_jitter': _number(0.0, 1.0)}
 
@@ -245,13 +245,17 @@ def _stream_kinds(folder: Path) -> Dict[str, _Kind]:
     return {
         'name': _Kind('the name of an instance: letters, digits and _, no digit first',
                       lambda value: _checked(value, isinstance(value, str) and is_name(value))),
-        'model': _Kind(f'a network ({", ".join(NETWORKS)}, or one of `s3dnn models list`), an '
+        'model': _Kind(f'a network ({", ".join(SHAPES)}, or one of `s3dnn models list`), an '
                        '.onnx file, or a profile (.json) that `s3dnn profile` wrote',
                        functools.partial(_model, folder)),
         'rate_hz': _number(0.01, 1000.0), 'deadline_ms': _number(SHORTEST_MS, LONGEST_MS),
         'cameras': _whole(1, MOST_CAMERAS), 'priority': _whole(-100, 100),
         'tolerated_miss_rate': _number(0.0, 1.0), 'phase': _one_of(PHASES),
         'jitter_ms': _number(0.0, LONGEST_MS)}
+
+
+def _truth() -> _Kind:
+    return _Kind('true or false', lambda value: _checked(value, isinstance(value, bool)))
 
 
 def _whole(low, high) -> _Kind:

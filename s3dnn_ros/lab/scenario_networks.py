@@ -6,19 +6,36 @@ import functools
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
+import onnx
+
 from s3dnn_ros.base.cache import sha256_of
+from s3dnn_ros.cohort import ModelTables
 from s3dnn_ros.errors import ModelError
+from s3dnn_ros.lab import skeletons
+from s3dnn_ros.lab.board import Board
 from s3dnn_ros.lab.board_file import load_board
-from s3dnn_ros.lab.calibrate import NETWORKS, network_layers
+from s3dnn_ros.lab.board_tables import BoardTables
+from s3dnn_ros.lab.calibrate import NETWORKS
 from s3dnn_ros.lab.layers import Layer, cut, layers_of
+from s3dnn_ros.lab.low_rank_layers import for_work, pairs_of
+from s3dnn_ros.lab.neuos_networks import in_variants
 from s3dnn_ros.lab.roofline import Roofline
 from s3dnn_ros.lab.scenario import Scenario
 from s3dnn_ros.models.graph import load_graph, parse
 from s3dnn_ros.models.spec import load_spec
 from s3dnn_ros.profiling.table import ProfileTable, load_table
 
+# Networks that need no file: only their shapes matter.
+SHAPES = {**NETWORKS, 'alexnet': skeletons.alexnet, 'googlenet': skeletons.googlenet}
 NETWORK, DESCRIPTION, PROFILE = '.onnx', '.yaml', '.json'
 FILES = (NETWORK, DESCRIPTION, '.yml', PROFILE)
+
+
+class CohortNetwork(NamedTuple):
+    """What a cohort knows of a network, and what each variant of each segment gains."""
+
+    tables: ModelTables
+    speedups: Tuple[Tuple[float, ...], ...]
 
 
 class LabNetwork(NamedTuple):
@@ -51,7 +68,7 @@ def files_of(models: Sequence[str], boards: Sequence[str]) -> Tuple[Tuple[str, s
     for model in models:
         if model.endswith(FILES):
             paths.add(Path(model))
-        if model.endswith(('.yaml', '.yml')) or not (model.endswith(FILES) or model in NETWORKS):
+        if model.endswith(('.yaml', '.yml')) or not (model.endswith(FILES) or model in SHAPES):
             paths.add(load_spec(model).onnx)
     return tuple(sorted((str(path), sha256_of(path)) for path in paths))
 
@@ -62,16 +79,44 @@ def layers_named(model: str) -> Tuple[Layer, ...]:
 
     Raises ModelError and ProfileError.
     """
-    if model in NETWORKS:
-        return network_layers(model)
-    if model.endswith(PROFILE):
-        return layers_named(load_table(model).model)
-    graph = (parse(Path(model), 'export it again') if model.endswith(NETWORK)
-             else load_graph(load_spec(model)))
-    layers = tuple(layers_of(graph))
+    layers = tuple(layers_of(_graph(model)))
     if not any(layer.flops for layer in layers):
         raise ModelError(model, 'has no layers that compute anything; name another network')
     return layers
+
+
+@functools.lru_cache(maxsize=None)
+def cohort_network(board: str, precision: str, model: str, segments: int,
+                   low_rank: bool) -> CohortNetwork:
+    """Return what a cohort knows of a network on a board; it takes seconds to work out.
+
+    With `low_rank` every segment has NeuOS's variants. Their ranks are those with which chains
+    keep the share of the work that the NeuOS authors' VGG keeps (INFERRED), and their score is
+    NeuOS's points.
+    """
+    described, roofline, tables = _tables_on(board, precision)
+    if low_rank:
+        network = in_variants(described, roofline, tables, pairs_of(_graph(model), for_work()),
+                              segments)
+        return CohortNetwork(network.tables, network.speedups)
+    parts = cut(layers_named(model), segments)
+    return CohortNetwork(tables.of(parts), ((1.0,),) * len(parts))
+
+
+@functools.lru_cache(maxsize=None)
+def _tables_on(board, precision) -> Tuple[Board, Roofline, BoardTables]:
+    described = load_board(board)
+    roofline = Roofline(described, precision)
+    return described, roofline, BoardTables(described, described.space(), roofline)
+
+
+def _graph(model: str) -> onnx.ModelProto:
+    if model in SHAPES:
+        return SHAPES[model]()
+    if model.endswith(PROFILE):
+        return _graph(load_table(model).model)
+    return (parse(Path(model), 'export it again') if model.endswith(NETWORK)
+            else load_graph(load_spec(model)))
 
 
 @functools.lru_cache(maxsize=None)

@@ -18,11 +18,11 @@ from s3dnn_ros.base.clock import VirtualClock
 from s3dnn_ros.bench.contenders import ContenderChooser, contenders
 from s3dnn_ros.cohort import ModelTables
 from s3dnn_ros.lab.board_file import load_board
-from s3dnn_ros.lab.board_tables import model_tables
 from s3dnn_ros.lab.roofline import Roofline
 from s3dnn_ros.lab.scenario import NOBODY, SYNCHRONISED, Choice, Scenario, Stream
-from s3dnn_ros.lab.scenario_networks import networks_of
+from s3dnn_ros.lab.scenario_networks import cohort_network, networks_of
 from s3dnn_ros.lab.simulated_platform import SimulatedPlatform
+from s3dnn_ros.lab.timed_board import TimedBoard
 from s3dnn_ros.lab.virtual_executor import OPTIONS, VirtualExecutor
 from s3dnn_ros.runtime.events import DEFAULTS
 from s3dnn_ros.runtime.job import Instance
@@ -122,6 +122,12 @@ class Simulation:
                 self._board, clock, {model: each.segments
                                      for model, each in self._networks.items()},
                 scenario.precision)
+            if scenario.mode != NOBODY:
+                known = {model: cohort_network(scenario.board, scenario.precision, model,
+                                               each.profile.segments, scenario.low_rank)
+                         for model, each in self._networks.items()}
+                self._tables = {model: each.tables for model, each in known.items()}
+                device['speedups'] = {model: each.speedups for model, each in known.items()}
             chooser = self._chooser(clock)
         self._executor = VirtualExecutor(
             scenario.scheduler.name,
@@ -209,11 +215,8 @@ class Simulation:
         """Return who sets the board's clocks; at its highest clocks, nobody."""
         scenario, space = self._scenario, self._platform.configurations
         if scenario.mode != NOBODY:
-            self._tables = {model: _tables(scenario.board, scenario.precision, model,
-                                           tuple(map(tuple, each.segments)))
-                            for model, each in self._networks.items()}
             return ContenderChooser(self._platform, self._tables, contenders([scenario.mode])[0],
-                                    clock)
+                                    clock, TimedBoard)
         if not scenario.power_mode:
             return EXACT
         index = self._board.mode_index(space, scenario.power_mode)
@@ -246,13 +249,6 @@ class Simulation:
                 'temperature_c': self._platform.temperature_c,
                 'settled_c': thermal.ambient_c + thermal.degrees_per_w * power_w,
                 'throttled_share': _mean(self._throttled)}
-
-
-@functools.lru_cache(maxsize=None)
-def _tables(board: str, precision: str, model: str, segments) -> ModelTables:
-    """Return the tables of a network on a board: it takes seconds to make them."""
-    described = load_board(board)
-    return model_tables(described, described.space(), Roofline(described, precision), segments)
 
 
 def _figures(clients: Sequence[_Client]) -> Dict:

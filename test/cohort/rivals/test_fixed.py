@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3dnn_ros.cohort import SpeedupPowerTable
-from s3dnn_ros.cohort.rivals import ApNet, Fixed, Poet, PredJoule, Uncoordinated
+from s3dnn_ros.cohort.rivals import ApNet, Fixed, Oracle, Poet, PredJoule, Uncoordinated
 from s3dnn_ros.cohort.rivals.fixed import fastest, fastest_within
 
 ROWS = st.lists(st.tuples(st.floats(1.0, 10.0), st.floats(1.0, 20.0)), min_size=1, max_size=20)
@@ -37,7 +37,8 @@ def test_a_cap_is_kept_where_it_can_be_and_costs_no_more_speed_than_it_must(rows
 
 
 @pytest.mark.parametrize('policy', [
-    Fixed(0), Uncoordinated(), Poet(SpeedupPowerTable([1.0], [1.0])), PredJoule(), ApNet({}, 0)])
+    Fixed(0), Uncoordinated(), Poet(SpeedupPowerTable([1.0], [1.0])), PredJoule(), ApNet({}, 0),
+    Oracle({})])
 def test_nobody_decides_for_nobody(policy):
     with pytest.raises(ValueError, match='no members'):
         policy.decide([])
