@@ -179,12 +179,12 @@ def _most(axis, values, found) -> str:
     if not tried:
         return f'{begin}.'
     nearest = min(tried, key=lambda each: interval(each.missed(each.worst)).mean)
-    return f'{begin}; at {shown(harder)}, {_worst(nearest)} at best.'
+    return f'{begin}; at {shown(harder)}, {_worst(nearest, " at best")}.'
 
 
-def _worst(combination) -> str:
+def _worst(combination, how='') -> str:
     name = combination.worst
-    return (f'{name} misses {told(_percent(combination.missed(name)), 2)} % and tolerates '
+    return (f'{name}{how} misses {told(_percent(combination.missed(name)), 2)} % and tolerates '
             f'{100 * combination.tolerated[name]:g} %')
 
 
