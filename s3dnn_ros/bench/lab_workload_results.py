@@ -140,7 +140,8 @@ def shown(value) -> str:
         return 'on' if value else 'off'
     if isinstance(value, (list, tuple)):
         name, options = value
-        return name + ''.join(f', {option} {chosen}' for option, chosen in options)
+        told_options = ', '.join(f'{option} {chosen}' for option, chosen in options)
+        return f'{name} ({told_options})' if options else name
     return f'{value:g}' if isinstance(value, (int, float)) else value.rsplit('/', 1)[-1]
 
 

@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3dnn_ros.bench.lab_workload_results import BROKEN, KEPT, UNSURE, combinations, tables
+from s3dnn_ros.bench.lab_workload_results import (
+    BROKEN,
+    KEPT,
+    UNSURE,
+    combinations,
+    shown,
+    tables,
+)
 
 
 def run(missed, power_w=5.0, name='front'):
@@ -52,7 +59,7 @@ def test_how_many_cameras_are_carried_and_with_least_energy():
 
 def test_nothing_that_is_carried():
     told = '\n'.join(tables(swept(lambda count, mode: 0.1 * count, lambda *_: 5.0)))
-    assert 'cameras: no value surely keeps all tolerated misses; at 1, front at best misses' in told
+    assert 'cameras: no value surely keeps all tolerated misses; at 1, front at best' in told
     assert 'The nearest is cameras 1, mode none, where front misses 10.00 ± 0.00 %' in told
 
 
@@ -73,6 +80,14 @@ def test_the_least_energy_without_a_load_to_sweep():
                                      for mode, power_w in (('none', 8.0), ('balanced', 4.0))],
                                     axes)))
     assert 'the one with least energy is mode balanced: 4.00 W, 100 mJ an image.' in told
+
+
+@pytest.mark.parametrize(('value', 'expected'), [
+    (2, '2'), (0.5, '0.5'), (True, 'on'), ('/home/me/net.onnx', 'net.onnx'), (['edf', []], 'edf'),
+    (['packing', [['share', 'tb_ratio'], ['threshold', 0.5]]],
+     'packing (share tb_ratio, threshold 0.5)')])
+def test_values_are_shown_short(value, expected):
+    assert shown(value) == expected
 
 
 @pytest.mark.parametrize(('missed', 'verdict'), [
