@@ -18,6 +18,7 @@ from s3dnn_ros.base.clock import VirtualClock
 from s3dnn_ros.bench.contenders import ContenderChooser, contenders
 from s3dnn_ros.cohort import ModelTables
 from s3dnn_ros.lab.board_file import load_board
+from s3dnn_ros.lab.front_end import FrontEnd
 from s3dnn_ros.lab.roofline import Roofline
 from s3dnn_ros.lab.scenario import NOBODY, SYNCHRONISED, Choice, Scenario, Stream
 from s3dnn_ros.lab.scenario_networks import cohort_network, networks_of
@@ -25,7 +26,6 @@ from s3dnn_ros.lab.simulated_platform import SimulatedPlatform
 from s3dnn_ros.lab.timed_board import TimedBoard
 from s3dnn_ros.lab.virtual_executor import OPTIONS, VirtualExecutor
 from s3dnn_ros.runtime.events import DEFAULTS
-from s3dnn_ros.runtime.job import Instance
 from s3dnn_ros.runtime.variant_chooser import EXACT, Exact
 
 # How often it is looked whether the GPU is throttled.
@@ -85,10 +85,10 @@ class _Client:
     """An instance with its cameras, and what became of their images."""
 
     stream: Stream
-    instance: Instance
+    front_end: FrontEnd
+    missed: Counter[str]        # by reason
     sent: int = 0
     in_time: int = 0
-    missed: Counter[str] = dataclasses.field(default_factory=collections.Counter)
     responses_s: List[float] = dataclasses.field(default_factory=list)
 
 
@@ -110,7 +110,6 @@ class Simulation:
         self._board = load_board(scenario.board) if scenario.board else None
         self._platform: Optional[SimulatedPlatform] = None
         self._tables: Mapping[str, ModelTables] = {}
-        self._taken_s: Dict[int, float] = {}    # by request: when its image was due
         self._batches: List[int] = []
         self._exact: List[bool] = []
         self._scores: List[float] = []
@@ -137,8 +136,7 @@ class Simulation:
                                 max_batch=scenario.max_batch),
             {**OPTIONS.get(scenario.scheduler.name, {}), **dict(scenario.scheduler.options)},
             **device)
-        self._clients = {stream.name: _Client(stream, self._executor.add(
-            stream.name, stream.priority, stream.model)) for stream in scenario.instances}
+        self._clients = {stream.name: self._client(stream) for stream in scenario.instances}
 
     def run(self) -> Dict:
         """Let the time pass; return the figures."""
@@ -165,27 +163,31 @@ class Simulation:
 
     # frames
 
+    def _client(self, stream) -> _Client:
+        instance = self._executor.add(stream.name, stream.priority, stream.model)
+        missed: Counter[str] = collections.Counter()
+        return _Client(stream, FrontEnd(
+            self._executor, instance, _cameras(stream),
+            self._scenario.max_batch if self._scenario.fusion else 1,
+            lambda due_s, reason: missed.update([f'dropped: {reason}'])), missed)
+
     def _start(self, client):
         period_s = 1.0 / client.stream.rate_hz
         together_s = self._chance.uniform(0.0, period_s)
-        for _ in range(client.stream.cameras):
+        for camera in _cameras(client.stream):
             first_s = (together_s if client.stream.phase == SYNCHRONISED
                        else self._chance.uniform(0.0, period_s))
-            self._executor.at(first_s, functools.partial(self._due, client, first_s))
+            self._executor.at(first_s, functools.partial(self._due, client, camera, first_s))
 
-    def _due(self, client, due_s):
+    def _due(self, client, camera, due_s):
         """Have an image come, now or a little later, and be called again for the next one."""
         client.sent += 1
         late_s = 1e-3 * self._chance.uniform(0.0, client.stream.jitter_ms)
-        self._executor.at(due_s + late_s, functools.partial(self._send, client, due_s))
+        self._executor.at(due_s + late_s, functools.partial(
+            client.front_end.offer, camera, due_s, due_s + 1e-3 * client.stream.deadline_ms))
         next_s = due_s + 1.0 / client.stream.rate_hz
         if next_s < self._scenario.seconds:
-            self._executor.at(next_s, functools.partial(self._due, client, next_s))
-
-    def _send(self, client, due_s):
-        request = self._executor.send(client.instance,
-                                      due_s + 1e-3 * client.stream.deadline_ms)
-        self._taken_s[request.number] = due_s
+            self._executor.at(next_s, functools.partial(self._due, client, camera, next_s))
 
     def _finished(self, job):
         if job.error:
@@ -199,15 +201,16 @@ class Simulation:
             zip(tables.accuracy if tables else (), variants)))
         for request in job.requests:
             client = self._clients[request.instance.name]
-            client.responses_s.append(job.ended_s - self._taken_s.pop(request.number))
-            if job.ended_s <= request.deadline_s:
-                client.in_time += 1
-            else:
-                client.missed[LATE] += 1
+            for frame in client.front_end.ended(request):
+                client.responses_s.append(job.ended_s - frame.item)
+                if job.ended_s <= frame.deadline_s:
+                    client.in_time += 1
+                else:
+                    client.missed[LATE] += 1
 
     def _dropped(self, request, reason, sentence):
-        del self._taken_s[request.number]
-        self._clients[request.instance.name].missed[f'dropped: {reason}'] += 1
+        client = self._clients[request.instance.name]
+        client.missed[f'dropped: {reason}'] += len(client.front_end.ended(request))
 
     # the board
 
@@ -249,6 +252,10 @@ class Simulation:
                 'temperature_c': self._platform.temperature_c,
                 'settled_c': thermal.ambient_c + thermal.degrees_per_w * power_w,
                 'throttled_share': _mean(self._throttled)}
+
+
+def _cameras(stream: Stream) -> List[str]:
+    return [f'{stream.name} {number}' for number in range(stream.cameras)]
 
 
 def _figures(clients: Sequence[_Client]) -> Dict:
