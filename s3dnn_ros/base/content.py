@@ -106,9 +106,14 @@ def unknown_key(key: Any, known: Sequence[str], name: str) -> str:
 
 
 def yaml_fields(path: Path) -> Fields:
-    """Return the mapping that is in a YAML file; its errors name lines. Raises DocumentError."""
+    """Return the mapping that is in a YAML file; its errors name lines. Raises DocumentError.
+
+    A key that is twice in a mapping is refused: YAML would take the last one.
+    """
     content = read_bytes(path)
-    return Fields(yaml_of(content), content=content)
+    values = yaml_of(content)
+    _expect_single_keys(content)
+    return Fields(values, content=content)
 
 
 class Fields:
@@ -265,6 +270,26 @@ def line_of(content: bytes, place: Sequence) -> int:
             marked, node = found[-1]
         line = marked.start_mark.line + 1
     return line
+
+
+def _expect_single_keys(content: bytes) -> None:
+    """Raise DocumentError for a mapping of YAML in which a key is there twice."""
+    waiting = [yaml.compose(content.decode('utf-8-sig'), Loader=_Loader)]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, yaml.SequenceNode):
+            waiting += node.value
+        elif isinstance(node, yaml.MappingNode):
+            lines: Dict[Tuple, int] = {}
+            for key, value in node.value:
+                waiting.append(value)
+                if not isinstance(key, yaml.ScalarNode):
+                    continue
+                line, name = key.start_mark.line + 1, (key.tag, key.value)
+                if name in lines:
+                    raise DocumentError(f'line {line}: key {shown(key.value)} is there twice, '
+                                        f'first in line {lines[name]}')
+                lines[name] = line
 
 
 def is_number(value: Any, low: float, high: float) -> bool:

@@ -47,8 +47,8 @@ class Known(NamedTuple):
 class Contender(NamedTuple):
     """Who decides, under a name for the tables.
 
-    `horizon` is one of HORIZONS, `margin` the Cohort's. With `rests` the device is in its
-    configuration of least power while nothing is asked.
+    `horizon` is one of HORIZONS, `margin` and `by_network` are the Cohort's. With `rests` the
+    device is in its configuration of least power while nothing is asked.
     """
 
     name: str
@@ -56,6 +56,7 @@ class Contender(NamedTuple):
     horizon: str = 'deadline'
     margin: Optional[float] = None
     rests: bool = False
+    by_network: bool = False
 
 
 def _coordinator(mode, known):
@@ -84,14 +85,20 @@ CONTENDERS = (Contender('Max-N', _max_n), Contender('race to idle', _max_n, rest
               *_modes(margin=MARGIN))
 # with slack: for where nobody sets a configuration
 OTHERS = (*_modes(', by its plan alone'), *_modes(', slack', horizon='slack', margin=MARGIN),
+          *_modes(', by network', margin=MARGIN, by_network=True),
           Contender('Max-Q', _max_q), Contender('POET', lambda known: Poet(known.whole)),
           Contender('PredJoule', lambda known: PredJoule(), horizon='next'),
           Contender('ApNet', lambda known: ApNet(known.tables, fastest(known.whole))))
 
 
+def known_contenders() -> Mapping[str, Contender]:
+    """Return all contenders by name."""
+    return {contender.name: contender for contender in (*CONTENDERS, *OTHERS)}
+
+
 def contenders(names: Sequence[str]) -> Sequence[Contender]:
     """Return contenders by name; raises ParameterError that lists the known ones."""
-    known = {contender.name: contender for contender in (*CONTENDERS, *OTHERS)}
+    known = known_contenders()
     for name in names:
         if name not in known:
             raise ParameterError('--contenders', name, 'expected some of '
@@ -111,6 +118,8 @@ class ContenderChooser:
     clock : Clock
     kept : int
         How many boundaries are kept.
+    control : callable
+        Makes what sets the platform, with a BoardControl's first three parameters.
 
     Attributes
     ----------
@@ -119,7 +128,7 @@ class ContenderChooser:
     """
 
     def __init__(self, platform, tables: Mapping[str, ModelTables], contender: Contender, clock,
-                 kept=BOUNDARIES):
+                 kept=BOUNDARIES, control=BoardControl):
         self.times_ns: List[int] = []
         self._clock = clock
         self._platform = platform
@@ -127,9 +136,10 @@ class ContenderChooser:
         first = fastest(known.whole)
         self._rest = known.whole.lookup(0.0) if contender.rests else None
         self._log: List[Tuple[float, int]] = []
-        self._board = BoardControl(first, platform, self._changed)
+        self._board = control(first, platform, self._changed)
         self._cohort = Cohort(Membership(NAME, LEASE_S), contender.make(known), tables, NAME,
-                              self._board, horizon=contender.horizon, margin=contender.margin)
+                              self._board, horizon=contender.horizon, margin=contender.margin,
+                              by_network=contender.by_network)
         self._chooser = CohortChooser(self._cohort, tables, kept)
         self.boundaries = self._chooser.boundaries
         self.scale = self._chooser.scale

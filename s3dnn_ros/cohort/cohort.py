@@ -8,6 +8,8 @@ import itertools
 import threading
 from typing import Callable, Dict, Mapping, Optional, Protocol, Sequence, Set, Tuple
 
+import numpy as np
+
 from s3dnn_ros.base.callbacks import ignore
 from s3dnn_ros.cohort.caution import Caution
 from s3dnn_ros.cohort.coordinator import ROUNDING, Decision, Member, Policy
@@ -85,6 +87,23 @@ class ModelTables:
         return min(left_s, max(careful_s, (1.0 + ROUNDING) * fastest_s)) - remaining_s, remaining_s
 
     @functools.cached_property
+    def by_network(self) -> ModelTables:
+        """Return tables in which each segment has the whole network's speed-up and power (ours).
+
+        For boards whose clocks take longer to change than a segment runs: what is chosen for a
+        segment would act on others, which may ask for the opposite. Power is the mean over the
+        time, as if all segments had the same least power.
+        """
+        speedups = np.array([power.speedup for power in self.power])
+        slowest_s = np.array(self.times_s) * speedups.max(axis=1)
+        took_s = slowest_s[:, None] / speedups
+        powerup = (took_s * [power.powerup for power in self.power]).sum(axis=0)
+        powerup /= took_s.sum(axis=0)
+        network_s = np.array(self.network_s)
+        whole = SpeedupPowerTable(network_s.max() / network_s, powerup / powerup.min())
+        return dataclasses.replace(self, power=(whole,) * len(self.power))
+
+    @functools.cached_property
     def total_s(self) -> float:
         """Return the sum of `times_s`."""
         return sum(self.times_s)
@@ -150,6 +169,9 @@ class Cohort:
         Share of every deadline that is kept free; more, where jobs were late. With it, who
         would not be in time if what usually comes came asks for more than its LAG does;
         without, the LAG alone counts, as in the paper.
+    by_network : bool
+        Decide by what configurations give whole networks; by the next segment's otherwise, as in
+        the paper.
     unknown : callable, optional
         Called with the name of a model that another process runs and of which there are no
         tables; once for each, and it must not take long.
@@ -164,13 +186,14 @@ class Cohort:
     def __init__(self, membership: Membership, coordinator: Policy,
                  tables: Mapping[str, ModelTables], process: str, board: Board, *,
                  say: Callable[[MemberState], None] = ignore, horizon='deadline',
-                 margin: Optional[float] = None,
+                 margin: Optional[float] = None, by_network=False,
                  unknown: Callable[[str], None] = ignore):
         if horizon not in HORIZONS:
             raise ValueError(f'horizon is {horizon!r}; expected one of ' + ', '.join(HORIZONS))
         self.told: Optional[MemberState] = None
         self._tables: Dict[str, ModelTables] = {}
         self._size = 0
+        self._by_network = by_network
         for model, known in tables.items():
             self._add(model, known)
         self.coordinator = coordinator
@@ -325,7 +348,7 @@ class Cohort:
             raise ValueError(f"tables of '{model}' and others have {sorted(sizes)} "
                              'configurations; expected those of one board')
         self._size, = sizes
-        self._tables[model] = tables
+        self._tables[model] = tables.by_network if self._by_network else tables
 
     def _next(self):
         self._sequence += 1

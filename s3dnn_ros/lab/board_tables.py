@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Dict, List, Sequence, Tuple
 
 import numpy as np
@@ -11,71 +10,83 @@ from s3dnn_ros.cohort import ModelTables, SpeedupAccuracyTable, SpeedupPowerTabl
 from s3dnn_ros.cohort.rivals.oracle import Costs
 from s3dnn_ros.lab.board import CPU, UNITS, Board, Settings
 from s3dnn_ros.lab.layers import Layer
-from s3dnn_ros.lab.roofline import Roofline, Run
+from s3dnn_ros.lab.roofline import Roofline
 from s3dnn_ros.platforms.space import ConfigurationSpace
 
 # By segment: speed-up and score of every variant, the exact one first.
 Variants = Sequence[Sequence[Tuple[float, float]]]
 
 
-def model_tables(board: Board, space: ConfigurationSpace, roofline: Roofline,
-                 segments: Sequence[Sequence[Layer]], variants: Variants = ()) -> ModelTables:
-    """Return the tables of a network, whose segments have these layers.
+class BoardTables:
+    """Makes the tables of networks on a board: what all of them share is worked out once.
 
     A segment takes its time on the device, and the host's before it. While it runs, one core is
-    busy. Without `variants` all segments are exact.
+    busy.
+
+    Parameters
+    ----------
+    board : Board
+    space : ConfigurationSpace
+        A table has a row for each of these configurations.
+    roofline : Roofline
+
     """
-    least_host_s = board.launch_s + board.decision_s
-    highest = board.highest
-    times_s = [roofline.run(layers, 1, highest.gpu_mhz, highest.memory_mhz).time_s + least_host_s
-               for layers in segments]
-    took_s, drawn_w, _ = _by_configuration(board, space, roofline, segments)
-    power = [SpeedupPowerTable(one_s.max() / one_s, one_w / one_w.min())
-             for one_s, one_w in zip(took_s, drawn_w)]
-    accuracy = tuple(SpeedupAccuracyTable(*zip(*each)) for each in (
-        variants or [[(1.0, 1.0)]] * len(segments)))
-    return ModelTables(tuple(times_s), tuple(power), accuracy,
-                       tuple(took_s.sum(axis=0).tolist()))
 
+    def __init__(self, board: Board, space: ConfigurationSpace, roofline: Roofline):
+        settings = [board.settings(space.settings(index)) for index in range(len(space))]
+        self._least_host_s = board.launch_s + board.decision_s
+        self._host_s = np.array([self._least_host_s * board.clocks[CPU].steps_mhz[-1]
+                                 / each.cpu_mhz for each in settings])
+        self._draws = _draws(board, settings)
+        self._highest = board.highest
+        self._roofline = roofline
+        # few clocks are another configuration's, and of those a segment's time goes by
+        places: Dict[Tuple[float, float], int] = {}
+        self._place = np.array([places.setdefault((each.gpu_mhz, each.memory_mhz), len(places))
+                                for each in settings])
+        self._clocks = list(places)
 
-def segment_costs(board: Board, space: ConfigurationSpace, roofline: Roofline,
-                  segments: Sequence[Sequence[Layer]]) -> Costs:
-    """Return what each segment of a network takes and uses in each configuration.
+    def of(self, segments: Sequence[Sequence[Layer]], variants: Variants = ()) -> ModelTables:
+        """Return the tables of a network, whose segments have these layers.
 
-    The energy is that above what the board draws at rest, in the configuration of least power.
-    """
-    took_s, drawn_w, idle_w = _by_configuration(board, space, roofline, segments)
-    rest_w = idle_w.min()
-    return Costs(took_s, took_s * (drawn_w - rest_w), idle_w - rest_w)
+        Without `variants` all segments are exact.
+        """
+        highest = self._highest.gpu_mhz, self._highest.memory_mhz
+        times_s, power, network_s = [], [], np.zeros(len(self._place))
+        for layers in segments:
+            took_s, drawn_w = self._run(layers)
+            times_s.append(self._roofline.run(layers, 1, *highest).time_s + self._least_host_s)
+            power.append(SpeedupPowerTable(took_s.max() / took_s, drawn_w / drawn_w.min()))
+            network_s += took_s
+        accuracy = tuple(SpeedupAccuracyTable(*zip(*each)) for each in (
+            variants or [[(1.0, 1.0)]] * len(segments)))
+        return ModelTables(tuple(times_s), tuple(power), accuracy, tuple(network_s.tolist()))
 
+    def costs(self, segments: Sequence[Sequence[Layer]]) -> Costs:
+        """Return what each segment of a network takes and uses in each configuration.
 
-def _by_configuration(board, space, roofline, segments):
-    """Return seconds and watts of each segment, a row for each, and watts of nothing."""
-    settings = [board.settings(space.settings(index)) for index in range(len(space))]
-    host_s = np.array([(board.launch_s + board.decision_s) * board.clocks[CPU].steps_mhz[-1]
-                       / each.cpu_mhz for each in settings])
-    draws = _draws(board, settings)
-    took_s, drawn_w = [], []
-    for layers in segments:
-        run = functools.lru_cache(maxsize=None)(functools.partial(roofline.run, layers, 1))
-        runs = [run(each.gpu_mhz, each.memory_mhz) for each in settings]
-        took_s.append(np.array([each.time_s for each in runs]) + host_s)
-        drawn_w.append((draws * _activities(runs, took_s[-1])).sum(axis=1))
-    return np.array(took_s), np.array(drawn_w), draws[:, 0]
+        The energy is that above what the board draws at rest, in the configuration of least
+        power.
+        """
+        took_s, drawn_w = map(np.array, zip(*map(self._run, segments)))
+        idle_w = self._draws[:, 0]
+        rest_w = idle_w.min()
+        return Costs(took_s, took_s * (drawn_w - rest_w), idle_w - rest_w)
 
-
-def _activities(runs: Sequence[Run], took_s):
-    """Return a row for each configuration: 1, and what is used of GPU, bandwidth and a core."""
-    busy = np.array([run.time_s for run in runs]) / took_s
-    return np.stack([np.ones(len(runs)),
-                     busy * [run.utilization for run in runs],
-                     busy * [run.traffic for run in runs], np.ones(len(runs))], axis=1)
+    def _run(self, layers):
+        """Return what layers take, in seconds, and draw meanwhile, in watts, by configuration."""
+        runs = np.array([self._roofline.run(layers, 1, *clocks)
+                         for clocks in self._clocks])[self._place]
+        took_s = runs[:, 0] + self._host_s
+        busy = runs[:, 0] / took_s
+        used = np.stack([np.ones(len(runs)), busy * runs[:, 1], busy * runs[:, 2],
+                         np.ones(len(runs))], axis=1)
+        return took_s, (self._draws * used).sum(axis=1)
 
 
 def _draws(board: Board, settings: Sequence[Settings]):
     """Return a row for each configuration: watts of nothing, and what each full use adds."""
-    # the CPUs' settings and those of GPU and memory do not touch each other's rails
-    known: Dict[Tuple, List[float]] = {}
+    known: Dict[Settings, List[float]] = {}
     for each in settings:
         if each not in known:
             idle_w, *full_w = (sum(board.power_w(each, activity).values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Sequence
 
 from s3dnn_ros.bench.contenders import CONTENDERS, Contender, contenders
+from s3dnn_ros.cohort import MODES
 from s3dnn_ros.cohort.rivals import Fixed
 from s3dnn_ros.errors import PlatformError
 from s3dnn_ros.lab.board import Board
@@ -19,8 +20,9 @@ RIVALS = ('POET', 'PredJoule', 'ApNet')
 def lab_contenders(board: Board, space: ConfigurationSpace) -> Sequence[Contender]:
     """Return all contenders on a board: Max-N, Max-Q, race to idle, the rivals and the modes.
 
-    They are those of the bench, except that Max-Q is the board's own mode. The offline oracle
-    is not among them, because it needs to know what a run will ask for: see `search` of
+    They are those of the bench, except that Max-Q is the board's own mode. The modes decide by
+    the next segment, as in the paper, and by whole networks, too. The offline oracle is not
+    among them, because it needs to know what a run will ask for: see `search` of
     `lab/oracle.py`.
 
     Parameters
@@ -35,7 +37,8 @@ def lab_contenders(board: Board, space: ConfigurationSpace) -> Sequence[Contende
         If the board has no mode for Max-Q.
 
     """
-    return (*CONTENDERS, max_q(board, space), *contenders(RIVALS))
+    return (*CONTENDERS, *contenders([f'{mode}, by network' for mode in MODES]),
+            max_q(board, space), *contenders(RIVALS))
 
 
 def max_q(board: Board, space: ConfigurationSpace) -> Contender:

@@ -6,8 +6,9 @@ import dataclasses
 import heapq
 import itertools
 import math
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
+from s3dnn_ros.base.callbacks import ignore
 from s3dnn_ros.lab.board import CPU, UNITS, Activity, Board, Knob, Settings
 from s3dnn_ros.lab.layers import Layer
 from s3dnn_ros.lab.roofline import Roofline
@@ -75,7 +76,7 @@ class SimulatedPlatform:
         self._networks = networks
         self._roofline = Roofline(board, precision)
         self._paces: Dict[Tuple, Tuple[float, float]] = {}
-        self._changes: List[Tuple[float, int, Dict[Knob, int]]] = []      # a heap
+        self._changes: List[Tuple[float, int, Dict[Knob, int], Callable]] = []      # a heap
         self._numbers = itertools.count()
         self._values = self.configurations.settings(len(self.configurations) - 1)
         self._wanted = dict(self._values)
@@ -84,10 +85,12 @@ class SimulatedPlatform:
         self._activity = Activity()
         self._set()
 
-    def apply(self, index) -> float:
-        """Have the clocks change; return what that takes of the host's time, in seconds.
+    def apply(self, index, in_force: Optional[Callable[[], None]] = None) -> float:
+        """Have the clocks change; return what that takes of the asking thread, in seconds.
 
-        Each acts after its delay. IndexError if there is no such configuration.
+        Each acts after its delay. With `in_force`, which is called once all have changed, the
+        thread is another one than that which launches segments: launches do not wait for it.
+        IndexError if there is no such configuration.
         """
         values = self.configurations.settings(index)
         if index == self.current:
@@ -99,10 +102,16 @@ class SimulatedPlatform:
                 name = knob.name if knob.kind == 'clock' else CPU
                 by_clock.setdefault(name, {})[knob] = value
                 took_s += self._described.clocks[name].change_s
+        last_s = now_s + took_s
         for name, changed in by_clock.items():
-            self._later(now_s + took_s + self._described.clocks[name].delay_s, changed)
+            acts_s = now_s + took_s + self._described.clocks[name].delay_s
+            self._later(acts_s, changed)
+            last_s = max(last_s, acts_s)
         self._wanted.update(values)
-        self._host_free_s = max(now_s, self._host_free_s) + took_s
+        if in_force is None:
+            self._host_free_s = max(now_s, self._host_free_s) + took_s
+        else:
+            self._later(last_s, {}, in_force)
         self.current = index
         self.transitions += 1
         self.transition_s += took_s
@@ -161,9 +170,14 @@ class SimulatedPlatform:
         """Change the clocks that are due; tell whether there were any."""
         if self.next_change_s() > now_s:
             return False
+        done = []
         while self.next_change_s() <= now_s:
-            self._values.update(heapq.heappop(self._changes)[-1])
+            *_, values, in_force = heapq.heappop(self._changes)
+            self._values.update(values)
+            done.append(in_force)
         self._set()
+        for in_force in done:
+            in_force()
         return True
 
     def passed(self, time_s, device, memory):
@@ -189,8 +203,8 @@ class SimulatedPlatform:
             self.throttled = not self.throttled
             self._later(self._clock.now_s(), {})
 
-    def _later(self, time_s, values):
-        heapq.heappush(self._changes, (time_s, next(self._numbers), values))
+    def _later(self, time_s, values, in_force=ignore):
+        heapq.heappush(self._changes, (time_s, next(self._numbers), values, in_force))
 
     def _set(self):
         """Reckon with the values that are set."""

@@ -107,6 +107,38 @@ def vgg16() -> onnx.ModelProto:
     return net.model(last)
 
 
+def alexnet() -> onnx.ModelProto:
+    """Return AlexNet in one tower (Krizhevsky, 2014) for 224 × 224 pixels."""
+    net = Skeleton('alexnet', 224)
+    last = net.pool(net.conv('images', 64, 11, 4, pad=2), 3, 2)
+    last = net.pool(net.conv(last, 192, 5), 3, 2)
+    for width in (384, 256, 256):
+        last = net.conv(last, width, 3)
+    last = net.pool(last, 3, 2)
+    for inputs, outputs in ((9216, 4096), (4096, 4096), (4096, 1000)):
+        last = net.dense(last, inputs, outputs)
+    return net.model(last)
+
+
+def googlenet() -> onnx.ModelProto:
+    """Return GoogLeNet (Szegedy et al., 2015) for 224 × 224 pixels, with one output."""
+    net = Skeleton('googlenet', 224)
+    last = net.pool(net.conv('images', 64, 7, 2), 3, 2, pad=1)
+    last = net.pool(net.conv(net.conv(last, 64, 1), 192, 3), 3, 2, pad=1)
+    for number, (one, few3, three, few5, five, pooled) in enumerate((
+            (64, 96, 128, 16, 32, 32), (128, 128, 192, 32, 96, 64), (192, 96, 208, 16, 48, 64),
+            (160, 112, 224, 24, 64, 64), (128, 128, 256, 24, 64, 64),
+            (112, 144, 288, 32, 64, 64), (256, 160, 320, 32, 128, 128),
+            (256, 160, 320, 32, 128, 128), (384, 192, 384, 48, 128, 128))):
+        if number in (2, 7):
+            last = net.pool(last, 3, 2, pad=1)
+        last = net.join(
+            net.conv(last, one, 1), net.conv(net.conv(last, few3, 1), three, 3),
+            net.conv(net.conv(last, few5, 1), five, 5),
+            net.conv(net.pool(last, 3, 1, pad=1), pooled, 1))
+    return net.model(net.dense(net.mean(last), 1024, 1000))
+
+
 def mobilenet_v2() -> onnx.ModelProto:
     """Return MobileNetV2 for 224 × 224 pixels."""
     net = Skeleton('mobilenet_v2', 224)

@@ -23,7 +23,8 @@ LEVELS = 3
 JITTER = 0.1
 # One image for one network; requests that cannot be in time any more are dropped.
 PARAMETERS = Parameters(max_queue=100_000, late_policy='drop', fusion=False, max_batch=1)
-_OPTIONS: Mapping[str, Mapping[str, Any]] = {
+# Of policies, in virtual time.
+OPTIONS: Mapping[str, Mapping[str, Any]] = {
     'overlapping': {'levels': LEVELS}, 'supervised': {'successor_wait_s': 0.0}}
 
 
@@ -87,7 +88,7 @@ class VirtualExecutor:
         self._chooser = chooser
         self.engine = SimulatedEngine(self._clock, profiles, jitter=jitter, seed=seed,
                                       **{'levels': LEVELS, **device})
-        scheduler = make_known(policy, **(_OPTIONS.get(policy, {}) if options is None
+        scheduler = make_known(policy, **(OPTIONS.get(policy, {}) if options is None
                                           else options))
         # as the executor has it: one for what waits on the device for its turn
         self._spare_lanes = int(scheduler.holds)

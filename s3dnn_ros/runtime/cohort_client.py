@@ -116,7 +116,7 @@ class CohortClient:
         self.cohort = Cohort(
             Membership(board_context.board, settings.cohort.lease_ms / 1e3), Coordinator(),
             self._tables, board_context.process, self._board, say=board_context.say,
-            unknown=self._look_for)
+            by_network=settings.cohort.tables == 'network', unknown=self._look_for)
         self.configure(settings)
         self.chooser = CohortChooser(self.cohort, self._tables, boundaries)
         self._board.want(first)

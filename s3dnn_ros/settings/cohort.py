@@ -33,6 +33,10 @@ class CohortSettings:
                               'speed than by its plan alone. Late jobs add to it for a while. '
                               'Below 0: the plan alone (NeuOS).',
                               low=-1.0, high=0.9, live=True)
+    tables: str = parameter('segment', 'By what the configuration is chosen: what each gives the '
+                            'next segment (NeuOS), or the whole network. network: where clocks '
+                            'take longer to change than a segment runs.',
+                            choices=('segment', 'network'))
     score: str = parameter('fidelity', 'What a low-rank variant of a segment counts: its '
                            'measured fidelity to the exact network, or one point less for each '
                            'low-rank layer (NeuOS). `s3dnn models lowrank` makes variants; '

@@ -176,3 +176,19 @@ def test_fields_of_a_yaml_file_name_the_line(tmp_path, wrong, line, words):
     path.write_text(YAML)
     with pytest.raises(DocumentError, match=f'^line {line}: .*{words}'):
         wrong(yaml_fields(path))
+
+
+@pytest.mark.parametrize(('text', 'words'), [
+    ('a: 1\nb: 2\na: 3\n', "^line 3: key 'a' is there twice, first in line 1"),
+    ('a:\n  - {b: 1, c: 2}\n  - {b: 1, b: 2}\n', "^line 3: key 'b' is there twice")])
+def test_a_key_that_is_there_twice_is_refused(tmp_path, text, words):
+    path = tmp_path / 'fields.yaml'
+    path.write_text(text)
+    with pytest.raises(DocumentError, match=words):
+        yaml_fields(path)
+
+
+def test_keys_of_different_mappings_and_kinds_are_not_twice(tmp_path):
+    path = tmp_path / 'fields.yaml'
+    path.write_text("a: {b: 1}\nb: {a: 1}\n1: x\n'1': y\n")
+    assert yaml_fields(path).mapping('a') == {'b': 1}

@@ -5,6 +5,8 @@ import math
 import threading
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from s3dnn_ros.cohort import (
     Cohort,
@@ -379,3 +381,35 @@ def test_words_come_in_while_decisions_are_made():
     for thread in threads:
         thread.join(30.0)
     assert not failures and not any(thread.is_alive() for thread in threads)
+
+
+@given(st.lists(st.tuples(st.floats(0.001, 0.1), st.lists(st.floats(1.0, 9.0), min_size=3,
+                                                          max_size=3)), min_size=1, max_size=5),
+       st.lists(st.floats(1.0, 9.0), min_size=3, max_size=3))
+def test_tables_by_network_are_those_of_a_network_in_one_segment(segments, powerup):
+    """Every segment has its time and speed-ups; all draw the same in a configuration."""
+    speedups = [[each / min(given) for each in given] for _, given in segments]
+    power = [SpeedupPowerTable(speedup, powerup) for speedup in speedups]
+    network_s = [sum(time_s * max(speedup) / speedup[row]
+                     for (time_s, _), speedup in zip(segments, speedups)) for row in range(3)]
+    tables = ModelTables(tuple(time_s for time_s, _ in segments), tuple(power),
+                         (ACCURACY,) * len(segments), tuple(network_s))
+    for table in tables.by_network.power:
+        for row in range(3):
+            assert table.speedup[row] == pytest.approx(max(network_s) / network_s[row])
+            assert table.powerup[row] == pytest.approx(powerup[row] / min(powerup))
+    assert tables.by_network.accuracy is tables.accuracy
+
+
+def test_by_network_what_a_segment_gains_alone_counts_for_nothing():
+    # the next segment gains nothing from speed, the rest of the network does
+    flat = SpeedupPowerTable([1.0, 1.0, 1.0], [1.0, 3.0, 9.0])
+    tables = ModelTables((0.01, 0.03), (flat, POWER), (ACCURACY, ACCURACY), (0.13, 0.07, 0.04))
+    wanted = {}
+    for by_network in (False, True):
+        board = FakeBoard(configuration=0, is_ours=True)
+        cohort = Cohort(Membership('board', LEASE_S), Coordinator('max_accuracy'),
+                        {'model': tables}, 'here', board, margin=0.0, by_network=by_network)
+        cohort.boundary('net', 'model', 0, 0.0, 0.08, 0, 0.0)
+        wanted[by_network] = board.configuration
+    assert wanted[False] == 0 < wanted[True]

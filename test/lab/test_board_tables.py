@@ -4,7 +4,7 @@ import pytest
 
 from s3dnn_ros.lab.board import CPU, Activity
 from s3dnn_ros.lab.board_file import load_board
-from s3dnn_ros.lab.board_tables import model_tables
+from s3dnn_ros.lab.board_tables import BoardTables
 from s3dnn_ros.lab.layers import Layer
 from s3dnn_ros.lab.roofline import Roofline
 
@@ -12,7 +12,7 @@ BOARD = load_board('tx2')
 SPACE = BOARD.space()
 ROOFLINE = Roofline(BOARD)
 SEGMENTS = ((Layer(1e9, 1e4, 0.0, 1e6),), (Layer(1e3, 1e7, 0.0, 1e6),) * 2)
-TABLES = model_tables(BOARD, SPACE, ROOFLINE, SEGMENTS, [[(1.0, 1.0), (2.0, 0.9)], [(1.0, 1.0)]])
+TABLES = BoardTables(BOARD, SPACE, ROOFLINE).of(SEGMENTS, [[(1.0, 1.0), (2.0, 0.9)], [(1.0, 1.0)]])
 
 
 @pytest.mark.parametrize('index', [0, 1, 4711, 9999, len(SPACE) - 1])
@@ -44,5 +44,5 @@ def test_the_fastest_is_the_last_and_least_power_is_the_first():
 
 
 def test_without_variants_all_is_exact():
-    tables = model_tables(BOARD, SPACE, ROOFLINE, SEGMENTS)
+    tables = BoardTables(BOARD, SPACE, ROOFLINE).of(SEGMENTS)
     assert [list(each.score) for each in tables.accuracy] == [[1.0], [1.0]]

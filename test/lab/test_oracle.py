@@ -13,7 +13,7 @@ from s3dnn_ros.base.clock import VirtualClock
 from s3dnn_ros.bench.contenders import ContenderChooser
 from s3dnn_ros.cohort.rivals.oracle import Costs
 from s3dnn_ros.lab.board_file import load_board
-from s3dnn_ros.lab.board_tables import model_tables, segment_costs
+from s3dnn_ros.lab.board_tables import BoardTables
 from s3dnn_ros.lab.layers import Layer
 from s3dnn_ros.lab.oracle import Asked, OraclePlan, Outcome, search
 from s3dnn_ros.lab.roofline import Roofline
@@ -38,10 +38,9 @@ ROOFLINE = Roofline(BOARD)
 # of arithmetic, and of bandwidth
 NETWORKS = {'dense': ((Layer(4e9, 1e6, 1e5, 1e5),) * 2,) * 2,
             'mixed': ((Layer(4e9, 1e6, 1e5, 1e5),), (Layer(1e6, 2e7, 0.0, 1e6),) * 2)}
-TABLES = {name: model_tables(BOARD, SPACE, ROOFLINE, segments)
-          for name, segments in NETWORKS.items()}
-COSTS = {name: segment_costs(BOARD, SPACE, ROOFLINE, segments)
-         for name, segments in NETWORKS.items()}
+BOARD_TABLES = BoardTables(BOARD, SPACE, ROOFLINE)
+TABLES = {name: BOARD_TABLES.of(segments) for name, segments in NETWORKS.items()}
+COSTS = {name: BOARD_TABLES.costs(segments) for name, segments in NETWORKS.items()}
 
 
 def simulate(names, factor, contender, seeds=(0,), seconds=1.0):

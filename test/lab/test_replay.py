@@ -53,7 +53,7 @@ def test_a_request_alone_takes_what_it_took(results):
 def test_more_load_misses_more_and_answers_more(results, policy):
     low, high = (_simulated(results, 'deadlines', load, policy) for load in (0.1, 1.4))
     assert high['missed_share'] > low['missed_share']
-    assert high['finished_hz'] > 5.0 * low['finished_hz']
+    assert high['finished_hz'] > 3.0 * low['finished_hz']
 
 
 def test_work_share_is_1_where_networks_run_one_after_another(results):

@@ -7,7 +7,7 @@ import pytest
 from s3dnn_ros.base.clock import VirtualClock
 from s3dnn_ros.bench.contenders import CONTENDERS, OTHERS, ContenderChooser, contenders
 from s3dnn_ros.lab.board_file import load_board
-from s3dnn_ros.lab.board_tables import model_tables
+from s3dnn_ros.lab.board_tables import BoardTables
 from s3dnn_ros.lab.layers import Layer
 from s3dnn_ros.lab.roofline import Roofline
 from s3dnn_ros.lab.simulated_platform import SimulatedPlatform
@@ -26,7 +26,8 @@ SECONDS = 3.0
 @pytest.fixture(scope='module')
 def tables():
     space = BOARD.space()
-    return {name: model_tables(BOARD, space, ROOFLINE, segments, [VARIANTS] * len(segments))
+    tables = BoardTables(BOARD, space, ROOFLINE)
+    return {name: tables.of(segments, [VARIANTS] * len(segments))
             for name, segments in NETWORKS.items()}
 
 

@@ -1,0 +1,45 @@
+"""The command `s3dnn lab neuos`: NeuOS's experiment on simulated boards."""
+
+from __future__ import annotations
+
+from s3dnn_ros.commands.argument_types import above_zero
+from s3dnn_ros.commands.lab.running import add_running, run_experiment
+
+
+def register(commands) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        'neuos', help="NeuOS's experiment: the modes beside their rivals on a TX2 and a Xavier",
+        description="NeuOS's cohorts on simulated boards, with the paper's models, deadlines and "
+                    'rivals. Each instance gets a frame every deadline, or more seldom.')
+    parser.add_argument('--boards', nargs='+', metavar='BOARD', help='tx2, agx_xavier (default: '
+                                                                     'both)')
+    parser.add_argument('--cohorts', nargs='+', metavar='COHORT',
+                        help='small (each model alone), medium (all four), large (two of each) '
+                             '(default: all)')
+    parser.add_argument('--contenders', nargs='+', metavar='NAME',
+                        help='who decides, by the names in the tables, or oracle: a configuration '
+                             'for each segment, searched with all that will happen known, which '
+                             'takes minutes for each cohort (default: all but oracle)')
+    parser.add_argument('--seconds', type=above_zero(float), default=5.0,
+                        help='virtual time of each run (default %(default)s)')
+    parser.add_argument('--period-factors', type=above_zero(float), nargs='+', metavar='FACTOR',
+                        help='from frame to frame, in deadlines (default: 1, which more than '
+                             'fills the boards with larger cohorts, and 4)')
+    parser.add_argument('--segments', type=above_zero(int), default=8,
+                        help='of each network (default %(default)s)')
+    parser.add_argument('--steps', choices=('neuos', 'all'), default='neuos',
+                        help="of the clocks: those of NeuOS's experiments, or all that the boards "
+                             'have; tables of all take minutes (default %(default)s)')
+    add_running(parser, seeds=3)
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments) -> int:
+    from s3dnn_ros.lab.neuos_lab import Plan, experiment
+
+    given = {name: tuple(value) for name, value in vars(arguments).items()
+             if name in ('boards', 'cohorts', 'contenders', 'period_factors') and value}
+    return run_experiment(arguments, experiment(Plan(
+        seeds=arguments.seeds, seconds=arguments.seconds, segments=arguments.segments,
+        steps=arguments.steps, **given)))
