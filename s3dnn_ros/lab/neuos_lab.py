@@ -57,7 +57,8 @@ NUMBER_BYTES = 8
 class Plan:
     """What to simulate; `seconds` are virtual, `contenders` names.
 
-    Without names, there are all but the oracle, which takes minutes for each cohort.
+    Without names, there are all but the oracle, which takes minutes for each cohort. Small
+    cohorts run with the first of the `period_factors` alone.
 
     Every network is cut into `segments`, and decisions fall at their boundaries. `steps` is as
     for `Board.space`.
@@ -105,6 +106,8 @@ def experiment(plan: Plan) -> Experiment:
         for board in plan.boards
         for factor in plan.period_factors
         for cohort in plan.cohorts
+        # who is alone has the board to itself, however seldom others come
+        if cohort != 'small' or factor == plan.period_factors[0]
         for models in COHORTS[cohort]
         for contender in plan.contenders or _contenders(board, plan.steps)
         for seed in range(plan.seeds)]
