@@ -68,7 +68,7 @@ class Plan:
     cohorts: Sequence[str] = tuple(COHORTS)
     contenders: Sequence[str] = ()
     seeds: int = 3
-    seconds: float = 5.0
+    seconds: float = 3.0
     period_factors: Sequence[float] = (1.0, 4.0)
     segments: int = 8
     steps: str = 'neuos'
