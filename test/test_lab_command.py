@@ -63,3 +63,20 @@ def test_too_much_is_refused_before_it_begins(tmp_path, capsys):
     path.write_text(WORKLOAD, encoding='utf-8')
     assert main(['lab', str(path), '--seeds', '100000']) == 1
     assert 'or give --large' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('option, value', [
+    ('--boards', 'nano'), ('--cohorts', 'huge'), ('--contenders', 'magic')])
+def test_what_neuos_does_not_have_is_named(option, value, capsys):
+    assert main(['lab', 'neuos', option, value]) == 1
+    said = capsys.readouterr().err
+    assert option in said and value in said and 'expected some of' in said
+
+
+def test_neuos_prints_its_tables_and_keeps_its_results(tmp_path, capsys):
+    path = tmp_path / 'neuos.json'
+    assert main(['lab', 'neuos', '--boards', 'tx2', '--cohorts', 'medium', '--contenders',
+                 'Max-N', '--seeds', '1', '--seconds', '0.3', '--period-factors', '4', '--jobs',
+                 '1', '--out', str(path)]) == 0
+    assert '### tx2, medium, a frame every 4 deadlines' in capsys.readouterr().out
+    assert path.exists()

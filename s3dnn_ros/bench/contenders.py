@@ -7,6 +7,8 @@ import functools
 import time
 from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
+import numpy as np
+
 from s3dnn_ros.cohort import (
     MODES,
     Cohort,
@@ -36,12 +38,11 @@ class Known(NamedTuple):
     @classmethod
     def of(cls, tables: Mapping[str, ModelTables]) -> Known:
         """Return what follows from the models' tables: each network counts once."""
-        totals_s = [sum(column) for column in
-                    zip(*(each.network_s for each in tables.values()))]
-        slowest_s = max(totals_s)
-        power = next(iter(tables.values())).power[0].powerup
-        return cls(tables, SpeedupPowerTable([slowest_s / total_s for total_s in totals_s],
-                                             power))
+        took_s = np.array([each.network_s for each in tables.values()])
+        totals_s = took_s.sum(axis=0)
+        power = (took_s * [each.by_network.power[0].powerup for each in tables.values()]
+                 ).sum(axis=0) / totals_s
+        return cls(tables, SpeedupPowerTable(totals_s.max() / totals_s, power / power.min()))
 
 
 class Contender(NamedTuple):
@@ -87,6 +88,7 @@ CONTENDERS = (Contender('Max-N', _max_n), Contender('race to idle', _max_n, rest
 OTHERS = (*_modes(', by its plan alone'), *_modes(', slack', horizon='slack', margin=MARGIN),
           *_modes(', by network', margin=MARGIN, by_network=True),
           Contender('Max-Q', _max_q), Contender('POET', lambda known: Poet(known.whole)),
+          Contender('POET, margin', lambda known: Poet(known.whole, MARGIN)),
           Contender('PredJoule', lambda known: PredJoule(), horizon='next'),
           Contender('ApNet', lambda known: ApNet(known.tables, fastest(known.whole))))
 

@@ -34,7 +34,8 @@ _COLUMNS = (('missed, %', 'missed_share', 100, 1), ('mean, ms', 'mean_ms', 1, 1)
             ('p99, ms', 'p99_ms', 1, 1), ('mJ a frame', 'frame_mj', 1, 0),
             ('above rest', 'frame_above_rest_mj', 1, 0), ('score', 'score', 100, 1),
             ('exact, %', 'exact_share', 100, 0), ('LAG range, %', 'lag_range', 100, 0),
-            ('misses range', 'missed_range', 100, 0), ('changes/s', 'transitions_hz', 1, 0))
+            ('misses range', 'missed_range', 100, 0), ('changes/s', 'transitions_hz', 1, 0),
+            ('to set them, %', 'transition_share', 100, 1))
 
 
 class Group(NamedTuple):
@@ -161,8 +162,8 @@ def _p99(board, groups, modes) -> Iterator[List[str]]:
                     if group.cohort == cohort and model in group.models]
             for runs in part:
                 yield [f'{model}, {cohort}', f'{paper_ms:g}', *(
-                    told(_known([run['by_model'][model] for run in runs.get(mode, ())],
-                                'p99_ms')) for mode in modes)]
+                    told(_known([run['by_model'].get(model, run)
+                                 for run in runs.get(mode, ())], 'p99_ms')) for mode in modes)]
 
 
 def _against(groups, balanced) -> Iterator[List[str]]:

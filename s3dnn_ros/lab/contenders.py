@@ -14,7 +14,7 @@ from s3dnn_ros.platforms.space import ConfigurationSpace
 # NVIDIA's energy-saving mode, under the names that it has on the boards. NeuOS takes the cap of
 # 15 W for the Max-Q of a Xavier (section 5.1).
 MAX_Q_MODES = ('MAXQ', 'MODE_15W')
-RIVALS = ('POET', 'PredJoule', 'ApNet')
+RIVALS = ('POET', 'POET, margin', 'PredJoule', 'ApNet')
 
 
 def lab_contenders(board: Board, space: ConfigurationSpace) -> Sequence[Contender]:

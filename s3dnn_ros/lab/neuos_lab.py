@@ -45,7 +45,7 @@ ARRIVAL_JITTER = 0.05
 # Of a run, before figures count: clocks and learned times settle.
 SETTLE = 0.1
 # So many configurations are told, those that were set longest.
-TOLD = 2
+TOLD = 1
 DIGITS = 5
 # The oracle's plan is searched on so much virtual time, in so many runs besides its first ones.
 ORACLE_S, ORACLE_RUNS = 1.0, 30
@@ -57,7 +57,8 @@ NUMBER_BYTES = 8
 class Plan:
     """What to simulate; `seconds` are virtual, `contenders` names.
 
-    Without names, there are all but the oracle, which takes minutes for each cohort.
+    Without names, there are all but the oracle, which takes minutes for each cohort. Small
+    cohorts run with the first of the `period_factors` alone.
 
     Every network is cut into `segments`, and decisions fall at their boundaries. `steps` is as
     for `Board.space`.
@@ -67,7 +68,7 @@ class Plan:
     cohorts: Sequence[str] = tuple(COHORTS)
     contenders: Sequence[str] = ()
     seeds: int = 3
-    seconds: float = 5.0
+    seconds: float = 3.0
     period_factors: Sequence[float] = (1.0, 4.0)
     segments: int = 8
     steps: str = 'neuos'
@@ -105,6 +106,8 @@ def experiment(plan: Plan) -> Experiment:
         for board in plan.boards
         for factor in plan.period_factors
         for cohort in plan.cohorts
+        # who is alone has the board to itself, however seldom others come
+        if cohort != 'small' or factor == plan.period_factors[0]
         for models in COHORTS[cohort]
         for contender in plan.contenders or _contenders(board, plan.steps)
         for seed in range(plan.seeds)]
@@ -200,17 +203,15 @@ class Simulation:
         clients = list(self._clients.values())
         return {
             **_figures(clients),
-            'power_w': energy_j / seconds, 'rest_w': self._rest_w,
+            'power_w': energy_j / seconds,
             **_per_frame(clients, energy_j, energy_j - self._rest_w * seconds),
             **_balance(clients),
             'by_model': {model: _times([client for client in clients if client.model == model])
-                         for model in dict.fromkeys(self._cell.models)},
+                         for model in _if_several(self._cell.models)},
             'transitions_hz': (end_transitions - transitions) / seconds,
             'transition_share': (end_transition_s - transition_s) / seconds,
             'configurations': self._configurations(begin_s),
-            'temperature_c': self._platform.temperature_c,
             'times_real': self._cell.seconds / cpu_s,
-            'decisions': len(self._chooser.times_ns),
             'decision_us': {'mean': statistics.fmean(self._chooser.times_ns) / 1e3,
                             **percentiles_us(self._chooser.times_ns)},
             'memory': _memory([self._networks[model]
@@ -289,6 +290,12 @@ def _clients(cell: Cell):
 def _profiles(board: Board, networks: Mapping[str, Network]):
     roofline = Roofline(board, PRECISION)
     return {name: roofline.profile(name, network.segments) for name, network in networks.items()}
+
+
+def _if_several(models: Sequence[str]) -> List[str]:
+    """Return each model once; none if there is but one."""
+    different = list(dict.fromkeys(models))
+    return different if len(different) > 1 else []
 
 
 def _figures(clients: Sequence[_Client]) -> Dict:

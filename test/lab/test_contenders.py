@@ -29,7 +29,8 @@ def test_each_contender_of_the_paper_is_there_once_and_max_q_is_not_the_benchs()
     found = lab_contenders(board, board.space())
     names = [contender.name for contender in found]
     assert len(set(names)) == len(names)
-    assert set(names) == {'Max-N', 'Max-Q', 'race to idle', 'uncoordinated', 'POET', 'PredJoule',
+    assert set(names) == {'Max-N', 'Max-Q', 'race to idle', 'uncoordinated', 'POET',
+                          'POET, margin', 'PredJoule',
                           'ApNet', 'min_energy', 'max_accuracy', 'balanced',
                           'min_energy, by network', 'max_accuracy, by network',
                           'balanced, by network'}

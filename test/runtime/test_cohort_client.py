@@ -195,6 +195,17 @@ def test_settings_change_while_it_runs(join):
     assert cohort.coordinator.threshold is None and cohort.margin is None
 
 
+def test_the_cohort_may_choose_by_whole_networks(join):
+    # the first segment gains nothing, the second all
+    rows = (ConfigurationRow('slow', 1000.0, (10.0, 60.0)),
+            ConfigurationRow('fast', 4000.0, (10.0, 30.0)))
+    gained = {tables: [table.most for table in join(
+        platform='follow', profiles={'model': profile(rows)}, tables=tables
+    ).cohort._tables['model'].power] for tables in ('segment', 'network')}
+    assert gained == {'segment': pytest.approx([1.0, 2.0]),
+                      'network': pytest.approx([1.75, 1.75])}
+
+
 def test_models_without_a_profile_take_no_part(join):
     cohort_client = join(profiles={})
     assert cohort_client.chooser.scale('model') == 1.0

@@ -21,11 +21,12 @@ def register(commands) -> None:
                         help='who decides, by the names in the tables, or oracle: a configuration '
                              'for each segment, searched with all that will happen known, which '
                              'takes minutes for each cohort (default: all but oracle)')
-    parser.add_argument('--seconds', type=above_zero(float), default=5.0,
+    parser.add_argument('--seconds', type=above_zero(float), default=3.0,
                         help='virtual time of each run (default %(default)s)')
     parser.add_argument('--period-factors', type=above_zero(float), nargs='+', metavar='FACTOR',
-                        help='from frame to frame, in deadlines (default: 1, which more than '
-                             'fills the boards with larger cohorts, and 4)')
+                        help='from frame to frame, in deadlines; small cohorts have the first '
+                             'alone (default: 1, which more than fills the boards with larger '
+                             'cohorts, and 4)')
     parser.add_argument('--segments', type=above_zero(int), default=8,
                         help='of each network (default %(default)s)')
     parser.add_argument('--steps', choices=('neuos', 'all'), default='neuos',

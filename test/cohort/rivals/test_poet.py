@@ -147,3 +147,16 @@ def test_a_single_speed_up_needs_no_pair(rows):
     for target in (pairs.least, pairs.most):
         pair = pairs.pair(target)
         assert pair.lower == pair.upper and table.speedup[pair.lower] == target
+
+
+@given(st.floats(0.0, 0.5), st.floats(-0.6, 0.3))
+def test_a_margin_makes_jobs_count_as_longer(margin, late):
+    free, plain = Poet(LADDER, margin), Poet(LADDER)
+    longer = (1.0 + late) / (1.0 - margin) - 1.0
+    for poet in (free, plain):
+        poet.decide(members('a'))
+    for _ in range(WINDOW):
+        free.ended('a', late)
+        plain.ended('a', longer)
+    assert (free.decide(members('a')).configuration
+            == plain.decide(members('a')).configuration)
