@@ -5,7 +5,7 @@ import functools
 from s3dnn_ros.base.clock import VirtualClock
 from s3dnn_ros.bench.contenders import ContenderChooser, contenders
 from s3dnn_ros.lab.board_file import load_board
-from s3dnn_ros.lab.board_tables import model_tables
+from s3dnn_ros.lab.board_tables import BoardTables
 from s3dnn_ros.lab.layers import Layer
 from s3dnn_ros.lab.recording import record
 from s3dnn_ros.lab.roofline import Roofline
@@ -23,8 +23,8 @@ NETWORKS = {
 def recording(factor=4.0, images=20, rows=1 << 14):
     """Return the recording of two networks under NeuOS; each has so much time for an image."""
     clock, roofline, space = VirtualClock(), Roofline(BOARD), BOARD.space()
-    tables = {name: model_tables(BOARD, space, roofline, segments, [[(1.0, 1.0)]] * len(segments))
-              for name, segments in NETWORKS.items()}
+    made = BoardTables(BOARD, space, roofline)
+    tables = {name: made.of(segments) for name, segments in NETWORKS.items()}
     platform = SimulatedPlatform(BOARD, clock, NETWORKS)
     (contender,) = contenders(['balanced'])
     chooser = ContenderChooser(platform, tables, contender, clock)
