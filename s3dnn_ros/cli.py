@@ -13,8 +13,8 @@ from s3dnn_ros.errors import S3dnnError
 
 # Each is a module of s3dnn_ros.commands whose register(subparsers) adds a parser and sets its
 # default `run`, a function of the parsed arguments that returns an exit code or None for 0.
-COMMANDS = ('demo', 'bench', 'models', 'profile', 'scale', 'plan', 'table', 'lab', 'build',
-            'parameters', 'fuzz')
+COMMANDS = ('demo', 'bench', 'models', 'profile', 'scale', 'plan', 'table', 'lab', 'report',
+            'build', 'parameters', 'fuzz')
 
 
 def build_parser() -> argparse.ArgumentParser:

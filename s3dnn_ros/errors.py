@@ -104,6 +104,14 @@ class StrategyError(S3dnnError):
         super().__init__(f'{source}: {sentence}')
 
 
+class RecordingError(S3dnnError):
+    """A recording of a run that cannot be read or written."""
+
+    def __init__(self, source, sentence):
+        self.source = str(source)
+        super().__init__(f'{source}: {sentence}')
+
+
 class FetchError(S3dnnError):
     """A download that failed or whose content has the wrong hash."""
 

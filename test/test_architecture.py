@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / 's3dnn_ros'
 ROS = {'rclpy', 'sensor_msgs', 'std_msgs', 'diagnostic_msgs', 'builtin_interfaces',
        'rcl_interfaces', 'lifecycle_msgs', 'vision_msgs', 'cv_bridge', 'message_filters',
-       'geometry_msgs', 'sensor_msgs_py', 'tf2_ros', 'launch', 'launch_ros'}
+       'geometry_msgs', 'std_srvs', 'sensor_msgs_py', 'tf2_ros', 'launch', 'launch_ros'}
 ROW = re.compile(r'\| (\d+) \| ([^|]+) \|')
 
 

@@ -22,7 +22,7 @@ from s3dnn_ros.cohort.rivals import ApNet, Fixed, Poet, PredJoule, Uncoordinated
 from s3dnn_ros.cohort.rivals.fixed import fastest, fastest_within
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.runtime.board_control import BoardControl
-from s3dnn_ros.runtime.variant_chooser import CohortChooser
+from s3dnn_ros.runtime.variant_chooser import BOUNDARIES, CohortChooser
 from s3dnn_ros.settings.cohort import CohortSettings
 
 NAME = 'bench'      # of the board, and of the one process that it has
@@ -115,11 +115,17 @@ class ContenderChooser:
     clock : Clock
     control : callable
         Makes what sets the platform, with a BoardControl's first three parameters.
+    kept : int
+        How many boundaries are kept.
+
+    Attributes
+    ----------
+    boundaries : deque of Boundary
 
     """
 
     def __init__(self, platform, tables: Mapping[str, ModelTables], contender: Contender, clock,
-                 control=BoardControl):
+                 control=BoardControl, kept=BOUNDARIES):
         self.times_ns: List[int] = []
         self._clock = clock
         self._platform = platform
@@ -131,7 +137,8 @@ class ContenderChooser:
         self._cohort = Cohort(Membership(NAME, LEASE_S), contender.make(known), tables, NAME,
                               self._board, horizon=contender.horizon, margin=contender.margin,
                               by_network=contender.by_network)
-        self._chooser = CohortChooser(self._cohort, tables)
+        self._chooser = CohortChooser(self._cohort, tables, kept)
+        self.boundaries = self._chooser.boundaries
         self.scale = self._chooser.scale
         self.least = self._chooser.least
         self._board.want(first)
@@ -164,6 +171,16 @@ class ContenderChooser:
         for (_, configuration), first_s, last_s in zip(self._log, moments, moments[1:]):
             shares[configuration] += (last_s - first_s) / (end_s - begin_s)
         return {configuration: share for configuration, share in shares.items() if share > 0.0}
+
+    @property
+    def configurations(self) -> Sequence[str]:
+        """Return the names of all configurations, by index; a board may have thousands."""
+        return [one.name for one in self._platform.configurations]
+
+    @property
+    def changes(self) -> Sequence[Tuple[float, int]]:
+        """Return when which configuration was set, oldest first."""
+        return tuple(self._log)
 
     def _changed(self):
         self._log.append((self._clock.now_s(), self._board.configuration))

@@ -14,6 +14,7 @@ from s3dnn_ros.bench import (
     engine_strategies_results,
     engines_results,
     lab_neuos_results,
+    lab_replay_results,
     neuos_results,
     overload_plots,
     overload_results,
@@ -31,7 +32,8 @@ BENCHES = {'s3dnn': s3dnn_results, 'neuos': neuos_results, 'engines': engines_re
            'overload': overload_results, 'virtual': virtual_results,
            'distance': distance_results, 'steps': steps_results, 'packing': packing_results,
            'strategies': strategies_results, 'partition': partition_results,
-           'strategies --engine': engine_strategies_results, 'lab neuos': lab_neuos_results}
+           'strategies --engine': engine_strategies_results, 'lab neuos': lab_neuos_results,
+           'lab replay': lab_replay_results}
 WITH_PICTURES = {'s3dnn': s3dnn_plots, 'overload': overload_plots}
 # By what only its results have; those of `s3dnn` have whatever parts were asked for.
 _BY_KEY = {'cohorts': 'neuos', 'rows': 'engines', 'overloads': 'overload',

@@ -146,7 +146,8 @@ def run(engine, clock, plan: Plan, save=ignore) -> Dict:
         raise ParameterError('--policies', gated[0], 'the engine has no gates; leave out '
                              '--no-gates, and take --engine torch or tensorrt, where CUDA has '
                              'stream memory operations')
-    results: Dict = {'format': FORMAT, 'environment': environment(), **engine_record(engine)}
+    results: Dict = {'format': FORMAT, 'environment': environment(), **engine_record(engine),
+                     'levels': engine.levels}
 
     def note(sentence):
         _LOG.info(sentence)
@@ -260,7 +261,7 @@ class Bench:
             self._note(f'{count:3} instances, closed, no policy, work share by batch '
                        + ', '.join(limits))
             for policy in self._plan.policies:
-                self._fill(row, policy, [_closed(names)] * self._plan.runs, 'closed')
+                self._fill(row, policy, [closed(names)] * self._plan.runs, 'closed')
 
     def deadlines(self, rows: List[Dict], alone_ms):
         """How many deadlines are met of periodic instances, at loads below and above capacity.
@@ -271,14 +272,15 @@ class Bench:
         plan = self._plan
         for count in plan.instances:
             names = mix(count, plan.models)
-            carried = self._prepared.run(_closed(names), STREAMS, plan.seconds)
+            carried = self._prepared.run(closed(names), STREAMS, plan.seconds)
             for load in plan.loads:
-                loads = [_periodic(names, alone_ms, carried.finished_by_client, load, seed)
+                loads = [periodic(names, alone_ms, carried.finished_by_client, load, seed)
                          for seed in range(plan.runs)]
                 ideal = [self._ideal(clients, carried.work_share) for clients in loads]
                 row: Dict = {
                     'instances': count, 'load': load, 'policies': {}, 'left_out': {},
                     'capacity_hz': carried.finished_hz,
+                    'capacity_hz_by_client': carried.finished_by_client,
                     'capacity_work_share': carried.work_share,
                     # the load if nothing ran side by side, as real-time analysis has it
                     'serial_load': load * carried.work_share,
@@ -297,8 +299,8 @@ class Bench:
         plan = self._plan
         count = min(plan.instances, key=lambda known: abs(known - TIMELINE_INSTANCES))
         names = mix(count, plan.models)
-        carried = self._prepared.run(_closed(names), STREAMS, plan.seconds)
-        clients = _periodic(names, alone_ms, carried.finished_by_client, TIMELINE_LOAD, seed=0)
+        carried = self._prepared.run(closed(names), STREAMS, plan.seconds)
+        clients = periodic(names, alone_ms, carried.finished_by_client, TIMELINE_LOAD, seed=0)
         for policy in plan.policies:
             try:
                 shown = timeline(self._record(clients, policy, trace=True))
@@ -382,11 +384,13 @@ def limit(prepared, lanes: Mapping[str, int], batch, seconds) -> Dict:
             'work_share': batches_hz * batch * alone_s}
 
 
-def _closed(names):
+def closed(names) -> List[Client]:
+    """Return clients that each ask again as soon as they have their answer."""
     return [Client(name, model, FAR_S) for name, model in names]
 
 
-def _periodic(names, alone_ms, capacity_hz, load, seed):
+def periodic(names, alone_ms, capacity_hz, load, seed) -> List[Client]:
+    """Return clients that ask for so much of what streams carry, of each; times are in ms."""
     chance = random.Random(seed)
     clients = []
     for name, model in names:

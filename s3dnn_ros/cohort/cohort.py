@@ -176,6 +176,11 @@ class Cohort:
         Called with the name of a model that another process runs and of which there are no
         tables; once for each, and it must not take long.
 
+    Attributes
+    ----------
+    told : MemberState or None
+        What the newest boundary told.
+
     """
 
     def __init__(self, membership: Membership, coordinator: Policy,
@@ -185,6 +190,7 @@ class Cohort:
                  unknown: Callable[[str], None] = ignore):
         if horizon not in HORIZONS:
             raise ValueError(f'horizon is {horizon!r}; expected one of ' + ', '.join(HORIZONS))
+        self.told: Optional[MemberState] = None
         self._tables: Dict[str, ModelTables] = {}
         self._size = 0
         self._by_network = by_network
@@ -227,7 +233,7 @@ class Cohort:
             caution = self._caution.share(instance)
         ahead_s, horizon_s = self._standing_s(tables, segment, deadline_s, elapsed_s, overhead_s,
                                               taken, caution)
-        state = MemberState(
+        state = self.told = MemberState(
             self.membership.board, self._process, instance, model, self._next(), segment,
             ahead_s, deadline_s, horizon_s, self.configuration, variant)
         with self._lock:

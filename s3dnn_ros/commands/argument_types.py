@@ -28,6 +28,17 @@ def from_zero(text: str) -> int:
     return int(text)
 
 
+def seconds(text: str) -> float:
+    """Read seconds from 0 on, with a fraction or without; an argparse type."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0.0 <= value < float('inf'):
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of seconds from 0 on")
+    return value
+
+
 def image_size(text: str) -> Tuple[int, int]:
     """Read a width and a height in pixels, from 8 on, such as 1280x720; an argparse type."""
     width, _, height = text.partition('x')

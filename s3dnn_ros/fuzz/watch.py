@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Callable, Dict, Mapping, Tuple
 
 from s3dnn_ros.errors import S3dnnError
-from s3dnn_ros.fuzz import documents, images, networks
+from s3dnn_ros.fuzz import documents, images, networks, recordings
 
 # Every kind of input, by its name.
 KINDS: Mapping[str, Callable] = {
-    kind.name: kind for room in (documents, networks, images) for kind in room.KINDS}
+    kind.name: kind for room in (documents, recordings, networks, images)
+    for kind in room.KINDS}
 # More of the processor's time is a hang, and so is an answer that takes ten times as long.
 HANG_S = 2.0
 GIVEN_UP_S = 20.0

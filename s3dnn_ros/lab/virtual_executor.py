@@ -14,7 +14,7 @@ from s3dnn_ros.runtime.events import Arrival, Parameters
 from s3dnn_ros.runtime.expectation import Expectation
 from s3dnn_ros.runtime.job import Instance, Job, Request
 from s3dnn_ros.runtime.model_queue import ModelQueue
-from s3dnn_ros.runtime.recorder import Recorder
+from s3dnn_ros.runtime.recorder import Recorder, Stage
 from s3dnn_ros.runtime.variant_chooser import EXACT, VariantChooser
 from s3dnn_ros.runtime.virtual_driver import VirtualDriver
 from s3dnn_ros.scheduling.rivals import make_known
@@ -69,6 +69,8 @@ class VirtualExecutor:
     Attributes
     ----------
     engine : SimulatedEngine
+    models : dict of str to str
+        The model of every instance.
     recorder : Recorder
         What became of every request.
 
@@ -90,9 +92,11 @@ class VirtualExecutor:
         # as the executor has it: one for what waits on the device for its turn
         self._spare_lanes = int(scheduler.holds)
         self._max_batch = parameters.max_batch
+        self.models: Dict[str, str] = {}
         self._queues: Dict[str, ModelQueue] = {}        # by model
-        self._core = Core(scheduler, self.engine, finished, dropped, _fail, parameters, chooser,
-                          recorder=recorder)
+        self._dropped = dropped
+        self._core = Core(scheduler, self.engine, finished, self._drop, _fail, parameters,
+                          chooser, recorder=recorder)
         self.recorder = self._core.recorder
         self._driver = VirtualDriver(self._core, self.engine, self._clock)
 
@@ -106,6 +110,7 @@ class VirtualExecutor:
             self._queues[model].network.lanes += 1
         else:
             self._queues[model] = self._queue(model)
+        self.models[name] = model
         return Instance(name, types.SimpleNamespace(name=model), self._queues[model], None,
                         types.SimpleNamespace(priority=priority))
 
@@ -132,6 +137,10 @@ class VirtualExecutor:
     def run_until(self, end_s: float):
         """Let time pass up to then."""
         self._driver.run_until(end_s)
+
+    def _drop(self, request, reason, sentence):
+        self.recorder.stamp(Stage.DROPPED, request, self.now_s())
+        self._dropped(request, reason, sentence)
 
     def _queue(self, model) -> ModelQueue:
         profile = self._profiles[model]

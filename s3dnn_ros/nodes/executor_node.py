@@ -27,6 +27,7 @@ from s3dnn_ros.nodes.newest_publisher import NewestPublisher
 from s3dnn_ros.nodes.node import S3dnnNode
 from s3dnn_ros.nodes.overlay import Overlay
 from s3dnn_ros.nodes.qos import qos
+from s3dnn_ros.nodes.recording_service import RecordingService
 from s3dnn_ros.nodes.result_topics import ResultTopics, check_messages
 from s3dnn_ros.nodes.running import run
 from s3dnn_ros.nodes.strategy_parameter import StrategyParameter
@@ -72,6 +73,7 @@ class ExecutorNode(S3dnnNode):
         self._model_change = ModelChange(self, lambda: self._runtime)
         self._model_service = ModelService(self, self._model_change)
         self._strategy = StrategyParameter(self, self._model_change)
+        self._recording_service = RecordingService(self, lambda: self._runtime)
 
     def start(self, settings):
         """Load and warm every model, and create the publishers."""

@@ -21,7 +21,7 @@ from s3dnn_ros.errors import ProfileError, shown
 from s3dnn_ros.platforms import Configuration, EnergyMeter, Platform
 from s3dnn_ros.profiling.table import ProfileTable
 from s3dnn_ros.runtime.board_control import BoardControl
-from s3dnn_ros.runtime.variant_chooser import CohortChooser
+from s3dnn_ros.runtime.variant_chooser import BOUNDARIES, CohortChooser
 
 _LOG = logging.getLogger(__name__)
 
@@ -85,6 +85,8 @@ class CohortClient:
         Returns profile and accuracy of a model that another process runs; raises ProfileError.
     submit : callable
         Runs a function with arguments later, in another thread.
+    boundaries : int
+        How many boundaries are kept.
 
     Raises
     ------
@@ -97,7 +99,7 @@ class CohortClient:
                  accuracy: Mapping[str, Sequence[SpeedupAccuracyTable]],
                  board_context: BoardContext,
                  changed: Callable[[], None] = ignore, models: Collection[str] = (),
-                 find: Optional[Find] = None, submit: Callable = ignore):
+                 find: Optional[Find] = None, submit: Callable = ignore, boundaries=BOUNDARIES):
         self._board_context = board_context
         self._log_once = OnceLogger(_LOG)
         self._find = find
@@ -116,13 +118,18 @@ class CohortClient:
             self._tables, board_context.process, self._board, say=board_context.say,
             by_network=settings.cohort.tables == 'network', unknown=self._look_for)
         self.configure(settings)
-        self.chooser = CohortChooser(self.cohort, self._tables)
+        self.chooser = CohortChooser(self.cohort, self._tables, boundaries)
         self._board.want(first)
 
     @property
     def configuration(self) -> str:
         """Return the name of the board's configuration; empty if nobody sets it."""
         return self._names[self._board.configuration] if self._names else ''
+
+    @property
+    def configurations(self) -> Sequence[str]:
+        """Return the names of all the board's configurations; empty if nobody sets it."""
+        return self._names
 
     @property
     def platform(self) -> Optional[Platform]:

@@ -106,7 +106,7 @@ class Core:
         self._running: Dict[int, Job] = {}         # by id of their work on the device
         self._watch = ProgressWatch() if engine.gated else None
         self._ends = SegmentEnds(engine.lead_s, scheduler.whole_networks, scheduler.holds,
-                                 polled=engine.poll_s is not None)
+                                 lambda: engine.poll_s is not None)
         self._started: Dict[int, Job] = {}         # by id: jobs with a lane
         self._changed: Dict[ModelQueue, None] = {}       # queues with new requests or a free lane
         self._ended: Deque[Job] = collections.deque()           # to be handed on behind the step
@@ -488,7 +488,7 @@ class Core:
 
     def _stamp(self, stage, job, now_s, segment=0):
         for request in job.requests:
-            self.recorder.stamp(stage, request, now_s, segment)
+            self.recorder.stamp(stage, request, now_s, segment, job.frames)
 
     @staticmethod
     def _try(job, step, *arguments):

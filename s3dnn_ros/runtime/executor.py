@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import functools
 import logging
+import math
 from typing import Callable, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
@@ -35,6 +36,7 @@ from s3dnn_ros.runtime.hold_switch import HoldSwitch
 from s3dnn_ros.runtime.instance_loader import InstanceLoader
 from s3dnn_ros.runtime.job import Request
 from s3dnn_ros.runtime.recorder import Recorder, Stage
+from s3dnn_ros.runtime.recording import Recording, Run
 from s3dnn_ros.runtime.reloader import Reloader
 from s3dnn_ros.runtime.subtasks import BEFORE, SubTask, SubTaskPool
 from s3dnn_ros.runtime.tracks import Tracks
@@ -105,7 +107,7 @@ class Executor:
         self.engine = engine
         self.cohort_client: Optional[CohortClient] = None
         self._clock = clock
-        self.recorder = Recorder()
+        self.recorder = Recorder(settings.recording.rows)
         self._lost = lost or _LOG.error
         self._once = OnceLogger(_LOG)
         # one thread of their own: other networks go on, also with decoding
@@ -139,7 +141,9 @@ class Executor:
                 functools.partial(self._driver.post, ConfigurationChanged()),
                 sorted({spec.name for spec in specs.values()}),
                 functools.partial(cached_tables, engine=engine.name, device=engine.device,
-                                  score=settings.cohort.score), self._restarts.submit)
+                                  score=settings.cohort.score), self._restarts.submit,
+                # a segment has two stamps for each boundary
+                1 + settings.recording.rows // 2)
             self._core.chooser = self.cohort_client.chooser
         self._energy = board_context.meter and EnergyAccount(
             board_context.meter, specs,
@@ -234,6 +238,24 @@ class Executor:
     def energy(self) -> EnergyUse:
         """Return what is drawn, and was used since the models were loaded."""
         return self._energy.use if self._energy else EnergyUse()
+
+    def recording(self, settings, environment: Mapping, command='') -> Recording:
+        """Return what happened lately; any thread.
+
+        `environment` and `command` are as in a recording's `Run`.
+        """
+        client, energy = self.cohort_client, self.energy
+        policy = settings.scheduling.scheduler
+        if client:
+            policy += f', cohort {settings.cohort.mode}'
+        known = math.isfinite(energy.energy_mj)
+        run = Run(self.engine.device, self.engine.name == 'simulated', policy, environment,
+                  command, None, energy.energy_mj / 1e3 if known else None,
+                  {name: used_mj / 1e3 for name, used_mj in energy.of_instances_mj.items()})
+        models = {name: each.spec.name for name, each in self._instances.items()}
+        return Recording.of(run, models, self.recorder,
+                            client.chooser.boundaries.copy() if client else (),
+                            client.configurations if client else ())
 
     def troubles(self) -> Dict[str, str]:
         """Return for every instance why it takes no requests now, or an empty string."""

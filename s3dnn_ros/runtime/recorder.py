@@ -30,7 +30,8 @@ class Stage:
 class Stamp(NamedTuple):
     """When a request came to a stage, in seconds on the executor's clock.
 
-    `request` is the request's number; `segment` is 0 where the stage has none.
+    `request` is the request's number; `segment` is 0 where the stage has none. `images` is how
+    many run together, in all requests of the job; 0 where the stage is that of a request alone.
     """
 
     stage: str
@@ -38,6 +39,16 @@ class Stamp(NamedTuple):
     instance: str
     segment: int
     now_s: float
+    images: int = 0
+
+
+class RequestTimes(NamedTuple):
+    """When a request came, and until when it is in time, in seconds on the executor's clock."""
+
+    request: int
+    instance: str
+    arrived_s: float
+    deadline_s: float
 
 
 class Recorder:
@@ -54,20 +65,27 @@ class Recorder:
 
     def __init__(self, rows=ROWS):
         self._rows: Deque[Tuple] = collections.deque(maxlen=rows)
+        self._requests: Deque[Tuple] = collections.deque(maxlen=rows)
         self._busy = BusyTimes()
 
-    def stamp(self, stage: str, request: Request, now_s: float, segment=0):
+    def stamp(self, stage: str, request: Request, now_s: float, segment=0, images=0):
         """Take note that a request has come to a stage."""
         name = request.instance.name
-        self._rows.append((stage, request.number, name, segment, now_s))
+        self._rows.append((stage, request.number, name, segment, now_s, images))
         if stage is Stage.SUBMITTED:
             self._busy.began(name, now_s)
         elif stage is Stage.ENDED:
             self._busy.ended(name, now_s)
+        elif stage is Stage.STAGED:
+            self._requests.append((request.number, name, request.arrived_s, request.deadline_s))
 
     def stamps(self) -> List[Stamp]:
         """Return the stamps that are kept, oldest first."""
         return [Stamp(*row) for row in self._rows.copy()]
+
+    def requests(self) -> List[RequestTimes]:
+        """Return the newest requests that were staged, oldest first."""
+        return [RequestTimes(*row) for row in self._requests.copy()]
 
     def busy_s(self, now_s: float) -> float:
         """Return for how long anything was on the device, up to now; any thread."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
-from typing import Iterable, List, NamedTuple, Optional, Tuple
+from typing import Callable, Iterable, List, NamedTuple, Optional, Tuple
 
 from s3dnn_ros.runtime.job import Job
 from s3dnn_ros.scheduling import SegmentWork
@@ -35,12 +35,13 @@ class SegmentEnds:
         Whether the scheduler gives out whole networks: nothing is chosen before their ends.
     holds : bool
         Whether it holds them, too: then flights tell how far they are.
-    polled : bool
-        Whether somebody looks for ends, and wants to know from when on.
+    polled : callable
+        Tells whether somebody looks for ends, and wants to know from when on.
 
     """
 
-    def __init__(self, lead_s: float, whole_networks: bool, holds: bool, polled: bool = True):
+    def __init__(self, lead_s: float, whole_networks: bool, holds: bool,
+                 polled: Callable[[], bool] = lambda: True):
         self._lead = Lead(lead_s)
         self._leads = lead_s > 0.0 and not whole_networks
         self._holds = holds
@@ -61,7 +62,7 @@ class SegmentEnds:
 
     def reckon(self, job: Job):
         """Reckon again: a variant was chosen, or the device configured, since it began."""
-        if not (self._polled or self._leads):
+        if not (self._leads or self._polled()):
             return
         work, expect = job.expected, job.queue.expect
         if self._holds:

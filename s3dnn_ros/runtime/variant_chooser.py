@@ -4,10 +4,29 @@ from __future__ import annotations
 
 import collections
 import math
-from typing import Counter, Mapping, Optional, Protocol, Sequence
+from typing import Counter, Deque, Mapping, NamedTuple, Optional, Protocol, Sequence
 
 from s3dnn_ros.cohort import Cohort, ModelTables
 from s3dnn_ros.runtime.job import Choice, Job
+
+# Boundaries that are kept: as many segments as the recorder has stamps of.
+BOUNDARIES = 1 << 13
+
+
+class Boundary(NamedTuple):
+    """What was decided for a segment before it ran.
+
+    `lag_s` is the LAG that the instance told its cohort, `configuration` that in which the board
+    was then.
+    """
+
+    now_s: float
+    request: int
+    instance: str
+    segment: int
+    lag_s: float
+    configuration: int
+    variant: int
 
 
 class VariantChooser(Protocol):
@@ -55,10 +74,18 @@ class CohortChooser:
     cohort : Cohort
     tables : mapping of model name to ModelTables
         Models without tables run exact, and take no part.
+    kept : int
+        How many boundaries are kept.
+
+    Attributes
+    ----------
+    boundaries : deque of Boundary
+        The newest, oldest first.
 
     """
 
-    def __init__(self, cohort: Cohort, tables: Mapping[str, ModelTables]):
+    def __init__(self, cohort: Cohort, tables: Mapping[str, ModelTables], kept=BOUNDARIES):
+        self.boundaries: Deque[Boundary] = collections.deque(maxlen=kept)
         self._cohort = cohort
         self._tables = tables
         self._under_way: Counter[str] = collections.Counter()      # jobs, by instance
@@ -84,6 +111,9 @@ class CohortChooser:
         variant = self._cohort.boundary(
             request.instance.name, model, segment, now_s - request.arrived_s, deadline_s,
             job.variant(segment - 1), now_s, job.queue.expect.overhead_s(segment))
+        self.boundaries.append(Boundary(
+            now_s, request.number, request.instance.name, segment, self._cohort.told.lag_s,
+            self._cohort.configuration, variant))
         if segment == 0:
             self._under_way[request.instance.name] += 1
         return Choice(variant, 1.0 / tables.accuracy[segment].speedup[variant])

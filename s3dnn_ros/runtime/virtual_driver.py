@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
-from typing import Callable, List, Optional, Tuple
+from typing import Callable, List, Tuple
 
 from s3dnn_ros.base.clock import VirtualClock
 from s3dnn_ros.runtime.core import Core
@@ -32,6 +32,7 @@ class VirtualDriver:
         self._clock = clock
         self._actions: List[Tuple[float, int, Callable[[], None]]] = []     # a heap
         self._numbers = itertools.count()
+        self._wake_s = math.inf     # when the core wants to be stepped
 
     def at(self, time_s: float, action: Callable[[], None]):
         """Have something done at a time, in the order of the calls if it is of one time."""
@@ -41,23 +42,21 @@ class VirtualDriver:
         """Do all that is to be done up to a time, which the clock then shows."""
         core, engine, clock, actions = self._core, self._engine, self._clock, self._actions
         is_polled = engine.poll_s is not None
-        wake_s: Optional[float] = clock.now_s()
+        self._wake_s = clock.now_s()
         while True:
             now_s = clock.now_s()
             engine.end_due()
             while actions and actions[0][0] <= now_s:
                 heapq.heappop(actions)[2]()
             # as in real time, nothing is decided where nothing is new
-            if core.has_events or (wake_s is not None and wake_s <= now_s):
+            if core.has_events or self._wake_s <= now_s:
                 wake_s = core.step(now_s)
+                self._wake_s = math.inf if wake_s is None else wake_s
             look_s = look(core, engine, now_s) if is_polled else math.inf
             if core.has_events:
                 continue
-            next_s = min(look_s, engine.next_end_s())
-            if wake_s is not None and wake_s < next_s:
-                next_s = wake_s
-            if actions and actions[0][0] < next_s:
-                next_s = actions[0][0]
+            next_s = min(look_s, engine.next_end_s(), self._wake_s,
+                         actions[0][0] if actions else math.inf)
             if next_s > end_s:
                 clock.advance(max(0.0, end_s - now_s))
                 return

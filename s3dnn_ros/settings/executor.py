@@ -20,6 +20,7 @@ from s3dnn_ros.settings.common import (
 from s3dnn_ros.settings.engine import EngineSettings
 from s3dnn_ros.settings.output import OutputSettings
 from s3dnn_ros.settings.parameters import Presets, named, parameter, section
+from s3dnn_ros.settings.recording import RecordingSettings
 from s3dnn_ros.settings.scheduling import SchedulingSettings
 
 # those that submit segment by segment
@@ -90,6 +91,7 @@ class ExecutorSettings:
     cohort: CohortSettings = section(CohortSettings, 'cohort_')
     board: BoardSettings = section(BoardSettings)
     output: OutputSettings = section(OutputSettings)
+    recording: RecordingSettings = section(RecordingSettings, 'recording_')
     stats_period_s: float = parameter(1.0, STATS_PERIOD_S, low=0.05, high=60.0)
     cameras: Dict[str, CameraSettings] = named(CameraSettings, 'camera_names',
                                                'Cameras; read for the overlay alone.')

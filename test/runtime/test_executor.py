@@ -54,6 +54,25 @@ def test_without_a_meter_nobody_can_tell_the_energy(make_executor):
     assert np.isnan([use.power_mw, use.energy_mj]).all() and not use.of_instances_mj
 
 
+def test_a_recording_says_what_happened_and_what_it_was_of(
+        make_executor, make_batch, executor_settings, monkeypatch):
+    monkeypatch.setattr(EnergyAccount, 'start', EnergyAccount.read)
+    meter = FakeMeter()
+    run = make_executor(('net', 'second'), board_context=BoardContext(meter=meter))
+    run.executor.accept(make_batch())
+    run.engine.finish(took_s=0.5)
+    run.results.get(timeout=WAIT_S)
+    meter.now_mj += 300.0
+    run.executor._energy.read()
+    recording = run.executor.recording(executor_settings(), {'commit': 'abc'}, 'a command')
+    assert set(recording.models) == {'net', 'second'}
+    assert recording.run.environment == {'commit': 'abc'} and not recording.run.simulated
+    assert recording.run.energy_j == pytest.approx(0.3)
+    assert recording.run.energy_of_instances_j == pytest.approx({'net': 0.3, 'second': 0.0})
+    assert [each.instance for each in recording.requests] == ['net']
+    assert not recording.boundaries and not recording.configurations
+
+
 # what is refused
 
 @pytest.mark.parametrize('change, said', [

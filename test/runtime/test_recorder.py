@@ -8,13 +8,14 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from s3dnn_ros.runtime.recorder import ROWS, Recorder, Stage, Stamp
+from s3dnn_ros.runtime.recorder import ROWS, Recorder, RequestTimes, Stage, Stamp
 
 STAGES = [value for name, value in vars(Stage).items() if name.isupper()]
 
 
-def request(number, instance='net'):
-    return types.SimpleNamespace(number=number, instance=types.SimpleNamespace(name=instance))
+def request(number, instance='net', arrived_s=1.0, deadline_s=2.0):
+    return types.SimpleNamespace(number=number, instance=types.SimpleNamespace(name=instance),
+                                 arrived_s=arrived_s, deadline_s=deadline_s)
 
 
 @given(st.integers(1, 8), st.lists(st.tuples(
@@ -32,6 +33,18 @@ def test_the_newest_stamps_are_kept_oldest_first(rows, taken):
         recorder.stamp(stage, request(number, name), now_s, segment)
         kept.append(Stamp(stage, number, name, segment, now_s))
     assert recorder.stamps() == kept[-rows:]
+
+
+@given(st.integers(1, 8), st.lists(st.sampled_from(STAGES), max_size=30))
+def test_the_times_of_the_newest_staged_requests_are_kept(rows, stages):
+    recorder, staged = Recorder(rows), []
+    for number, stage in enumerate(stages):
+        if stage is Stage.ENDED:
+            continue
+        recorder.stamp(stage, request(number, 'net', number, number + 0.5), float(number))
+        if stage is Stage.STAGED:
+            staged.append(RequestTimes(number, 'net', number, number + 0.5))
+    assert recorder.requests() == staged[-rows:]
 
 
 def test_of_many_threads_every_stamp_is_there():

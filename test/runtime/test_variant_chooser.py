@@ -16,7 +16,7 @@ from s3dnn_ros.cohort import (
 from s3dnn_ros.cohort.caution import RISE
 from s3dnn_ros.runtime.board_control import BoardControl
 from s3dnn_ros.runtime.job import Choice
-from s3dnn_ros.runtime.variant_chooser import EXACT, CohortChooser
+from s3dnn_ros.runtime.variant_chooser import EXACT, Boundary, CohortChooser
 
 POWER = SpeedupPowerTable([1.0, 2.0], [1.0, 3.0])
 ACCURACY = SpeedupAccuracyTable([1.0, 1.5, 3.0], [1.0, 0.9, 0.5])
@@ -26,7 +26,7 @@ TABLES = {'model': ModelTables((0.01, 0.03), (POWER, POWER), (ACCURACY, ACCURACY
 
 def make_job(arrived_s=10.0, deadline_s=10.04, model='model', variants=(), overhead_s=0.0):
     request = types.SimpleNamespace(
-        arrived_s=arrived_s, deadline_s=deadline_s,
+        number=7, arrived_s=arrived_s, deadline_s=deadline_s,
         instance=types.SimpleNamespace(name='net', spec=types.SimpleNamespace(name=model)))
     expect = types.SimpleNamespace(overhead_s=lambda segment: overhead_s)
     return types.SimpleNamespace(
@@ -55,6 +55,15 @@ def test_the_cohort_is_told_the_lag_since_the_arrival(cohort, said):
     assert (before.lag_s, before.deadline_s) == (0.0, pytest.approx(0.04))
     # a quarter of the work is done, and a quarter of the deadline less 1 ms has passed
     assert (after.segment, after.variant, after.lag_s) == (1, 2, pytest.approx(0.001))
+
+
+def test_the_newest_boundaries_are_kept(cohort, said):
+    chooser = CohortChooser(cohort, TABLES, kept=2)
+    variants = [chooser.choose(make_job(), 1, now_s).variant for now_s in (10.0, 10.01, 11.0)]
+    assert list(chooser.boundaries) == [
+        Boundary(now_s, 7, 'net', 1, state.lag_s, 1, variant) for now_s, state, variant in
+        zip((10.01, 11.0), said[1:], variants[1:])]
+    assert variants[1] != variants[2]
 
 
 def test_who_is_late_on_a_device_that_gives_no_more_approximates(cohort):

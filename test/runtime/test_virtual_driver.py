@@ -37,3 +37,18 @@ def test_a_request_that_an_action_brings_runs_at_once(bench):
     core.driver.at(NOW_S + 2.0, lambda: core.admit(5))
     core.let_pass(3.0)
     assert core.engine.running()[0].started_s == NOW_S + 2.0
+
+
+def test_the_core_is_stepped_where_something_is_new_and_not_otherwise(bench):
+    core, stepped_s = bench(), []
+    step = core.core.step
+
+    def note(now_s):
+        stepped_s.append(now_s - NOW_S)
+        return step(now_s)
+    core.core.step = note
+    for time_s in (1.0, 2.0, 3.0):
+        core.driver.at(NOW_S + time_s, lambda: None)
+    core.driver.at(NOW_S + 2.5, lambda: core.admit(5))
+    core.driver.run_until(NOW_S + 4.0)
+    assert set(stepped_s) <= {0.0, 2.5} and 2.5 in stepped_s

@@ -8,10 +8,11 @@ from typing import Callable, Iterator
 from s3dnn_ros.commands.argument_types import above_zero, from_zero, new_file
 
 
-def add_running(parser, seeds: int) -> None:
-    """Add the options of all experiments."""
-    parser.add_argument('--seeds', type=above_zero(int), default=seeds, metavar='N',
-                        help='runs of each, with seeds from 0 on (default %(default)s)')
+def add_running(parser, seeds: int = 0) -> None:
+    """Add the options of all experiments; `seeds` is the default, 0 if others say them."""
+    if seeds:
+        parser.add_argument('--seeds', type=above_zero(int), default=seeds, metavar='N',
+                            help='runs of each, with seeds from 0 on (default %(default)s)')
     parser.add_argument('--out', type=new_file, metavar='JSON',
                         help='file of the results, kept up to date; if it is there, only what it '
                              'lacks is simulated')
