@@ -37,7 +37,8 @@ class Listener:
 def job(segment):
     """Return a job that is about to run a segment; it arrived at 0."""
     instance = types.SimpleNamespace(name='net_0', spec=types.SimpleNamespace(name='net'))
-    request = types.SimpleNamespace(instance=instance, arrived_s=0.0, deadline_s=DEADLINE_S)
+    request = types.SimpleNamespace(number=1, instance=instance, arrived_s=0.0,
+                                    deadline_s=DEADLINE_S)
     expect = types.SimpleNamespace(overhead_s=lambda segment: 0.0)
     return types.SimpleNamespace(urgent=request, variant=lambda segment: 0,
                                  queue=types.SimpleNamespace(expect=expect))
