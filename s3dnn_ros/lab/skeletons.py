@@ -107,6 +107,33 @@ def vgg16() -> onnx.ModelProto:
     return net.model(last)
 
 
+def alexnet() -> onnx.ModelProto:
+    """Return AlexNet (Krizhevsky, 2014: one tower) for 224 × 224 pixels."""
+    net = Skeleton('alexnet', 224)
+    last = net.pool(net.conv('images', 64, 11, 4, pad=2), 3, 2)
+    last = net.pool(net.conv(last, 192, 5), 3, 2)
+    for width in (384, 256, 256):
+        last = net.conv(last, width, 3)
+    last = net.pool(last, 3, 2)
+    for inputs, outputs in ((9216, 4096), (4096, 4096), (4096, 1000)):
+        last = net.dense(last, inputs, outputs)
+    return net.model(last)
+
+
+def tiny_yolo_v2() -> onnx.ModelProto:
+    """Return Tiny YOLOv2 of Pascal VOC (Redmon and Farhadi, 2017) for 416 × 416 pixels.
+
+    It has 16 layers: 9 convolutions, 6 pools, and the region layer, which the CPU computes.
+    """
+    net = Skeleton('tiny_yolo_v2', 416)
+    last = 'images'
+    for width in (16, 32, 64, 128, 256):
+        last = net.pool(net.conv(last, width, 3), 2, 2)
+    # one pixel more than it needs keeps the size
+    last = net.pool(net.conv(last, 512, 3), 3, 1, pad=1)
+    last = net.conv(net.conv(last, 1024, 3), 1024, 3)
+    return net.model(net.conv(last, 125, 1, relu=False))
+
 def mobilenet_v2() -> onnx.ModelProto:
     """Return MobileNetV2 for 224 × 224 pixels."""
     net = Skeleton('mobilenet_v2', 224)
