@@ -151,7 +151,7 @@ class Plan:
     cut_policies: Sequence[str] = ('fifo', 'edf', 'supervised')
     bursts: Sequence[int] = (2, 4, 8, 16)
     burst_policies: Sequence[str] = ('fifo', 'streams', 'supervised')
-    seconds: float = 3.0
+    seconds: float = 2.0
     seeds: int = 3
 
     def __post_init__(self):

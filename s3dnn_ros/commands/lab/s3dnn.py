@@ -22,7 +22,7 @@ def register(commands) -> None:
     parser.add_argument('--batches', type=above_zero(int), nargs='+', metavar='N',
                         help='most images in a batch (default: 2 4)')
     parser.add_argument('--seconds', type=above_zero(float), metavar='S',
-                        help='of virtual time for each run (default: 3)')
+                        help='of virtual time for each run (default: 2)')
     add_running(parser, seeds=3)
     parser.set_defaults(run=_run)
 
