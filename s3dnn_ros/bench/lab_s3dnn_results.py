@@ -82,17 +82,17 @@ def _throughput(rows) -> str:
 def _gains(board, rows, counts) -> List[str]:
     """Tell the gains of fusion and of schedulers, beside the papers' figures."""
     plain = rows.where(batching='none', policy='fifo')
-    others = [(policy, batching, batch) for batching, batch in rows.pairs('batching', 'batch')
-              for policy in rows.where(batching=batching, batch=batch).values('policy')
-              if batching in ('none', 'fused') and (policy, batching) != ('fifo', 'none')]
     told_rows = []
     for count in counts:
-        base = plain.where(videos=count)
-        if not base.cells or not others:
+        base, of_count = plain.where(videos=count), rows.where(videos=count)
+        found = {}
+        for batching, batch in of_count.pairs('batching', 'batch'):
+            of_way = of_count.where(batching=batching, batch=batch)
+            for policy in of_way.values('policy'):
+                if batching in ('none', 'fused') and (policy, batching) != ('fifo', 'none'):
+                    found[policy, batching, batch] = of_way.where(policy=policy)
+        if not base.cells or not found:
             continue
-        found = {key: rows.where(videos=count, policy=key[0], batching=key[1], batch=key[2])
-                 for key in others}
-        found = {key: each for key, each in found.items() if each.cells}
         in_time = {key: 1.0 - statistics.fmean(each.numbers('missed'))
                    for key, each in found.items()}
         fps = {key: statistics.fmean(each.numbers('fps')) for key, each in found.items()}
