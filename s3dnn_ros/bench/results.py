@@ -14,7 +14,10 @@ from s3dnn_ros.bench import (
     engine_strategies_results,
     engines_results,
     lab_neuos_results,
+    lab_partition_results,
     lab_replay_results,
+    lab_rtmdl_results,
+    lab_s3dnn_results,
     lab_workload_results,
     neuos_results,
     overload_plots,
@@ -34,7 +37,9 @@ BENCHES = {'s3dnn': s3dnn_results, 'neuos': neuos_results, 'engines': engines_re
            'distance': distance_results, 'steps': steps_results, 'packing': packing_results,
            'strategies': strategies_results, 'partition': partition_results,
            'strategies --engine': engine_strategies_results, 'lab neuos': lab_neuos_results,
-           'lab replay': lab_replay_results, 'lab workload': lab_workload_results}
+           'lab s3dnn': lab_s3dnn_results, 'lab rtmdl': lab_rtmdl_results,
+           'lab partition': lab_partition_results, 'lab replay': lab_replay_results,
+           'lab workload': lab_workload_results}
 WITH_PICTURES = {'s3dnn': s3dnn_plots, 'overload': overload_plots}
 # By what only its results have; those of `s3dnn` have whatever parts were asked for.
 _BY_KEY = {'cohorts': 'neuos', 'rows': 'engines', 'overloads': 'overload',

@@ -139,6 +139,21 @@ def googlenet() -> onnx.ModelProto:
     return net.model(net.dense(net.mean(last), 1024, 1000))
 
 
+def tiny_yolo_v2() -> onnx.ModelProto:
+    """Return Tiny YOLOv2 of Pascal VOC (Redmon and Farhadi, 2017) for 416 × 416 pixels.
+
+    It has 16 layers: 9 convolutions, 6 pools, and the region layer, which the CPU computes.
+    """
+    net = Skeleton('tiny_yolo_v2', 416)
+    last = 'images'
+    for width in (16, 32, 64, 128, 256):
+        last = net.pool(net.conv(last, width, 3), 2, 2)
+    # one pixel more than it needs keeps the size
+    last = net.pool(net.conv(last, 512, 3), 3, 1, pad=1)
+    last = net.conv(net.conv(last, 1024, 3), 1024, 3)
+    return net.model(net.conv(last, 125, 1, relu=False))
+
+
 def mobilenet_v2() -> onnx.ModelProto:
     """Return MobileNetV2 for 224 × 224 pixels."""
     net = Skeleton('mobilenet_v2', 224)

@@ -28,7 +28,14 @@ from s3dnn_ros.strategy.libraries import library
 from s3dnn_ros.strategy.proxy import proxy_error
 from s3dnn_ros.strategy.rivals import RIVALS, exact_rate_monotonic, load
 from s3dnn_ros.strategy.search import confirmed, search
-from s3dnn_ros.strategy.strategy import Measured, Measurement, Strategy, best_first, is_feasible
+from s3dnn_ros.strategy.strategy import (
+    Measure,
+    Measured,
+    Measurement,
+    Strategy,
+    best_first,
+    is_feasible,
+)
 from s3dnn_ros.strategy.workload import Workload, load_workload
 
 _LOG = logging.getLogger(__name__)
@@ -42,6 +49,8 @@ CONFIRMED_TIMES = 4
 FIRST_LARGE_SEED = 10
 # So many strategies at random tell how hard a large workload is.
 RANDOM = 100
+# How results name what is not in RIVALS.
+ON_STREAMS, SEARCHED = 'exact, all at once on streams', 'searched'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -182,7 +191,7 @@ def _large(plan):
                'took_s': took_s, 'first': first[0] if first else None,
                'rivals': {**{label: _told(workload, made, again(made))
                              for label, made in rivals.items()},
-                          'searched': _told(workload, strategy, measurement)},
+                          SEARCHED: _told(workload, strategy, measurement)},
                'proxy_error': error.proxy, 'constant_error': error.constant}
 
 
@@ -191,18 +200,35 @@ def _rivals(plan):
     for name, speed in itertools.product(plan.workloads, plan.speeds):
         workload = faster(load_workload(name), speed)
         trial = Trial(workload, plan.policy, plan.seconds)
-        again = trial.confirming(CONFIRMED_TIMES)
         with parallel(trial, plan.jobs) as measure:
-            measured = search(workload, measure, plan.budget, 0, {})
-        strategy, measurement = _confirmed(trial, measured)
-        exact = exact_rate_monotonic(workload)
-        found = {label: _told(workload, made, again(made)) for label, made in (
-            (label, make(workload)) for label, make in RIVALS.items())}
-        found['exact, all at once on streams'] = _told(
-            workload, exact, dataclasses.replace(again, policy='streams')(exact))
-        found['searched'] = _told(workload, strategy, measurement)
+            found = beside_rivals(trial, measure, plan.budget, 0)
         yield {'name': f'{name}, {speed:g} times the frames', 'rivals': found,
-               'load': load(workload, exact.variants)}
+               'load': load(workload, [0] * len(workload.tasks))}
+
+
+def beside_rivals(trial: Trial, measure: Measure, budget: int, seed: int) -> Dict[str, Dict]:
+    """Return what results say of strategies without a search and of the one that is found.
+
+    Parameters
+    ----------
+    trial : Trial
+        Of the search; what is told comes from longer trials with other seeds.
+    measure : callable
+        Has strategies tried by this trial.
+    budget : int
+        Strategies that the search measures.
+    seed : int
+        Of the search.
+
+    """
+    workload, again = trial.workload, trial.confirming(CONFIRMED_TIMES)
+    strategy, measurement = _confirmed(trial, search(workload, measure, budget, seed, {}))
+    exact = exact_rate_monotonic(workload)
+    found = {label: _told(workload, made, again(made)) for label, made in (
+        (label, make(workload)) for label, make in RIVALS.items())}
+    found[ON_STREAMS] = _told(workload, exact, dataclasses.replace(again, policy='streams')(exact))
+    found[SEARCHED] = _told(workload, strategy, measurement)
+    return found
 
 
 def _confirmed(trial, measured):
@@ -216,6 +242,7 @@ def _told(workload, strategy: Strategy, measurement: Measurement) -> Dict:
     rates_hz = [1.0 / task.period_s for task in workload.tasks]
     return {'variants': strategy.variants, 'priorities': strategy.priorities,
             'missed': sum(map(float.__mul__, measurement.missed, rates_hz)) / sum(rates_hz),
+            'missed_by_task': measurement.missed,
             'excess': workload.excess(measurement.missed),
             'mean_loss': workload.loss(strategy.variants) / len(workload.tasks),
             'storage_mb': workload.storage_mb(strategy.variants),

@@ -218,6 +218,9 @@ class Core:
         for job, work in self._ends.nearly_over(now_s, self._running):
             self._ends.hand_over(job, work, now_s)
             self._try(job, self._go_on, job, work, work.segment, now_s)
+            # a batch that starts now was chosen when its last request came: look at it again
+            self._changed.update((other.queue, None) for other in self._queued.values()
+                                 if other.flight is None)
 
     def _schedule(self, now_s) -> bool:
         """Make jobs of what waits, and hand them to the scheduler; tell whether there are any."""

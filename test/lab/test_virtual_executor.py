@@ -11,7 +11,8 @@ from s3dnn_ros.lab.board_tables import BoardTables
 from s3dnn_ros.lab.layers import Layer
 from s3dnn_ros.lab.roofline import Roofline
 from s3dnn_ros.lab.simulated_platform import SimulatedPlatform
-from s3dnn_ros.lab.virtual_executor import VirtualExecutor
+from s3dnn_ros.lab.virtual_executor import PARAMETERS, VirtualExecutor
+from s3dnn_ros.profiling.table import ProfileRow, ProfileTable
 
 BOARD = load_board('tx2')
 ROOFLINE = Roofline(BOARD)
@@ -111,3 +112,53 @@ def test_another_program_makes_the_modes_hurry(tables):
     calm, disturbed = (live(tables, 'min_energy', disturbed=taken) for taken in (0.0, 0.3))
     assert disturbed.energy_j > calm.energy_j
     assert disturbed.in_time > 0.9 * disturbed.sent
+
+
+SLOW = ProfileTable('net', '', 'simulated', 'simulated', 'default', {}, tuple(
+    ProfileRow(segment, batch, time_ms, time_ms, time_ms, 1.0)
+    for segment in range(2) for batch, time_ms in ((1, 5.0), (2, 9.5))))
+
+
+def responses(sent, policy='edf', max_batch=1, **options):
+    """Return when frames end that are sent to instances of one network, by (time, deadline)."""
+    ended = {}
+
+    def finished(job):
+        ended.update((request.number, job.ended_s) for request in job.requests)
+    parameters = dataclasses.replace(PARAMETERS, fusion=max_batch > 1, max_batch=max_batch)
+    executor = VirtualExecutor(policy, {'net': SLOW}, finished, lambda *_: None, 0, 0.0,
+                               parameters=parameters, **options)
+    requests = {}
+    for number, (time_s, deadline_s) in enumerate(sent):
+        instance = executor.add(f'video_{number}', model='net')
+
+        def send(number=number, instance=instance, deadline_s=deadline_s):
+            requests[number] = executor.send(instance, deadline_s)
+        executor.at(time_s, send)
+    executor.run_until(1.0)
+    return [ended.get(requests[number].number) for number in range(len(sent))]
+
+
+@pytest.mark.parametrize('policy', ['edf', 'fifo', 'overlapping', 'supervised'])
+def test_requests_for_a_shared_network_are_fused(policy):
+    sent = [(0.0, 1.0), (0.001, 1.0), (0.001, 1.0)]
+    apart, fused = (responses(sent, policy, max_batch=most) for most in (1, 2))
+    assert max(apart) == pytest.approx(0.030)
+    assert max(fused) <= 0.030 and fused[1] == fused[2] < max(apart)
+
+
+@pytest.mark.parametrize('lead_s', [0.0, 0.001])
+def test_a_batch_is_looked_at_again_before_it_starts(lead_s):
+    # both would be in time as one batch when they come, but not once the first one has ended
+    ends_s = responses([(0.0, 0.012), (0.001, 0.025), (0.001, 0.040)], max_batch=2, lead_s=lead_s)
+    assert ends_s[0] <= 0.012 and ends_s[1] <= 0.025 < ends_s[2] <= 0.031
+
+
+def test_frames_that_come_together_are_one_batch_and_may_run_late():
+    jobs = []
+    executor = VirtualExecutor('fifo', {'net': SLOW}, jobs.append, lambda *_: None, 0, 0.0)
+    instance = executor.add('video', model='net')
+    executor.send(instance, -1.0, frames=2)
+    executor.send(instance, -1.0, frames=2, run_late=True)
+    executor.run_until(1.0)
+    assert [(job.frames, job.ended_s) for job in jobs] == [(2, pytest.approx(0.019))]

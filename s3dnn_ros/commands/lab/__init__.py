@@ -7,7 +7,7 @@ import importlib
 from s3dnn_ros.commands.log_output import Elapsed
 
 # Each is a module of this room whose register(commands) adds a question, as those of `s3dnn` do.
-QUESTIONS = ('calibrate', 'replay', 'neuos', 'workload')
+QUESTIONS = ('calibrate', 'replay', 'neuos', 's3dnn', 'rtmdl', 'partition', 'workload')
 
 
 def register(subparsers) -> None:
