@@ -29,11 +29,13 @@ from s3dnn_ros.lab.board import Activity, Board
 from s3dnn_ros.lab.board_file import load_board
 from s3dnn_ros.lab.contenders import lab_contenders
 from s3dnn_ros.lab.neuos_networks import DEADLINES_MS, PRECISION, SOURCES, Network, networks_of
+from s3dnn_ros.lab.recording import record
 from s3dnn_ros.lab.roofline import Roofline
 from s3dnn_ros.lab.simulated_platform import SimulatedPlatform
 from s3dnn_ros.lab.sweep import Experiment
 from s3dnn_ros.lab.timed_board import TimedBoard
 from s3dnn_ros.lab.virtual_executor import VirtualExecutor
+from s3dnn_ros.runtime.recorder import ROWS, Recorder
 
 MODELS = tuple(SOURCES)
 # Of the paper: each model alone, all side by side, and two of each.
@@ -109,10 +111,10 @@ def experiment(plan: Plan) -> Experiment:
         # who is alone has the board to itself, however seldom others come
         if cohort != 'small' or factor == plan.period_factors[0]
         for models in COHORTS[cohort]
-        for contender in plan.contenders or _contenders(board, plan.steps)
+        for contender in plan.contenders or contenders_of(board, plan.steps)
         for seed in range(plan.seeds)]
     for board in plan.boards:
-        _expect_known('--contenders', plan.contenders, (*_contenders(board, plan.steps),
+        _expect_known('--contenders', plan.contenders, (*contenders_of(board, plan.steps),
                                                         oracle.NAME))
     return Experiment('neuos', FORMAT, plan, cells, run)
 
@@ -120,7 +122,7 @@ def experiment(plan: Plan) -> Experiment:
 def run(cell: Cell) -> Dict:
     """Simulate a cell; returns its figures as a dict that JSON can hold."""
     contender = (_oracle(cell) if cell.contender == oracle.NAME
-                 else _contenders(cell.board, cell.steps)[cell.contender])
+                 else contenders_of(cell.board, cell.steps)[cell.contender])
     return _rounded(_simulated(cell, contender))
 
 
@@ -162,9 +164,12 @@ class _Client:
 
 
 class Simulation:
-    """A cell in virtual time: instances, their frames, and a contender in charge of the board."""
+    """A cell in virtual time: instances, their frames, and a contender in charge of the board.
 
-    def __init__(self, cell: Cell, contender: Contender):
+    It keeps so many `rows` of stamps and of boundaries.
+    """
+
+    def __init__(self, cell: Cell, contender: Contender, rows: int = ROWS):
         self._cell = cell
         board = load_board(cell.board)
         self._networks = networks_of(cell.board, cell.steps, cell.segments)
@@ -180,10 +185,10 @@ class Simulation:
         self._chooser = ContenderChooser(
             self._platform, {name: network.tables for name, network in by_name.items()},
             contender._replace(rests=contender.rests and self._wakes_in_time(board)), clock,
-            TimedBoard)
+            rows, TimedBoard)
         self._executor = VirtualExecutor(
             SCHEDULER, _profiles(board, by_name), self._finished, lambda *_: None, cell.seed,
-            chooser=self._chooser, clock=clock, board=self._platform,
+            chooser=self._chooser, clock=clock, recorder=Recorder(rows), board=self._platform,
             speedups={name: network.speedups for name, network in by_name.items()})
         self._counts = False
         for client in self._clients.values():
@@ -216,6 +221,14 @@ class Simulation:
                             **percentiles_us(self._chooser.times_ns)},
             'memory': _memory([self._networks[model]
                                for model in dict.fromkeys(self._cell.models)])}
+
+    def recording(self) -> Dict:
+        """Return what has happened so far, for `write_recording`."""
+        cell = self._cell
+        title = f'{cell.cohort} cohort, a frame every {cell.period_factor:g} deadlines'
+        return record(self._executor, self._chooser, device=cell.board,
+                      policy=f'{cell.contender}, {title}', seed=cell.seed,
+                      energy_j=sum(self._platform.energy_j().values()))
 
     def close(self):
         """Give the board back."""
@@ -272,7 +285,8 @@ class Simulation:
         return {self._platform.configurations[index].name: shares[index] for index in longest}
 
 
-def _contenders(board_name: str, steps: str) -> Dict[str, Contender]:
+def contenders_of(board_name: str, steps: str) -> Dict[str, Contender]:
+    """Return who may decide on a board, by name; the oracle is not among them."""
     board = load_board(board_name)
     return {each.name: each for each in lab_contenders(board, board.space(steps))}
 

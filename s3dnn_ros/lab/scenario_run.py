@@ -219,7 +219,7 @@ class Simulation:
         scenario, space = self._scenario, self._platform.configurations
         if scenario.mode != NOBODY:
             return ContenderChooser(self._platform, self._tables, contenders([scenario.mode])[0],
-                                    clock, TimedBoard)
+                                    clock, control=TimedBoard)
         if not scenario.power_mode:
             return EXACT
         index = self._board.mode_index(space, scenario.power_mode)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from s3dnn_ros.commands.argument_types import above_zero
 from s3dnn_ros.commands.lab.running import add_running, run_experiment
 
@@ -32,15 +34,24 @@ def register(commands) -> None:
     parser.add_argument('--steps', choices=('neuos', 'all'), default='neuos',
                         help="of the clocks: those of NeuOS's experiments, or all that the boards "
                              'have; tables of all take minutes (default %(default)s)')
+    parser.add_argument('--recordings', type=Path, metavar='FOLDER',
+                        help='write a recording of the first run of everyone who decides, for '
+                             '`s3dnn report`')
     add_running(parser, seeds=3)
     parser.set_defaults(run=_run)
 
 
 def _run(arguments) -> int:
     from s3dnn_ros.lab.neuos_lab import Plan, experiment
+    from s3dnn_ros.lab.neuos_recordings import recordings
+    from s3dnn_ros.runtime.recording import write_recording
 
     given = {name: tuple(value) for name, value in vars(arguments).items()
              if name in ('boards', 'cohorts', 'contenders', 'period_factors') and value}
-    return run_experiment(arguments, experiment(Plan(
-        seeds=arguments.seeds, seconds=arguments.seconds, segments=arguments.segments,
-        steps=arguments.steps, **given)))
+    plan = Plan(seeds=arguments.seeds, seconds=arguments.seconds, segments=arguments.segments,
+                steps=arguments.steps, **given)
+    status = run_experiment(arguments, experiment(plan))
+    if arguments.recordings and not status:
+        for name, recording in recordings(plan):
+            write_recording(recording, arguments.recordings / f'{name}.json')
+    return status

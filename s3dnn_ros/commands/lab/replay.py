@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from s3dnn_ros.commands.argument_types import above_zero
 from s3dnn_ros.commands.lab.running import add_running, run_experiment
 
@@ -24,6 +26,6 @@ def _run(arguments) -> int:
     from s3dnn_ros.bench.results import read_results
     from s3dnn_ros.lab.replay import Plan, experiment
 
-    plan = Plan(arguments.results, arguments.seconds)
+    plan = Plan(Path(arguments.results).name, arguments.seconds)
     return run_experiment(arguments, experiment(read_results(arguments.results, ('s3dnn',)),
                                                 plan))
