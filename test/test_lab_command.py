@@ -76,7 +76,7 @@ def test_what_neuos_does_not_have_is_named(option, value, capsys):
 def test_neuos_prints_its_tables_and_keeps_its_results(tmp_path, capsys):
     path = tmp_path / 'neuos.json'
     assert main(['lab', 'neuos', '--boards', 'tx2', '--cohorts', 'medium', '--contenders',
-                 'Max-N', '--seeds', '1', '--seconds', '0.3', '--period-factors', '4', '--jobs',
+                 'Max-N', '--seeds', '1', '--seconds', '0.9', '--period-factors', '4', '--jobs',
                  '1', '--out', str(path)]) == 0
     assert '### tx2, medium, a frame every 4 deadlines' in capsys.readouterr().out
     assert path.exists()

@@ -83,6 +83,12 @@ class Plan:
         above_zero('--period-factors', self.period_factors)
         _expect_known('--boards', self.boards, DEADLINES_MS)
         _expect_known('--cohorts', self.cohorts, COHORTS)
+        # a frame that counts comes after the begin, and has its answer before the end
+        longest_ms = max(max(DEADLINES_MS[board]) for board in self.boards)
+        least_s = (max(self.period_factors) + 1.0) * longest_ms / 1e3 / (1.0 - SETTLE)
+        if self.seconds < least_s:
+            raise ParameterError('--seconds', self.seconds, f'expected {least_s:.2f} at least, so '
+                                 'that a frame of every instance counts')
 
 
 @dataclasses.dataclass(frozen=True)

@@ -130,7 +130,8 @@ def test_without_names_everyone_contends_but_the_oracle():
 @pytest.mark.parametrize('wrong, said', [
     ({'boards': ('nano',)}, '--boards'), ({'cohorts': ('huge',)}, '--cohorts'),
     ({'contenders': ('magic',)}, '--contenders'), ({'seeds': 0}, '--seeds'),
-    ({'seconds': float('inf')}, '--seconds'), ({'segments': 0}, '--segments'),
+    ({'seconds': float('inf')}, '--seconds'),
+    ({'seconds': 0.49}, '--seconds.*0.50 at least'), ({'segments': 0}, '--segments'),
     ({'period_factors': (0.0,)}, '--period-factors')])
 def test_what_cannot_be_simulated_is_refused(wrong, said):
     with pytest.raises(ParameterError, match=said):

@@ -7,7 +7,7 @@ from s3dnn_ros.lab.neuos_recordings import recordings
 from s3dnn_ros.runtime.recording import recording_of
 
 PLAN = Plan(boards=('tx2',), cohorts=('small', 'medium'), contenders=('Max-N', 'POET, margin'),
-            seeds=2, seconds=0.3, period_factors=(4.0,), segments=2)
+            seeds=2, seconds=0.9, period_factors=(4.0,), segments=2)
 
 
 def test_everyone_is_recorded_once_and_under_another_name():
@@ -19,7 +19,7 @@ def test_everyone_is_recorded_once_and_under_another_name():
 @pytest.mark.parametrize('contender', ['Max-N', 'balanced, by network'])
 def test_a_recording_holds_the_whole_run(contender):
     plan = Plan(boards=('tx2',), cohorts=('medium',), contenders=(contender,), seeds=1,
-                seconds=0.5, period_factors=(4.0,), segments=2)
+                seconds=0.9, period_factors=(4.0,), segments=2)
     (_, document), = recordings(plan)
     recording = recording_of(document)
     assert recording.run.simulated and recording.run.policy.startswith(contender)
