@@ -5,7 +5,7 @@ import re
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from s3dnn_ros.errors import PlatformError
@@ -110,7 +110,6 @@ def test_what_does_not_fit_together(path, place, value, words):
     assert re.search(words, sentence), sentence
 
 
-@settings(max_examples=300)
 @given(st.randoms(use_true_random=False))
 def test_whatever_a_file_holds_is_a_board_or_refused_in_one_sentence(path, chance):
     path.write_bytes(mutated_yaml(TREE, chance))
