@@ -146,8 +146,7 @@ def run(engine, clock, plan: Plan, save=ignore) -> Dict:
         raise ParameterError('--policies', gated[0], 'the engine has no gates; leave out '
                              '--no-gates, and take --engine torch or tensorrt, where CUDA has '
                              'stream memory operations')
-    results: Dict = {'format': FORMAT, 'environment': environment(), **engine_record(engine),
-                     'levels': engine.levels}
+    results: Dict = {'format': FORMAT, 'environment': environment(), **engine_record(engine)}
 
     def note(sentence):
         _LOG.info(sentence)
@@ -169,6 +168,7 @@ def run(engine, clock, plan: Plan, save=ignore) -> Dict:
              for model in plan.models}
     prepared = prepare(engine, clock, lanes, max_batch=MAX_BATCH, target_ms=plan.target_ms,
                        repeats=plan.repeats)
+    results['levels'] = engine.levels
     results['profiles'] = {name: _profile(table) for name, table in prepared.profiles.items()}
     results['alone_ms'] = alone_ms = {model: prepared.alone_ms(model) for model in plan.models}
     note(f'alone: {alone_ms}')
