@@ -86,7 +86,7 @@ class Host:
 
 
 @dataclasses.dataclass(frozen=True)
-class Measured:
+class KeptBench:
     """What a bench measured, as far as it is replayed.
 
     `rows` are those of each of PARTS, `beyond_s` what a request took alone beyond its profile.
@@ -99,7 +99,7 @@ class Measured:
     rows: Mapping[str, Sequence[Mapping]]
 
     @classmethod
-    def of(cls, results: Mapping) -> Measured:
+    def of(cls, results: Mapping) -> KeptBench:
         """Take what is needed out of results; raises as what takes apart what lacks something."""
         profiles = {model: ProfileTable(model, '', 'simulated', results['device'], 'default', {},
                                         tuple(ProfileRow(**row) for row in rows))
@@ -126,18 +126,18 @@ def experiment(results: Mapping, plan: Plan) -> Experiment:
     Raises ParameterError if they lack something, or say nothing that can be replayed.
     """
     with expect_whole(plan.results):
-        measured, launch_us = Measured.of(results), _beyond_us(results)
+        bench, launch_us = KeptBench.of(results), _beyond_us(results)
         sha256 = hashlib.sha256(json.dumps(results, sort_keys=True).encode()).hexdigest()
         cells = [Cell(part, index, name, seed, plan.seconds, launch_us, sha256)
-                 for part in PARTS for index, row in enumerate(measured.rows[part])
+                 for part in PARTS for index, row in enumerate(bench.rows[part])
                  for name, runs in row['policies'].items() if _is_known(name)
                  for seed in range(len(runs))]
         for cell in cells:
-            measured.clients(cell)
+            bench.clients(cell)
     if not cells:
         raise ParameterError('RESULTS', plan.results, 'it has no throughput or deadlines of '
                              'policies that are known now; measure these parts')
-    return Experiment('replay', FORMAT, plan, cells, functools.partial(_run, measured))
+    return Experiment('replay', FORMAT, plan, cells, functools.partial(_run, bench))
 
 
 def _is_known(name) -> bool:
@@ -155,7 +155,7 @@ def _beyond_us(results) -> float:
                                       for row in rows)) if rows else 0.0
 
 
-def _run(bench: Measured, cell: Cell) -> Dict:
+def _run(bench: KeptBench, cell: Cell) -> Dict:
     """Return what was measured, and what is simulated, of the figures that are compared."""
     row = bench.rows[cell.part][cell.row]
     alone_s = {model: profile.remaining_s(0, 1) for model, profile in bench.profiles.items()}
@@ -169,7 +169,7 @@ def _run(bench: Measured, cell: Cell) -> Dict:
 class Replay:
     """A policy under one load on the simulated device, once; `record` runs it."""
 
-    def __init__(self, bench: Measured, cell: Cell):
+    def __init__(self, bench: KeptBench, cell: Cell):
         policy = policies([cell.policy])[0]
         self._clients = {client.name: dataclasses.replace(
             client, frames=client.frames * policy.frames) for client in bench.clients(cell)}

@@ -99,7 +99,8 @@ def sweep(experiment: Experiment, path: Optional[Path] = None, jobs: int = -1, d
         _LOG.warning(f'stopped: {len(done)} of {len(keys)} simulations are done'
                      + (f' and kept in {path}; the same command goes on' if path else ''))
     finally:
-        save()
+        if done:
+            save()
     return results
 
 

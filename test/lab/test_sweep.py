@@ -116,11 +116,12 @@ def test_another_version_does_not_go_on(tmp_path, monkeypatch):
         sweep(experiment(4), tmp_path / 'out.json', 1)
 
 
-def test_without_joblib_one_simulation_runs_at_a_time(monkeypatch):
+def test_without_joblib_one_simulation_runs_at_a_time(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, 'joblib', None)
     assert squares(sweep(experiment(3))) == [0, 1, 4]
     with pytest.raises(ParameterError, match='pip install "joblib'):
-        sweep(experiment(3), jobs=2)
+        sweep(experiment(3), tmp_path / 'out.json', jobs=2)
+    assert not (tmp_path / 'out.json').exists()
 
 
 @pytest.fixture
