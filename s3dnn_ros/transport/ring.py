@@ -83,8 +83,7 @@ class SharedSlots(SlotPool):
         """Remove the segment; it is unmapped when the last view of it goes."""
         if self._file is None:
             return
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._directory / self._name)
+        self._unlink()
         self._words = self._memory = self._map = None
         os.close(self._file)
         self._file = None
@@ -92,6 +91,8 @@ class SharedSlots(SlotPool):
     def _create(self):
         self._name = f'{_PREFIX}{self._label}.{secrets.token_hex(6)}'
         path = self._directory / self._name
+        # first: a signal may end the process at any line from here on
+        self._unlink = weakref.finalize(self, _unlink, path)
         header = _page(_WORDS_AT + self._count * _LINE)
         slot_bytes = _lines(self._size.bytes)
         size = header + self._count * slot_bytes
@@ -105,11 +106,11 @@ class SharedSlots(SlotPool):
                 # memory runs out; this fails here and now instead
                 os.posix_fallocate(file, 0, size)
                 self._map = mmap.mmap(file, size)
-            except OSError:
+            except BaseException:
                 os.close(file)
-                os.unlink(path)
                 raise
         except OSError as error:
+            self._unlink()
             raise RingError(self._creation_failed(path, size, error)) from error
         self._file = file
         self._words = _words(self._map, self._count)
@@ -249,6 +250,11 @@ def remove_orphans(directory=DIRECTORY):
             finally:
                 os.close(file)
     return removed
+
+
+def _unlink(path):
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
 
 
 def _open_segment(path):

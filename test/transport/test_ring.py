@@ -4,6 +4,7 @@ import errno
 import gc
 import mmap
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -315,18 +316,24 @@ def test_what_has_only_the_name_of_a_segment_is_left_alone(tmp_path, content):
     assert (tmp_path / NAME).read_bytes() == content
 
 
-def test_a_segment_is_known_as_ours_from_the_beginning(tmp_path, monkeypatch):
-    """Whenever its owner dies, the next one removes it."""
-    class Died(BaseException):
-        pass
+def end_while_a_segment_is_made(directory, signal_number):
+    code = f'import os\nos.posix_fallocate = lambda *_: os.kill(os.getpid(), {signal_number:d})\n'
+    process = python(code + OWN_A_SEGMENT, directory)
+    process.communicate(timeout=30)
+    return process.returncode
 
-    def die(*_):
-        raise Died
-    monkeypatch.setattr(os, 'posix_fallocate', die)
-    with pytest.raises(Died):
-        SharedSlots('test', 2, ROOM, tmp_path)
+
+def test_a_segment_is_known_as_ours_from_the_beginning(tmp_path):
+    """Whenever its owner dies, the next one removes it."""
+    assert end_while_a_segment_is_made(tmp_path, signal.SIGKILL) == -signal.SIGKILL
     (path,) = tmp_path.iterdir()
     assert path.read_bytes().startswith(b'S3DNNRG1')
+    assert remove_orphans(tmp_path) == [path.name]
+
+
+def test_a_signal_while_a_segment_is_made_leaves_none_behind(tmp_path):
+    assert end_while_a_segment_is_made(tmp_path, signal.SIGINT) != 0
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize('what', ['a link to a segment', 'a link to a file', 'a link to nothing',
