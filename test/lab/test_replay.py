@@ -29,7 +29,7 @@ def results():
     policies = {name: [nothing, nothing] for name in POLICIES}
     return {
         'format': 2, 'environment': {'commit': 'a', 'date': 'b'}, 'device': 'a device',
-        'levels': 2, 'alone_ms': {'small': SMALL_MS + 0.5, 'large': LARGE_MS + 0.5},
+        'levels': 2, 'engine': {'torch': '2'}, 'alone_ms': {'small': SMALL_MS + 0.5, 'large': LARGE_MS + 0.5},
         'profiles': {'small': _rows(SMALL_MS, 0.5), 'large': _rows(LARGE_MS, 1.0)},
         'throughput': [{'instances': 2, 'policies': policies}],
         'deadlines': [{'instances': 2, 'load': load, 'policies': policies,
@@ -68,6 +68,29 @@ def test_what_the_host_takes_for_a_launch_makes_all_slower(results):
     results['boundaries'] = [{'model': 'small', 'segments': 2, 'device_ms': SMALL_MS,
                               'job_ms': {'exact': [SMALL_MS + 1.0]}}]
     assert _simulated(results, 'throughput', None, 'edf')['work_share'] < 0.95 * before
+
+
+def test_the_host_does_one_thing_after_the_other(results):
+    """What it takes for a request is taken from all."""
+    before = _simulated(results, 'deadlines', 1.4, 'edf')
+    for name in results['alone_ms']:
+        results['alone_ms'][name] += 3.0
+    after = _simulated(results, 'deadlines', 1.4, 'edf')
+    assert after['work_share'] < before['work_share']
+    assert after['finished_hz'] <= 1.0 / 3e-3
+
+
+@pytest.mark.parametrize('engine, leads', [({'torch': '2', 'cuda': '13'}, True),
+                                           ({'tensorrt': '8.6'}, True),
+                                           ({'onnxruntime': '1.16'}, False)])
+def test_the_next_segment_is_chosen_as_early_as_by_the_engine(results, engine, leads):
+    results['engine'] = engine
+    results['boundaries'] = [{'model': 'small', 'segments': 2, 'device_ms': SMALL_MS,
+                              'job_ms': {'exact': [SMALL_MS + 0.2]}}]
+    # with 0.1 ms for a launch, the device stands still only if nothing was submitted before
+    work = _simulated(results, 'throughput', None, 'edf')['work_share']
+    results['boundaries'] = []
+    assert (work > 0.98 * _simulated(results, 'throughput', None, 'edf')['work_share']) == leads
 
 
 def test_every_run_of_the_bench_is_replayed(results):
