@@ -2,9 +2,9 @@
 
 Networks, arrivals and policies are those of `s3dnn bench s3dnn`. What differs is the device: it
 takes the medians of the profile, and shares itself out as the SimulatedEngine says. What a request
-took alone beyond its profile, the host takes before it, and what a job took beyond its segments is
-the host's time for a launch. The host does one thing after the other. So this shows how far
-simulated figures may be trusted.
+took alone beyond its profile comes before it. Of that the host takes what the bench's thread took
+for an answer, and what a job took beyond its segments for a launch: one after the other. So this
+shows how far simulated figures may be trusted.
 """
 
 from __future__ import annotations
@@ -96,13 +96,14 @@ class KeptBench:
     """What a bench measured, as far as it is replayed.
 
     `rows` are those of each of PARTS, `beyond_s` what a request took alone beyond its profile,
-    `lead_s` how long before a segment's end the bench's engine had the next chosen.
+    `host_s` the CPU time for each answer where that was least, `lead_s` how long before a segment's end the bench's engine had the next chosen.
     """
 
     profiles: Mapping[str, ProfileTable]
     alone_ms: Mapping[str, float]
     beyond_s: Mapping[str, float]
     levels: int
+    host_s: float
     lead_s: float
     rows: Mapping[str, Sequence[Mapping]]
 
@@ -115,9 +116,13 @@ class KeptBench:
         alone_ms = results['alone_ms']
         beyond_s = {model: max(0.0, 1e-3 * alone_ms[model] - profile.remaining_s(0, 1))
                     for model, profile in profiles.items()}
+        rows = {part: results.get(part, ()) for part in PARTS}
+        host_s = min((run['loop_cpu_share'] / run['finished_hz'] for each in rows.values()
+                      for row in each for runs in row['policies'].values() for run in runs
+                      if run['finished_hz']), default=0.0)
         lead_s = 0.0 if 'onnxruntime' in results['engine'] else LaneEngine.lead_s
-        return cls(profiles, alone_ms, beyond_s, results['levels'], lead_s,
-                   {part: results.get(part, ()) for part in PARTS})
+        return cls(profiles, alone_ms, beyond_s, results['levels'], host_s, lead_s,
+                   rows)
 
     def clients(self, cell: Cell) -> Sequence[Client]:
         """Return the clients of a run."""
@@ -193,7 +198,7 @@ class Replay:
             board=self._host, lead_s=bench.lead_s)
         self._instances = {client.name: self._executor.add(client.name, model=client.model)
                            for client in self._clients.values()}
-        self._beyond_s = bench.beyond_s
+        self._bench = bench
         self._offered: List[Offered] = []
         self._answers: List[Answer] = []
         self._stamps: Dict[int, Tuple[float, ...]] = {}     # by number of the request
@@ -224,7 +229,9 @@ class Replay:
         stamps_s = client.stamps_s(now_s)
         self._offered += [Offered(client.name, stamp_s, stamp_s + client.deadline_s)
                           for stamp_s in stamps_s]
-        self._executor.at(self._host.take(now_s, self._beyond_s[client.model]),
+        beyond_s = self._bench.beyond_s[client.model]
+        host_s = min(beyond_s, self._bench.host_s)
+        self._executor.at(self._host.take(now_s, host_s) + beyond_s - host_s,
                           functools.partial(self._send, client, now_s, tuple(stamps_s)))
 
     def _send(self, client, now_s, stamps_s):
