@@ -96,7 +96,8 @@ class KeptBench:
     """What a bench measured, as far as it is replayed.
 
     `rows` are those of each of PARTS, `beyond_s` what a request took alone beyond its profile,
-    `host_s` the CPU time for each answer where that was least, `lead_s` how long before a segment's end the bench's engine had the next chosen.
+    `host_s` the CPU time for each answer where that was least, `lead_s` how
+    long before a segment's end the bench's engine had the next chosen.
     """
 
     profiles: Mapping[str, ProfileTable]

@@ -29,7 +29,8 @@ def results():
     policies = {name: [nothing, nothing] for name in POLICIES}
     return {
         'format': 2, 'environment': {'commit': 'a', 'date': 'b'}, 'device': 'a device',
-        'levels': 2, 'engine': {'torch': '2'}, 'alone_ms': {'small': SMALL_MS + 0.5, 'large': LARGE_MS + 0.5},
+        'levels': 2, 'engine': {'torch': '2'},
+        'alone_ms': {'small': SMALL_MS + 0.5, 'large': LARGE_MS + 0.5},
         'profiles': {'small': _rows(SMALL_MS, 0.5), 'large': _rows(LARGE_MS, 1.0)},
         'throughput': [{'instances': 2, 'policies': policies}],
         'deadlines': [{'instances': 2, 'load': load, 'policies': policies,
