@@ -28,7 +28,7 @@ from s3dnn_ros.runtime.job import Instance, Request
 from s3dnn_ros.runtime.model_queue import ModelQueue
 from s3dnn_ros.runtime.recorder import ROWS, Recorder
 from s3dnn_ros.runtime.variant_chooser import EXACT, VariantChooser
-from s3dnn_ros.scheduling.rivals import make_known
+from s3dnn_ros.scheduling.rivals import lead_of, make_known
 from s3dnn_ros.transport.frames import FrameBatch, FrameInfo, Transform
 
 # Left out of every measurement: the first part of a run, in which queues fill and clocks rise.
@@ -82,8 +82,8 @@ class Policy:
     def make(self, engine):
         """Return a new scheduler."""
         levels = {'levels': engine.levels} if self.levels else {}
-        lead = {'lead_s': engine.lead_s} if self.scheduler == 'gated' else {}
-        return make_known(self.scheduler, **dict(self.options), **levels, **lead)
+        return make_known(self.scheduler, **dict(self.options), **levels,
+                          **lead_of(self.scheduler, engine))
 
 
 STREAMS = Policy('streams', 'streams')

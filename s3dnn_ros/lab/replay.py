@@ -2,8 +2,9 @@
 
 Networks, arrivals and policies are those of `s3dnn bench s3dnn`. What differs is the device: it
 takes the medians of the profile, and shares itself out as the SimulatedEngine says. What a request
-took alone beyond its profile comes before it, and what a job took beyond its segments is the
-host's time for a launch. So this shows how far simulated figures may be trusted.
+took alone beyond its profile comes before it. Of that the host takes what the bench's thread took
+for an answer, and what a job took beyond its segments for a launch: one after the other. So this
+shows how far simulated figures may be trusted.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from s3dnn_ros.bench.load import SETTLE_S, Client, mix
 from s3dnn_ros.bench.record import Answer, Offered, Record
 from s3dnn_ros.bench.results import expect_whole
 from s3dnn_ros.bench.s3dnn_bench import MAX_BATCH, closed, periodic, policies
+from s3dnn_ros.engines.lanes import LaneEngine
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.lab.sweep import Experiment
 from s3dnn_ros.lab.virtual_executor import PARAMETERS, VirtualExecutor
@@ -58,7 +60,7 @@ class Cell:
 
 
 class Host:
-    """The Board of a device whose clocks stay: only the host's launches take their time."""
+    """The Board of a device whose clocks stay: only what the host does takes its time."""
 
     def __init__(self, launch_s: float):
         self._launch_s = launch_s
@@ -70,7 +72,11 @@ class Host:
 
     def launch(self, now_s):
         """Return when the device gets what is submitted now."""
-        self._free_s = max(now_s, self._free_s) + self._launch_s
+        return self.take(now_s, self._launch_s)
+
+    def take(self, now_s, time_s):
+        """Return when the host has done what comes now and takes so long."""
+        self._free_s = max(now_s, self._free_s) + time_s
         return self._free_s
 
     def next_change_s(self):
@@ -89,13 +95,16 @@ class Host:
 class KeptBench:
     """What a bench measured, as far as it is replayed.
 
-    `rows` are those of each of PARTS, `beyond_s` what a request took alone beyond its profile.
+    `rows` are those of each of PARTS, `beyond_s` what a request took alone beyond its profile,
+    `host_s` the CPU time for each answer where that was least, `lead_s` how long before a segment's end the bench's engine had the next chosen.
     """
 
     profiles: Mapping[str, ProfileTable]
     alone_ms: Mapping[str, float]
     beyond_s: Mapping[str, float]
     levels: int
+    host_s: float
+    lead_s: float
     rows: Mapping[str, Sequence[Mapping]]
 
     @classmethod
@@ -107,8 +116,13 @@ class KeptBench:
         alone_ms = results['alone_ms']
         beyond_s = {model: max(0.0, 1e-3 * alone_ms[model] - profile.remaining_s(0, 1))
                     for model, profile in profiles.items()}
-        return cls(profiles, alone_ms, beyond_s, results['levels'],
-                   {part: results.get(part, ()) for part in PARTS})
+        rows = {part: results.get(part, ()) for part in PARTS}
+        host_s = min((run['loop_cpu_share'] / run['finished_hz'] for each in rows.values()
+                      for row in each for runs in row['policies'].values() for run in runs
+                      if run['finished_hz']), default=0.0)
+        lead_s = 0.0 if 'onnxruntime' in results['engine'] else LaneEngine.lead_s
+        return cls(profiles, alone_ms, beyond_s, results['levels'], host_s, lead_s,
+                   rows)
 
     def clients(self, cell: Cell) -> Sequence[Client]:
         """Return the clients of a run."""
@@ -177,13 +191,14 @@ class Replay:
         options: Dict[str, Any] = dict(policy.options)
         if policy.levels:
             options['levels'] = bench.levels
+        self._host = Host(1e-6 * cell.launch_us)
         self._executor = VirtualExecutor(
             policy.scheduler, bench.profiles, self._finished, self._dropped, cell.seed, 0.0,
             parameters=parameters, options=options, levels=bench.levels,
-            board=Host(1e-6 * cell.launch_us))
+            board=self._host, lead_s=bench.lead_s)
         self._instances = {client.name: self._executor.add(client.name, model=client.model)
                            for client in self._clients.values()}
-        self._beyond_s = bench.beyond_s
+        self._bench = bench
         self._offered: List[Offered] = []
         self._answers: List[Answer] = []
         self._stamps: Dict[int, Tuple[float, ...]] = {}     # by number of the request
@@ -214,7 +229,9 @@ class Replay:
         stamps_s = client.stamps_s(now_s)
         self._offered += [Offered(client.name, stamp_s, stamp_s + client.deadline_s)
                           for stamp_s in stamps_s]
-        self._executor.at(now_s + self._beyond_s[client.model],
+        beyond_s = self._bench.beyond_s[client.model]
+        host_s = min(beyond_s, self._bench.host_s)
+        self._executor.at(self._host.take(now_s, host_s) + beyond_s - host_s,
                           functools.partial(self._send, client, now_s, tuple(stamps_s)))
 
     def _send(self, client, now_s, stamps_s):

@@ -1,7 +1,7 @@
 """S3DNN's experiment in virtual time: videos that share one detector on a simulated board.
 
-Core, schedulers, fusion and synchroniser are the shipped ones. Nothing here is a measurement of
-a device.
+Core, schedulers, fusion and synchroniser are the shipped ones; the rules of later systems run
+beside them. Nothing here is a measurement of a device.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import dataclasses
 import functools
 import itertools
 import random
-from typing import Callable, Deque, Dict, List, Mapping, Sequence, Tuple, Union
+from typing import Any, Callable, Deque, Dict, List, Mapping, Sequence, Tuple, Union
 
 import numpy as np
 import onnx
@@ -28,9 +28,10 @@ from s3dnn_ros.lab.layers import Layer, cut, layers_of
 from s3dnn_ros.lab.roofline import Roofline
 from s3dnn_ros.lab.simulated_platform import SimulatedPlatform
 from s3dnn_ros.lab.sweep import Experiment
-from s3dnn_ros.lab.virtual_executor import JITTER, PARAMETERS, VirtualExecutor
+from s3dnn_ros.lab.virtual_executor import JITTER, OPTIONS, PARAMETERS, VirtualExecutor
 from s3dnn_ros.profiling.table import ProfileTable
 from s3dnn_ros.scheduling import POLICIES
+from s3dnn_ros.scheduling.rivals import KNOWN, RIVALS
 
 NETWORKS: Mapping[str, Callable[[], onnx.ModelProto]] = {
     'tiny_yolo_v2': skeletons.tiny_yolo_v2, 'alexnet': skeletons.alexnet}
@@ -48,6 +49,9 @@ SKEW_S, MOST_SKEW_S = 0.002, 0.005
 LEAD_S = 150e-6
 # Of the images of a burst; so long that none is late.
 BURST_DEADLINE_S = 60.0
+# Of policies. DARIS has as many streams as are best for it here, of 1, 2, 3, 4 and 8: one image
+# fills a TX2, and batches fill a Xavier.
+POLICY_OPTIONS: Mapping[str, Mapping[str, Any]] = {**OPTIONS, 'daris': {'streams': 1}}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +70,7 @@ class Videos:
     together : int
         So many cameras are triggered at once; the others at any time.
     policy : str
+        One of KNOWN.
     batching : str
         'none'; 'full' batches, which wait for a frame of each of `batch` videos and run though
         late, as in S3DNN's case study; 'fused', as the core does it with frames of all videos;
@@ -142,7 +147,7 @@ class Plan:
 
     boards: Sequence[str] = ('tx2', 'agx_xavier')
     loads: Sequence[float] = (0.5, 0.8, 1.0, 1.3)
-    policies: Sequence[str] = ('fifo', *sorted(set(POLICIES) - {'fifo'}))
+    policies: Sequence[str] = ('fifo', *sorted(set(POLICIES) - {'fifo'}), *sorted(RIVALS))
     batches: Sequence[int] = (2, 4)
     together: int = 4
     together_policies: Sequence[str] = ('edf',)
@@ -170,9 +175,9 @@ class Plan:
                                  f'least, {PERIOD_S:g}')
         for name in (*self.policies, *self.together_policies, *self.cut_policies,
                      *self.burst_policies):
-            if name not in POLICIES:
+            if name not in KNOWN:
                 raise ParameterError('--policies', name, 'expected some of '
-                                     + ', '.join(sorted(POLICIES)))
+                                     + ', '.join(sorted(KNOWN)))
 
 
 def experiment(plan: Plan) -> Experiment:
@@ -241,8 +246,8 @@ def _executor(cell, max_batch, finished, dropped) -> Tuple[VirtualExecutor, Virt
     return VirtualExecutor(
         cell.policy, {cell.network: _profile(cell.board, cell.network, cell.segments)}, finished,
         dropped, cell.seed, clock=clock, parameters=dataclasses.replace(
-            PARAMETERS, fusion=max_batch > 1, max_batch=max_batch), board=platform,
-        lead_s=LEAD_S), clock
+            PARAMETERS, fusion=max_batch > 1, max_batch=max_batch),
+        options=POLICY_OPTIONS.get(cell.policy, {}), board=platform, lead_s=LEAD_S), clock
 
 
 @dataclasses.dataclass(eq=False)

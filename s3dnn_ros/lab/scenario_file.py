@@ -45,7 +45,9 @@ _OPTIONS: Mapping[str, Tuple[str, Callable[[Any], bool]]] = {
     'capacity': ('a number from 0.1 to 16', lambda value: is_number(value, 0.1, 16.0)),
     'threshold': ('a number from 0 to 16', lambda value: is_number(value, 0.0, 16.0)),
     'share': ('tb_ratio or utilization', lambda value: value in ('tb_ratio', 'utilization')),
-    'order': ('slack or deadline', lambda value: value in ('slack', 'deadline'))}
+    'order': ('slack or deadline', lambda value: value in ('slack', 'deadline')),
+    'streams': ('a whole number from 1 to 64',
+                lambda value: type(value) is int and 1 <= value <= 64)}
 
 
 class _Kind(NamedTuple):

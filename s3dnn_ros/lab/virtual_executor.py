@@ -17,7 +17,7 @@ from s3dnn_ros.runtime.model_queue import ModelQueue
 from s3dnn_ros.runtime.recorder import Recorder, Stage
 from s3dnn_ros.runtime.variant_chooser import EXACT, VariantChooser
 from s3dnn_ros.runtime.virtual_driver import VirtualDriver
-from s3dnn_ros.scheduling.rivals import make_known
+from s3dnn_ros.scheduling.rivals import lead_of, make_known
 
 LEVELS = 3
 JITTER = 0.1
@@ -88,8 +88,9 @@ class VirtualExecutor:
         self._chooser = chooser
         self.engine = SimulatedEngine(self._clock, profiles, jitter=jitter, seed=seed,
                                       **{'levels': LEVELS, **device})
-        scheduler = make_known(policy, **(OPTIONS.get(policy, {}) if options is None
-                                          else options))
+        scheduler = make_known(policy, **{
+            **lead_of(policy, self.engine),
+            **(OPTIONS.get(policy, {}) if options is None else options)})
         # as the executor has it: one for what waits on the device for its turn
         self._spare_lanes = int(scheduler.holds)
         self._max_batch = parameters.max_batch

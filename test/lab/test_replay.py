@@ -25,11 +25,11 @@ def _rows(time_ms, utilization):
 @pytest.fixture
 def results():
     """Return what a bench writes, of figures that nobody compares."""
-    nothing = dict.fromkeys(FIGURES, 0.5)
+    nothing = dict(dict.fromkeys(FIGURES, 0.5), loop_cpu_share=0.0)
     policies = {name: [nothing, nothing] for name in POLICIES}
     return {
         'format': 2, 'environment': {'commit': 'a', 'date': 'b'}, 'device': 'a device',
-        'levels': 2, 'alone_ms': {'small': SMALL_MS + 0.5, 'large': LARGE_MS + 0.5},
+        'levels': 2, 'engine': {'torch': '2'}, 'alone_ms': {'small': SMALL_MS + 0.5, 'large': LARGE_MS + 0.5},
         'profiles': {'small': _rows(SMALL_MS, 0.5), 'large': _rows(LARGE_MS, 1.0)},
         'throughput': [{'instances': 2, 'policies': policies}],
         'deadlines': [{'instances': 2, 'load': load, 'policies': policies,
@@ -70,6 +70,29 @@ def test_what_the_host_takes_for_a_launch_makes_all_slower(results):
     assert _simulated(results, 'throughput', None, 'edf')['work_share'] < 0.95 * before
 
 
+def test_the_host_does_one_thing_after_the_other(results):
+    """What it takes for a request is taken from all."""
+    for name in results['alone_ms']:
+        results['alone_ms'][name] += 5.0
+    assert _simulated(results, 'deadlines', 1.4, 'edf')['finished_hz'] > 1.0 / 5e-3
+    for row in [*results['throughput'], *results['deadlines']]:
+        row['policies'] = {'edf': [dict(row['policies']['edf'][0], loop_cpu_share=5e-3 * 0.5)]}
+    assert _simulated(results, 'deadlines', 1.4, 'edf')['finished_hz'] <= 1.0 / 5e-3
+
+
+@pytest.mark.parametrize('engine, leads', [({'torch': '2', 'cuda': '13'}, True),
+                                           ({'tensorrt': '8.6'}, True),
+                                           ({'onnxruntime': '1.16'}, False)])
+def test_the_next_segment_is_chosen_as_early_as_by_the_engine(results, engine, leads):
+    results['engine'] = engine
+    results['boundaries'] = [{'model': 'small', 'segments': 2, 'device_ms': SMALL_MS,
+                              'job_ms': {'exact': [SMALL_MS + 0.2]}}]
+    # with 0.1 ms for a launch, the device stands still only if nothing was submitted before
+    work = _simulated(results, 'throughput', None, 'edf')['work_share']
+    results['boundaries'] = []
+    assert (work > 0.98 * _simulated(results, 'throughput', None, 'edf')['work_share']) == leads
+
+
 def test_every_run_of_the_bench_is_replayed(results):
     made = experiment(results, Plan('file.json', 0.5))
     assert len(made.cells) == 3 * len(POLICIES) * 2
@@ -87,7 +110,8 @@ def test_what_measured_as_it_simulates_is_near(results):
     for cell in made.cells:
         row = results[cell.part][cell.row]
         row['policies'] = copy.deepcopy(row['policies'])
-        row['policies'][cell.policy][cell.seed] = made.run(cell)['simulated']
+        row['policies'][cell.policy][cell.seed] = dict(made.run(cell)['simulated'],
+                                                       loop_cpu_share=0.0)
     told = '\n'.join(tables(sweep(experiment(results, Plan('file.json', 0.5)), jobs=1)))
     assert 'Work within 10% in 12 of 12 rows.' in told
     assert 'Misses within 3 points in 8 of 8 rows.' in told

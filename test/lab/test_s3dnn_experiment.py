@@ -17,16 +17,22 @@ from s3dnn_ros.lab.s3dnn_experiment import (
     experiment,
 )
 from s3dnn_ros.lab.sweep import sweep
-from s3dnn_ros.scheduling import POLICIES
+from s3dnn_ros.scheduling.rivals import KNOWN, RIVALS
 
-SMALL = Plan(boards=('tx2',), loads=(0.5, 1.0), policies=('fifo', 'edf'), batches=(2,),
-             cut_policies=('edf',), cuts=(2,), bursts=(2,), burst_policies=('fifo',),
-             seconds=0.4, seeds=2)
+SMALL = Plan(boards=('tx2',), loads=(0.5, 1.0), policies=('fifo', 'edf', 'clockwork'),
+             batches=(2,), cut_policies=('edf',), cuts=(2,), bursts=(2,),
+             burst_policies=('fifo',), seconds=0.4, seeds=2)
 
 
 def videos(count, policy='edf', batching='none', batch=1, together=1, seed=0, seconds=0.6):
     return Videos('tx2', 'tiny_yolo_v2', 5, count, together, policy, batching, batch, seconds,
                   seed).run()
+
+
+def xavier(count, policy, batching='none', batch=1):
+    """Run videos on a board that runs several images in less than their times alone."""
+    return Videos('agx_xavier', 'tiny_yolo_v2', 5, count, 1, policy, batching, batch, 0.6,
+                  0).run()
 
 
 @pytest.mark.parametrize('network, flops', [
@@ -45,7 +51,7 @@ def test_the_same_seed_gives_the_same_run(batching, batch, together):
     assert first == again != other
 
 
-@pytest.mark.parametrize('policy', sorted(POLICIES))
+@pytest.mark.parametrize('policy', sorted(KNOWN))
 def test_few_videos_are_in_time_and_many_are_not(policy):
     few, many = videos(1, policy), videos(8, policy)
     assert few['missed'] == 0.0 and few['fps'] == pytest.approx(25.0, abs=2.0)
@@ -62,6 +68,28 @@ def test_batches_have_the_images_that_they_may():
 
 def test_cameras_of_one_moment_are_one_batch():
     assert videos(2, batching='moments', batch=2, together=2)['images'] == 2.0
+
+
+@pytest.mark.parametrize('policy', sorted(KNOWN))
+def test_all_but_streams_miss_fewer_in_batches_of_many_videos(policy):
+    apart, fused = xavier(24, policy), xavier(24, policy, 'fused', 4)
+    assert fused['images'] > 1.0 or policy == 'streams'
+    assert fused['missed'] < apart['missed'] or policy == 'streams'
+
+
+def test_rivals_are_in_the_table_whole_and_fused():
+    ways = {(cell.policy, cell.batching) for cell in experiment(Plan(seeds=1)).cells
+            if isinstance(cell, Videos)}
+    assert {(rival, batching) for rival in RIVALS for batching in ('none', 'fused')} <= ways
+
+
+def test_nobody_answers_late_what_clockwork_has_accepted():
+    rival, plain = (videos(6, policy, seconds=2.0) for policy in ('clockwork', 'streams'))
+    assert rival['p99_ms'] <= 40.0 < plain['p99_ms']
+
+
+def test_clockworks_device_waits_less_for_the_host_as_it_gets_work_ahead():
+    assert xavier(29, 'clockwork')['fps'] > 1.01 * xavier(29, 'fifo')['fps']
 
 
 def test_full_batches_run_though_they_are_late():
@@ -83,8 +111,8 @@ def test_results_are_tables_and_go_on(tmp_path):
     assert [row for row in results['cells'] if row['cell']['seed'] == 0] == fewer['cells']
     text = '\n'.join(tables(read_results(path)))
     assert text.startswith('Simulated, not measured')
-    for told in ('2 videos', '4 videos', '`edf`', 'fused, up to 2', 'triggered together', 'IIT',
-                 'number of segments', '+37 %'):
+    for told in ('2 videos', '4 videos', '`edf`', '`clockwork`', 'best rival', 'fused, up to 2',
+                 'triggered together', 'IIT', 'number of segments', '+37 %'):
         assert told in text
     # after Ctrl-C any part may be there
     for count in range(len(results['cells'])):
@@ -98,6 +126,12 @@ def test_results_are_tables_and_go_on(tmp_path):
 def test_what_cannot_be_simulated_is_refused(wrong, said):
     with pytest.raises(ParameterError, match=said):
         dataclasses.replace(SMALL, **wrong)
+
+
+def test_an_unknown_policy_is_one_sentence_that_lists_all(capsys):
+    assert main(['lab', 's3dnn', '--policies', 'edf', 'magic']) == 1
+    (sentence,) = capsys.readouterr().err.splitlines()
+    assert 'magic' in sentence and all(name in sentence for name in KNOWN)
 
 
 def test_an_unknown_board_is_one_sentence(capsys):

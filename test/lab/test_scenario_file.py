@@ -62,6 +62,7 @@ MISTAKES = [
     ('segments: 2', 'fusion: maybe', 'expected true or false'),
     ('segments: 2', 'scheduler: {policy: edf, capacity: 1}', "has no option 'capacity'"),
     ('segments: 2', 'scheduler: {policy: clockwork, capacity: 1}', 'has no such options'),
+    ('segments: 2', 'scheduler: {policy: daris, streams: 1.5}', 'streams is a whole number'),
     ('segments: 2', 'scheduler: {policy: packing, threshold: high}', 'threshold is a number from'),
     ('segments: 2', 'scheduler: {policy: packing, treshold: 1}', 'options are capacity'),
     ('cameras: [1, 2]', 'cameras: []', "line 10: key 'sweep.cameras' is []"),
@@ -128,7 +129,8 @@ scenarios = st.builds(
         dataclasses.replace(each, name=f'net_{number}') for number, each in enumerate(found))),
     st.sampled_from(['tx2', 'agx_xavier']), st.sampled_from(['fp32', 'fp16']),
     st.sampled_from([*(Policy(name) for name in sorted(KNOWN)),
-                     Policy('packing', (('share', 'tb_ratio'), ('threshold', 0.5)))]),
+                     Policy('packing', (('share', 'tb_ratio'), ('threshold', 0.5))),
+                     Policy('daris', (('streams', 3),))]),
     st.sampled_from(['none', 'balanced', 'POET']), st.just(''), st.booleans(), st.booleans(),
     st.integers(1, 64), st.integers(1, 64), st.floats(0.1, 3600.0), st.floats(0.0, 1.0))
 

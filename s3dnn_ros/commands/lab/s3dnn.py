@@ -12,13 +12,14 @@ def register(commands) -> None:
         's3dnn', help="S3DNN's experiment: videos at 25 frames a second, deadlines missed and "
                       'throughput by scheduler and batch',
         description='Runs Tiny YOLOv2 for several videos on simulated boards, with every '
-                    'scheduler, with and without fusion of frames.')
+                    'scheduler and the rules of Clockwork and DARIS, with and without fusion of '
+                    'frames.')
     parser.add_argument('--boards', nargs='+', metavar='BOARD',
                         help='names, or YAML files (default: tx2 agx_xavier)')
     parser.add_argument('--loads', type=above_zero(float), nargs='+', metavar='SHARE',
                         help='what the videos ask of the board (default: 0.5 0.8 1.0 1.3)')
     parser.add_argument('--policies', nargs='+', metavar='POLICY',
-                        help='schedulers (default: all)')
+                        help='schedulers, and the rivals clockwork and daris (default: all)')
     parser.add_argument('--batches', type=above_zero(int), nargs='+', metavar='N',
                         help='most images in a batch (default: 2 4)')
     parser.add_argument('--seconds', type=above_zero(float), metavar='S',

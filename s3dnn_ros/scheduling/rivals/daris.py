@@ -28,6 +28,14 @@ class _Job:
         self.behind = False     # its last stage ended after its virtual deadline
 
 
+class _Arrival(NamedTuple):
+    """The last job of an instance; `period_s` is 0 for its first."""
+
+    deadline_s: float
+    arrived_s: float
+    period_s: float
+
+
 class _Running(NamedTuple):
     work: SegmentWork
     began_s: float
@@ -46,7 +54,8 @@ class Daris:
        if its utilization fits into what tasks of high priority and the admitted jobs of low
        priority leave of the streams; otherwise it is refused. A job's utilization is its time over
        its period. The paper's tasks tell their periods; here a period is the time since the last
-       arrival, and before there is one, the deadline (DERIVED).
+       arrival, and before there is one, the deadline (DERIVED). A job that was withdrawn and comes
+       again, in another batch, keeps its period.
     4. A stage's level follows from its job's priority, then from whether it is the job's last one,
        then from whether the stage before it ended after its virtual deadline. Among equals the
        earliest virtual deadline goes first.
@@ -83,7 +92,7 @@ class Daris:
         self._jobs: Dict[Tuple[str, float], _Job] = {}      # by instance and deadline
         self._between: Dict[Tuple[str, float], None] = {}   # those of which a stage has ended
         self._high_tasks: Dict[str, float] = {}     # utilization by instance
-        self._arrived_s: Dict[str, float] = {}      # the last job, by instance
+        self._arrivals: Dict[str, _Arrival] = {}    # by instance
 
     def enqueue(self, work, now_s):
         """Add a stage in the place that its level and virtual deadline give it."""
@@ -91,8 +100,7 @@ class Daris:
         self._between.pop(key, None)
         job = self._jobs.get(key) if work.segment else None
         if job is None:
-            job = self._job(work, now_s)
-            self._arrived_s[work.instance] = now_s
+            job = self._job(work, now_s, self._arrive(work, now_s))
             if work.segment == 0 and job.low and not self._fits(job):
                 self._refused.add(work)
                 return
@@ -153,7 +161,15 @@ class Daris:
     def _is_low(self, work) -> bool:
         return work.priority < self._high
 
-    def _job(self, work, now_s) -> _Job:
+    def _arrive(self, work, now_s) -> float:
+        """Take note of an instance's job; return its period, 0 if it is the first."""
+        last = self._arrivals.get(work.instance)
+        if last is None or last.deadline_s != work.deadline_s:
+            last = self._arrivals[work.instance] = _Arrival(
+                work.deadline_s, now_s, now_s - last.arrived_s if last else 0.0)
+        return last.period_s
+
+    def _job(self, work, now_s, period_s=0.0) -> _Job:
         """Return a job with the virtual deadlines of this stage and of those behind it."""
         stages = list(_chain(work))
         ends_s = list(itertools.accumulate(
@@ -164,7 +180,6 @@ class Daris:
             utilization = math.inf if allowed_s <= 0.0 else 0.0
             due_s = {stage.segment: work.deadline_s for stage in stages}
         else:
-            period_s = now_s - self._arrived_s.get(work.instance, now_s)
             utilization = total_s / (period_s or allowed_s)
             due_s = {stage.segment: now_s + allowed_s * end_s / total_s
                      for stage, end_s in zip(stages, ends_s)}

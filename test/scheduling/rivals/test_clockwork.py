@@ -151,3 +151,60 @@ def test_what_was_dropped_as_it_was_to_start_teaches_nothing(kit):
     work = kit.work(slack_s=0.02, now_s=1.0)
     scheduler.enqueue(work, 1.0)
     assert scheduler.dequeue(1.0).refuse == (work,)
+
+
+LEAD_S = 0.002
+
+
+def test_with_a_lead_the_next_is_sent_shortly_before_the_predicted_end(kit):
+    scheduler = Clockwork(LEAD_S)
+    first, second, third = (kit.work(name, time_s=0.01) for name in 'abc')
+    scheduler.enqueue(first, 0.0)
+    assert scheduler.dequeue(0.0).submit == (first,)
+    assert scheduler.next_wake_s(0.0) is None
+    for work in (second, third):
+        scheduler.enqueue(work, 0.001)
+    assert scheduler.dequeue(0.001).empty
+    assert scheduler.next_wake_s(0.001) == pytest.approx(0.008)
+    assert scheduler.dequeue(0.008).submit == (second,)
+    # two are on the device
+    assert scheduler.dequeue(0.009).empty and scheduler.next_wake_s(0.009) is None
+    # later than predicted; the second runs from here on
+    scheduler.complete(first, 0.012)
+    assert scheduler.dequeue(0.012).empty
+    assert scheduler.next_wake_s(0.012) == pytest.approx(0.020)
+    scheduler.complete(second, 0.022)
+    again = kit.work('b', slack_s=-0.001, time_s=0.01, now_s=0.022)
+    scheduler.enqueue(again, 0.022)
+    assert scheduler.dequeue(0.022).refuse == (again,)
+
+
+@given(data=st.data())
+def test_with_a_lead_the_device_has_at_most_one_network_in_waiting(data, kit):
+    machine = kit.tell(data.draw(kit.stories()), Clockwork(LEAD_S))
+    for turn in machine.rounds:
+        assert len(turn.running) + len(turn.dispatch.submit) <= 2
+        assert len(turn.dispatch.submit) <= 1
+
+
+def test_what_was_sent_ahead_and_dropped_teaches_nothing(kit):
+    scheduler = Clockwork(LEAD_S)
+    first, dropped = kit.work('a', time_s=0.01), kit.work('b', time_s=0.01)
+    scheduler.enqueue(first, 0.0)
+    scheduler.dequeue(0.0)
+    scheduler.enqueue(dropped, 0.0)
+    assert scheduler.dequeue(0.009).submit == (dropped,)
+    scheduler.complete(dropped, 0.009)
+    scheduler.complete(first, 0.01)
+    for name in 'ab':
+        on_time = kit.work(name, slack_s=1e-6, time_s=0.01, now_s=0.02)
+        scheduler.enqueue(on_time, 0.02)
+        assert not scheduler.dequeue(0.02).refuse
+        scheduler.withdraw(on_time)
+        scheduler.complete(on_time, 0.02)
+
+
+@pytest.mark.parametrize('lead_s', [-1.0, float('nan'), float('inf'), 'soon', None])
+def test_a_lead_is_a_finite_number_from_zero(lead_s):
+    with pytest.raises(ValueError, match=r'clockwork.*lead_s'):
+        Clockwork(lead_s)

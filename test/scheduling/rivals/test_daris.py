@@ -209,6 +209,24 @@ def test_a_job_that_was_given_up_between_two_stages_leaves_its_place(kit):
     assert scheduler.dequeue(1.0).submit == (work,)
 
 
+def test_a_job_that_comes_again_in_another_batch_is_no_new_arrival(kit):
+    scheduler = Daris(1)
+    for now_s in (0.0, 1.0):
+        work = kit.work('a', time_s=0.5, slack_s=0.4, now_s=now_s)
+        scheduler.enqueue(work, now_s)
+        assert scheduler.dequeue(now_s).submit == (work,)
+        scheduler.complete(work, now_s + 0.5)
+    scheduler.enqueue(kit.work('high', slack_s=0.99, priority=1, now_s=2.0), 2.0)
+    first = kit.work('a', time_s=0.5, slack_s=0.4, now_s=2.0)
+    scheduler.enqueue(first, 2.0)
+    assert scheduler.withdraw(first)
+    # a millisecond later, with another request behind it: half of a stream, not 600 of them
+    again = kit.work('a', time_s=0.6, slack_s=first.deadline_s - 2.001 - 0.6, now_s=2.001)
+    assert again.deadline_s == first.deadline_s
+    scheduler.enqueue(again, 2.001)
+    assert not scheduler.dequeue(2.001).refuse
+
+
 def test_refused_work_that_nobody_drops_runs_when_nothing_else_wants_to(kit):
     machine = kit.Machine(make_known('daris', streams=1))
     late, other = kit.work('a', slack_s=-0.5, successors=(1.0,)), kit.work('b', slack_s=0.5)

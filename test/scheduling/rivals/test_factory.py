@@ -1,9 +1,12 @@
 """Rivals are made by name, beside our own policies, and executors do not offer them."""
 
+import inspect
+import types
+
 import pytest
 
 from s3dnn_ros.scheduling import POLICIES, make_scheduler
-from s3dnn_ros.scheduling.rivals import KNOWN, RIVALS, make_known
+from s3dnn_ros.scheduling.rivals import KNOWN, RIVALS, lead_of, make_known
 
 
 @pytest.mark.parametrize('name', KNOWN)
@@ -21,3 +24,11 @@ def test_executors_do_not_know_rivals(name):
 def test_an_unknown_name():
     with pytest.raises(ValueError, match='unknown'):
         make_known('lifo')
+
+
+@pytest.mark.parametrize('name', KNOWN)
+def test_the_lead_is_the_engines_for_all_that_take_one(name):
+    lead = lead_of(name, types.SimpleNamespace(lead_s=0.25))
+    assert lead == ({'lead_s': 0.25} if 'lead_s' in inspect.signature(KNOWN[name]).parameters
+                    else {})
+    make_known(name, **lead)
