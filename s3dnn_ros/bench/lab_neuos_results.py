@@ -29,6 +29,9 @@ TRIANGLE = {'min_energy': ('up to −23', '−11'), 'balanced': ('0', '0'),
             'max_accuracy': ('+10', '+23')}
 # Energy per frame is compared only where both answer this share of the frames in time.
 COMPARABLE = 0.5
+# Who is beside the oracle, the offline limit.
+ORACLE = 'oracle'
+BESIDE_ORACLE = ('Max-N', 'balanced', 'balanced, by network')
 
 _COLUMNS = (('missed, %', 'missed_share', 100, 1), ('mean, ms', 'mean_ms', 1, 1),
             ('p99, ms', 'p99_ms', 1, 1), ('mJ a frame', 'frame_mj', 1, 0),
@@ -79,6 +82,8 @@ def tables(results: Mapping) -> List[str]:
                     if (group.board, group.factor) == (board, factor)}
             title = f'{board}, a frame every {factor:g} deadlines'
             lines += ['', f'### Beside the paper: {title}', '', *_beside_paper(board, part)]
+    if any(ORACLE in runs for runs in groups.values()):
+        lines += ['', '### The limit', '', *_limit(groups)]
     return [*lines, '', '### What decisions take', '', *_overhead(groups), '', '### Memory', '',
             *_memory(groups)]
 
@@ -201,6 +206,38 @@ def _change(pairs, key) -> str:
 
 def _mean(runs, key) -> float:
     return statistics.fmean(_known(runs, key))
+
+
+def _limit(groups) -> Iterator[str]:
+    """Give the table of what the oracle reaches, and others beside it."""
+    yield ('The oracle keeps a fixed configuration for each segment of each network. It knows the '
+           f'whole run: of the plans that miss at most {MISSED} %, those of exact networks come '
+           'first, then those that use less energy. Where even the fastest fixed configuration '
+           'with the fastest variants misses more, nothing is searched. Missed frames in %; in '
+           'brackets mJ a frame, and the score where it is not 100.')
+    yield ''
+    names = [name for name in BESIDE_ORACLE if any(name in runs for runs in groups.values())]
+    yield from table(['', ORACLE, 'simulations for a search', *names], (
+        [group.name, _brief(runs[ORACLE]), _searches(runs[ORACLE]),
+         *(_brief(runs[name]) if name in runs else '–' for name in names)]
+        for group, runs in groups.items() if ORACLE in runs))
+
+
+def _brief(runs) -> str:
+    """Return misses, energy a frame and score in brief."""
+    missed = f"{_mean(runs, 'missed_share') * 100:.1f}"
+    if not _known(runs, 'score'):
+        return missed
+    score = f"{_mean(runs, 'score') * 100:.1f}"
+    return (f"{missed} ({_mean(runs, 'frame_mj'):.0f}"
+            + ('' if score == '100.0' else f', score {score}') + ')')
+
+
+def _searches(runs) -> str:
+    searches = [run['search'] for run in runs]
+    searched = sum(each['searched'] for each in searches)
+    text = f"{statistics.fmean(each['runs'] for each in searches):.0f}"
+    return text if searched == len(runs) else f'{text}; searched {searched} of {len(runs)}'
 
 
 def _overhead(groups) -> Iterator[str]:

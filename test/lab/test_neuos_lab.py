@@ -88,6 +88,20 @@ def test_the_oracle_misses_no_more_and_uses_no_more_than_the_fastest():
     assert found['frame_mj'] < 0.8 * fastest['frame_mj']
 
 
+def test_what_the_oracle_cannot_reach_is_told_beside_the_others(tmp_path):
+    path = tmp_path / 'out.json'
+    sweep(experiment(dataclasses.replace(
+        TINY, cohorts=('medium',), contenders=('oracle', 'Max-N', 'balanced'), seeds=1,
+        period_factors=(1.0,))), path, 1)
+    results = read_results(path)
+    found, fastest, _ = (row['result'] for row in results['cells'])
+    assert not found['search']['searched'] and 1 < found['search']['runs'] < 12
+    assert 0.0325 < found['missed_share'] <= fastest['missed_share']
+    text = '\n'.join(tables(results))
+    assert '| oracle | simulations for a search | Max-N | balanced |' in text
+    assert f"| {found['search']['runs']}; searched 0 of 1 |" in text
+
+
 @pytest.mark.parametrize('board', ['tx2', 'agx_xavier'])
 def test_networks_have_variants_that_gain_and_lose(board):
     for network in networks_of(board, 'neuos', 8).values():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bisect
 import dataclasses
 import math
 from typing import List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
@@ -41,27 +40,33 @@ class Costs(NamedTuple):
 
 
 class Oracle:
-    """Runs each layer of each instance in the configuration of its plan, and networks exact.
+    """Runs each layer of each instance in the configuration, and as the variant, of its plan.
 
     Where several instances are under way, the fastest configuration that one of their next layers
     has is set, so that none waits for another's slow one.
 
     Parameters
     ----------
-    plan : mapping of instance to sequence of int
-        The configuration of each of its layers.
+    configurations, variants : mapping of instance to sequence of int
+        Of each of its layers.
 
     """
 
-    def __init__(self, plan: Mapping[str, Sequence[int]]):
-        self._plan = plan
+    def __init__(self, configurations: Mapping[str, Sequence[int]],
+                 variants: Mapping[str, Sequence[int]]):
+        self._configurations, self._variants = configurations, variants
 
     def decide(self, members: Sequence[Member]) -> Decision:
         """Return the decision; raises ValueError if there are no members."""
         decision = exact(0, members)
-        planned = [self._plan[member.instance][member.segment] for member in members]
+        planned = [self._configurations[member.instance][member.segment] for member in members]
+        variants = {member.instance: self._variants[member.instance][member.segment]
+                    for member in members}
         speed = members[-1].speedup_power.speedup
-        return dataclasses.replace(decision, configuration=max(planned, key=speed.__getitem__))
+        return dataclasses.replace(
+            decision, configuration=max(planned, key=speed.__getitem__), variants=variants,
+            speedups={member.instance: member.speedup_accuracy.speedup[variants[member.instance]]
+                      for member in members})
 
     def ended(self, instance, late):
         """Do nothing: the plan stands."""
@@ -75,29 +80,6 @@ def front(time_s: np.ndarray, energy_j: np.ndarray) -> np.ndarray:
     order = np.lexsort((energy_j, time_s))
     least = np.minimum.accumulate(energy_j[order])
     return order[np.concatenate(([True], energy_j[order][1:] < least[:-1]))]
-
-
-def front_with_idle(time_s: np.ndarray, energy_j: np.ndarray, idle_w: np.ndarray) -> np.ndarray:
-    """Return which configurations no other one beats, however long the device has nothing to do.
-
-    Another one beats it if it is no slower, draws no more while there is nothing to do, and uses
-    no more on top of that; `energy_j` includes what it draws then. By time from fast to slow.
-    """
-    extra_j = energy_j - idle_w * time_s
-    kept: List[int] = []
-    # of those so far, by what they draw idle: what none of them with less idle power is below
-    idle: List[float] = []
-    extra: List[float] = []
-    for row in np.lexsort((extra_j, idle_w, time_s)).tolist():
-        place = bisect.bisect_right(idle, idle_w[row])
-        if place and extra[place - 1] <= extra_j[row]:
-            continue
-        kept.append(row)
-        last = place
-        while last < len(idle) and extra[last] >= extra_j[row]:
-            last += 1
-        idle[place:last], extra[place:last] = [float(idle_w[row])], [float(extra_j[row])]
-    return np.array(kept)
 
 
 def cheapest(costs: Costs, deadline_s: float, change_s: float = 0.0, change_j: float = 0.0,

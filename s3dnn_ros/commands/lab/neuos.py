@@ -22,7 +22,7 @@ def register(commands) -> None:
     parser.add_argument('--contenders', nargs='+', metavar='NAME',
                         help='who decides, by the names in the tables, or oracle: a configuration '
                              'for each segment, searched with all that will happen known, which '
-                             'takes minutes for each cohort (default: all but oracle)')
+                             'takes up to two minutes for each run (default: all but oracle)')
     parser.add_argument('--seconds', type=above_zero(float), default=3.0,
                         help='virtual time of each run (default %(default)s)')
     parser.add_argument('--period-factors', type=above_zero(float), nargs='+', metavar='FACTOR',
