@@ -38,7 +38,7 @@ def test_a_cap_is_kept_where_it_can_be_and_costs_no_more_speed_than_it_must(rows
 
 @pytest.mark.parametrize('policy', [
     Fixed(0), Uncoordinated(), Poet(SpeedupPowerTable([1.0], [1.0])), PredJoule(), ApNet({}, 0),
-    Oracle({})])
+    Oracle({}, {})])
 def test_nobody_decides_for_nobody(policy):
     with pytest.raises(ValueError, match='no members'):
         policy.decide([])
