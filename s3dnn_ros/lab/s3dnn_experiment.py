@@ -20,6 +20,7 @@ from s3dnn_ros.base.callbacks import ignore
 from s3dnn_ros.base.clock import VirtualClock
 from s3dnn_ros.bench.lab_s3dnn_results import FORMAT
 from s3dnn_ros.bench.option_checks import above_zero, at_least_one
+from s3dnn_ros.engines.lanes import LaneEngine
 from s3dnn_ros.errors import ParameterError
 from s3dnn_ros.governor.synchroniser import Stamped, Synchroniser
 from s3dnn_ros.lab import skeletons
@@ -46,7 +47,7 @@ ARRIVAL_JITTER = 0.05
 # one moment may be.
 SKEW_S, MOST_SKEW_S = 0.002, 0.005
 # How early the next segment is best chosen, as the engines for GPUs say it.
-LEAD_S = 150e-6
+LEAD_S = LaneEngine.lead_s
 # Of the images of a burst; so long that none is late.
 BURST_DEADLINE_S = 60.0
 # Of policies. DARIS has as many streams as are best for it here, of 1, 2, 3, 4 and 8: one image
