@@ -16,6 +16,8 @@ _ENCODINGS = ('utf-16', 'utf-16-le', 'utf-32', 'utf-8-sig', 'cp037')
 _MOST_REPEATS = 20_000
 # Stands in a tree for what no value is written as.
 _RAW = 'RAWVALUE'
+# Stands in a list for more of what is before it.
+_MORE = 'MOREVALUES'
 _VALUES = (None, True, False, 0, -1, 1, 2**31, 2**63, 2**64, -2**63, 10**400, 0.0, -0.0, 5e-324,
            1e308, float('nan'), float('inf'), -float('inf'), '', ' ', 'x', '\0', 'a\0b', '\ud800',
            '\u202e', '~nobody_of_this_name/x', '../../x', '/dev/zero', '{x}', '%s', 'x' * 100_000,
@@ -66,11 +68,44 @@ def mutated_yaml(tree: Any, chance: random.Random) -> bytes:
 
 
 def _dump(tree: Any) -> str:
+    lengths: List[int] = []
     try:
-        return yaml.dump(tree, Dumper=_Dumper, allow_unicode=False, sort_keys=False)
+        text = yaml.dump(_brief(tree, lengths), Dumper=_Dumper, allow_unicode=False,
+                         sort_keys=False)
     except UnicodeEncodeError:
         # JSON, which is YAML, can escape half a character
         return json.dumps(tree)
+    # lists within others have higher numbers
+    for number in reversed(range(len(lengths))):
+        text = _with_more(text, f'- {_MORE}{number}.\n', lengths[number] - 2)
+    return text
+
+
+def _brief(tree: Any, lengths: List[int]) -> Any:
+    """Return a tree for PyYAML, which writes a million values in half a minute.
+
+    Of a list of one object, many times, two and a mark are left; the length goes to `lengths`.
+    """
+    if isinstance(tree, dict):
+        return {key: _brief(value, lengths) for key, value in tree.items()}
+    if not isinstance(tree, list):
+        return tree
+    if len(tree) < 4 or any(item is not tree[0] for item in tree):
+        return [_brief(item, lengths) for item in tree]
+    mark = f'{_MORE}{len(lengths)}.'
+    lengths.append(len(tree))
+    return [*[_brief(tree[0], lengths)] * 2, mark]
+
+
+def _with_more(text: str, mark: str, times: int) -> str:
+    """Return YAML in which the item before each line with this mark is there so often again."""
+    at = text.find(mark)
+    while at >= 0:
+        line = text.rfind('\n', 0, at) + 1
+        item = text[text.rfind(f'\n{text[line:at]}- ', 0, line) + 1:line]
+        text = text[:line] + item * times + text[at + len(mark):]
+        at = text.find(mark, line + len(item) * times)
+    return text
 
 
 class _Dumper(getattr(yaml, 'CSafeDumper', yaml.SafeDumper)):

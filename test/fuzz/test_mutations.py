@@ -4,10 +4,11 @@ import json
 import random
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3dnn_ros.fuzz.mutations import mutated, mutated_json, mutated_tree, mutated_yaml
+from s3dnn_ros.fuzz.mutations import _dump, _Dumper, mutated, mutated_json, mutated_tree, mutated_yaml
 
 TREE = {'a': [1, 2.5, 'x'], 'b': {'c': None, 'd': True}}
 
@@ -32,3 +33,14 @@ def test_mutations_are_of_all_kinds():
     assert any(not isinstance(tree, dict) for tree in trees)
     made = b''.join(mutated_yaml(TREE, random.Random(seed)) for seed in range(150))
     assert all(part in made for part in (b'*a', b'2001-99-99', b'~nobody', b'[[[[', b'\0'))
+
+
+def many(values):
+    """Give lists of one object, and lists and mappings of several."""
+    return (st.tuples(values, st.integers(0, 9)).map(lambda pair: [pair[0]] * pair[1])
+            | st.lists(values, max_size=3) | st.dictionaries(st.text(max_size=3), values))
+
+
+@given(st.recursive(st.none() | st.integers() | st.text(max_size=9), many, max_leaves=9))
+def test_what_is_many_times_in_a_list_is_written_as_often(tree):
+    assert _dump(tree) == yaml.dump(tree, Dumper=_Dumper, allow_unicode=False, sort_keys=False)
