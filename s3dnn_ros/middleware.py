@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Dict, Mapping
 
-from s3dnn_ros.models.spec import share_directory
+from s3dnn_ros.base.share import share_directory
 
 # Fast DDS 3 came with Kilted and renamed its variable.
 _BEFORE_FAST_DDS_3 = ('foxy', 'galactic', 'humble', 'iron', 'jazzy')

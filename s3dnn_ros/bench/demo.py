@@ -7,9 +7,9 @@ from pathlib import Path
 
 import yaml
 
+from s3dnn_ros.base.share import share_directory
 from s3dnn_ros.bench.processes import Processes
 from s3dnn_ros.errors import ParameterError
-from s3dnn_ros.models.spec import share_directory
 
 MAX_CAMERAS = 16
 

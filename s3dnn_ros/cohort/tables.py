@@ -6,9 +6,10 @@ NeuOS's Tables 1a and 1b. One table serves one layer, or segment, of one model.
 from __future__ import annotations
 
 import array
-import bisect
 import math
 from typing import List, Sequence
+
+import numpy as np
 
 # What the accuracy of a coarser variant is told in: as measured, or NeuOS's points.
 SCORES = ('fidelity', 'points')
@@ -24,21 +25,19 @@ class _Index:
     """
 
     def __init__(self, speedup: Sequence[float], cost: Sequence[float]):
-        fastest_first = sorted(range(len(speedup)), key=lambda row: (-speedup[row], cost[row]))
-        rows: List[int] = []
-        for row in fastest_first:
-            if not rows or cost[row] < cost[rows[-1]]:
-                rows.append(row)
-        self._rows = rows[::-1]
+        costs = np.asarray(cost)
+        fastest_first = np.lexsort((costs, np.negative(speedup)))
+        least_before = np.minimum.accumulate(costs[fastest_first])[:-1]
+        cheaper = costs[fastest_first[1:]] < least_before
+        self._rows: List[int] = fastest_first[np.append(True, cheaper)][::-1].tolist()
         self._speedups = [speedup[row] for row in self._rows]
         self._least, self._most = self._speedups[0], self._speedups[-1]
         buckets = BUCKETS_PER_ROW * len(self._rows)
         width = (self._most - self._least) / buckets
         self._per_speedup = 1.0 / width if width > 0.0 else 0.0
         # a bucket begins with the first that may lie in it; a little earlier for rounding
-        self._begins = [
-            bisect.bisect_left(self._speedups, (self._least + bucket * width) * (1.0 - 1e-9))
-            for bucket in range(buckets + 1)]
+        self._begins: List[int] = np.searchsorted(
+            self._speedups, (self._least + np.arange(buckets + 1) * width) * (1.0 - 1e-9)).tolist()
 
     def lookup(self, speedup: float) -> int:
         if speedup > self._most:
@@ -132,10 +131,11 @@ def _column(name, values, least=0.0) -> Sequence[float]:
     values = array.array('d', values)
     if not values:
         raise ValueError(f'{name} is empty; expected a row for every configuration or variant')
-    for row, value in enumerate(values):
-        if not least < value < math.inf:
-            wanted = 'a finite number' + (' above 0' if least == 0.0 else '')
-            raise ValueError(f'{name}[{row}] is {value}; expected {wanted}')
+    found = np.asarray(values)
+    wrong = np.flatnonzero(~((least < found) & (found < math.inf)))
+    if wrong.size:
+        wanted = 'a finite number' + (' above 0' if least == 0.0 else '')
+        raise ValueError(f'{name}[{wrong[0]}] is {values[wrong[0]]}; expected {wanted}')
     return values
 
 

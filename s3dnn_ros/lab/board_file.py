@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Dict, List, Sequence, Tuple
 
 from s3dnn_ros.base.content import Fields, full_path, yaml_fields
+from s3dnn_ros.base.share import share_directory
 from s3dnn_ros.errors import DocumentError, PlatformError
 from s3dnn_ros.lab.board import (
     CLOCKS,
@@ -19,7 +21,6 @@ from s3dnn_ros.lab.board import (
     Rail,
     Thermal,
 )
-from s3dnn_ros.models.spec import share_directory
 
 ORIGINS = ('source', 'assumed', 'fitted')
 # Beyond these are no boards, but other units.
@@ -46,12 +47,18 @@ def load_board(name_or_path) -> Board:
         if text not in known_boards():
             raise PlatformError(f"board '{text}'", 'is not known; known are '
                                 f'{", ".join(known_boards())}; name one, or a YAML file')
-        return load_board(board_directory() / f'{text}.yaml')
+        return _own_board(board_directory() / f'{text}.yaml')
     try:
         path = full_path(text)
         return _board(path.stem, yaml_fields(path))
     except DocumentError as error:
         raise PlatformError(text, str(error)) from error
+
+
+@functools.lru_cache(maxsize=None)
+def _own_board(path: Path) -> Board:
+    # it does not change, and experiments ask for it thousands of times
+    return load_board(path)
 
 
 def _board(name, fields: Fields) -> Board:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from s3dnn_ros.base.content import Fields, full_path, is_number, yaml_fields
+from s3dnn_ros.base.share import share_directory
 from s3dnn_ros.bench.contenders import known_contenders
 from s3dnn_ros.errors import (
     DocumentError,
@@ -29,7 +30,6 @@ from s3dnn_ros.lab.scenario_networks import (
     layers_named,
     networks_of,
 )
-from s3dnn_ros.models.spec import share_directory
 from s3dnn_ros.profiling.table import load_table
 from s3dnn_ros.scheduling.rivals import KNOWN, make_known
 from s3dnn_ros.settings.parameters import is_name

@@ -12,6 +12,7 @@ from typing import Any, Iterable, List, Mapping, Tuple
 from s3dnn_ros.base.cache import exported_path
 from s3dnn_ros.base.content import full_path
 from s3dnn_ros.base.document import Document
+from s3dnn_ros.base.share import share_directory
 from s3dnn_ros.errors import DocumentError, ModelError
 from s3dnn_ros.models.decoders import Decoder, decoder_names, make_decoder
 from s3dnn_ros.models.labels import NAMED_LABELS, labels_of
@@ -152,17 +153,6 @@ def folders_without_models() -> List[str]:
     return [f'{place}, which $S3DNN_MODEL_PATH names, '
             + ('has no *.yaml in it. ' + _ADVICE if place.is_dir() else 'is no folder')
             for place in _search_path(())[:-1] if not any(place.glob('*.yaml'))]
-
-
-def share_directory() -> Path:
-    """Return the package's own config/models: of the checkout, the installation or the wheel."""
-    package = Path(__file__).absolute().parents[1]
-    inside = Path('config') / 'models'
-    places = [package.parent / inside]
-    # installed, the package lies some folders below the prefix that has share/
-    places += [prefix / 'share' / 's3dnn_ros' / inside for prefix in package.parents]
-    places.append(package / inside)
-    return next((place for place in places if place.is_dir()), places[-1])
 
 
 def _search_path(directories: Iterable) -> List[Path]:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from s3dnn_ros.base.content import Fields, full_path, yaml_fields
+from s3dnn_ros.base.share import share_directory
 from s3dnn_ros.errors import DocumentError, ModelError, ProfileError, WorkloadError
-from s3dnn_ros.models.spec import load_spec, share_directory
+from s3dnn_ros.models.spec import load_spec
 from s3dnn_ros.profiling.find import find_table
 from s3dnn_ros.profiling.table import load_table
 from s3dnn_ros.settings.parameters import is_name

@@ -70,7 +70,7 @@ def test_every_contender_has_a_row_and_every_board_is_restored(engine, tiny_mode
     made = []
     names = ['Max-N', 'race to idle', 'uncoordinated', 'balanced', 'min_energy, slack', 'Max-Q',
              'POET', 'PredJoule', 'ApNet']
-    plan = Plan(models=(tiny_model,), instances=(1, 2), contenders=contenders(names), runs=2,
+    plan = Plan(models=(tiny_model,), instances=(1, 2), contenders=contenders(names), runs=1,
                 seconds=0.4, target_ms=1.0, repeats=3)
     saved = []
     device = Device(engine, engine.clock, functools.partial(FakeBoard, made),
@@ -104,12 +104,15 @@ def test_every_contender_has_a_row_and_every_board_is_restored(engine, tiny_mode
 
 
 def test_without_a_board_only_variants_are_chosen(engine, tiny_model, quick):
-    plan = Plan(models=(tiny_model,), instances=(1,), contenders=contenders(['balanced']), runs=1,
+    plan = Plan(models=(tiny_model,), instances=(1,), contenders=contenders(['balanced']), runs=2,
                 seconds=0.2, target_ms=1.0, repeats=3)
     results = run(Device(engine, engine.clock, NullPlatform), plan, pictures)
-    figures = results['cohorts'][0]['contenders']['balanced'][0]['quiet']
-    assert results['idle_w'] is figures['power_w'] is figures['above_idle_j'] is None
-    assert figures['configurations'] == {'as it is': pytest.approx(1.0)}
+    runs = results['cohorts'][0]['contenders']['balanced']
+    assert len(runs) == plan.runs
+    for one in runs:
+        figures = one['quiet']
+        assert results['idle_w'] is figures['power_w'] is figures['above_idle_j'] is None
+        assert figures['configurations'] == {'as it is': pytest.approx(1.0)}
 
 
 class CountingJudge:

@@ -13,9 +13,9 @@ from s3dnn_ros.errors import ParameterError
 @pytest.fixture
 def plan(tiny_model, monkeypatch):
     monkeypatch.setattr('s3dnn_ros.bench.load.SETTLE_S', 0.05)
-    monkeypatch.setattr('s3dnn_ros.bench.networks.ALONE_S', 0.2)
+    monkeypatch.setattr('s3dnn_ros.bench.networks.ALONE_S', 0.1)
     names = ['streams', 'supervised, fused', 'application batching']
-    return Plan(models=(tiny_model,), instances=(1, 2), loads=(0.5,), runs=2, seconds=0.2,
+    return Plan(models=(tiny_model,), instances=(1, 2), loads=(0.5,), runs=2, seconds=0.1,
                 target_ms=1.0, repeats=5, policies=policies(names),
                 parts=('throughput', 'deadlines', 'timeline'))
 
@@ -46,7 +46,7 @@ def test_the_parts_and_what_they_hold(engine, plan, said):
 
 
 def test_a_request_alone_is_begun_and_answered(engine, plan, tiny_model, monkeypatch):
-    monkeypatch.setattr('s3dnn_ros.bench.alone.SECONDS', 0.2)
+    monkeypatch.setattr('s3dnn_ros.bench.alone.SECONDS', 0.1)
     monkeypatch.setattr('s3dnn_ros.bench.alone.BEGINS', 5)
     results = run(engine, engine.clock, dataclasses.replace(plan, parts=('alone',)))
     row, = results['alone']
@@ -70,7 +70,7 @@ def test_a_job_is_timed_beside_its_segments_exact_and_in_variants(
 
 def test_the_table_of_batches_has_a_row_for_each(engine, plan, tiny_model, monkeypatch):
     monkeypatch.setattr(s3dnn_bench, 'TABLE_MODEL', tiny_model)
-    monkeypatch.setattr(s3dnn_bench, 'TABLE_S', 0.1)
+    monkeypatch.setattr(s3dnn_bench, 'TABLE_S', 0.05)
     rows = []
     s3dnn_bench.batches(engine, engine.clock, plan, rows, lambda sentence: None)
     assert [(row['policy'], row['streams'], row['batch']) for row in rows] == [

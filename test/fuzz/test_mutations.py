@@ -8,7 +8,14 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3dnn_ros.fuzz.mutations import _dump, _Dumper, mutated, mutated_json, mutated_tree, mutated_yaml
+from s3dnn_ros.fuzz.mutations import (
+    _dump,
+    _Dumper,
+    mutated,
+    mutated_json,
+    mutated_tree,
+    mutated_yaml,
+)
 
 TREE = {'a': [1, 2.5, 'x'], 'b': {'c': None, 'd': True}}
 

@@ -9,13 +9,13 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from s3dnn_ros.base.share import share_directory
 from s3dnn_ros.errors import ModelError
 from s3dnn_ros.models.labels import COCO80
 from s3dnn_ros.models.spec import (
     folders_without_models,
     known_models,
     load_spec,
-    share_directory,
 )
 
 GOOD = {
@@ -257,19 +257,6 @@ def test_every_description_of_the_package_is_valid():
     assert {'nanodet_g', 'squeezenet_1_1'} <= set(names)
     for name in names:
         assert load_spec(name).name == name
-
-
-@pytest.mark.parametrize(('prefix', 'expected'), [
-    ('ros', 'ros/share/s3dnn_ros/config/models'),
-    ('wheel', 'wheel/lib/python3/site-packages/s3dnn_ros/config/models'),
-])
-def test_an_installed_package_looks_in_its_share_or_in_itself(
-        tmp_path, monkeypatch, prefix, expected):
-    (tmp_path / expected).mkdir(parents=True)
-    monkeypatch.setattr(
-        's3dnn_ros.models.spec.__file__',
-        str(tmp_path / prefix / 'lib/python3/site-packages/s3dnn_ros/models/spec.py'))
-    assert share_directory() == tmp_path / expected
 
 
 def test_a_description_can_be_copied_and_sent_to_another_process(write):
