@@ -27,8 +27,9 @@ from s3dnn_ros.summary import STAGES, Summary, table
 REFRESH_S = 0.5
 # where nobody watches, a table now and then is enough
 LOG_PERIOD_S = 5.0
-# after the last frame, how long the counters may take to agree
+# after the last frame, how long the counters may take to agree; they are not asked before STILL_S
 SETTLE_S = 5.0
+STILL_S = 1.0
 KEPT_RESULTS = 100
 DOUBTFUL = 0.55
 RESULT_FIELDS = ('published_s', 'camera', 'instance', 'latency_ms', 'missed', 'batch')
@@ -170,7 +171,7 @@ class MonitorNode(S3dnnNode):
             self._logged_s = now_s
             Console().print(table(self._summary, final=False))
         if self.settings.exit_when_finished and self._finished_s is not None:
-            settled = self._summary.pending() == 0 and now_s - self._finished_s > 1.0
+            settled = self._summary.pending() == 0 and now_s - self._finished_s > STILL_S
             if settled or now_s - self._finished_s > SETTLE_S:
                 self.finished = True
 
