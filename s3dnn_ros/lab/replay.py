@@ -96,8 +96,8 @@ class KeptBench:
     """What a bench measured, as far as it is replayed.
 
     `rows` are those of each of PARTS, `beyond_s` what a request took alone beyond its profile,
-    `host_s` the CPU time for each answer where that was least, `lead_s` how
-    long before a segment's end the bench's engine had the next chosen.
+    `host_s` the CPU time for each answer where that was least, `lead_s` how long before a
+    segment's end the bench's engine had the next chosen.
     """
 
     profiles: Mapping[str, ProfileTable]
@@ -122,8 +122,7 @@ class KeptBench:
                       for row in each for runs in row['policies'].values() for run in runs
                       if run['finished_hz']), default=0.0)
         lead_s = 0.0 if 'onnxruntime' in results['engine'] else LaneEngine.lead_s
-        return cls(profiles, alone_ms, beyond_s, results['levels'], host_s, lead_s,
-                   rows)
+        return cls(profiles, alone_ms, beyond_s, results['levels'], host_s, lead_s, rows)
 
     def clients(self, cell: Cell) -> Sequence[Client]:
         """Return the clients of a run."""

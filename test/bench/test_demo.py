@@ -67,7 +67,7 @@ def test_the_whole_demonstration(tmp_path, composed):
     out = tmp_path / 'out'
     done = subprocess.run(
         [sys.executable, '-c', 'import sys; from s3dnn_ros.cli import main; sys.exit(main())',
-         'demo', '--seconds', '2', '--cameras', '2', '--out', str(out)]
+         'demo', '--seconds', '4', '--cameras', '2', '--out', str(out)]
         + ['--composed'] * composed,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=TIMEOUT_S,
         cwd=str(tmp_path), env=dict(os.environ, ROS_AUTOMATIC_DISCOVERY_RANGE='LOCALHOST'))

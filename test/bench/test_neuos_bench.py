@@ -70,7 +70,7 @@ def test_every_contender_has_a_row_and_every_board_is_restored(engine, tiny_mode
     made = []
     names = ['Max-N', 'race to idle', 'uncoordinated', 'balanced', 'min_energy, slack', 'Max-Q',
              'POET', 'PredJoule', 'ApNet']
-    plan = Plan(models=(tiny_model,), instances=(1, 2), contenders=contenders(names), runs=1,
+    plan = Plan(models=(tiny_model,), instances=(1, 2), contenders=contenders(names), runs=2,
                 seconds=0.4, target_ms=1.0, repeats=3)
     saved = []
     device = Device(engine, engine.clock, functools.partial(FakeBoard, made),

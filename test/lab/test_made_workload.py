@@ -9,7 +9,7 @@ from s3dnn_ros.lab.strategy_trial import Trial
 from s3dnn_ros.strategy.rivals import exact_rate_monotonic, load
 from s3dnn_ros.strategy.strategy import is_feasible, is_of
 
-SECONDS = 2.0
+SECONDS = 4.0
 
 
 @settings(max_examples=10)

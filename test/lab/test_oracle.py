@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import itertools
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from s3dnn_ros.cohort.rivals.oracle import Costs
 from s3dnn_ros.lab.board_file import load_board
 from s3dnn_ros.lab.board_tables import BoardTables
 from s3dnn_ros.lab.layers import Layer
-from s3dnn_ros.lab.oracle import TOLERANCE, Asked, OraclePlan, Outcome, search
+from s3dnn_ros.lab.oracle import Asked, OraclePlan, Outcome, search
 from s3dnn_ros.lab.roofline import Roofline
 from s3dnn_ros.lab.simulated_platform import SimulatedPlatform
 from s3dnn_ros.lab.virtual_executor import VirtualExecutor
@@ -179,9 +180,11 @@ def test_where_layers_do_not_disturb_each_other_it_finds_the_best(seed, networks
         plans = contender.make(None)._configurations
         missed, energy_j = map(sum, zip(*(outcome(name, plans[name]) for name in asked)))
         return Outcome(missed, energy_j + (0.0 if contender.rests else 0.5))
-    found = search(experiment, asked, budget=20)
+    # with plans to begin with that are as near as this
+    with mock.patch('s3dnn_ros.lab.oracle.TOLERANCE', 1e-3):
+        found = search(experiment, asked, budget=20)
     best = [min(outcome(name, plan) for plan in itertools.product(range(4), repeat=3))
             for name in asked]
     assert found.plan.rests and found.outcome.missed == sum(each.missed for each in best) == 0
-    assert found.outcome.energy_j <= (1.0 + TOLERANCE) * sum(each.energy_j for each in best)
+    assert found.outcome.energy_j <= (1.0 + 1e-3) * sum(each.energy_j for each in best)
     assert found.runs == len(runs)

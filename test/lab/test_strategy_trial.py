@@ -89,7 +89,7 @@ def test_work_on_a_processor_overlaps_with_that_on_the_device(make_workload):
 def test_packing_runs_side_by_side_only_what_fits(make_workload, utilization, order):
     workload = make_workload(tasks=2, load=1.4, utilization=utilization)
     strategy = Strategy.in_order((0, 0), order)
-    packed, one_by_one = (Trial(workload, policy, 2.0, cpus=2, jitter=0.0)(strategy)
+    packed, one_by_one = (Trial(workload, policy, cpus=2, jitter=0.0)(strategy)
                           for policy in ('packing', 'edf'))
     if 2 * utilization < 1.0:
         assert packed.missed == (0.0, 0.0) and sum(one_by_one.missed) > 0.0

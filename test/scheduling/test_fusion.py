@@ -354,7 +354,7 @@ def test_no_camera_is_starved_where_one_run_alone_fits_into_a_deadline(order, sp
 @given(st.permutations(CAMERAS), st.dictionaries(st.sampled_from(CAMERAS), st.integers(1, 4)))
 def test_shares_are_in_proportion_to_weights(order, weights):
     # so much overload that nobody is limited by its own rate
-    ran = overloaded(order, 0.4 * PERIOD_S, 0.5, None, weights=weights,
+    ran = overloaded(order, 0.4 * PERIOD_S, 0.5, None, weights=weights, seconds=60.0,
                      rates=dict.fromkeys(CAMERAS, 4))
     shares = [count / weights.get(camera, 1) for camera, count in ran.items()]
     assert max(shares) <= 1.1 * min(shares)
